@@ -1,0 +1,1 @@
+"""podrunner: the pod launcher that schedulers embed."""

@@ -1,0 +1,271 @@
+"""Every error that podrunner raises.
+
+One root, :class:`PodrunnerError`, which is never raised itself. The sub-roots say whose fault it was: the
+configuration's (:class:`ConfigError`), the workload's (:class:`SpecError`), the API server's answer
+(:class:`ApiError`), the way to it (:class:`TransportError`), the caller's order of calls (:class:`UsageError`),
+or podrunner's knowledge being out of date (:class:`StaleError`). Translation of HTTP answers into these classes
+does not belong here; it lives in one place, ``podrunner.kube``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "AlreadyExistsError",
+    "ApiError",
+    "BadRequestError",
+    "CallFromEventLoopError",
+    "ConfigError",
+    "ConflictError",
+    "ExecError",
+    "ForbiddenError",
+    "GoneError",
+    "InvalidError",
+    "LogError",
+    "NotFoundError",
+    "OwnershipError",
+    "PodrunnerError",
+    "QueueFullError",
+    "QuotaExceededError",
+    "RequestTimeoutError",
+    "RunnerClosedError",
+    "ServerError",
+    "SpecError",
+    "StaleError",
+    "TooManyRequestsError",
+    "TransportError",
+    "UnauthorizedError",
+    "UsageError",
+]
+
+
+class PodrunnerError(Exception):
+    """The root of all errors of podrunner. Never raised itself."""
+
+
+class ConfigError(PodrunnerError):
+    """A setting is missing, unknown, malformed or contradicts another.
+
+    Attributes:
+        source: The file, or ``environment``, or ``RunnerConfig(...)``; None if there is none.
+        section: The section of the file (``kubernetes``), or None.
+        key: The option's name, as written, or None.
+        value: The offending value, shortened, ``***`` where it may be a secret; None if there is none.
+        remedy: What would be right, in one sentence; None if nothing can be said.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        source: str | None = None,
+        section: str | None = None,
+        key: str | None = None,
+        value: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.source = source
+        self.section = section
+        self.key = key
+        self.value = value
+        self.remedy = remedy
+        super().__init__(_config_message(self))
+
+
+def _config_message(error: ConfigError) -> str:
+    place = error.key or ""
+    if error.section:
+        place = f"[{error.section}] {place}".rstrip()
+    where = ": ".join(part for part in (error.source, place) if part)
+    shown = f" (value: {error.value})" if error.value is not None else ""
+    remedy = f". {error.remedy}" if error.remedy else ""
+    return f"{where + ': ' if where else ''}{error.problem}{shown}{remedy}"
+
+
+class SpecError(PodrunnerError):
+    """A workload, a pod template or an override cannot become a valid pod.
+
+    Attributes:
+        field: Path of the field, as ``spec.containers[0].image`` or ``Workload.command``; None if there is none.
+        value: The offending value, shortened; None if there is none.
+    """
+
+    def __init__(self, problem: str, *, field: str | None = None, value: str | None = None) -> None:
+        self.problem = problem
+        self.field = field
+        self.value = value
+        shown = f" (value: {value})" if value is not None else ""
+        super().__init__(f"{field + ': ' if field else ''}{problem}{shown}")
+
+
+class TransportError(PodrunnerError):
+    """The API server could not be reached, or the connection broke.
+
+    Attributes:
+        method: HTTP method of the request, or None outside a request.
+        url: Where it went, without query and credentials, or None.
+        sent: Whether the request may have reached the server: a create that may have been sent is looked up,
+            never just sent again.
+    """
+
+    def __init__(
+        self, message: str, *, method: str | None = None, url: str | None = None, sent: bool = True
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.sent = sent
+        super().__init__(message)
+
+
+class RequestTimeoutError(TransportError):
+    """No answer came in time."""
+
+
+class ApiError(PodrunnerError):
+    """The API server answered with an error.
+
+    Attributes:
+        status: HTTP status code.
+        reason: The machine-readable ``reason`` of the server's ``Status`` (``NotFound``), or "" if it gave none.
+        server_message: The server's own words, bounded and redacted.
+        details: The ``details`` of the ``Status``: ``name``, ``kind``, ``causes``; empty if there are none.
+        method: HTTP method of the request.
+        path: Path of the request, without query.
+        retry_after_s: Seconds that the server asked to wait, or None.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        reason: str = "",
+        server_message: str = "",
+        details: Mapping[str, Any] | None = None,
+        method: str = "",
+        path: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.server_message = server_message
+        self.details: Mapping[str, Any] = details or {}
+        self.method = method
+        self.path = path
+        self.retry_after_s = retry_after_s
+        named = f" {reason}" if reason else ""
+        super().__init__(f"{method} {path}: {status}{named}: {server_message or '(no message)'}")
+
+
+class BadRequestError(ApiError):
+    """400: the server cannot read the request."""
+
+
+class UnauthorizedError(ApiError):
+    """401: the credentials are missing, wrong or expired, also after one refresh."""
+
+
+class ForbiddenError(ApiError):
+    """403: RBAC or admission refuses; the message says which."""
+
+
+class QuotaExceededError(ForbiddenError):
+    """403 of a ResourceQuota: transient, space comes back when other pods end."""
+
+
+class NotFoundError(ApiError):
+    """404: no such object."""
+
+
+class ConflictError(ApiError):
+    """409: the object changed meanwhile, or a quota's counter did."""
+
+
+class AlreadyExistsError(ConflictError):
+    """409 ``AlreadyExists``: an object of that name is there."""
+
+
+class GoneError(ApiError):
+    """410: the resourceVersion or continue token is too old."""
+
+
+class InvalidError(ApiError):
+    """422: the object breaks a rule; ``details["causes"]`` names the fields."""
+
+
+class TooManyRequestsError(ApiError):
+    """429: throttled; ``retry_after_s`` if the server said how long."""
+
+
+class ServerError(ApiError):
+    """5xx: the server, or something before it, failed."""
+
+
+class ExecError(PodrunnerError):
+    """A command could not be run in a container (the command's own exit code is not an error).
+
+    Attributes:
+        reason: The server's reason, or "" if it gave none.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class LogError(PodrunnerError):
+    """A log could not be read or written. It never decides about a workload's outcome."""
+
+
+class StaleError(PodrunnerError):
+    """What podrunner knows is older than it may be: the watch is interrupted.
+
+    Attributes:
+        age_s: Seconds since the last sign of life of the watch, or None if it was never in step.
+    """
+
+    def __init__(self, message: str, *, age_s: float | None = None) -> None:
+        self.age_s = age_s
+        super().__init__(message)
+
+
+class OwnershipError(PodrunnerError):
+    """A pod of that name is there, and it is not ours; it is left untouched.
+
+    Attributes:
+        namespace: Its namespace.
+        name: Its name.
+        owner: The owner it names, or None.
+    """
+
+    def __init__(self, message: str, *, namespace: str, name: str, owner: str | None = None) -> None:
+        self.namespace = namespace
+        self.name = name
+        self.owner = owner
+        super().__init__(message)
+
+
+class UsageError(PodrunnerError):
+    """The caller's order of calls is wrong; the message says what would be right."""
+
+
+class RunnerClosedError(UsageError):
+    """The runner is not open (not yet entered, or closed)."""
+
+
+class CallFromEventLoopError(UsageError):
+    """The blocking face was called from a running event loop; use ``AsyncPodRunner`` there."""
+
+
+class QueueFullError(UsageError):
+    """A bounded queue is full.
+
+    Attributes:
+        limit: How many it holds.
+    """
+
+    def __init__(self, message: str, *, limit: int) -> None:
+        self.limit = limit
+        super().__init__(message)

@@ -1,0 +1,158 @@
+"""What podrunner reads of a pod: small records, decoded from the wire by name.
+
+Each class lists only the fields that some decision reads; whatever else the server sends is skipped by the decoder
+and never held. The names are those of the Kubernetes API (core/v1), in Python's spelling. No logic belongs here
+but reading: what a status *means* is ``podrunner.outcome.classify``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = [
+    "ContainerSpec",
+    "ContainerState",
+    "ContainerStateRunning",
+    "ContainerStateTerminated",
+    "ContainerStateWaiting",
+    "ContainerStatus",
+    "Event",
+    "ObjectMeta",
+    "OwnerReference",
+    "Pod",
+    "PodCondition",
+    "PodSpec",
+    "PodStatus",
+]
+
+
+class _Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """The base of all records: immutable, wire names in camel case, unknown fields skipped."""
+
+
+class OwnerReference(_Record):
+    """An object that owns another."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+
+
+class ObjectMeta(_Record):
+    """Identity of an object. Times are RFC 3339 strings as the server wrote them."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    deletion_grace_period_seconds: int | None = None
+    finalizers: list[str] | None = None
+    owner_references: list[OwnerReference] | None = None
+
+
+class ContainerStateWaiting(_Record):
+    """The container does not run yet, or waits to be restarted."""
+
+    reason: str | None = None
+    message: str | None = None
+
+
+class ContainerStateRunning(_Record):
+    """The container runs since ``started_at``."""
+
+    started_at: str | None = None
+
+
+class ContainerStateTerminated(_Record):
+    """The container's process ended."""
+
+    exit_code: int = 0
+    signal: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+
+
+class ContainerState(_Record):
+    """One of the three is set; none of them means waiting."""
+
+    waiting: ContainerStateWaiting | None = None
+    running: ContainerStateRunning | None = None
+    terminated: ContainerStateTerminated | None = None
+
+
+class ContainerStatus(_Record):
+    """The state of one container, now and before its last restart."""
+
+    name: str = ""
+    ready: bool = False
+    started: bool | None = None
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class PodCondition(_Record):
+    """A condition of the pod: ``PodScheduled``, ``DisruptionTarget``, …"""
+
+    type: str = ""
+    status: str = ""
+    reason: str | None = None
+    message: str | None = None
+    last_transition_time: str | None = None
+
+
+class PodStatus(_Record):
+    """The part of a pod that the kubelet and the scheduler write."""
+
+    phase: str = "Pending"
+    reason: str | None = None
+    message: str | None = None
+    start_time: str | None = None
+    conditions: list[PodCondition] | None = None
+    container_statuses: list[ContainerStatus] | None = None
+    init_container_statuses: list[ContainerStatus] | None = None
+
+
+class ContainerSpec(_Record):
+    """Name of a container; ``restart_policy == "Always"`` makes an init container a native sidecar (KEP-753)."""
+
+    name: str = ""
+    restart_policy: Literal["Always"] | str | None = None  # noqa: PYI051  # the known value, and any later one
+
+
+class PodSpec(_Record):
+    """The few fields of the spec that decisions read."""
+
+    node_name: str | None = None
+    restart_policy: str = "Always"
+    containers: list[ContainerSpec] | None = None
+    init_containers: list[ContainerSpec] | None = None
+
+
+class Pod(_Record):
+    """A pod as podrunner holds it."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class Event(_Record):
+    """A core/v1 Event about a pod, as evidence. ``count`` is how often it was seen."""
+
+    type: str = ""
+    reason: str = ""
+    message: str = ""
+    count: int = 1
+    first_timestamp: str | None = None
+    last_timestamp: str | None = None
+    event_time: str | None = None
