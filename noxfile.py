@@ -1,0 +1,83 @@
+"""What CI and a developer run: ``nox`` for the fast tier, ``nox -l`` for the list."""
+
+from __future__ import annotations
+
+import shutil
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "tests", "types", "docs"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str, extras: str = "test") -> None:
+    """Install podrunner with its extras and the dependency groups named."""
+    session.install("-e", f".[{extras}]", *nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The unit and contract tests, with the coverage floor."""
+    install(session)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, formatting and the direction of imports."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict types inside, complete types outside."""
+    install(session, "types")
+    session.run("mypy")
+    session.run("pyright", "--verifytypes", "podrunner", "--ignoreexternal")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation with warnings as errors, then its examples."""
+    install(session, "docs")
+    target = "docs/_build/html"
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", target)
+    session.run("sphinx-build", "-W", "-q", "-b", "doctest", "docs", "docs/_build/doctest")
+    session.log(f"open {target}/index.html")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """The wheel, installed alone: what a user of the core gets."""
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", session.create_tmp(), silent=True)
+    wheels = sorted(session.create_tmp_path().glob("*.whl")) if hasattr(session, "create_tmp_path") else []
+    session.log(f"built {wheels}")
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """The tests that need a real Kubernetes: give one by PODRUNNER_TEST_KUBECONFIG."""
+    install(session)
+    session.run("pytest", "tests/cluster", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks: figures to compare within one run, never asserted."""
+    install(session)
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+if shutil.which("uv") is None:
+    nox.options.default_venv_backend = "virtualenv"
