@@ -1,0 +1,94 @@
+"""How the command ends: which exit code an error has, and what Ctrl-C and SIGTERM do.
+
+The codes are those of sysexits.h, so that they rarely meet the codes of the programs that ``podrunner run`` runs.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from podrunner import errors
+
+__all__ = ["EXIT_CODES", "exit_code", "guarded", "run_async"]
+
+T = TypeVar("T")
+
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (errors.ConfigError, 78),  # EX_CONFIG
+    (errors.SpecError, 65),  # EX_DATAERR
+    (errors.UnauthorizedError, 77),  # EX_NOPERM
+    (errors.ForbiddenError, 77),
+    (errors.NotFoundError, 66),  # EX_NOINPUT
+    (errors.BadRequestError, 65),
+    (errors.InvalidError, 65),
+    (errors.ApiError, 76),  # EX_PROTOCOL: the server answered, and said no
+    (errors.TransportError, 69),  # EX_UNAVAILABLE
+    (errors.UsageError, 64),  # EX_USAGE
+    (errors.PodrunnerError, 70),  # EX_SOFTWARE
+)
+"""The first class that fits decides."""
+
+
+class TerminatedError(Exception):
+    """SIGTERM arrived."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code for an error of podrunner."""
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Run a command; an error of podrunner becomes one line on standard error and its exit code."""
+    try:
+        command()
+    except errors.PodrunnerError as error:
+        sys.stderr.write(f"podrunner: {error}\n")
+        raise SystemExit(exit_code(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
+    except TerminatedError:
+        raise SystemExit(128 + signal.SIGTERM) from None
+
+
+def run_async(main: Callable[[], Awaitable[T]]) -> T:
+    """Run the asynchronous body of a command to its end.
+
+    Ctrl-C and SIGTERM cancel it first, so that its ``async with`` blocks clean up, and end it then: KeyboardInterrupt
+    or TerminatedError.
+    """
+    return anyio.run(_with_sigterm, main)
+
+
+async def _with_sigterm(main: Callable[[], Awaitable[T]]) -> T:
+    received: list[signal.Signals] = []
+    result: list[T] = []
+
+    async def watch(scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                received.append(number)
+                scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch, tasks.cancel_scope, name="podrunner-signals")
+            result.append(await main())
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _single(group) from None
+    if not result and received:
+        raise KeyboardInterrupt if received[0] == signal.SIGINT else TerminatedError
+    return result[0]
+
+
+def _single(error: BaseException) -> BaseException:
+    """Take the one error out of the groups that task groups put around it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,69 @@
+"""``podrunner local up``: a LocalCluster in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+
+from podrunner.cli.failures import TerminatedError, run_async
+from podrunner.local import LocalCluster
+
+__all__ = ["app"]
+
+app = typer.Typer(help="A Kubernetes of your own on this machine.", no_args_is_help=True)
+
+
+@app.callback()
+def local() -> None:
+    """A Kubernetes of your own on this machine: pods are local processes."""
+
+
+@app.command()
+def up(
+    kubeconfig: Annotated[
+        Path, typer.Option(help="Where to write the kubeconfig (mode 0600); it is there when the cluster serves.")
+    ] = Path("podrunner.kubeconfig"),
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep volumes and logs here; default: a temporary folder, removed at the end.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    strict_images: Annotated[
+        bool, typer.Option(help="Unknown image names end in ErrImagePull, as on a real node.")
+    ] = False,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM, then stop everything that runs."""
+    try:
+        run_async(lambda: _serve(kubeconfig, folder=folder, port=port, strict_images=strict_images))
+    except (KeyboardInterrupt, TerminatedError):
+        Console(stderr=True).print("stopped: no pod, no process is left")
+
+
+async def _serve(kubeconfig: Path, *, folder: Path | None, port: int, strict_images: bool) -> None:
+    async with LocalCluster(folder, port=port, strict_images=strict_images) as cluster:
+        _hand_out(cluster.kubeconfig, kubeconfig)
+        try:
+            _say_how(cluster.url, kubeconfig)
+            await anyio.sleep_forever()
+        finally:
+            kubeconfig.unlink(missing_ok=True)
+
+
+def _hand_out(source: Path, target: Path) -> None:
+    """Copy the kubeconfig in one step, so that whoever waits for the file never reads half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    partial.write_bytes(source.read_bytes())
+    partial.replace(target)
+
+
+def _say_how(url: str, kubeconfig: Path) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"LocalCluster serves at [bold]{url}[/]. In another terminal:")
+    console.print(f"\n    export KUBECONFIG={kubeconfig.resolve()}\n    kubectl get pods -w\n")
+    console.print(f"podrunner itself takes it by --kubeconfig {kubeconfig}. Ctrl-C stops it and all it runs.")
