@@ -1,0 +1,44 @@
+"""The log collector: every line once, in order, across broken connections; what is truly gone is a recorded gap.
+
+Here belong following, resuming, sinks and reading back. What a log means does not: no line ever decides an outcome.
+"""
+
+from __future__ import annotations
+
+from podrunner.logs.collect import LogCollector, LogStatus
+from podrunner.logs.cursor import LogCursor
+from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
+from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
+from podrunner.logs.life import ContainerView, PodLife, container_view
+from podrunner.logs.reader import LocalFile, LogDocument, LogQuery, LogReader, PodLog, read_lines
+from podrunner.logs.record import GapReason, LogBatch, LogGap, LogLine
+from podrunner.logs.sinks import CallableSink, LogSink, SinkFactory
+
+__all__ = [
+    "CallableSink",
+    "ContainerFollower",
+    "ContainerView",
+    "FileLogSink",
+    "FollowLimits",
+    "GapReason",
+    "LocalFile",
+    "LogBatch",
+    "LogCollector",
+    "LogCursor",
+    "LogDocument",
+    "LogGap",
+    "LogLine",
+    "LogQuery",
+    "LogReader",
+    "LogSink",
+    "LogSource",
+    "LogStatus",
+    "PodAddress",
+    "PodLife",
+    "PodLog",
+    "SinkFactory",
+    "container_log_path",
+    "container_view",
+    "read_lines",
+    "safe_log_path",
+]

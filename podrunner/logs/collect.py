@@ -1,0 +1,167 @@
+"""Collects the logs of one pod: one follower per container, each with its sinks.
+
+Whatever goes wrong here stays here: it is counted in :class:`LogStatus` and logged once, and the workload's outcome
+never hears of it. Who starts a collector, and when its end permits the pod's deletion, is the runner's business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from random import Random
+
+import anyio
+import msgspec
+
+from podrunner.logs.cursor import LogCursor
+from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
+from podrunner.logs.life import PodLife
+from podrunner.logs.record import LogBatch, LogGap
+from podrunner.logs.sinks import LogSink, SinkFactory
+
+__all__ = ["LogCollector", "LogStatus"]
+
+_logger = logging.getLogger(__name__)
+
+
+class LogStatus(msgspec.Struct):
+    """How the collection of a pod's logs stands.
+
+    Attributes:
+        complete: Whether every container's log was read to its end (gaps are told apart, in ``gaps``).
+        bytes_read: Bytes of log taken, with time stamps.
+        gaps: The gaps found so far, at most the first hundred.
+        errors: What went wrong, in words, at most the first ten; each ended one sink or one container's log.
+    """
+
+    complete: bool = False
+    bytes_read: int = 0
+    gaps: list[LogGap] = msgspec.field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
+
+
+class LogCollector:
+    """The logs of one pod.
+
+    Args:
+        source: The API server.
+        pod: Which pod.
+        life: Its state.
+        containers: Names of the containers to collect.
+        sinks: Per container a fresh set of sinks.
+        limits: How long to wait for what.
+        on_trouble: Called with a gap, or with an error in words, as it happens.
+        random: Source of jitter.
+    """
+
+    _MOST_GAPS = 100
+    _MOST_ERRORS = 10
+
+    def __init__(
+        self,
+        source: LogSource,
+        pod: PodAddress,
+        life: PodLife,
+        *,
+        containers: Sequence[str],
+        sinks: Sequence[SinkFactory],
+        limits: FollowLimits | None = None,
+        on_trouble: Callable[[LogGap | str], None] | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.status = LogStatus()
+        self.done = anyio.Event()
+        self._source = source
+        self._pod = pod
+        self._life = life
+        self._containers = tuple(containers)
+        self._sinks = tuple(sinks)
+        self._limits = limits
+        self._on_trouble = on_trouble or (lambda _: None)
+        self._random = random
+
+    async def run(self) -> None:
+        """Collects until every container's log is complete or beyond reach. Raises nothing but cancellation."""
+        try:
+            async with anyio.create_task_group() as group:
+                for container in self._containers:
+                    group.start_soon(self._collect, container, name=f"log {self._pod.name}/{container}")
+            self.status.complete = not self.status.errors
+        finally:
+            self.done.set()
+
+    async def _collect(self, container: str) -> None:
+        outlet = _Outlet(self, [factory(container) for factory in self._sinks])
+        cursor = await outlet.open(self._pod.uid, container)
+        follower = ContainerFollower(
+            self._source,
+            self._pod,
+            self._life,
+            outlet.emit,
+            cursor=cursor,
+            limits=self._limits,
+            random=self._random,
+        )
+        try:
+            await follower.run()
+        except Exception as error:  # noqa: BLE001  # a log's trouble is counted, whatever it is: it never fails a pod
+            self._trouble(f"log of {container}: {error!r}")
+        finally:
+            with anyio.CancelScope(shield=True):
+                await outlet.close(follower.cursor)
+
+    def _trouble(self, problem: str) -> None:
+        if len(self.status.errors) < self._MOST_ERRORS:
+            self.status.errors.append(problem)
+        _logger.warning(
+            "log of pod %s: %s", self._pod.name, problem, extra={"pod": self._pod.name, "uid": self._pod.uid}
+        )
+        self._on_trouble(problem)
+
+    def _count(self, item: LogBatch | LogGap) -> None:
+        if isinstance(item, LogBatch):
+            self.status.bytes_read += len(item.data)
+            return
+        if len(self.status.gaps) < self._MOST_GAPS:
+            self.status.gaps.append(item)
+        self._on_trouble(item)
+
+
+class _Outlet:
+    """One container's sinks; a sink that fails is left out from then on."""
+
+    def __init__(self, collector: LogCollector, sinks: list[LogSink]) -> None:
+        self._collector = collector
+        self._sinks = sinks
+
+    async def open(self, uid: str, container: str) -> LogCursor:
+        """Opens all; the place to go on from is the first that a sink remembers."""
+        fresh = LogCursor(uid, container)
+        cursors = []
+        for sink in tuple(self._sinks):
+            try:
+                cursors.append(await sink.open(uid=uid, container=container))
+            except Exception as error:  # noqa: BLE001  # see LogSink: a sink may raise anything
+                self._drop(sink, error)
+        return next((cursor for cursor in cursors if cursor is not None), fresh)
+
+    async def emit(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
+        """Gives the item to each sink in turn."""
+        self._collector._count(item)  # noqa: SLF001  # one class in two halves
+        for sink in tuple(self._sinks):
+            try:
+                await (sink.write(item, cursor) if isinstance(item, LogBatch) else sink.gap(item, cursor))
+            except Exception as error:  # noqa: BLE001  # see LogSink
+                self._drop(sink, error)
+
+    async def close(self, cursor: LogCursor) -> None:
+        """Closes each sink."""
+        for sink in tuple(self._sinks):
+            try:
+                await sink.close(cursor)
+            except Exception as error:  # noqa: BLE001  # see LogSink
+                self._drop(sink, error)
+
+    def _drop(self, sink: LogSink, error: Exception) -> None:
+        self._sinks.remove(sink)
+        self._collector._trouble(f"{type(sink).__name__}: {error!r}")  # noqa: SLF001  # one class in two halves

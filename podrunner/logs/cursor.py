@@ -1,0 +1,155 @@
+"""Where a reader stands in a container's log, and how it goes on from there after a break. Pure.
+
+The API server can start a log at a time, in whole seconds (``PodLogOptions.sinceTime``; the API server hands it to
+the kubelet without its fraction). The cursor therefore names a line more exactly than the server can: by the
+nanosecond stamp, and by how many lines had that very stamp. After a reconnect everything up to and including that
+line is dropped (:class:`Resumption`).
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Final
+
+import msgspec
+
+from podrunner.logs.record import GapReason, LogGap, split_stamp
+
+__all__ = ["LogCursor", "Resumption", "advance", "since_time", "stamp_ns"]
+
+_SECONDS: Final = 19  # characters of 2024-01-31T10:20:30
+_STAMP_SEARCH: Final = 40
+
+
+class LogCursor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last line that was read.
+
+    Attributes:
+        uid: UID of the pod.
+        container: Name of the container.
+        restart: Which run of the container: 0 for the first.
+        stamp: Time stamp of the last line read, as the server wrote it; "" if none was.
+        lines: How many lines with that very stamp were read.
+        complete: Whether that run had ended and its log was read to the end.
+    """
+
+    uid: str
+    container: str
+    restart: int = 0
+    stamp: str = ""
+    lines: int = 0
+    complete: bool = False
+
+
+def advance(cursor: LogCursor, data: bytes) -> LogCursor:
+    """The cursor after these whole lines; unchanged if none of them has a stamp."""
+    stamp = _last_stamp(data)
+    if not stamp:
+        return cursor
+    lines = _count(data, stamp.encode() + b" ")
+    before = cursor.lines if cursor.stamp == stamp else 0
+    return msgspec.structs.replace(cursor, stamp=stamp, lines=before + lines)
+
+
+def since_time(cursor: LogCursor) -> str | None:
+    """From when to ask the server, in its resolution of a second; None for the whole log."""
+    if not cursor.stamp:
+        return None
+    seconds = cursor.stamp[:_SECONDS]
+    zone = cursor.stamp[_SECONDS:].lstrip(".0123456789")
+    return seconds + zone
+
+
+def stamp_ns(stamp: str) -> int:
+    """A time stamp in nanoseconds since 1970, so that stamps of different spelling can be compared."""
+    seconds, rest = stamp[:_SECONDS], stamp[_SECONDS:]
+    zone = rest.lstrip(".0123456789")
+    fraction = rest[: len(rest) - len(zone)].lstrip(".")
+    whole = datetime.datetime.fromisoformat(seconds + zone)
+    return int(whole.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
+
+
+class Resumption:
+    """Drops from a resumed stream what was read before the break.
+
+    If the cursor's line does not come again although later lines do, the node's log rotation took it, and with it
+    perhaps lines that nobody read: that is a gap. Feed whole lines only.
+    """
+
+    def __init__(self, cursor: LogCursor) -> None:
+        self._cursor = cursor
+        self._prefix = cursor.stamp.encode() + b" "
+        self._left = cursor.lines if cursor.stamp else 0
+        self._found = False
+
+    @property
+    def done(self) -> bool:
+        """Whether everything from now on is new."""
+        return self._left == 0
+
+    def admit(self, data: bytes) -> tuple[bytes, LogGap | None]:
+        """The new lines among these, and the gap before them if there is one."""
+        if self.done:
+            return data, None
+        rest = self._skip_seen(data)
+        return (rest, None) if self.done else self._look_past(rest)
+
+    def _skip_seen(self, data: bytes) -> bytes:
+        start = 0
+        while self._left and (at := _find(data, self._prefix, start)) >= 0:
+            start = data.index(b"\n", at) + 1
+            self._left -= 1
+            self._found = True
+        return data[start:]
+
+    def _look_past(self, data: bytes) -> tuple[bytes, LogGap | None]:
+        limit = stamp_ns(self._cursor.stamp)
+        at = 0
+        while at < len(data):
+            stamp = _stamp_at(data, at)
+            if stamp and stamp_ns(stamp) > limit:
+                return self._resume_at(data[at:], stamp)
+            at = data.index(b"\n", at) + 1
+        return b"", None
+
+    def _resume_at(self, data: bytes, stamp: str) -> tuple[bytes, LogGap | None]:
+        self._left = 0
+        if self._found:
+            return data, None
+        cursor = self._cursor
+        gap = LogGap(
+            cursor.container,
+            GapReason.ROTATED,
+            after=cursor.stamp,
+            before=stamp,
+            restart=cursor.restart,
+            message="the last line read is no longer there",
+        )
+        return data, gap
+
+
+def _stamp_at(data: bytes, at: int) -> str:
+    head = data[at : at + _STAMP_SEARCH].split(b"\n", 1)[0].decode("ascii", "replace")
+    return split_stamp(head)[0]
+
+
+def _last_stamp(data: bytes) -> str:
+    end = len(data)
+    while end > 0:
+        at = data.rfind(b"\n", 0, end - 1) + 1
+        if stamp := _stamp_at(data, at):
+            return stamp
+        end = at
+    return ""
+
+
+def _find(data: bytes, prefix: bytes, start: int) -> int:
+    """Where the next line that begins with the prefix begins, or -1."""
+    if data.startswith(prefix, start):
+        return start
+    at = data.find(b"\n" + prefix, start)
+    return at + 1 if at >= 0 else -1
+
+
+def _count(data: bytes, prefix: bytes) -> int:
+    return data.count(b"\n" + prefix) + data.startswith(prefix)

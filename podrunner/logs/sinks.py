@@ -1,0 +1,69 @@
+"""Where collected lines go: the protocol of a sink, and the sinks that need no files.
+
+A sink belongs to one container of one pod. Its back-pressure is its own pod's: the collector awaits it, and no other
+pod waits with it. Files are :mod:`podrunner.logs.files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from podrunner.logs.cursor import LogCursor
+from podrunner.logs.record import LogBatch, LogGap
+
+__all__ = ["CallableSink", "LogSink", "SinkFactory"]
+
+
+class LogSink(Protocol):
+    """Takes one container's log. Everything that a method raises is counted and ends this sink, never the pod."""
+
+    async def open(self, *, uid: str, container: str) -> LogCursor | None:
+        """Makes ready; returns where an earlier sink of the same kind stopped, or None to start afresh."""
+        ...
+
+    async def write(self, batch: LogBatch, cursor: LogCursor) -> None:
+        """Takes whole lines; ``cursor`` is where the reader stands after them."""
+        ...
+
+    async def gap(self, gap: LogGap, cursor: LogCursor) -> None:
+        """Takes note that lines are missing here."""
+        ...
+
+    async def close(self, cursor: LogCursor) -> None:
+        """The log is over, or nobody will read on; ``cursor.complete`` says which."""
+        ...
+
+
+SinkFactory = Callable[[str], LogSink]
+"""Makes the sink for a container, given its name."""
+
+
+class CallableSink:
+    """Hands batches and gaps to a function of the user's, which may be async."""
+
+    def __init__(self, function: Callable[[LogBatch | LogGap], Awaitable[None] | None]) -> None:
+        self._function = function
+
+    async def open(self, *, uid: str, container: str) -> LogCursor | None:
+        """Nothing to make ready; a function remembers nothing."""
+        del uid, container
+
+    async def write(self, batch: LogBatch, cursor: LogCursor) -> None:
+        """Calls the function with the batch."""
+        del cursor
+        await self._call(batch)
+
+    async def gap(self, gap: LogGap, cursor: LogCursor) -> None:
+        """Calls the function with the gap."""
+        del cursor
+        await self._call(gap)
+
+    async def close(self, cursor: LogCursor) -> None:
+        """Nothing to close."""
+        del cursor
+
+    async def _call(self, item: LogBatch | LogGap) -> None:
+        answer = self._function(item)
+        if answer is not None:
+            await answer
