@@ -1,0 +1,169 @@
+"""The base of all settings: frozen, closed to unknown keys, and never letting pydantic's own error out.
+
+What belongs here: the base class, and turning a ``ValidationError`` into one :class:`~podrunner.errors.ConfigError`
+that names the key, the value (unless it may be a secret) and what would be right. Single settings do not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from podrunner.errors import ConfigError
+
+__all__ = ["Settings", "did_you_mean", "looks_secret", "shown"]
+
+_LONGEST_VALUE = 80
+_SECRET_WORDS = ("password", "token", "sql_alchemy_conn", "fernet_key")
+_SECRET_SECTIONS = ("env", "kubernetes_environment_variables")
+_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+class Settings(BaseModel):
+    """Base class of podrunner's settings: immutable, complete, and strict about names.
+
+    Whatever is wrong in the arguments, :class:`~podrunner.errors.ConfigError` says it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise config_error(type(self), error, source=f"{type(self).__name__}(...)") from None
+
+    # Without this mark pydantic would call the method above for nested settings too, and their errors would lose
+    # the path that leads to them (pydantic's `custom_init`).
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, source: str | None = None) -> Self:
+        """Build the settings from plain data, as a parsed file gives it.
+
+        Args:
+            values: Setting name to value; nested settings are mappings.
+            source: What errors name as the place: a file's path, ``environment``; None names the class.
+
+        Raises:
+            ConfigError: A key is unknown, or a value is not what it must be.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise config_error(cls, error, source=source or cls.__name__) from None
+
+    def with_changes(self, **changes: Any) -> Self:
+        """Return these settings with some replaced, validated as a whole.
+
+        Settings that were never given are derived anew: ``RunnerConfig().with_changes(cluster="local")`` is
+        ``RunnerConfig(cluster="local")``.
+
+        Raises:
+            ConfigError: As the constructor.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**given | changes)
+
+
+def config_error(model: type[BaseModel], error: ValidationError, *, source: str | None) -> ConfigError:
+    """Turn pydantic's error into one ConfigError: the first finding in full, the places of the others named."""
+    first, *others = error.errors(include_url=False)
+    path, known = _resolve(model, first["loc"])
+    problem, remedy = _words(first, known)
+    also = ", ".join(dict.fromkeys(_resolve(model, other["loc"])[0] or "the whole" for other in others))
+    return ConfigError(
+        f"{problem} (also wrong: {also})" if also else problem,
+        source=source,
+        key=path or None,
+        value=_shown_input(first),
+        remedy=remedy,
+    )
+
+
+def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """Write a location as people do (``tolerations[0].key``), and tell the names of settings known just there.
+
+    Pydantic puts the kind chosen in a union (``git``) and the mark of a mapping's key into a location: left out.
+    """
+    path, known = "", [model]
+    for part in location:
+        chosen = [member for member in known if _kind(member) == part]
+        if chosen and len(known) > 1:
+            known = chosen
+        elif part != "[key]":
+            path += f"[{part}]" if isinstance(part, int) else f".{part}"
+            known = [found for member in known for found in _models_in(_annotation(member, part))] or known
+    return path.removeprefix("."), [name for member in known for name in member.model_fields]
+
+
+def _kind(model: type[BaseModel]) -> object:
+    return model.model_fields["kind"].default if "kind" in model.model_fields else None
+
+
+def _annotation(model: type[BaseModel], part: int | str) -> Any:
+    return model.model_fields[part].annotation if part in model.model_fields else None
+
+
+def _words(detail: ErrorDetails, known: Iterable[str]) -> tuple[str, str | None]:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return "unknown setting", did_you_mean(str(detail["loc"][-1]), known)
+    if kind == "missing":
+        return "is missing", "Give it a value"
+    if kind == "literal_error":
+        return "is not one of the choices", f"Use {context['expected']}"
+    if kind == "union_tag_invalid":
+        return "is not one of the choices", f"Use {context['expected_tags']} as {context['discriminator']}"
+    if kind == "value_error":
+        problem, _, remedy = str(context["error"]).partition("; ")
+        return problem, remedy or None
+    return _lower_first(detail["msg"]).removeprefix("input "), None
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return [found for part in get_args(annotation) for found in _models_in(part)]
+    return []
+
+
+def _shown_input(detail: ErrorDetails) -> str | None:
+    if detail["type"] in {"missing", "union_tag_not_found"} or isinstance(detail["input"], BaseModel):
+        return None
+    if any(isinstance(part, str) and looks_secret(part) for part in detail["loc"]):
+        return "***"
+    if isinstance(detail["input"], Mapping):
+        return None
+    return shown(detail["input"])
+
+
+def shown(value: object) -> str:
+    """Show a value in an error: as Python writes it, bounded in length, ``***`` if it is a secret."""
+    if isinstance(value, SecretStr):
+        return "***"
+    text = _USER_IN_URL.sub("***@", repr(value))
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a setting of that name may hold a credential, so that its value is not to be shown."""
+    return name in _SECRET_SECTIONS or any(word in name.lower() for word in _SECRET_WORDS)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Suggest the known name nearest to a misspelt one; None if none is near."""
+    folded = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    return f"Did you mean {folded[near[0]]!r}?" if near else None

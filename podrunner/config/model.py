@@ -1,0 +1,293 @@
+"""RunnerConfig: everything that a runner can be told, as one frozen value.
+
+What belongs here: the settings, their defaults, their bounds, and which of them exclude each other. Reading files and
+environments does not belong here (``airflow_cfg.py``, ``files.py``, ``environment.py``); this module is pure.
+
+Two rules keep every configuration writable in every format: a setting may be None only where None is its default
+(TOML has no null), and free-form parts of a pod are plain JSON data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
+
+from podrunner.config.airflow_settings import AirflowSettings
+from podrunner.config.frozen import Settings
+from podrunner.config.kubernetes_names import (
+    AnnotationKey,
+    EnvName,
+    LabelKey,
+    LabelValue,
+    Namespace,
+    ObjectName,
+    PlainText,
+)
+from podrunner.config.policies import (
+    LogSettings,
+    PendingPolicy,
+    PositiveSeconds,
+    RetrySettings,
+    TcpKeepalive,
+    WatchSettings,
+)
+from typing import Any as Resources
+
+__all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef"]
+
+LOCAL_IMAGE = "localhost/this-machine"
+"""The image of pods on a LocalCluster when none is named: the programs of this machine."""
+
+JsonObject = dict[str, Any]
+
+
+class SecretRef(NamedTuple):
+    """One key of a Kubernetes Secret; written ``secret=key`` in files, as Airflow does.
+
+    Attributes:
+        secret: Name of the Secret.
+        key: The key in it.
+    """
+
+    secret: ObjectName
+    key: PlainText
+
+
+def _parsed_ref(value: object) -> object:
+    if isinstance(value, Mapping):
+        return tuple(value.get(part) for part in SecretRef._fields) if {*value} == {*SecretRef._fields} else value
+    if not isinstance(value, str):
+        return value
+    secret, equals, key = value.partition("=")
+    if not equals or not secret.strip() or not key.strip():
+        raise ValueError("not a reference to a Secret; Write it as 'secret-name=key'")
+    return secret.strip(), key.strip()
+
+
+_SecretRef = Annotated[
+    SecretRef,
+    BeforeValidator(_parsed_ref),
+    PlainSerializer(lambda ref: f"{ref[0]}={ref[1]}", return_type=str),
+]
+
+
+class RunnerConfig(Settings):
+    """The whole configuration of a runner. Every setting has a default: ``RunnerConfig()`` works.
+
+    Attributes:
+        cluster: Which Kubernetes: ``in-cluster`` (the service account of the pod we run in), ``kubeconfig``, ``local``
+            (an embedded LocalCluster), or ``auto``: in-cluster if we are in one, else a kubeconfig if there is one,
+            else local.
+        kubeconfig: The kubeconfig's path; None: ``$KUBECONFIG``, then ``~/.kube/config``.
+        context: Its context; None: its current one.
+        verify_ssl: Whether the server's certificate is checked.
+        ssl_ca_cert: A file of CA certificates that replaces the access's own; None keeps that.
+        transport: The HTTP client: ``auto`` takes aiohttp on asyncio and httpx on trio.
+        request_timeout_s: Seconds that one request may take.
+        connect_timeout_s: Seconds that opening a connection may take.
+        connections: Connections kept to the API server.
+        tcp_keepalive: Probes on these connections.
+        namespace: Where pods go unless the workload says otherwise.
+        namespaces: All namespaces that the runner uses and watches; empty: just ``namespace``.
+        all_namespaces: Watch the whole cluster by one watch (needs cluster-wide rights).
+        owner: Name of this runner, stamped on its pods; None: a new one each time.
+        scope: Runners of one scope may adopt each other's pods.
+        image: Image of the main container unless the workload says otherwise. None: each workload must say it (with
+            ``cluster="local"`` the programs of this machine are the default).
+        image_pull_policy: ``Always``, ``IfNotPresent`` or ``Never``; None: Kubernetes' own rule.
+        image_pull_secrets: Names of Secrets with registry credentials.
+        service_account_name: The pods' service account; None: the namespace's default.
+        env: Variables of the main container, in plain text.
+        secret_env: Variables from Secrets, name to ``secret=key``.
+        env_from_secrets: Secrets whose every key becomes a variable.
+        env_from_configmaps: ConfigMaps whose every key becomes a variable.
+        labels: Labels of each pod; a workload's labels win, podrunner's own always stand.
+        annotations: Annotations of each pod, used where the workload brings none.
+        node_selector: Labels that a node must have, used where the workload brings none.
+        affinity: A pod's ``affinity``; empty: none.
+        tolerations: A pod's ``tolerations``.
+        resources: Requests and limits of the main container where the workload brings none; None: none.
+        run_as_user: User id of the pod's processes; None: the image's.
+        fs_group: Group id of the pod's volumes; None: none.
+        priority_class_name: PriorityClass of the pods; None: the cluster's default.
+        scheduling_gates: Names of gates that hold scheduling back until somebody removes them.
+        init_containers: Containers that run before the main one (as in a pod's ``initContainers``).
+        sidecars: Containers that run beside the main one and do not decide the outcome; they become init containers
+            with ``restartPolicy: Always``.
+        volumes: Volumes of the pod (as in ``volumes``).
+        volume_mounts: Mounts of the main container (as in ``volumeMounts``).
+        pod_template: A pod onto which everything is merged; None: an empty one. Files may name a YAML file.
+        container_name: Name of the main container.
+        airflow: What makes the pods Airflow workers; None: they are not.
+        delete_pods: Whether a pod is deleted when it succeeded and its log is read.
+        delete_pods_on_failure: Whether also when it failed; otherwise it stays to be looked at.
+        delete_grace_period_s: Seconds between SIGTERM and SIGKILL when a pod is deleted; None: the pod's own.
+        max_creates_in_flight: Upper bound of creates at once; None: found by podrunner (additive increase,
+            multiplicative decrease).
+        max_active_pods: Upper bound of pods that are not finished; None: no limit.
+        create_retry: Retries of creates.
+        retry: Retries of all other requests.
+        pending: Patience with pods that do not start.
+        run_timeout_s: Seconds that a pod may run before it is ended; None: no limit.
+        watch: How podrunner keeps itself up to date.
+        logs: What is collected of the logs.
+        event_queue_size: Events that wait for a slow reader of ``events()`` before they are coalesced per pod.
+        lease_duration_s: Seconds without renewal after which a runner counts as gone, and its pods may be adopted.
+    """
+
+    cluster: Literal["auto", "local", "in-cluster", "kubeconfig"] = "auto"
+    kubeconfig: Path | None = None
+    context: PlainText | None = None
+    verify_ssl: bool = True
+    ssl_ca_cert: Path | None = None
+    transport: Literal["auto", "aiohttp", "httpx"] = "auto"
+    request_timeout_s: PositiveSeconds = 30.0
+    connect_timeout_s: PositiveSeconds = 10.0
+    connections: int = Field(default=32, ge=1, le=10_000)
+    tcp_keepalive: TcpKeepalive = TcpKeepalive()
+
+    namespace: Namespace = "default"
+    namespaces: tuple[Namespace, ...] = ()
+    all_namespaces: bool = False
+    owner: PlainText | None = None
+    scope: PlainText = "default"
+
+    image: PlainText | None = Field(default=None, validate_default=True)
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    image_pull_secrets: tuple[ObjectName, ...] = ()
+    service_account_name: ObjectName | None = None
+    env: dict[EnvName, str] = {}
+    secret_env: dict[EnvName, _SecretRef] = {}
+    env_from_secrets: tuple[ObjectName, ...] = ()
+    env_from_configmaps: tuple[ObjectName, ...] = ()
+    labels: dict[LabelKey, LabelValue] = {}
+    annotations: dict[AnnotationKey, str] = {}
+    node_selector: dict[LabelKey, LabelValue] = {}
+    affinity: JsonObject = {}
+    tolerations: tuple[JsonObject, ...] = ()
+    resources: Resources | None = None
+    run_as_user: int | None = Field(default=None, ge=0)
+    fs_group: int | None = Field(default=None, ge=0)
+    priority_class_name: ObjectName | None = None
+    scheduling_gates: tuple[LabelKey, ...] = ()
+    init_containers: tuple[JsonObject, ...] = ()
+    sidecars: tuple[JsonObject, ...] = ()
+    volumes: tuple[JsonObject, ...] = ()
+    volume_mounts: tuple[JsonObject, ...] = ()
+    pod_template: JsonObject | None = None
+    container_name: ObjectName = "base"
+
+    airflow: AirflowSettings | None = None
+
+    delete_pods: bool = True
+    delete_pods_on_failure: bool = False
+    delete_grace_period_s: int | None = Field(default=None, ge=0)
+    max_creates_in_flight: int | None = Field(default=None, ge=1)
+    max_active_pods: int | None = Field(default=None, ge=1)
+    create_retry: RetrySettings = RetrySettings()
+    retry: RetrySettings = RetrySettings()
+    pending: PendingPolicy = PendingPolicy()
+    run_timeout_s: PositiveSeconds | None = None
+    watch: WatchSettings = WatchSettings()
+    logs: LogSettings = LogSettings()
+    event_queue_size: int = Field(default=10_000, ge=1)
+    lease_duration_s: float = Field(default=60.0, ge=1)
+
+    @property
+    def watched_namespaces(self) -> tuple[str, ...]:
+        """All namespaces in use, without repetition; ``namespace`` comes first."""
+        return tuple(dict.fromkeys((self.namespace, *self.namespaces)))
+
+    @field_validator("image")
+    @classmethod
+    def _image_for_local(cls, image: str | None, info: ValidationInfo) -> str | None:
+        return LOCAL_IMAGE if image is None and info.data.get("cluster") == "local" else image
+
+    @field_validator("pod_template", mode="before")
+    @classmethod
+    def _loaded(cls, template: object) -> object:
+        if isinstance(template, str | Path):
+            raise ValueError("a pod template is a mapping here; Read the file by podrunner.config.load_pod_template")
+        return template
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.all_namespaces and self.namespaces:
+            raise ValueError("all_namespaces and namespaces exclude each other; Keep one")
+        if self.cluster in {"local", "in-cluster"} and (self.kubeconfig or self.context):
+            given = "kubeconfig" if self.kubeconfig else "context"
+            raise ValueError(f"cluster = {self.cluster!r} and {given} exclude each other; Use cluster = 'kubeconfig'")
+        return self
+
+    @classmethod
+    def from_airflow_cfg(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        environ: Mapping[str, str] | None = None,
+        allow_commands: bool = False,
+        strict: bool = False,
+    ) -> RunnerConfig:
+        """Read an ``airflow.cfg`` of Airflow 1.10 or later.
+
+        ``PODRUNNER_*`` variables win over ``AIRFLOW__SECTION__KEY`` variables, these over the file, the file over
+        defaults. What is odd but harmless is told by a :class:`~podrunner.config.ConfigWarning` each.
+
+        Args:
+            path: The file.
+            environ: The environment to read; None: this process's.
+            allow_commands: Run the commands that ``…_cmd`` options name. Without it such an option is an error.
+            strict: Make each warning an error.
+
+        Raises:
+            ConfigError: The file cannot be read, or says something that cannot be meant.
+        """
+        from podrunner.config.airflow_cfg import load_airflow_cfg
+
+        loaded = load_airflow_cfg(path, environ=environ, allow_commands=allow_commands)
+        return loaded.checked(strict=strict, stacklevel=3)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        environ: Mapping[str, str] | None = None,
+        allow_commands: bool = False,
+        strict: bool = False,
+    ) -> RunnerConfig:
+        """Read podrunner's own TOML or YAML file, or an ``airflow.cfg``: told by the suffix (``.cfg``, ``.ini``).
+
+        ``PODRUNNER_*`` variables win over the file.
+
+        Args:
+            path: The file.
+            environ: The environment to read; None: this process's.
+            allow_commands: For an ``airflow.cfg``: see :meth:`from_airflow_cfg`.
+            strict: Make each warning an error.
+
+        Raises:
+            ConfigError: The file cannot be read, or says something that cannot be meant.
+        """
+        from podrunner.config.files import load_file
+
+        loaded = load_file(path, environ=environ, allow_commands=allow_commands)
+        return loaded.checked(strict=strict, stacklevel=3)
+
+    @classmethod
+    def from_environ(cls, *, environ: Mapping[str, str] | None = None) -> RunnerConfig:
+        """Read ``PODRUNNER_*`` variables only; ``__`` leads into nested settings (``PODRUNNER_WATCH__PAGE_SIZE``).
+
+        Args:
+            environ: The environment to read; None: this process's.
+
+        Raises:
+            ConfigError: A variable names no setting, or its value does not fit.
+        """
+        from podrunner.config.environment import config_from_environ
+
+        return config_from_environ(environ)

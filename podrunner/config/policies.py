@@ -1,0 +1,136 @@
+"""Settings of how podrunner behaves: retries, patience with pending pods, the watch, the logs, TCP keepalive.
+
+What a pod looks like does not belong here. Pure data: no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from podrunner.config.frozen import Settings
+
+__all__ = ["LogSettings", "PendingPolicy", "RetrySettings", "Seconds", "TcpKeepalive", "WatchSettings"]
+
+_DAY_S = 86_400
+
+Seconds = Annotated[float, Field(ge=0, le=366 * _DAY_S)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=366 * _DAY_S)]
+
+
+class TcpKeepalive(Settings):
+    """Keepalive probes on the connections to the API server: they find a peer that is gone without a word.
+
+    The numbers are those of Airflow's provider: a dead connection is noticed after 120 + 6 * 30 s.
+
+    Attributes:
+        enabled: Whether probes are sent.
+        idle_s: Seconds of silence before the first probe.
+        interval_s: Seconds between probes.
+        count: Unanswered probes after which the connection is closed.
+    """
+
+    enabled: bool = True
+    idle_s: int = Field(default=120, ge=1, le=32_767)
+    interval_s: int = Field(default=30, ge=1, le=32_767)
+    count: int = Field(default=6, ge=1, le=127)
+
+
+class RetrySettings(Settings):
+    """How a failed request is tried again: exponential waits with jitter.
+
+    The curve is client-go's (0.8 s doubling up to 30 s). ``Retry-After`` of the server comes before it.
+
+    Attributes:
+        attempts: How often at most, the first try included; 0 means without limit.
+        initial_s: Seconds before the second try.
+        max_s: Longest wait in seconds.
+        jitter: Share of each wait that is random: 0 none, 1 all of it.
+    """
+
+    attempts: int = Field(default=8, ge=0)
+    initial_s: PositiveSeconds = 0.8
+    max_s: PositiveSeconds = 30.0
+    jitter: float = Field(default=1.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RetrySettings:
+        if self.max_s < self.initial_s:
+            raise ValueError(f"max_s {self.max_s} is shorter than initial_s {self.initial_s}; Make it longer")
+        return self
+
+
+class PendingPolicy(Settings):
+    """How long a pod may stay without starting, by cause. Giving up always deletes the pod.
+
+    Attributes:
+        fatal_reasons: Waiting reasons of a container that end the pod at once, without any grace.
+        image_grace_s: Seconds that pulling the image may fail (``ErrImagePull``, ``ImagePullBackOff``): a registry's
+            hiccup passes, and the kubelet itself waits up to 300 s between tries.
+        config_grace_s: Seconds that a container may miss its configuration (``CreateContainerConfigError``,
+            ``CreateContainerError``). Not 0: a Secret that the pod owns is created just after the pod.
+        unschedulable_grace_s: Seconds without a node; None waits for ever, as a cluster autoscaler needs.
+        startup_timeout_s: Seconds from creation until the main container runs, whatever the cause; None: no limit.
+    """
+
+    fatal_reasons: tuple[str, ...] = ("InvalidImageName", "ErrImageNeverPull")
+    image_grace_s: Seconds = 300.0
+    config_grace_s: Seconds = 30.0
+    unschedulable_grace_s: Seconds | None = None
+    startup_timeout_s: PositiveSeconds | None = None
+
+
+class WatchSettings(Settings):
+    """How podrunner keeps itself up to date about its pods.
+
+    Attributes:
+        page_size: Pods per page of a list.
+        server_timeout_s: Seconds after which the server is asked to end a watch (varied by a few percent, so that
+            many runners do not reconnect at once). Under 300 s, where common load balancers cut.
+        inactivity_s: Seconds without any sign (a bookmark comes about each minute) after which the connection is
+            taken for dead and opened anew.
+        backoff_initial_s: Seconds before the first reconnect after an error.
+        backoff_max_s: Longest wait in seconds between reconnects.
+        backoff_reset_s: Healthy seconds after which the waits start short again (client-go: two minutes).
+        stale_after_s: Seconds that the watch may stay interrupted until what is known counts as stale and callers are
+            told so.
+        streaming_lists: Whether the first list comes through the watch (``sendInitialEvents``): ``auto`` tries it
+            and falls back, ``on`` insists, ``off`` lists in pages.
+    """
+
+    page_size: int = Field(default=500, ge=1, le=10_000)
+    server_timeout_s: float = Field(default=290.0, ge=1, le=_DAY_S)
+    inactivity_s: float = Field(default=120.0, gt=0, le=_DAY_S)
+    backoff_initial_s: PositiveSeconds = 0.8
+    backoff_max_s: PositiveSeconds = 30.0
+    backoff_reset_s: Seconds = 120.0
+    stale_after_s: PositiveSeconds = 60.0
+    streaming_lists: Literal["auto", "on", "off"] = "auto"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WatchSettings:
+        if self.backoff_max_s < self.backoff_initial_s:
+            raise ValueError("backoff_max_s is shorter than backoff_initial_s; Make it longer")
+        return self
+
+
+class LogSettings(Settings):
+    """What is collected of the pods' logs, and where to.
+
+    Attributes:
+        folder: Folder on this machine where the collector writes one file per attempt, in Airflow's layout
+            (``<dag_id>/<task_id>/<execution_date>/<try>.log``); None: no files.
+        follow: ``all`` follows each pod as it runs, ``on-demand`` only those that somebody reads, ``end`` fetches the
+            log when the pod has ended, ``off`` collects nothing.
+        timestamps: Whether each line of a file keeps the container runtime's timestamp in front.
+        tail_lines_on_failure: Last lines kept in the outcome of a failed pod; 0: none.
+        drain_timeout_s: Seconds that an ended pod's log may take until the pod is deleted anyway.
+    """
+
+    folder: Path | None = None
+    follow: Literal["all", "on-demand", "end", "off"] = "all"
+    timestamps: bool = False
+    tail_lines_on_failure: int = Field(default=100, ge=0, le=10_000)
+    drain_timeout_s: Seconds = 30.0
