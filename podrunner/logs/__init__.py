@@ -1,6 +1,7 @@
-"""The log collector: every line once, in order, across broken connections; what is truly gone is a recorded gap.
+"""The log collector: every line once, in order, across broken connections; what is gone is a recorded gap.
 
-Here belong following, resuming, sinks and reading back. What a log means does not: no line ever decides an outcome.
+Here belong following, resuming, sinks and reading back. What a log means does not: no line ever decides an
+outcome.
 """
 
 from __future__ import annotations

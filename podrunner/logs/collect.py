@@ -1,23 +1,29 @@
 """Collects the logs of one pod: one follower per container, each with its sinks.
 
-Whatever goes wrong here stays here: it is counted in :class:`LogStatus` and logged once, and the workload's outcome
-never hears of it. Who starts a collector, and when its end permits the pod's deletion, is the runner's business.
+Whatever goes wrong here stays here: it is counted in :class:`LogStatus` and logged once, and the workload's
+outcome never hears of it. Who starts a collector, and when its end permits the pod's deletion, is the
+runner's business.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from random import Random
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 
+from podrunner.errors import LogError
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
-from podrunner.logs.life import PodLife
 from podrunner.logs.record import LogBatch, LogGap
-from podrunner.logs.sinks import LogSink, SinkFactory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+    from podrunner.logs.life import PodLife
+    from podrunner.logs.sinks import LogSink, SinkFactory
 
 __all__ = ["LogCollector", "LogStatus"]
 
@@ -81,7 +87,7 @@ class LogCollector:
         self._random = random
 
     async def run(self) -> None:
-        """Collects until every container's log is complete or beyond reach. Raises nothing but cancellation."""
+        """Collects until each container's log is complete or beyond reach. Raises cancellation only."""
         try:
             async with anyio.create_task_group() as group:
                 for container in self._containers:
@@ -91,8 +97,8 @@ class LogCollector:
             self.done.set()
 
     async def _collect(self, container: str) -> None:
-        outlet = _Outlet(self, [factory(container) for factory in self._sinks])
-        cursor = await outlet.open(self._pod.uid, container)
+        outlet = _Outlet(self)
+        cursor = await outlet.open(self._sinks, self._pod.uid, container)
         follower = ContainerFollower(
             self._source,
             self._pod,
@@ -104,13 +110,14 @@ class LogCollector:
         )
         try:
             await follower.run()
-        except Exception as error:  # noqa: BLE001  # a log's trouble is counted, whatever it is: it never fails a pod
-            self._trouble(f"log of {container}: {error!r}")
+        except Exception as error:  # noqa: BLE001  # a log's trouble, whatever it is, never fails a pod
+            self.trouble(f"log of {container}: {error!r}")
         finally:
             with anyio.CancelScope(shield=True):
                 await outlet.close(follower.cursor)
 
-    def _trouble(self, problem: str) -> None:
+    def trouble(self, problem: str) -> None:
+        """Counts a problem and tells of it."""
         if len(self.status.errors) < self._MOST_ERRORS:
             self.status.errors.append(problem)
         _logger.warning(
@@ -118,7 +125,8 @@ class LogCollector:
         )
         self._on_trouble(problem)
 
-    def _count(self, item: LogBatch | LogGap) -> None:
+    def count(self, item: LogBatch | LogGap) -> None:
+        """Counts what passes by."""
         if isinstance(item, LogBatch):
             self.status.bytes_read += len(item.data)
             return
@@ -130,28 +138,36 @@ class LogCollector:
 class _Outlet:
     """One container's sinks; a sink that fails is left out from then on."""
 
-    def __init__(self, collector: LogCollector, sinks: list[LogSink]) -> None:
+    def __init__(self, collector: LogCollector) -> None:
         self._collector = collector
-        self._sinks = sinks
+        self._sinks: list[LogSink] = []
 
-    async def open(self, uid: str, container: str) -> LogCursor:
-        """Opens all; the place to go on from is the first that a sink remembers."""
-        fresh = LogCursor(uid, container)
-        cursors = []
-        for sink in tuple(self._sinks):
+    async def open(self, factories: Sequence[SinkFactory], uid: str, container: str) -> LogCursor:
+        """Makes and opens all; the place to go on from is the first that a sink remembers."""
+        cursors: list[LogCursor | None] = []
+        for factory in factories:
             try:
+                sink = factory(container)
                 cursors.append(await sink.open(uid=uid, container=container))
-            except Exception as error:  # noqa: BLE001  # see LogSink: a sink may raise anything
-                self._drop(sink, error)
-        return next((cursor for cursor in cursors if cursor is not None), fresh)
+            except Exception as error:  # noqa: BLE001  # a sink may raise anything
+                self._collector.trouble(f"sink of {container}: {error!r}")
+            else:
+                self._sinks.append(sink)
+        return next((cursor for cursor in cursors if cursor is not None), LogCursor(uid, container))
 
     async def emit(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
-        """Gives the item to each sink in turn."""
-        self._collector._count(item)  # noqa: SLF001  # one class in two halves
+        """Gives the item to each sink in turn.
+
+        Raises:
+            LogError: No sink is left; there is no point in reading on.
+        """
+        if not self._sinks:
+            raise LogError("every sink failed")
+        self._collector.count(item)
         for sink in tuple(self._sinks):
             try:
                 await (sink.write(item, cursor) if isinstance(item, LogBatch) else sink.gap(item, cursor))
-            except Exception as error:  # noqa: BLE001  # see LogSink
+            except Exception as error:  # noqa: BLE001  # a sink may raise anything
                 self._drop(sink, error)
 
     async def close(self, cursor: LogCursor) -> None:
@@ -159,9 +175,9 @@ class _Outlet:
         for sink in tuple(self._sinks):
             try:
                 await sink.close(cursor)
-            except Exception as error:  # noqa: BLE001  # see LogSink
+            except Exception as error:  # noqa: BLE001  # a sink may raise anything
                 self._drop(sink, error)
 
     def _drop(self, sink: LogSink, error: Exception) -> None:
         self._sinks.remove(sink)
-        self._collector._trouble(f"{type(sink).__name__}: {error!r}")  # noqa: SLF001  # one class in two halves
+        self._collector.trouble(f"{type(sink).__name__}: {error!r}")

@@ -1,14 +1,14 @@
 """Where a reader stands in a container's log, and how it goes on from there after a break. Pure.
 
-The API server can start a log at a time, in whole seconds (``PodLogOptions.sinceTime``; the API server hands it to
-the kubelet without its fraction). The cursor therefore names a line more exactly than the server can: by the
-nanosecond stamp, and by how many lines had that very stamp. After a reconnect everything up to and including that
-line is dropped (:class:`Resumption`).
+The API server can start a log at a time, in whole seconds (``PodLogOptions.sinceTime``; the API server hands
+it to the kubelet without its fraction). The cursor therefore names a line more exactly than the server can:
+by the nanosecond stamp, and by how many lines had that very stamp. After a reconnect everything up to and
+including that line is dropped (:class:`Resumption`).
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Final
 
 import msgspec
@@ -65,15 +65,15 @@ def stamp_ns(stamp: str) -> int:
     seconds, rest = stamp[:_SECONDS], stamp[_SECONDS:]
     zone = rest.lstrip(".0123456789")
     fraction = rest[: len(rest) - len(zone)].lstrip(".")
-    whole = datetime.datetime.fromisoformat(seconds + zone)
+    whole = dt.datetime.fromisoformat(seconds + zone)
     return int(whole.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
 
 
 class Resumption:
     """Drops from a resumed stream what was read before the break.
 
-    If the cursor's line does not come again although later lines do, the node's log rotation took it, and with it
-    perhaps lines that nobody read: that is a gap. Feed whole lines only.
+    If the cursor's line does not come again although later lines do, the node's log rotation took it, and
+    with it perhaps lines that nobody read: that is a gap. Feed whole lines only.
     """
 
     def __init__(self, cursor: LogCursor) -> None:
@@ -92,7 +92,7 @@ class Resumption:
         if self.done:
             return data, None
         rest = self._skip_seen(data)
-        return (rest, None) if self.done else self._look_past(rest)
+        return (rest, None) if self._left == 0 else self._look_past(rest)
 
     def _skip_seen(self, data: bytes) -> bytes:
         start = 0

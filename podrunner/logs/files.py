@@ -1,8 +1,9 @@
 """Log files in Airflow's layout: ``<folder>/<dag_id>/<task_id>/<execution_date>/<try>.log``.
 
-Beside each file, while its pod lives, stands a small hidden one with the cursor and the length that the log had when
-the cursor was taken. A successor cuts the log to that length and goes on from that cursor, so that whatever was
-written last before a crash is neither lost nor there twice. All of a sink's disk work is done in worker threads.
+Beside each file, while its pod lives, stands a small hidden one with the cursor and the length that the log
+had when the cursor was taken. A successor cuts the log to that length and goes on from that cursor, so that
+whatever was written last before a crash is neither lost nor there twice. All of a sink's disk work is done in
+worker threads.
 """
 
 from __future__ import annotations
@@ -11,67 +12,51 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Final
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
 import msgspec
 
-from podrunner.errors import LogError
+from podrunner.errors import LogError, SpecError
 from podrunner.logs.cursor import LogCursor
-from podrunner.logs.record import LogBatch, LogGap
+from podrunner.workload.log_path import checked_log_path
+
+if TYPE_CHECKING:
+    from podrunner.logs.record import LogBatch, LogGap
 
 __all__ = ["FileLogSink", "container_log_path", "safe_log_path"]
 
-_MAX_SEGMENT_BYTES: Final = 255  # NAME_MAX of every common file system
-_SPECIAL: Final = frozenset({"", ".", ".."})
-# The cursor is written at most so often; what a crash loses of it is read again, thanks to the recorded length.
+# The cursor is written at most so often; what a crash loses of it is read again, thanks to the recorded
+# length.
 _CURSOR_INTERVAL_S: Final = 1.0
 
 
 def safe_log_path(folder: Path, relative: str) -> Path:
     """The file of a log under its folder; never outside, whatever the path says.
 
-    Parts that a file system would take for something else (``.``, ``..``, an empty one, control characters) are
-    percent-encoded; everything else stays as it is, so that Airflow's own layout is met exactly.
+    A workload's own path was encoded when it was made; but an adopted pod's path comes from an annotation
+    that anybody may have written.
 
     Args:
         folder: The base folder.
         relative: The log's path within it, with ``/`` between its parts.
 
     Raises:
-        LogError: A part is longer than a file name can be, or there is no part at all.
+        LogError: The path is absolute, leads upwards, or has an empty part.
     """
-    if not relative.strip("/"):
-        raise LogError(f"the log path {relative!r} names no file")
-    parts = [_safe_part(part) for part in relative.split("/")]
-    return folder.joinpath(*parts)
+    try:
+        return folder.joinpath(*checked_log_path(relative).split("/"))
+    except SpecError as error:
+        raise LogError(f"refused to write a log there: {error}") from error
 
 
 def container_log_path(relative: str, container: str, *, main: str) -> str:
-    """The log path of one container: the main container's is the path itself, others have their name before the suffix."""
+    """The log path of one container: the main one's is the path itself, others add their name."""
     if container == main:
         return relative
     path = PurePosixPath(relative)
     return str(path.with_name(f"{path.stem}.{container}{path.suffix}"))
-
-
-def _safe_part(part: str) -> str:
-    encoded = _encode(part)
-    if len(os.fsencode(encoded)) > _MAX_SEGMENT_BYTES:
-        raise LogError(f"a part of the log path is longer than {_MAX_SEGMENT_BYTES} bytes: {encoded[:40]}…")
-    return encoded
-
-
-def _encode(part: str) -> str:
-    if part == "":
-        return "%"
-    if part in _SPECIAL:
-        return part.replace(".", "%2E")
-    if part == "%" or (unquote(part) != part and unquote(part) in _SPECIAL):
-        return part.replace("%", "%25")
-    return "".join(quote(char, safe="") if ord(char) < 0x20 or char == "\x7f" else char for char in part)  # noqa: PLR2004  # ASCII control
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -101,7 +86,7 @@ class FileLogSink:
         return self.path.with_name(f".{self.path.name}.cursor")
 
     async def open(self, *, uid: str, container: str) -> LogCursor | None:
-        """Makes the folder and file; cuts what was written after the last saved cursor; returns that cursor."""
+        """Makes folder and file; cuts what was written after the saved cursor; returns that cursor."""
         return await anyio.to_thread.run_sync(self._open, LogCursor(uid, container))
 
     async def write(self, batch: LogBatch, cursor: LogCursor) -> None:

@@ -1,27 +1,31 @@
 """Follows the log of one container to its end, over any number of broken connections.
 
-The log of a run counts as complete only when it was read to an orderly end by a request that was made after the run
-was known to be over: a follow that ends in good order may just as well have been cut by the four-hour idle close, a
-rotation or a proxy. That costs one request more for a container that was followed while it ran, and none for one that
-had already ended. What is sent where is the sinks' business; what the pod's state is, the watch's.
+The log of a run counts as complete only when it was read to an orderly end by a request that was made after
+the run was known to be over: a follow that ends in good order may just as well have been cut by the four-hour
+idle close, a rotation or a proxy. That costs one request more for a container that was followed while it ran,
+and none for one that had already ended. What is sent where is the sinks' business; what the pod's state is,
+the watch's.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from random import Random
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import msgspec
 
 from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
 from podrunner.logs.cursor import LogCursor, Resumption, advance, since_time
-from podrunner.logs.life import ContainerView, PodLife
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.record import GapReason, LogBatch, LogGap
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from podrunner.logs.life import ContainerView, PodLife
 
 __all__ = ["ContainerFollower", "FollowLimits", "LogSource", "PodAddress"]
 
@@ -61,10 +65,10 @@ class FollowLimits(msgspec.Struct, frozen=True):
     """How long to wait for what.
 
     Attributes:
-        idle_s: A connection on which nothing came for so long is replaced: rotation and half-open connections stop a
-            follow without a word. A quiet container costs one request each such span.
-        drain_s: How long, after the container's end, no byte may come before the connection is given up; and how long
-            a refusing server is asked again for the rest.
+        idle_s: A connection on which nothing came for so long is replaced: rotation and half-open connections
+            stop a follow without a word. A quiet container costs one request each such span.
+        drain_s: How long, after the container's end, no byte may come before the connection is given up; and
+            how long a refusing server is asked again for the rest.
         follow: Whether to read while the container runs; False reads once, at its end.
     """
 
@@ -165,10 +169,9 @@ class ContainerFollower:
                 await self._pause(delay, give_up_at)
 
     def _is_hopeless(self, error: PodrunnerError) -> bool:
-        # A kubelet that has just restarted answers 404 for pods that it has: only the pod's own end makes it final.
-        return isinstance(error, ForbiddenError) or (
-            isinstance(error, NotFoundError) and self._view().gone
-        )
+        # A kubelet that has just restarted answers 404 for pods that it has: only the pod's own end makes it
+        # final.
+        return isinstance(error, ForbiddenError) or (isinstance(error, NotFoundError) and self._view().gone)
 
     def _run_ended(self) -> bool:
         view = self._view()
@@ -277,4 +280,3 @@ class _Connection:
         self._silence_s = min(self._silence_s, silence_s)
         if self._reading:
             self.resume()
-

@@ -1,15 +1,16 @@
-"""What following a log must know of the pod's life. The state comes from the watch; no request is made for it.
+"""What following a log must know of the pod's life. It comes from the watch; no request is made for it.
 
 :func:`container_view` is the pure reading of a pod's status; :class:`PodLife` is what the runner provides.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from podrunner.outcome.record import ContainerStatus, Pod
+if TYPE_CHECKING:
+    from podrunner.outcome.record import ContainerStatus, Pod
 
 __all__ = ["ContainerView", "PodLife", "container_view"]
 

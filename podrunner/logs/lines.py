@@ -1,7 +1,8 @@
 """Whole lines out of a stream of byte batches. Pure; what the lines mean belongs to the neighbours.
 
-A batch may end anywhere: inside a line, inside a character. Only whole lines are handed on, so that no character is
-ever decoded in two halves, and a line that a broken connection cut short is read again from its beginning.
+A batch may end anywhere: inside a line, inside a character. Only whole lines are handed on, so that no
+character is ever decoded in two halves, and a line that a broken connection cut short is read again from its
+beginning.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 __all__ = ["MAX_LINE_BYTES", "LineAssembler"]
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
-"""A longer line is handed on in pieces of about this size, so that output without a line end cannot fill the memory."""
+"""A longer line is handed on in pieces of this size: output without line ends cannot fill the memory."""
 
 _STAMP_SEARCH: Final = 40
 
@@ -25,7 +26,7 @@ class LineAssembler:
         self._size = 0
 
     def feed(self, data: bytes) -> bytes:
-        r"""Takes the next bytes; returns all lines that are whole by now, each with its ``\n``, or ``b""``."""
+        r"""Takes the next bytes; returns the lines that are whole by now, each with its ``\n``."""
         cut = data.rfind(b"\n") + 1
         if not cut:
             return self._keep(data)
@@ -34,7 +35,7 @@ class LineAssembler:
         return whole + self._keep(data[cut:])
 
     def rest(self) -> bytes:
-        r"""Takes what is left when the stream has ended for good: the last line, given a ``\n``, or ``b""``."""
+        r"""Takes what is left when the stream has ended for good: the last line with a ``\n``, or ``b""``."""
         rest = b"".join(self._parts)
         self._parts, self._size = [], 0
         return rest + b"\n" if rest else b""

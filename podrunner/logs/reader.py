@@ -1,15 +1,13 @@
 """Reads the log of a finished or running task, wherever it is: the places are asked in order.
 
-The first place is the local file that the collector (or the task itself, on a shared volume) wrote, under the heading
-that Airflow gives it; the next is the pod. A place that has nothing answers None; one that fails adds a line to the
-heading, and the next is asked. Following a running pod is :mod:`podrunner.logs.follow`.
+The first place is the local file that the collector (or the task itself, on a shared volume) wrote, under the
+heading that Airflow gives it; the next is the pod. A place that has nothing answers None; one that fails adds
+a line to the heading, and the next is asked. Following a running pod is :mod:`podrunner.logs.follow`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
@@ -17,9 +15,14 @@ import msgspec
 
 from podrunner.errors import LogError, NotFoundError, PodrunnerError
 from podrunner.logs.files import container_log_path, safe_log_path
-from podrunner.logs.follow import LogSource
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.record import LogBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from podrunner.logs.follow import LogSource
 
 __all__ = ["LocalFile", "LogDocument", "LogPlace", "LogQuery", "LogReader", "PodLog"]
 
@@ -68,7 +71,7 @@ class LogPlace(Protocol):
     """Somewhere a log may be found."""
 
     async def find(self, query: LogQuery) -> LogDocument | None:
-        """The log, or None if it is not here. A failure is an :class:`OSError` or a :class:`PodrunnerError`."""
+        """The log, or None if it is not here. Raises :class:`OSError` or :class:`PodrunnerError`."""
         ...
 
 
@@ -136,7 +139,7 @@ async def read_lines(
         namespace, name, container=container, tail_lines=tail_lines, timestamps=True
     ) as batches:
         async for data in batches:
-            parts.append(assembler.feed(data))  # noqa: PERF401  # an async comprehension reads worse
+            parts.append(assembler.feed(data))  # an async comprehension reads worse
     parts.append(assembler.rest())
     return LogBatch(container or "", 0, b"".join(parts)).texts()
 

@@ -1,8 +1,8 @@
 """What the log of a container consists of: batches of stamped lines, single lines, and gaps.
 
-A batch keeps the bytes as the server sent them, each line with its time stamp in front, because most consumers want
-many lines at once and only some want the stamps. How lines are put together from a stream belongs to
-:mod:`podrunner.logs.lines`, where a reader stands in them to :mod:`podrunner.logs.cursor`.
+A batch keeps the bytes as the server sent them, each line with its time stamp in front, because most
+consumers want many lines at once and only some want the stamps. How lines are put together from a stream
+belongs to :mod:`podrunner.logs.lines`, where a reader stands in them to :mod:`podrunner.logs.cursor`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class LogLine(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         text: The line without its time stamp and line end; bytes that are not UTF-8 became U+FFFD.
-        timestamp: When the container wrote it, by its node's clock, RFC 3339 with nanoseconds; "" if the server gave none.
+        timestamp: When the container wrote it, by its node's clock, RFC 3339 with nanoseconds; "" if the
+            server gave none.
         container: Name of the container.
         restart: How often that container had been restarted before.
     """
@@ -115,7 +116,7 @@ class LogBatch(msgspec.Struct, frozen=True, gc=False):
 
 
 def split_stamp(line: str) -> tuple[str, str]:
-    """Time stamp and text of a line; the stamp is "" where the line has none (a message of the container runtime)."""
+    """Time stamp and text of a line; the stamp is "" where there is none (a message of the runtime)."""
     found = _STAMP.match(line)
     return (found[1], line[found.end() :]) if found else ("", line)
 

@@ -1,22 +1,23 @@
 """Where collected lines go: the protocol of a sink, and the sinks that need no files.
 
-A sink belongs to one container of one pod. Its back-pressure is its own pod's: the collector awaits it, and no other
-pod waits with it. Files are :mod:`podrunner.logs.files`.
+A sink belongs to one container of one pod. Its back-pressure is its own pod's: the collector awaits it, and
+no other pod waits with it. Files are :mod:`podrunner.logs.files`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from podrunner.logs.cursor import LogCursor
-from podrunner.logs.record import LogBatch, LogGap
+if TYPE_CHECKING:
+    from podrunner.logs.cursor import LogCursor
+    from podrunner.logs.record import LogBatch, LogGap
 
 __all__ = ["CallableSink", "LogSink", "SinkFactory"]
 
 
 class LogSink(Protocol):
-    """Takes one container's log. Everything that a method raises is counted and ends this sink, never the pod."""
+    """Takes one container's log. Whatever a method raises is counted and ends this sink, never the pod."""
 
     async def open(self, *, uid: str, container: str) -> LogCursor | None:
         """Makes ready; returns where an earlier sink of the same kind stopped, or None to start afresh."""
@@ -48,6 +49,7 @@ class CallableSink:
     async def open(self, *, uid: str, container: str) -> LogCursor | None:
         """Nothing to make ready; a function remembers nothing."""
         del uid, container
+        return None  # as a method of the protocol it has a value
 
     async def write(self, batch: LogBatch, cursor: LogCursor) -> None:
         """Calls the function with the batch."""
