@@ -1,7 +1,7 @@
 """Room 1, config: everything that can be said about how pods are run, and the sources that say it.
 
-What belongs here: the settings (``model.py`` and what it is made of: pure) and their sources (``airflow.cfg``,
-podrunner's own files, the environment). Acting on a setting does not belong here.
+What belongs here: the settings (``model.py`` and what it is made of: pure) and their sources
+(``airflow.cfg``, podrunner's own files, the environment). Acting on a setting does not belong here.
 """
 
 from podrunner.config.airflow_settings import (

@@ -1,7 +1,7 @@
 """Settings of Airflow's worker pods: where the DAGs come from, where logs go, what the worker is told.
 
-What belongs here: the data that turns a pod into an Airflow worker. Reading ``airflow.cfg`` does not belong here
-(``airflow_cfg.py``), nor what every pod has (``model.py``). Pure data.
+What belongs here: the data that turns a pod into an Airflow worker. Reading ``airflow.cfg`` does not belong
+here (``airflow_cfg.py``), nor what every pod has (``model.py``). Pure data.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class DagsFromGit(Settings):
         depth: Commits of history to fetch; 0: all.
         username: User for https, or None.
         password: Password or token for https, or None. It goes into a Secret that the pod owns.
-        credentials_secret: A Secret with keys ``GIT_SYNC_USERNAME`` and ``GIT_SYNC_PASSWORD``, instead of both above.
+        credentials_secret: A Secret with keys ``GIT_SYNC_USERNAME`` and ``GIT_SYNC_PASSWORD``, instead of
+            both above.
         ssh_key_secret: A Secret whose key ``gitSshKey`` is the private key for ssh, or None.
         known_hosts_configmap: A ConfigMap whose key ``known_hosts`` lists the hosts' keys, or None.
         image: The git-sync image.
@@ -127,7 +128,9 @@ class DagsFromGit(Settings):
         return self
 
 
-DagSource = Annotated[DagsInImage | DagsFromClaim | DagsFromHostPath | DagsFromGit, Field(discriminator="kind")]
+DagSource = Annotated[
+    DagsInImage | DagsFromClaim | DagsFromHostPath | DagsFromGit, Field(discriminator="kind")
+]
 
 
 class LogsInEmptyDir(Settings):
@@ -175,14 +178,16 @@ class AirflowSettings(Settings):
         dags_folder: The DAG folder inside the worker; left out: ``<home>/dags``.
         base_log_folder: The log folder inside the worker; left out: ``<home>/logs``.
         executor: ``AIRFLOW__CORE__EXECUTOR`` inside the worker.
-        sql_alchemy_conn: Connection string of Airflow's database, or None. It reaches the worker through a Secret that
-            the pod owns, and only if ``configmap`` is None and no secret variable of that name is set.
+        sql_alchemy_conn: Connection string of Airflow's database, or None. It reaches the worker through a
+            Secret that the pod owns, and only if ``configmap`` is None and no secret variable of that name is
+            set.
         configmap: A ConfigMap whose key ``airflow.cfg`` is mounted as the worker's configuration, or None.
         local_settings_configmap: A ConfigMap whose key ``airflow_local_settings.py`` is mounted under
             ``<home>/config``, or None.
         dags: Where the DAGs come from.
         logs: What the worker's log folder is.
-        worker_uuid: Value of the label ``airflow-worker``, the scheduler's identity; None: the runner's owner name.
+        worker_uuid: Value of the label ``airflow-worker``, the scheduler's identity; None: the runner's owner
+            name.
     """
 
     home: AbsolutePath = "/opt/airflow"

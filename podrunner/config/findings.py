@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from podrunner.config.model import RunnerConfig
 from podrunner.errors import ConfigError
+
+if TYPE_CHECKING:
+    from podrunner.config.model import RunnerConfig
 
 __all__ = ["ConfigWarning", "Finding", "LoadedConfig"]
 
@@ -25,7 +27,8 @@ class Finding:
 
     Attributes:
         level: ``warning``: the file says something that has no effect, or not the effect it seems to have;
-            ``note``: podrunner does without this option of Airflow, and the option stands at Airflow's own default.
+            ``note``: podrunner does without this option of Airflow, and the option stands at Airflow's own
+            default.
         message: What it is, in one sentence.
         source: The file, or ``environment``.
         section: The section, or None.

@@ -1,7 +1,8 @@
 """The base of all settings: frozen, closed to unknown keys, and never letting pydantic's own error out.
 
-What belongs here: the base class, and turning a ``ValidationError`` into one :class:`~podrunner.errors.ConfigError`
-that names the key, the value (unless it may be a secret) and what would be right. Single settings do not.
+What belongs here: the base class, and turning a ``ValidationError`` into one
+:class:`~podrunner.errors.ConfigError` that names the key, the value (unless it may be a secret) and what
+would be right. Single settings do not.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import difflib
 import re
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 
 from podrunner.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = ["Settings", "did_you_mean", "looks_secret", "shown"]
 
@@ -39,8 +42,8 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise config_error(type(self), error, source=f"{type(self).__name__}(...)") from None
 
-    # Without this mark pydantic would call the method above for nested settings too, and their errors would lose
-    # the path that leads to them (pydantic's `custom_init`).
+    # Without this mark pydantic would call the method above for nested settings too, and their errors would
+    # lose the path that leads to them (pydantic's `custom_init`).
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
@@ -73,7 +76,7 @@ class Settings(BaseModel):
 
 
 def config_error(model: type[BaseModel], error: ValidationError, *, source: str | None) -> ConfigError:
-    """Turn pydantic's error into one ConfigError: the first finding in full, the places of the others named."""
+    """Turn pydantic's error into one ConfigError: the first finding in full, of the others the places."""
     first, *others = error.errors(include_url=False)
     path, known = _resolve(model, first["loc"])
     problem, remedy = _words(first, known)
@@ -88,9 +91,10 @@ def config_error(model: type[BaseModel], error: ValidationError, *, source: str 
 
 
 def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, list[str]]:
-    """Write a location as people do (``tolerations[0].key``), and tell the names of settings known just there.
+    """Write a location as people do (``tolerations[0].key``); tell the names of settings known there.
 
-    Pydantic puts the kind chosen in a union (``git``) and the mark of a mapping's key into a location: left out.
+    Pydantic puts the kind chosen in a union (``git``) and the mark of a mapping's key into a location: left
+    out.
     """
     path, known = "", [model]
     for part in location:

@@ -1,7 +1,8 @@
 """What Kubernetes accepts as a name, a label, a path: the checked types that settings are made of.
 
 What belongs here: rules of the API that can be told from one value. The rules are those of the API server's
-validation (``k8s.io/apimachinery/pkg/util/validation``). Nothing is repaired here: a configuration says what it means.
+validation (``k8s.io/apimachinery/pkg/util/validation``). Nothing is repaired here: a configuration says what
+it means.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def _qualified(value: str) -> bool:
 def _label_key(value: str) -> str:
     if not _qualified(value):
         raise ValueError(
-            "not a valid label key; Use letters, digits, '-', '_' and '.', at most 63, optionally after 'domain/'"
+            "not a valid label key; Use letters, digits, '-', '_' and '.', at most 63,"
+            " optionally after 'domain/'"
         )
     return value
 
@@ -62,7 +64,8 @@ def _label_key(value: str) -> str:
 def _annotation_key(value: str) -> str:
     if not _qualified(value.lower()):
         raise ValueError(
-            "not a valid annotation key; Use letters, digits, '-', '_' and '.', at most 63, optionally after 'domain/'"
+            "not a valid annotation key; Use letters, digits, '-', '_' and '.', at most 63,"
+            " optionally after 'domain/'"
         )
     return value
 

@@ -1,18 +1,18 @@
 """RunnerConfig: everything that a runner can be told, as one frozen value.
 
-What belongs here: the settings, their defaults, their bounds, and which of them exclude each other. Reading files and
-environments does not belong here (``airflow_cfg.py``, ``files.py``, ``environment.py``); this module is pure.
+What belongs here: the settings, their defaults, their bounds, and which of them exclude each other. Reading
+files and environments does not belong here (``airflow_cfg.py``, ``files.py``, ``environment.py``); this
+module is pure.
 
-Two rules keep every configuration writable in every format: a setting may be None only where None is its default
-(TOML has no null), and free-form parts of a pod are plain JSON data.
+Two rules keep every configuration writable in every format: a setting may be None only where None is its
+default (TOML has no null), and free-form parts of a pod are plain JSON data.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
@@ -35,7 +35,11 @@ from podrunner.config.policies import (
     TcpKeepalive,
     WatchSettings,
 )
-from typing import Any as Resources
+
+if TYPE_CHECKING:
+    import os
+
+Resources = dict[str, Any]
 
 __all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef"]
 
@@ -59,7 +63,11 @@ class SecretRef(NamedTuple):
 
 def _parsed_ref(value: object) -> object:
     if isinstance(value, Mapping):
-        return tuple(value.get(part) for part in SecretRef._fields) if {*value} == {*SecretRef._fields} else value
+        return (
+            tuple(value.get(part) for part in SecretRef._fields)
+            if {*value} == {*SecretRef._fields}
+            else value
+        )
     if not isinstance(value, str):
         return value
     secret, equals, key = value.partition("=")
@@ -79,9 +87,9 @@ class RunnerConfig(Settings):
     """The whole configuration of a runner. Every setting has a default: ``RunnerConfig()`` works.
 
     Attributes:
-        cluster: Which Kubernetes: ``in-cluster`` (the service account of the pod we run in), ``kubeconfig``, ``local``
-            (an embedded LocalCluster), or ``auto``: in-cluster if we are in one, else a kubeconfig if there is one,
-            else local.
+        cluster: Which Kubernetes: ``in-cluster`` (the service account of the pod we run in), ``kubeconfig``,
+            ``local`` (an embedded LocalCluster), or ``auto``: in-cluster if we are in one, else a kubeconfig
+            if there is one, else local.
         kubeconfig: The kubeconfig's path; None: ``$KUBECONFIG``, then ``~/.kube/config``.
         context: Its context; None: its current one.
         verify_ssl: Whether the server's certificate is checked.
@@ -96,8 +104,8 @@ class RunnerConfig(Settings):
         all_namespaces: Watch the whole cluster by one watch (needs cluster-wide rights).
         owner: Name of this runner, stamped on its pods; None: a new one each time.
         scope: Runners of one scope may adopt each other's pods.
-        image: Image of the main container unless the workload says otherwise. None: each workload must say it (with
-            ``cluster="local"`` the programs of this machine are the default).
+        image: Image of the main container unless the workload says otherwise. None: each workload must say it
+            (with ``cluster="local"`` the programs of this machine are the default).
         image_pull_policy: ``Always``, ``IfNotPresent`` or ``Never``; None: Kubernetes' own rule.
         image_pull_secrets: Names of Secrets with registry credentials.
         service_account_name: The pods' service account; None: the namespace's default.
@@ -116,8 +124,8 @@ class RunnerConfig(Settings):
         priority_class_name: PriorityClass of the pods; None: the cluster's default.
         scheduling_gates: Names of gates that hold scheduling back until somebody removes them.
         init_containers: Containers that run before the main one (as in a pod's ``initContainers``).
-        sidecars: Containers that run beside the main one and do not decide the outcome; they become init containers
-            with ``restartPolicy: Always``.
+        sidecars: Containers that run beside the main one and do not decide the outcome; they become init
+            containers with ``restartPolicy: Always``.
         volumes: Volumes of the pod (as in ``volumes``).
         volume_mounts: Mounts of the main container (as in ``volumeMounts``).
         pod_template: A pod onto which everything is merged; None: an empty one. Files may name a YAML file.
@@ -135,8 +143,10 @@ class RunnerConfig(Settings):
         run_timeout_s: Seconds that a pod may run before it is ended; None: no limit.
         watch: How podrunner keeps itself up to date.
         logs: What is collected of the logs.
-        event_queue_size: Events that wait for a slow reader of ``events()`` before they are coalesced per pod.
-        lease_duration_s: Seconds without renewal after which a runner counts as gone, and its pods may be adopted.
+        event_queue_size: Events that wait for a slow reader of ``events()`` before they are coalesced per
+            pod.
+        lease_duration_s: Seconds without renewal after which a runner counts as gone, and its pods may be
+            adopted.
     """
 
     cluster: Literal["auto", "local", "in-cluster", "kubeconfig"] = "auto"
@@ -160,14 +170,14 @@ class RunnerConfig(Settings):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     image_pull_secrets: tuple[ObjectName, ...] = ()
     service_account_name: ObjectName | None = None
-    env: dict[EnvName, str] = {}
-    secret_env: dict[EnvName, _SecretRef] = {}
+    env: dict[EnvName, str] = Field(default_factory=dict)
+    secret_env: dict[EnvName, _SecretRef] = Field(default_factory=dict)
     env_from_secrets: tuple[ObjectName, ...] = ()
     env_from_configmaps: tuple[ObjectName, ...] = ()
-    labels: dict[LabelKey, LabelValue] = {}
-    annotations: dict[AnnotationKey, str] = {}
-    node_selector: dict[LabelKey, LabelValue] = {}
-    affinity: JsonObject = {}
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    annotations: dict[AnnotationKey, str] = Field(default_factory=dict)
+    node_selector: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    affinity: JsonObject = Field(default_factory=dict)
     tolerations: tuple[JsonObject, ...] = ()
     resources: Resources | None = None
     run_as_user: int | None = Field(default=None, ge=0)
@@ -211,7 +221,9 @@ class RunnerConfig(Settings):
     @classmethod
     def _loaded(cls, template: object) -> object:
         if isinstance(template, str | Path):
-            raise ValueError("a pod template is a mapping here; Read the file by podrunner.config.load_pod_template")
+            raise ValueError(  # noqa: TRY004 - pydantic passes only a ValueError on
+                "a pod template is a mapping here; Read the file by podrunner.config.load_pod_template"
+            )
         return template
 
     @model_validator(mode="after")
@@ -220,7 +232,9 @@ class RunnerConfig(Settings):
             raise ValueError("all_namespaces and namespaces exclude each other; Keep one")
         if self.cluster in {"local", "in-cluster"} and (self.kubeconfig or self.context):
             given = "kubeconfig" if self.kubeconfig else "context"
-            raise ValueError(f"cluster = {self.cluster!r} and {given} exclude each other; Use cluster = 'kubeconfig'")
+            raise ValueError(
+                f"cluster = {self.cluster!r} and {given} exclude each other; Use cluster = 'kubeconfig'"
+            )
         return self
 
     @classmethod
@@ -234,13 +248,14 @@ class RunnerConfig(Settings):
     ) -> RunnerConfig:
         """Read an ``airflow.cfg`` of Airflow 1.10 or later.
 
-        ``PODRUNNER_*`` variables win over ``AIRFLOW__SECTION__KEY`` variables, these over the file, the file over
-        defaults. What is odd but harmless is told by a :class:`~podrunner.config.ConfigWarning` each.
+        ``PODRUNNER_*`` variables win over ``AIRFLOW__SECTION__KEY`` variables, these over the file, the file
+        over defaults. What is odd but harmless is told by a :class:`~podrunner.config.ConfigWarning` each.
 
         Args:
             path: The file.
             environ: The environment to read; None: this process's.
-            allow_commands: Run the commands that ``…_cmd`` options name. Without it such an option is an error.
+            allow_commands: Run the commands that ``…_cmd`` options name. Without it such an option is an
+                error.
             strict: Make each warning an error.
 
         Raises:
@@ -260,9 +275,9 @@ class RunnerConfig(Settings):
         allow_commands: bool = False,
         strict: bool = False,
     ) -> RunnerConfig:
-        """Read podrunner's own TOML or YAML file, or an ``airflow.cfg``: told by the suffix (``.cfg``, ``.ini``).
+        """Read podrunner's own TOML or YAML file, or an ``airflow.cfg``.
 
-        ``PODRUNNER_*`` variables win over the file.
+        The suffix tells which: ``.toml``, ``.yaml``, ``.yml``, ``.json``, ``.cfg``. ``PODRUNNER_*`` variables win over the file.
 
         Args:
             path: The file.
@@ -280,7 +295,10 @@ class RunnerConfig(Settings):
 
     @classmethod
     def from_environ(cls, *, environ: Mapping[str, str] | None = None) -> RunnerConfig:
-        """Read ``PODRUNNER_*`` variables only; ``__`` leads into nested settings (``PODRUNNER_WATCH__PAGE_SIZE``).
+        """Read ``PODRUNNER_*`` variables only.
+
+        The name is the setting's in capitals; ``__`` leads into nested settings: ``PODRUNNER_NAMESPACE``,
+        ``PODRUNNER_WATCH__PAGE_SIZE``. Lists and mappings are JSON.
 
         Args:
             environ: The environment to read; None: this process's.

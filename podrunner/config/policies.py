@@ -67,12 +67,13 @@ class PendingPolicy(Settings):
 
     Attributes:
         fatal_reasons: Waiting reasons of a container that end the pod at once, without any grace.
-        image_grace_s: Seconds that pulling the image may fail (``ErrImagePull``, ``ImagePullBackOff``): a registry's
-            hiccup passes, and the kubelet itself waits up to 300 s between tries.
+        image_grace_s: Seconds that pulling the image may fail (``ErrImagePull``, ``ImagePullBackOff``): a
+            registry's hiccup passes, and the kubelet itself waits up to 300 s between tries.
         config_grace_s: Seconds that a container may miss its configuration (``CreateContainerConfigError``,
             ``CreateContainerError``). Not 0: a Secret that the pod owns is created just after the pod.
         unschedulable_grace_s: Seconds without a node; None waits for ever, as a cluster autoscaler needs.
-        startup_timeout_s: Seconds from creation until the main container runs, whatever the cause; None: no limit.
+        startup_timeout_s: Seconds from creation until the main container runs, whatever the cause; None: no
+            limit.
     """
 
     fatal_reasons: tuple[str, ...] = ("InvalidImageName", "ErrImageNeverPull")
@@ -87,17 +88,17 @@ class WatchSettings(Settings):
 
     Attributes:
         page_size: Pods per page of a list.
-        server_timeout_s: Seconds after which the server is asked to end a watch (varied by a few percent, so that
-            many runners do not reconnect at once). Under 300 s, where common load balancers cut.
-        inactivity_s: Seconds without any sign (a bookmark comes about each minute) after which the connection is
-            taken for dead and opened anew.
+        server_timeout_s: Seconds after which the server is asked to end a watch (varied by a few percent, so
+            that many runners do not reconnect at once). Under 300 s, where common load balancers cut.
+        inactivity_s: Seconds without any sign (a bookmark comes about each minute) after which the connection
+            is taken for dead and opened anew.
         backoff_initial_s: Seconds before the first reconnect after an error.
         backoff_max_s: Longest wait in seconds between reconnects.
         backoff_reset_s: Healthy seconds after which the waits start short again (client-go: two minutes).
-        stale_after_s: Seconds that the watch may stay interrupted until what is known counts as stale and callers are
-            told so.
-        streaming_lists: Whether the first list comes through the watch (``sendInitialEvents``): ``auto`` tries it
-            and falls back, ``on`` insists, ``off`` lists in pages.
+        stale_after_s: Seconds that the watch may stay interrupted until what is known counts as stale and
+            callers are told so.
+        streaming_lists: Whether the first list comes through the watch (``sendInitialEvents``): ``auto``
+            tries it and falls back, ``on`` insists, ``off`` lists in pages.
     """
 
     page_size: int = Field(default=500, ge=1, le=10_000)
@@ -122,8 +123,8 @@ class LogSettings(Settings):
     Attributes:
         folder: Folder on this machine where the collector writes one file per attempt, in Airflow's layout
             (``<dag_id>/<task_id>/<execution_date>/<try>.log``); None: no files.
-        follow: ``all`` follows each pod as it runs, ``on-demand`` only those that somebody reads, ``end`` fetches the
-            log when the pod has ended, ``off`` collects nothing.
+        follow: ``all`` follows each pod as it runs, ``on-demand`` only those that somebody reads, ``end``
+            fetches the log when the pod has ended, ``off`` collects nothing.
         timestamps: Whether each line of a file keeps the container runtime's timestamp in front.
         tail_lines_on_failure: Last lines kept in the outcome of a failed pod; 0: none.
         drain_timeout_s: Seconds that an ended pod's log may take until the pod is deleted anyway.
