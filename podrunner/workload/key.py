@@ -1,0 +1,155 @@
+"""The identity of a workload: what it is, and which attempt.
+
+The identity is what makes a launch idempotent: the pod's name is computed from it. So it has one canonical
+form, which fits into an annotation and is valid in every encoding on the way there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from pydantic_core import CoreSchema, core_schema
+
+from podrunner.errors import SpecError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+
+__all__ = ["KeyLike", "WorkloadKey"]
+
+MAX_IDENTITY_BYTES = 32 * 1024
+"""Annotations may hold 256 KiB together (Kubernetes' ``TotalAnnotationSizeLimitB``); an eighth is
+ours."""
+
+
+class WorkloadKey:
+    """Identity and attempt of a workload; immutable and hashable, equal whatever the order of its parts.
+
+    Attributes:
+        parts: What identifies the workload, as ``{"dag_id": "etl", "task_id": "load"}``, in the order given.
+        attempt: Which attempt, from 1.
+        identity: The parts as canonical JSON (sorted, ASCII); the same for every attempt.
+    """
+
+    __slots__ = ("_hash", "attempt", "identity", "parts")
+
+    parts: Mapping[str, str]
+    attempt: int
+    identity: str
+    _hash: int
+
+    def __init__(self, parts: Mapping[str, str], attempt: int = 1) -> None:
+        checked = _checked_parts(parts)
+        identity = json.dumps(checked, sort_keys=True, separators=(",", ":"))
+        if len(identity) > MAX_IDENTITY_BYTES:
+            problem = f"is longer than {MAX_IDENTITY_BYTES} bytes as ASCII JSON"
+            raise SpecError(problem, field="WorkloadKey", value=f"{len(identity)} bytes")
+        _set = object.__setattr__
+        _set(self, "parts", MappingProxyType(checked))
+        _set(self, "attempt", _checked_attempt(attempt))
+        _set(self, "identity", identity)
+        _set(self, "_hash", hash((identity, attempt)))
+
+    @classmethod
+    def of(cls, value: KeyLike) -> WorkloadKey:
+        """Take a key, or make one of a mapping.
+
+        Args:
+            value: A key; its parts (attempt 1); or ``{"parts": {…}, "attempt": 2}``, the form in files.
+
+        Raises:
+            SpecError: It is neither, or its parts are not a key's.
+        """
+        if isinstance(value, WorkloadKey):
+            return value
+        if not isinstance(value, Mapping):
+            problem = "must be a WorkloadKey or a mapping of names to text"
+            raise SpecError(problem, field="WorkloadKey", value=repr(value)[:80])
+        parts = value.get("parts")
+        if isinstance(parts, Mapping):
+            return cls(parts, **_attempt_beside(value))
+        return cls(value)
+
+    def next_attempt(self) -> WorkloadKey:
+        """The same workload's next attempt."""
+        return WorkloadKey(self.parts, self.attempt + 1)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WorkloadKey):
+            return NotImplemented
+        return self.identity == other.identity and self.attempt == other.attempt
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return " ".join([*(f"{name}={value}" for name, value in self.parts.items()), f"#{self.attempt}"])
+
+    def __repr__(self) -> str:
+        return f"WorkloadKey({dict(self.parts)!r}, attempt={self.attempt})"
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a WorkloadKey is immutable: {name} cannot be set")
+
+    __delattr__ = __setattr__  # type: ignore[assignment]  # the message fits both
+
+    def __reduce__(self) -> tuple[type[WorkloadKey], tuple[dict[str, str], int]]:
+        return WorkloadKey, (dict(self.parts), self.attempt)
+
+    def __copy__(self) -> WorkloadKey:
+        return self
+
+    def __deepcopy__(self, memo: object) -> WorkloadKey:
+        return self
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        as_dict = core_schema.plain_serializer_function_ser_schema(_as_dict)
+        return core_schema.no_info_plain_validator_function(cls.of, serialization=as_dict)
+
+
+KeyLike: TypeAlias = WorkloadKey | Mapping[str, Any]
+
+
+def _as_dict(key: WorkloadKey) -> dict[str, Any]:
+    return {"parts": dict(key.parts), "attempt": key.attempt}
+
+
+def _attempt_beside(value: Mapping[str, Any]) -> dict[str, Any]:
+    for name in value:
+        if name not in {"parts", "attempt"}:
+            raise SpecError("a key has parts and attempt, nothing else", field=f"WorkloadKey.{name}")
+    return {name: value[name] for name in value if name == "attempt"}
+
+
+def _checked_parts(parts: Any) -> dict[str, str]:
+    if not isinstance(parts, Mapping) or not parts:
+        raise SpecError("needs at least one part", field="WorkloadKey.parts", value=repr(parts)[:80])
+    return dict(_checked_texts(parts))
+
+
+def _checked_texts(parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in parts.items():
+        for text in (name, value):
+            _check_text(text, field=f"WorkloadKey.parts[{name!r}]")
+        yield str(name), str(value)
+
+
+def _check_text(text: Any, *, field: str) -> None:
+    if not isinstance(text, str):
+        raise SpecError("must be text", field=field, value=repr(text)[:80])
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        problem = "holds half a surrogate pair, which UTF-8 cannot write"
+        raise SpecError(problem, field=field, value=ascii(text)[:80]) from None
+
+
+def _checked_attempt(attempt: Any) -> int:
+    if isinstance(attempt, int) and not isinstance(attempt, bool) and attempt >= 1:
+        return attempt
+    problem = "must be a whole number from 1"
+    raise SpecError(problem, field="WorkloadKey.attempt", value=repr(attempt)[:80])

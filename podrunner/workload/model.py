@@ -1,0 +1,229 @@
+"""The workload: what to run, in one value that a scheduler hands over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from podrunner.errors import SpecError
+from podrunner.workload.airflow import AirflowTask, from_airflow
+from podrunner.workload.files import read_document, read_pod_template
+from podrunner.workload.key import WorkloadKey
+from podrunner.workload.log_path import checked_log_path, default_log_path
+from podrunner.workload.resources import Resources
+from podrunner.workload.validation import CheckedModel, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+__all__ = ["SecretKey", "Workload"]
+
+
+def _no_lone_text(value: Any) -> Any:
+    """A string is a sequence of characters to Python, but never what is meant by a command."""
+    if isinstance(value, str):
+        raise ValueError('must be a list of words, as ["sh", "-c", "…"]')  # noqa: TRY004 - pydantic passes on only this
+    return value
+
+
+def _some_words(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or not value[0]:
+        raise ValueError("must name a program; leave it out to run the image's own entry point")
+    return value
+
+
+def _loaded(value: Any) -> Any:
+    return read_pod_template(value) if isinstance(value, Path) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_no_lone_text)]
+Command = Annotated[Words, AfterValidator(_some_words)]
+Text = Annotated[str, Field(min_length=1)]
+SecretKey = tuple[Text, Text]
+"""Name of a Secret, and a key in it."""
+Objects = tuple[dict[str, Any], ...]
+"""Objects of the Kubernetes API, as in a manifest."""
+
+
+class Workload(CheckedModel):
+    """One thing to run, once.
+
+    Values here go before the configuration's. ``labels``, ``env``, ``secret_env``, ``credentials``, volumes,
+    mounts, init containers and sidecars add to the configuration's (one of the same name replaces it);
+    ``annotations``, ``node_selector``, ``affinity`` and ``tolerations`` take the place of the configuration's
+    as a whole.
+
+    Attributes:
+        key: Identity and attempt; a plain mapping is taken as the parts of a first attempt.
+        command: The program and its first arguments. None runs the image's own entry point.
+        args: Further arguments.
+        image: None: the configuration's.
+        image_pull_policy: None: the configuration's.
+        image_pull_secrets: Names of Secrets, beside the configuration's.
+        env: Plain environment variables.
+        secret_env: Environment variables from Secrets that exist: name → (Secret, key).
+        credentials: Environment variables whose values are secret: they travel in a Secret that the pod owns.
+        working_dir: None: the image's.
+        resources: None: the configuration's.
+        namespace: None: the configuration's.
+        name: What the pod's name begins with; None: made of the key. Any text: it is made safe.
+        container_name: Name of the main container; None: the template's first, else ``base``.
+        labels: Labels; values are made safe where Kubernetes would refuse them.
+        annotations: Annotations; any text.
+        node_selector: Labels that the node must have.
+        affinity: An ``Affinity`` object.
+        tolerations: ``Toleration`` objects.
+        volumes: ``Volume`` objects.
+        volume_mounts: ``VolumeMount`` objects of the main container.
+        init_containers: ``Container`` objects that run before.
+        sidecars: ``Container`` objects that run beside (native sidecars, Kubernetes 1.29).
+        service_account_name: None: the configuration's.
+        priority_class_name: None: the configuration's.
+        run_as_user: User id of all containers; None: the configuration's.
+        fs_group: Group id that owns mounted volumes; None: the configuration's.
+        scheduling_gates: Names of gates that keep the pod from being scheduled.
+        active_deadline_s: Seconds after which the kubelet ends the pod; None: never.
+        termination_grace_period_s: Seconds between SIGTERM and SIGKILL; None: the cluster's default (30).
+        overrides: A strategic merge patch onto the finished pod; goes before everything but the identity.
+        pod_template: A pod to start from, as an object or the path of a file (read when the workload is
+            made); None: the configuration's.
+        log_path: Where the log goes below the log folder; None: made of the key.
+        identity_labels: Labels that nothing goes before, as Airflow's ``dag_id``; values are made safe.
+        identity_annotations: Annotations that nothing goes before.
+    """
+
+    key: WorkloadKey
+    command: Command | None = None
+    args: Words = ()
+    image: Text | None = None
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    image_pull_secrets: Words = ()
+    env: dict[Text, str] = Field(default_factory=dict)
+    secret_env: dict[Text, SecretKey] = Field(default_factory=dict)
+    credentials: dict[Text, SecretStr] = Field(default_factory=dict)
+    working_dir: Text | None = None
+    resources: Resources | None = None
+    namespace: Text | None = None
+    name: str | None = None
+    container_name: Text | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    affinity: dict[str, Any] = Field(default_factory=dict)
+    tolerations: Objects = ()
+    volumes: Objects = ()
+    volume_mounts: Objects = ()
+    init_containers: Objects = ()
+    sidecars: Objects = ()
+    service_account_name: Text | None = None
+    priority_class_name: Text | None = None
+    run_as_user: Annotated[int, Field(ge=0)] | None = None
+    fs_group: Annotated[int, Field(ge=0)] | None = None
+    scheduling_gates: Words = ()
+    active_deadline_s: Annotated[int, Field(ge=1)] | None = None
+    termination_grace_period_s: Annotated[int, Field(ge=0)] | None = None
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    pod_template: Annotated[dict[str, Any], BeforeValidator(_loaded)] | None = None
+    log_path: Annotated[str, AfterValidator(checked_log_path)] | None = None
+    identity_labels: dict[str, str] = Field(default_factory=dict)
+    identity_annotations: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def relative_log_path(self) -> str:
+        """``log_path``, or the one made of the key."""
+        return self.log_path if self.log_path is not None else default_log_path(self.key)
+
+    @classmethod
+    def airflow(  # noqa: PLR0913 - a task of Airflow is told by so many
+        cls,
+        *,
+        dag_id: str,
+        task_id: str,
+        execution_date: str | datetime | None = None,
+        run_id: str | None = None,
+        try_number: int = 1,
+        map_index: int = -1,
+        pool: str = "default_pool",
+        dag_file: str | None = None,
+        airflow_version: str | None = None,
+        executor_config: Mapping[str, Any] | None = None,
+        worker_uuid: str | None = None,
+        extra_args: Sequence[str] = (),
+    ) -> Workload:
+        """Run one try of an Airflow task, with Airflow's command, labels and log path.
+
+        Args:
+            dag_id: The DAG.
+            task_id: The task.
+            execution_date: When the run is for; decides for the form of 1.10 where no ``run_id`` is given.
+            run_id: The run; decides for the form of 2.x.
+            try_number: From 1.
+            map_index: Index of a mapped task; -1: it is not mapped.
+            pool: Airflow's pool.
+            dag_file: Path of the DAG's file in the container; None: Airflow looks in its DAGs folder.
+            airflow_version: The version in the image: it overrides the choice of the form, and becomes a
+                label.
+            executor_config: The task's own settings: of 1.10 (``{"KubernetesExecutor": {"image": …}}``, or
+                what is inside), or of 2.x (``{"pod_override": …}``, a manifest or a model of the kubernetes
+                client).
+            worker_uuid: Value of the label ``airflow-worker``; None: the configuration's.
+            extra_args: Appended to the command.
+
+        Raises:
+            SpecError: Neither date nor run is given, or ``executor_config`` has an unknown setting.
+        """
+        task = AirflowTask(
+            dag_id=dag_id,
+            task_id=task_id,
+            execution_date=execution_date,
+            run_id=run_id,
+            try_number=try_number,
+            map_index=map_index,
+            pool=pool,
+            dag_file=dag_file,
+            airflow_version=airflow_version,
+            executor_config=executor_config or {},
+            worker_uuid=worker_uuid,
+            extra_args=tuple(extra_args),
+        )
+        return cls(**from_airflow(task))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Workload:
+        """Make a workload of plain data, as a file holds it.
+
+        Args:
+            document: The attributes above or, with ``dag_id`` among them, what ``airflow`` takes.
+
+        Raises:
+            SpecError: A value is unknown, missing or malformed; ``field`` is its path.
+        """
+        if "dag_id" not in document:
+            return cls(**document)
+        for name in document:
+            if name not in AirflowTask.model_fields:
+                raise unknown_name(name, AirflowTask.model_fields, place="Workload.airflow")
+        return cls(**from_airflow(AirflowTask(**document)))
+
+    @classmethod
+    def from_file(cls, path: Path | str) -> Workload:
+        """Read a workload from a JSON or YAML file; see ``from_dict`` for what it holds.
+
+        A ``pod_template`` in it is an object, or a path relative to the file.
+
+        Raises:
+            SpecError: The file cannot be read, or what it holds is not a workload.
+        """
+        place = Path(path)
+        document = read_document(place)
+        template = document.get("pod_template")
+        if isinstance(template, str):
+            document["pod_template"] = place.parent / template
+        try:
+            return cls.from_dict(document)
+        except SpecError as error:
+            field = f"{place}: {error.field}" if error.field else str(place)
+            raise SpecError(error.problem, field=field, value=error.value) from None

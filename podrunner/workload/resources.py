@@ -1,0 +1,58 @@
+"""What a container asks for and may use, in Kubernetes' quantities."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from podrunner.workload.validation import CheckedModel
+
+__all__ = ["Quantity", "Resources"]
+
+# k8s.io/apimachinery/pkg/api/resource: a number, then a binary, decimal or exponent suffix.
+_QUANTITY = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
+
+
+def _as_text(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number else value
+
+
+def _checked(value: str) -> str:
+    if not _QUANTITY.fullmatch(value):
+        raise ValueError("must be a Kubernetes quantity of 0 or more, such as 500m, 2, 1.5, 512Mi or 1G")
+    return value
+
+
+Quantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked)]
+"""A Kubernetes quantity as text; numbers are taken too."""
+
+
+class Resources(CheckedModel):
+    """Requests and limits of the main container. None leaves a value to the template or the cluster.
+
+    Attributes:
+        cpu_request: CPUs to reserve (``500m`` is half of one).
+        cpu_limit: CPUs it may use at most.
+        memory_request: Memory to reserve (``512Mi``).
+        memory_limit: Memory at which it is killed.
+        ephemeral_storage_request: Local disk to reserve.
+        ephemeral_storage_limit: Local disk at which the pod is evicted.
+        gpu: Number of GPUs (a limit, which for extended resources is the request too).
+        gpu_resource: The name that the cluster's device plugin gives them.
+        requests: Any other resource to reserve, by name.
+        limits: Any other resource's limit, by name.
+    """
+
+    cpu_request: Quantity | None = None
+    cpu_limit: Quantity | None = None
+    memory_request: Quantity | None = None
+    memory_limit: Quantity | None = None
+    ephemeral_storage_request: Quantity | None = None
+    ephemeral_storage_limit: Quantity | None = None
+    gpu: Annotated[int, Field(ge=0)] | None = None
+    gpu_resource: str = "nvidia.com/gpu"
+    requests: dict[str, Quantity] = Field(default_factory=dict)
+    limits: dict[str, Quantity] = Field(default_factory=dict)

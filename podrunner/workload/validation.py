@@ -1,0 +1,85 @@
+"""From pydantic's errors to :class:`~podrunner.errors.SpecError`, in one place."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from podrunner.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["CheckedModel", "did_you_mean", "unknown_name"]
+
+MAX_SHOWN = 80
+"""Characters of an offending value that a message shows."""
+
+
+class CheckedModel(BaseModel):
+    """A frozen model that takes no unknown field; its errors are :class:`~podrunner.errors.SpecError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _spec_error(type(self), error) from None
+
+    # Without this mark pydantic would call the method above for a model inside another too, and the error
+    # would lose the path that leads to it.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+
+def _spec_error(model: type[BaseModel], error: ValidationError) -> SpecError:
+    details = error.errors(include_url=False, include_context=False)
+    first = details[0]
+    if first["type"] == "extra_forbidden":
+        *place, name = first["loc"]
+        return unknown_name(str(name), _fields_at(model, place), place=_path(model, place))
+    problem = first["msg"][:1].lower() + first["msg"][1:]
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    secret = any("credential" in str(part) for part in first["loc"])
+    value = None if first["type"] == "missing" or secret else _shown(first["input"])
+    return SpecError(
+        problem.removeprefix("value error, ") + more, field=_path(model, first["loc"]), value=value
+    )
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Names of the fields of the model that ``location`` leads to."""
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        inner = [member for member in (annotation, *get_args(annotation)) if _is_model(member)]
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _path(model: type[BaseModel], location: Sequence[int | str]) -> str:
+    path = model.__name__
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def unknown_name(name: str, known: Iterable[str], *, place: str) -> SpecError:
+    """The error for a name that nothing here has."""
+    return SpecError(f"there is no such field{did_you_mean(name, known)}", field=f"{place}.{name}")
+
+
+def did_you_mean(name: str, known: Iterable[str] | Mapping[str, Any]) -> str:
+    """``; did you mean 'image'?``, or nothing if no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
