@@ -1,0 +1,359 @@
+"""A real single-node Kubernetes inside namespaces of its own.
+
+``RealNode`` is started by a process that already lives in fresh network, mount and PID namespaces (``up.py`` makes
+them). The PID namespace is what makes cleaning certain: when its first process ends, by whatever cause, the kernel
+ends all the others with it, containers included; mounts and the network go with their namespaces. Only cgroups and
+three sysctls outlive it; ``up.py`` sees to those from outside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from programs import Programs, can_find_or_build
+
+ADMIN_TOKEN = "test-node-admin"
+ADDRESS = "10.99.0.1"
+PORT = 16443
+ETCD = "http://127.0.0.1:12379"
+URL = f"https://{ADDRESS}:{PORT}"
+NODE = "node1"
+READY_WITHIN_S = 180
+
+
+class RealNode:
+    """The daemons of one node, each started, stopped and restarted by name.
+
+    Everything that it writes lies below ``folder``.
+    """
+
+    def __init__(self, folder: Path, programs: Programs, *, cgroup_root: str) -> None:
+        self.folder = folder
+        self.kubeconfig = folder / "admin.kubeconfig"
+        self._programs = programs
+        self._cgroup_root = cgroup_root
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    # -- the whole node
+
+    def start(self, images: Sequence[Path]) -> None:
+        """Start everything and return when the node is Ready."""
+        self._prepare()
+        _network()
+        for name in ("etcd", "containerd"):
+            self.start_daemon(name)
+        self._until("etcd is healthy", lambda: _fetch(f"{ETCD}/health") is not None)
+        self.start_daemon("kube-apiserver")
+        self._until("containerd answers", lambda: self._ctr("version").returncode == 0)
+        for image in images:
+            self._ctr("-n", "k8s.io", "images", "import", str(image)).check_returncode()
+        self.wait_for_api()
+        for name in ("kube-controller-manager", "kube-scheduler", "kubelet"):
+            self.start_daemon(name)
+        self.wait_until_ready()
+
+    def stop(self) -> None:
+        """Stop the daemons, the last started first; what is left ends with the PID namespace."""
+        for name in reversed(list(self._running)):
+            self.stop_daemon(name)
+
+    # -- one daemon
+
+    def start_daemon(self, name: str) -> None:
+        """Start (or restart) a daemon; its output goes to ``<folder>/log/<name>.log``."""
+        with (self.folder / "log" / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(self._command(name), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._running[name] = process
+        (self.folder / "pid" / name).write_text(str(process.pid))
+
+    def stop_daemon(self, name: str, *, kill: bool = False) -> None:
+        """End a daemon by SIGTERM, or at once by SIGKILL."""
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def wait_for_api(self) -> None:
+        self._until("the API server is ready", lambda: self.get("/readyz") is not None)
+
+    def wait_until_ready(self) -> None:
+        self._until("the node is Ready and the default service account is there", self._is_ready)
+
+    # -- asking it
+
+    def get(self, path: str) -> bytes | None:
+        """The body of a GET as administrator, None for any failure."""
+        return _fetch(URL + path, token=ADMIN_TOKEN)
+
+    def etcdctl_compact(self) -> int:
+        """Compact etcd at its newest revision, so that every older resourceVersion answers 410; return it."""
+        revision = int(_post(f"{ETCD}/v3/kv/range", {"key": "AA==", "limit": 1})["header"]["revision"])
+        _post(f"{ETCD}/v3/kv/compaction", {"revision": revision, "physical": True})
+        return revision
+
+    def _is_ready(self) -> bool:
+        node = json.loads(self.get(f"/api/v1/nodes/{NODE}") or b"{}")
+        conditions = node.get("status", {}).get("conditions", [])
+        ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+        return ready and self.get("/api/v1/namespaces/default/serviceaccounts/default") is not None
+
+    def _until(self, what: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not holds():
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {READY_WITHIN_S} s until {what}; see {self.folder}/log")
+            time.sleep(0.05)
+
+    def _check_alive(self) -> None:
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                tail = (self.folder / "log" / f"{name}.log").read_text(errors="replace")[-2_000:]
+                raise RuntimeError(f"{name} ended with {process.returncode}:\n{tail}")
+
+    # -- settings
+
+    def _ctr(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["ctr", "-a", f"{self.folder}/containerd.sock", *arguments], capture_output=True, check=False
+        )
+
+    def _prepare(self) -> None:
+        for name in ("log", "pid", "pki", "cni", "opt", "podlogs"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        key = self.folder / "pki" / "sa.key"
+        _run("openssl", "genrsa", "-out", str(key), "2048")
+        _run("openssl", "rsa", "-in", str(key), "-pubout", "-out", str(key.with_suffix(".pub")))
+        (self.folder / "pki/tokens.csv").write_text(f'{ADMIN_TOKEN},admin,1,"system:masters"\n')
+        (self.folder / "resolv.conf").write_text("nameserver 10.99.0.254\n")
+        (self.folder / "cni/10-bridge.conflist").write_text(json.dumps(_cni(self.folder)))
+        (self.folder / "containerd.toml").write_text(_containerd(self.folder))
+        (self.folder / "kubelet.yaml").write_text(json.dumps(_kubelet(self.folder, self._cgroup_root)))
+        self.kubeconfig.write_text(json.dumps(kubeconfig(ADMIN_TOKEN)))
+        self.kubeconfig.chmod(0o600)
+
+    def _command(self, name: str) -> list[str]:
+        arguments = _ARGUMENTS[name](self.folder)
+        program = "containerd" if name == "containerd" else self._programs.path(name)
+        return [program, *arguments]
+
+
+def kubeconfig(token: str, namespace: str = "default") -> dict[str, object]:
+    """A kubeconfig for a bearer of ``token``. The server's certificate is self-signed at each start."""
+    cluster = {"server": URL, "insecure-skip-tls-verify": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "node", "cluster": cluster}],
+        "users": [{"name": "user", "user": {"token": token}}],
+        "contexts": [
+            {"name": "node", "context": {"cluster": "node", "user": "user", "namespace": namespace}}
+        ],
+        "current-context": "node",
+    }
+
+
+def _etcd(folder: Path) -> list[str]:
+    peer = "http://127.0.0.1:12380"
+    return [
+        "--name=n1", f"--data-dir={folder}/etcd", f"--listen-client-urls={ETCD}", f"--advertise-client-urls={ETCD}",
+        f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=n1={peer}",
+    ]  # fmt: skip
+
+
+def _apiserver(folder: Path) -> list[str]:
+    pki = folder / "pki"
+    return [
+        f"--etcd-servers={ETCD}", f"--secure-port={PORT}", "--bind-address=0.0.0.0", f"--advertise-address={ADDRESS}",
+        f"--cert-dir={pki}/apiserver", "--service-cluster-ip-range=10.96.0.0/16",
+        "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={pki}/sa.pub",
+        f"--service-account-signing-key-file={pki}/sa.key", f"--token-auth-file={pki}/tokens.csv",
+        "--authorization-mode=Node,RBAC", "--allow-privileged=true", "--event-ttl=10m",
+        "--kubelet-preferred-address-types=InternalIP",
+    ]  # fmt: skip
+
+
+def _controller_manager(folder: Path) -> list[str]:
+    pki = folder / "pki"
+    return [
+        f"--kubeconfig={folder}/admin.kubeconfig", f"--service-account-private-key-file={pki}/sa.key",
+        f"--root-ca-file={pki}/apiserver/apiserver.crt", "--leader-elect=false", f"--cert-dir={pki}/kcm",
+    ]  # fmt: skip
+
+
+def _scheduler(folder: Path) -> list[str]:
+    return [
+        f"--kubeconfig={folder}/admin.kubeconfig",
+        "--leader-elect=false",
+        f"--cert-dir={folder}/pki/scheduler",
+    ]
+
+
+def _kubelet_arguments(folder: Path) -> list[str]:
+    return [
+        f"--config={folder}/kubelet.yaml", f"--kubeconfig={folder}/admin.kubeconfig", f"--root-dir={folder}/kubelet",
+        f"--cert-dir={folder}/kubelet/pki", f"--hostname-override={NODE}", f"--node-ip={ADDRESS}",
+        f"--containerd={folder}/containerd.sock", "--v=2",
+    ]  # fmt: skip
+
+
+_ARGUMENTS: dict[str, Callable[[Path], list[str]]] = {
+    "etcd": _etcd,
+    "containerd": lambda folder: ["-c", f"{folder}/containerd.toml"],
+    "kube-apiserver": _apiserver,
+    "kube-controller-manager": _controller_manager,
+    "kube-scheduler": _scheduler,
+    "kubelet": _kubelet_arguments,
+}
+
+
+def _cni(folder: Path) -> dict[str, object]:
+    ipam = {
+        "type": "host-local", "dataDir": f"{folder}/ipam",
+        "ranges": [[{"subnet": "10.244.0.0/22"}]], "routes": [{"dst": "0.0.0.0/0"}],
+    }  # fmt: skip
+    bridge = {
+        "type": "bridge",
+        "bridge": "pods0",
+        "isGateway": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+        "ipam": ipam,
+    }
+    return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge]}
+
+
+def _containerd(folder: Path) -> str:
+    """containerd 1.6 and 1.7 read version 2.
+
+    ``restrict_oom_score_adj`` and ``disable_apparmor`` let it run where CAP_SYS_RESOURCE or AppArmor is missing.
+    """
+    cri = 'plugins."io.containerd.grpc.v1.cri"'
+    return f"""
+version = 2
+root = "{folder}/containerd/root"
+state = "{folder}/containerd/state"
+oom_score = 0
+disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
+[grpc]
+  address = "{folder}/containerd.sock"
+[{cri}]
+  sandbox_image = "localhost/pause:1"
+  disable_apparmor = true
+  restrict_oom_score_adj = true
+  tolerate_missing_hugetlb_controller = true
+  disable_tcp_service = true
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  [{cri}.containerd]
+    snapshotter = "overlayfs"
+    default_runtime_name = "runc"
+    [{cri}.containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [{cri}.containerd.runtimes.runc.options]
+        SystemdCgroup = false
+  [{cri}.cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{folder}/cni"
+    max_conf_num = 1
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{folder}/opt"
+"""
+
+
+def _kubelet(folder: Path, cgroup_root: str) -> dict[str, object]:
+    """The kubelet's settings; the low thresholds keep a full laptop disk from evicting the tests' pods."""
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "failCgroupV1": False,
+        "cgroupDriver": "cgroupfs",
+        "cgroupsPerQOS": True,
+        "cgroupRoot": cgroup_root,
+        "enforceNodeAllocatable": ["pods"],
+        "containerRuntimeEndpoint": f"unix://{folder}/containerd.sock",
+        "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
+        "authorization": {"mode": "AlwaysAllow"},
+        "failSwapOn": False,
+        "oomScoreAdj": 0,
+        "maxOpenFiles": 20000,
+        "maxPods": 250,
+        "makeIPTablesUtilChains": False,
+        "podLogsDir": f"{folder}/podlogs",
+        "resolvConf": f"{folder}/resolv.conf",
+        "volumePluginDir": f"{folder}/kubelet/plugins-exec",
+        "containerLogMaxSize": "1Mi",
+        "containerLogMonitorInterval": "3s",
+        "evictionHard": {
+            "memory.available": "100Mi",
+            "nodefs.available": "1%",
+            "imagefs.available": "1%",
+            "nodefs.inodesFree": "1%",
+        },
+        "imageGCHighThresholdPercent": 100,
+        "imageGCLowThresholdPercent": 99,
+    }
+
+
+def _network() -> None:
+    """Loopback, and a bridge with the node's address: the kubelet refuses a loopback address."""
+    _run("ip", "link", "set", "lo", "up")
+    _run("ip", "link", "add", "node0", "type", "bridge")
+    _run("ip", "addr", "add", f"{ADDRESS}/24", "dev", "node0")
+    _run("ip", "link", "set", "node0", "up")
+    _run("ip", "route", "add", "default", "via", "10.99.0.254", "dev", "node0", "onlink")
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _fetch(url: str, *, token: str = "") -> bytes | None:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        with urllib.request.urlopen(request, timeout=5, context=ssl._create_unverified_context()) as answer:
+            body: bytes = answer.read()
+            return body
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def _post(url: str, body: object) -> dict[str, dict[str, str]]:
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), method="POST")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        document: dict[str, dict[str, str]] = json.load(answer)
+        return document
+
+
+def requirements() -> list[str]:
+    """What this machine lacks to run a real node; empty if nothing."""
+    if not sys.platform.startswith("linux"):
+        return ["Linux"]
+    lacking = [
+        name
+        for name in ("containerd", "runc", "ip", "openssl", "unshare", "busybox")
+        if not shutil.which(name)
+    ]
+    if os.geteuid() != 0:
+        lacking.append("root")
+    if not Path("/usr/lib/cni/bridge").exists():
+        lacking.append("the CNI plugins in /usr/lib/cni")
+    if not can_find_or_build():
+        lacking.append("go (or programs of your own by KUBEBUILDER_ASSETS)")
+    return lacking
