@@ -134,12 +134,10 @@ async def read_lines(
 ) -> list[str]:
     """The log of a container as it is now, or its last lines; any error of ``podrunner.kube``."""
     assembler = LineAssembler()
-    parts: list[bytes] = []
     async with source.stream_log(
         namespace, name, container=container, tail_lines=tail_lines, timestamps=True
     ) as batches:
-        async for data in batches:
-            parts.append(assembler.feed(data))  # an async comprehension reads worse
+        parts = [assembler.feed(data) async for data in batches]
     parts.append(assembler.rest())
     return LogBatch(container or "", 0, b"".join(parts)).texts()
 

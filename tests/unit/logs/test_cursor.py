@@ -1,0 +1,83 @@
+"""Where a reader stands, and how it goes on."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podrunner.logs.cursor import LogCursor, Resumption, advance, since_time, stamp_ns
+from podrunner.logs.record import GapReason
+
+FRESH = LogCursor("uid-1", "base")
+
+
+def text(*stamps: tuple[int, int]) -> bytes:
+    return b"".join(b"2024-05-01T10:20:%02d.%09dZ n\n" % stamp for stamp in stamps)
+
+
+def test_the_cursor_counts_the_lines_of_its_stamp():
+    cursor = advance(FRESH, text((1, 5), (1, 7), (1, 7)))
+    assert (cursor.stamp, cursor.lines) == ("2024-05-01T10:20:01.000000007Z", 2)
+    assert advance(cursor, text((1, 7))).lines == 3
+    assert advance(cursor, text((1, 8))).lines == 1
+
+
+def test_lines_without_a_stamp_do_not_move_the_cursor():
+    assert advance(FRESH, b"rpc error: not found\n") is FRESH
+
+
+@pytest.mark.parametrize(
+    ("stamp", "since"),
+    [
+        ("", None),
+        ("2024-05-01T10:20:30.123456789Z", "2024-05-01T10:20:30Z"),
+        ("2024-05-01T10:20:30.5+02:00", "2024-05-01T10:20:30+02:00"),
+        ("2024-05-01T10:20:30Z", "2024-05-01T10:20:30Z"),
+    ],
+)
+def test_the_server_is_asked_in_whole_seconds(stamp, since):
+    """G2: sinceTime has no fraction."""
+    assert since_time(LogCursor("u", "c", stamp=stamp)) == since
+
+
+def test_stamps_of_different_spelling_compare():
+    assert stamp_ns("2024-05-01T12:20:30.5+02:00") == stamp_ns("2024-05-01T10:20:30.500000000Z")
+    assert stamp_ns("2024-05-01T10:20:30Z") < stamp_ns("2024-05-01T10:20:30.000000001Z")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12).map(sorted),
+    st.data(),
+)
+def test_a_resumed_stream_continues_exactly_after_the_cursor(stamps, data):
+    """G1, G2: no line lost, none twice, also where many lines share a stamp and however the resumed bytes are cut."""
+    seen = data.draw(st.integers(0, len(stamps)))
+    cursor = advance(FRESH, text(*stamps[:seen])) if seen else FRESH
+    start = stamps[seen - 1][0] if seen else 0
+    resumed = [stamp for stamp in stamps if stamp[0] >= start]
+    resumption, got = Resumption(cursor), b""
+    for stamp in resumed:
+        lines, gap = resumption.admit(text(stamp))
+        got += lines
+        assert gap is None
+    assert got == text(*stamps[seen:])
+    assert Resumption(cursor).admit(text(*resumed))[0] == got
+
+
+def test_a_cursor_whose_line_rotated_away_is_a_gap():
+    """G3: what is gone is said."""
+    cursor = advance(FRESH, text((1, 5)))
+    lines, gap = Resumption(cursor).admit(b"runtime says hello\n" + text((1, 2), (1, 9), (1, 10)))
+    assert lines == text((1, 9), (1, 10))
+    assert gap is not None
+    assert (gap.reason, gap.after, gap.before) == (
+        GapReason.ROTATED,
+        "2024-05-01T10:20:01.000000005Z",
+        "2024-05-01T10:20:01.000000009Z",
+    )
+    assert "rotated" in str(gap)
+
+
+def test_fewer_lines_of_the_cursors_stamp_than_before_are_no_gap():
+    cursor = advance(FRESH, text((1, 5), (1, 5)))
+    assert Resumption(cursor).admit(text((1, 5), (1, 6))) == (text((1, 6)), None)

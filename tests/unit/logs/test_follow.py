@@ -1,0 +1,267 @@
+"""Following one container's log to its end."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from podrunner.errors import ForbiddenError, NotFoundError, ServerError, TransportError
+from podrunner.logs import ContainerFollower, FollowLimits, GapReason, LogCursor
+from tests.unit.logs.conftest import ADDRESS, FakeLife, FakeNode, NoWaiting, Sink, stamped
+
+pytestmark = pytest.mark.anyio
+
+QUICK = FollowLimits(idle_s=30, drain_s=0.05)
+
+
+def follower(node: FakeNode, life: FakeLife, sink: Sink, *, limits=QUICK, cursor=None) -> ContainerFollower:
+    async def emit(item, cursor):
+        await (sink.gap(item, cursor) if hasattr(item, "reason") else sink.write(item, cursor))
+
+    return ContainerFollower(
+        node,
+        ADDRESS,
+        life,
+        emit,
+        cursor=cursor or LogCursor("uid-1", "base"),
+        limits=limits,
+        random=NoWaiting(),
+    )
+
+
+async def test_an_ended_container_is_read_by_one_request(node, life, sink):
+    life.end()
+    node.write(stamped(1), stamped(2))
+    reader = follower(node, life, sink)
+    await reader.run()
+    assert sink.texts == ["line 1", "line 2"]
+    assert [request["follow"] for request in node.requests] == [False]
+    assert reader.cursor.complete
+
+
+async def test_a_last_line_without_an_end_is_read(node, life, sink):
+    life.end()
+
+    async def script(data):
+        yield stamped(1) + b"\n" + stamped(2, b"no end")
+
+    node.scripts = [script]
+    await follower(node, life, sink).run()
+    assert sink.texts == ["line 1", "no end"]
+
+
+async def test_a_followed_container_is_verified_after_its_end(node, life, sink):
+    """G1: a follow that ended in good order proves nothing."""
+    node.write(stamped(1))
+
+    async def cut_short(data):
+        yield data
+        node.write(stamped(2))
+        life.end()
+
+    node.scripts = [cut_short]
+    await follower(node, life, sink).run()
+    assert sink.texts == ["line 1", "line 2"]
+    assert [request["follow"] for request in node.requests] == [True, False]
+    assert node.requests[1]["since_time"] == "2024-05-01T10:20:00Z"
+
+
+async def test_a_broken_stream_is_resumed_without_loss_or_repeat(node, life, sink):
+    """G1: connection loss in the middle of a line; G2: the resumed second holds lines that were seen."""
+    node.write(*(stamped(i) for i in range(1, 6)))
+
+    async def broken(data):
+        yield data[:70]
+        raise TransportError("connection reset")
+
+    async def broken_later(data):
+        yield data[:130]
+        life.end()
+        raise TransportError("connection reset")
+
+    node.scripts = [broken, broken_later]
+    await follower(node, life, sink).run()
+    assert sink.texts == [f"line {i}" for i in range(1, 6)]
+    assert sink.gaps == []
+
+
+async def test_a_container_that_has_not_started_is_waited_for(node, life, sink):
+    life.set()
+    node.write(stamped(1))
+    async with anyio.create_task_group() as group:
+        group.start_soon(follower(node, life, sink).run)
+        await anyio.wait_all_tasks_blocked()
+        assert node.requests == []
+        life.end()
+    assert sink.texts == ["line 1"]
+
+
+async def test_a_pod_that_ends_before_its_container_started_has_no_log(node, life, sink):
+    life.set(final=True)
+    await follower(node, life, sink).run()
+    assert (node.requests, sink.items) == ([], [])
+
+
+async def test_at_the_end_only_means_no_request_before(node, life, sink):
+    node.write(stamped(1))
+    async with anyio.create_task_group() as group:
+        group.start_soon(follower(node, life, sink, limits=FollowLimits(drain_s=0.05, follow=False)).run)
+        await anyio.wait_all_tasks_blocked()
+        assert node.requests == []
+        life.end()
+    assert sink.texts == ["line 1"]
+
+
+async def test_a_follow_that_hangs_is_ended_by_the_pods_state(node, life, sink):
+    """G7: the stream stays open for ever; the watch says that it is over."""
+    node.write(stamped(1))
+
+    async def hanging(data):
+        yield data
+        await anyio.sleep_forever()
+
+    node.scripts = [hanging]
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(follower(node, life, sink).run)
+            await anyio.wait_all_tasks_blocked()
+            life.end()
+    assert sink.texts == ["line 1"]
+
+
+async def test_a_silent_connection_is_replaced(node, life, sink):
+    """G3: after a rotation the follow gives nothing more, without a word."""
+    node.write(stamped(1))
+
+    async def stalled(data):
+        yield data
+        node.write(stamped(2))
+        await anyio.sleep_forever()
+
+    async def later(data):
+        yield data
+        life.end()
+
+    node.scripts = [stalled, later]
+    with anyio.fail_after(5):
+        await follower(node, life, sink, limits=FollowLimits(idle_s=0.05, drain_s=0.05)).run()
+    assert sink.texts == ["line 1", "line 2"]
+
+
+async def test_a_slow_sink_is_not_taken_for_a_silent_server(node, life, sink):
+    node.write(stamped(1))
+    life.end()
+
+    async def slow_write(batch, cursor):
+        await anyio.sleep(0.1)
+        sink.items.append(batch)
+
+    sink.write = slow_write
+    await follower(node, life, sink, limits=FollowLimits(idle_s=0.02, drain_s=0.02)).run()
+    assert sink.texts == ["line 1"]
+    assert len(node.requests) == 1
+
+
+async def test_rotation_during_a_break_is_a_gap(node, life, sink):
+    """G3: what rotated away between two connections is recorded."""
+    node.write(stamped(1), stamped(2))
+
+    async def broken(data):
+        yield data
+        node.runs[0] = [stamped(8, second=5)]
+        life.end()
+        raise TransportError("reset")
+
+    node.scripts = [broken]
+    await follower(node, life, sink).run()
+    assert sink.texts == ["line 1", "line 2", "line 8"]
+    assert [gap.reason for gap in sink.gaps] == [GapReason.ROTATED]
+
+
+async def test_the_previous_run_is_read_before_the_present_one(node, life, sink):
+    node.write(stamped(1), stamped(2))
+
+    async def restarted(data):
+        yield data[: len(stamped(1)) + 1]
+        node.write(stamped(3), run=1)
+        life.end(restart=1)
+
+    node.scripts = [restarted]
+    await follower(node, life, sink).run()
+    assert sink.texts == ["line 1", "line 2", "line 3"]
+    assert [request["previous"] for request in node.requests] == [False, True, False]
+    assert [item.restart for item in sink.items] == [0, 0, 1]
+
+
+async def test_runs_that_nobody_can_read_any_more_are_a_gap(node, life, sink):
+    node.write(stamped(1), run=3)
+    life.end(restart=3)
+    await follower(node, life, sink).run()
+    assert [gap.reason for gap in sink.gaps] == [GapReason.RESTARTED]
+    assert sink.texts == ["line 1"]
+
+
+async def test_a_crash_loop_is_followed_run_by_run(node, life, sink):
+    node.write(stamped(1))
+    life.set(restart=0, started=True, ended=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(follower(node, life, sink).run)
+        await anyio.wait_all_tasks_blocked()
+        assert sink.texts == ["line 1"]
+        node.write(stamped(2), run=1)
+        life.end(restart=1)
+    assert sink.texts == ["line 1", "line 2"]
+
+
+async def test_a_refusing_server_is_asked_for_a_bounded_time_only(node, life, sink):
+    """G8: the rest is a gap; nothing is raised."""
+    life.end()
+    node.scripts = [ServerError(status=500, server_message="etcd") for _ in range(200)]
+    with anyio.fail_after(5):
+        await follower(node, life, sink, limits=FollowLimits(drain_s=0.02)).run()
+    assert [gap.reason for gap in sink.gaps] == [GapReason.UNAVAILABLE]
+    assert "etcd" in sink.gaps[0].message
+
+
+async def test_a_server_that_sends_nothing_at_the_end_is_given_up(node, life, sink):
+    life.end()
+
+    async def mute(data):
+        await anyio.sleep_forever()
+        yield data
+
+    node.scripts = [mute] * 20
+    with anyio.fail_after(5):
+        await follower(node, life, sink, limits=FollowLimits(drain_s=0.02)).run()
+    assert [gap.reason for gap in sink.gaps] == [GapReason.UNAVAILABLE]
+
+
+async def test_no_right_to_read_logs_ends_at_once(node, life, sink):
+    node.scripts = [ForbiddenError(status=403, server_message="pods/log is forbidden")]
+    async with anyio.create_task_group() as group:
+        group.start_soon(follower(node, life, sink).run)
+        await anyio.wait_all_tasks_blocked()
+        assert len(node.requests) == 1
+        life.end()
+    assert [gap.reason for gap in sink.gaps] == [GapReason.UNAVAILABLE]
+
+
+async def test_a_restarting_kubelet_is_not_taken_for_a_lost_pod(node, life, sink):
+    """G1: a kubelet that has just come up answers 404 for a moment."""
+    life.end()
+    node.write(stamped(1))
+    node.scripts = [NotFoundError(status=404)]
+    await follower(node, life, sink, limits=FollowLimits(drain_s=5)).run()
+    assert (sink.texts, sink.gaps) == (["line 1"], [])
+
+
+async def test_a_pod_that_is_gone_ends_at_once_with_a_gap(node, life, sink):
+    life.set(started=True, ended=True, final=True, gone=True)
+    node.scripts = [NotFoundError(status=404)]
+    await follower(node, life, sink, limits=FollowLimits(drain_s=60)).run()
+    assert [gap.reason for gap in sink.gaps] == [GapReason.UNAVAILABLE]
+
+
+async def test_a_complete_cursor_needs_no_request(node, life, sink):
+    life.end()
+    await follower(node, life, sink, cursor=LogCursor("uid-1", "base", complete=True)).run()
+    assert node.requests == []
