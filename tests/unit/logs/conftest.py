@@ -62,6 +62,7 @@ class FakeNode:
         self.runs: list[list[bytes]] = [[]]
         self.scripts: list[Script | PodrunnerError] = []
         self.requests: list[dict[str, object]] = []
+        self.otherwise: Script | PodrunnerError = whole
 
     def write(self, *lines: bytes, run: int = 0) -> None:
         while len(self.runs) <= run:
@@ -73,7 +74,7 @@ class FakeNode:
         self, namespace: str, name: str, **options: object
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         self.requests.append({"namespace": namespace, "name": name, **options})
-        script = self.scripts.pop(0) if self.scripts else whole
+        script = self.scripts.pop(0) if self.scripts else self.otherwise
         if isinstance(script, PodrunnerError):
             raise script
         yield script(self._content(options))
