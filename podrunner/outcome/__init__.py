@@ -1,1 +1,48 @@
-"""placeholder"""
+"""What a pod's records mean: its outcome, its patience while pending, its STATUS column.
+
+Pure functions of records and of times that are handed in: no I/O, no clock, no anyio. Fetching records or events,
+deleting pods and telling anybody does not belong here.
+"""
+
+from podrunner.outcome.category import USUAL_FAULT, Category, Fault
+from podrunner.outcome.classify import classify, timings_of
+from podrunner.outcome.containers import ever_started, main_name, main_status
+from podrunner.outcome.facts import is_over
+from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
+from podrunner.outcome.pending import Waiting, pending_verdict, waiting, waiting_for
+from podrunner.outcome.printer import printer_status, ready_column, restarts_of
+from podrunner.outcome.refused import refused_by_api
+from podrunner.outcome.result import Evidence, Outcome, Timings
+from podrunner.outcome.scheduling import Shortage, Unschedulable, parse_unschedulable
+from podrunner.outcome.verdict import Verdict, verdict_outcome
+
+__all__ = [
+    "USUAL_FAULT",
+    "Category",
+    "Evidence",
+    "Fault",
+    "Outcome",
+    "Shortage",
+    "Timings",
+    "Unschedulable",
+    "Verdict",
+    "Waiting",
+    "classify",
+    "ever_started",
+    "is_over",
+    "lost_verdict",
+    "main_name",
+    "main_status",
+    "parse_unschedulable",
+    "pending_verdict",
+    "printer_status",
+    "ready_column",
+    "refused_by_api",
+    "restarts_of",
+    "run_verdict",
+    "suspicion",
+    "timings_of",
+    "verdict_outcome",
+    "waiting",
+    "waiting_for",
+]

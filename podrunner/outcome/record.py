@@ -25,6 +25,7 @@ __all__ = [
     "PodCondition",
     "PodSpec",
     "PodStatus",
+    "RestartRule",
 ]
 
 
@@ -32,7 +33,7 @@ class _Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, g
     """The base of all records: immutable, wire names in camel case, unknown fields skipped."""
 
 
-class OwnerReference(_Record):
+class OwnerReference(_Record, frozen=True):
     """An object that owns another."""
 
     kind: str = ""
@@ -41,7 +42,7 @@ class OwnerReference(_Record):
     controller: bool = False
 
 
-class ObjectMeta(_Record):
+class ObjectMeta(_Record, frozen=True):
     """Identity of an object. Times are RFC 3339 strings as the server wrote them."""
 
     name: str = ""
@@ -57,20 +58,20 @@ class ObjectMeta(_Record):
     owner_references: list[OwnerReference] | None = None
 
 
-class ContainerStateWaiting(_Record):
+class ContainerStateWaiting(_Record, frozen=True):
     """The container does not run yet, or waits to be restarted."""
 
     reason: str | None = None
     message: str | None = None
 
 
-class ContainerStateRunning(_Record):
+class ContainerStateRunning(_Record, frozen=True):
     """The container runs since ``started_at``."""
 
     started_at: str | None = None
 
 
-class ContainerStateTerminated(_Record):
+class ContainerStateTerminated(_Record, frozen=True):
     """The container's process ended."""
 
     exit_code: int = 0
@@ -81,7 +82,7 @@ class ContainerStateTerminated(_Record):
     finished_at: str | None = None
 
 
-class ContainerState(_Record):
+class ContainerState(_Record, frozen=True):
     """One of the three is set; none of them means waiting."""
 
     waiting: ContainerStateWaiting | None = None
@@ -89,7 +90,7 @@ class ContainerState(_Record):
     terminated: ContainerStateTerminated | None = None
 
 
-class ContainerStatus(_Record):
+class ContainerStatus(_Record, frozen=True):
     """The state of one container, now and before its last restart."""
 
     name: str = ""
@@ -100,8 +101,8 @@ class ContainerStatus(_Record):
     last_state: ContainerState = ContainerState()
 
 
-class PodCondition(_Record):
-    """A condition of the pod: ``PodScheduled``, ``DisruptionTarget``, …"""
+class PodCondition(_Record, frozen=True):
+    """A condition of the pod: ``PodScheduled``, ``DisruptionTarget`` and others."""
 
     type: str = ""
     status: str = ""
@@ -110,7 +111,7 @@ class PodCondition(_Record):
     last_transition_time: str | None = None
 
 
-class PodStatus(_Record):
+class PodStatus(_Record, frozen=True):
     """The part of a pod that the kubelet and the scheduler write."""
 
     phase: str = "Pending"
@@ -122,14 +123,24 @@ class PodStatus(_Record):
     init_container_statuses: list[ContainerStatus] | None = None
 
 
-class ContainerSpec(_Record):
-    """Name of a container; ``restart_policy == "Always"`` makes an init container a native sidecar (KEP-753)."""
+class RestartRule(_Record, frozen=True):
+    """One rule of KEP-5307: after which exit codes this container starts again. Only its presence is read."""
+
+    action: str = ""
+
+
+class ContainerSpec(_Record, frozen=True):
+    """Name of a container; ``restart_policy == "Always"`` makes an init container a native sidecar (KEP-753).
+
+    On a plain container (KEP-5307) the policy, and its rules, come before the pod's.
+    """
 
     name: str = ""
     restart_policy: Literal["Always"] | str | None = None  # noqa: PYI051  # the known value, and any later one
+    restart_policy_rules: list[RestartRule] | None = None
 
 
-class PodSpec(_Record):
+class PodSpec(_Record, frozen=True):
     """The few fields of the spec that decisions read."""
 
     node_name: str | None = None
@@ -138,7 +149,7 @@ class PodSpec(_Record):
     init_containers: list[ContainerSpec] | None = None
 
 
-class Pod(_Record):
+class Pod(_Record, frozen=True):
     """A pod as podrunner holds it."""
 
     metadata: ObjectMeta = ObjectMeta()
@@ -146,7 +157,7 @@ class Pod(_Record):
     status: PodStatus = PodStatus()
 
 
-class Event(_Record):
+class Event(_Record, frozen=True):
     """A core/v1 Event about a pod, as evidence. ``count`` is how often it was seen."""
 
     type: str = ""

@@ -1,0 +1,147 @@
+"""From a pod's records to its :class:`~podrunner.outcome.result.Outcome`. Pure: no clock, no I/O.
+
+The decision itself is the table in ``podrunner.outcome.rules``; here its finding becomes the public record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from podrunner.outcome.category import USUAL_FAULT, Category, Fault
+from podrunner.outcome.containers import all_statuses
+from podrunner.outcome.facts import Facts, condition, gather, is_over
+from podrunner.outcome.result import Evidence, Outcome, Timings
+from podrunner.outcome.rules import Finding, conclude
+from podrunner.outcome.words import shorten, signal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from podrunner.outcome.record import ContainerStatus, Event, Pod
+
+__all__ = ["classify", "timings_of"]
+
+_EVENTS_KEPT = 5
+"""Events that an outcome keeps: the last ones tell the end."""
+
+
+def classify(
+    pod: Pod,
+    *,
+    events: Iterable[Event] = (),
+    main_container: str | None = None,
+    vanished: bool = False,
+    cancelled: bool = False,
+    deleted_by_us: bool = False,
+    previous: Pod | None = None,
+) -> Outcome | None:
+    """Say what became of a pod.
+
+    Args:
+        pod: Its last record: from a list, a watch event (a DELETED event's status counts), or what was last known.
+        events: Events about it, as far as somebody fetched them; they refine the cause of a deletion.
+        main_container: Name of the container whose end is the pod's end; None, or a name that the pod does not
+            have: its first.
+        vanished: True if the pod is provably no longer there (DELETED, or missing in a complete list).
+        cancelled: True if its owner asked for its end. What had ended before the deletion was asked for keeps its
+            own outcome.
+        deleted_by_us: True if podrunner deleted it for another reason; told like ``cancelled``.
+        previous: An earlier record, which fills in what the last one no longer tells (whether work had started).
+
+    Returns:
+        The outcome, or None while the pod is not over: phase not final, main container not ended for good, and not
+        vanished.
+    """
+    if not is_over(pod, main_container=main_container, vanished=vanished):
+        return None
+    facts = gather(
+        pod,
+        events=events,
+        main_container=main_container,
+        vanished=vanished,
+        by_owner=cancelled or deleted_by_us,
+        previous=previous,
+    )
+    rule, finding = conclude(facts)
+    return _outcome(facts, finding, rule)
+
+
+def _outcome(facts: Facts, finding: Finding, rule: str) -> Outcome:
+    fault = finding.fault or USUAL_FAULT[finding.category]
+    return Outcome(
+        category=finding.category,
+        fault=fault,
+        started=facts.started or finding.category is Category.SUCCEEDED,
+        retryable=fault is Fault.INFRASTRUCTURE,
+        exit_code=finding.end.exit_code if finding.end is not None else None,
+        signal=signal_of(finding.end),
+        container=finding.container,
+        reason=finding.reason,
+        message=finding.message,
+        evidence=tuple(_evidence(facts, rule)),
+        timings=timings_of(facts.pod, facts.main),
+    )
+
+
+def timings_of(pod: Pod, main: ContainerStatus | None) -> Timings:
+    """Read the stages of a pod's life: creation, binding, the main container's last start and end."""
+    scheduled = condition(pod, "PodScheduled")
+    started, finished = _span(main)
+    return Timings(
+        created=pod.metadata.creation_timestamp,
+        scheduled=scheduled.last_transition_time if scheduled and scheduled.status == "True" else None,
+        started=started,
+        finished=finished,
+    )
+
+
+def _span(main: ContainerStatus | None) -> tuple[str | None, str | None]:
+    if main is None:
+        return None, None
+    if main.state.running is not None:
+        return main.state.running.started_at, None
+    end = main.state.terminated or main.last_state.terminated
+    return (None, None) if end is None else (end.started_at, end.finished_at)
+
+
+def _evidence(facts: Facts, rule: str) -> Iterator[Evidence]:
+    yield Evidence(source="rule", name=rule)
+    status = facts.pod.status
+    yield Evidence(
+        source="pod", name=status.phase, reason=status.reason or "", message=shorten(status.message)
+    )
+    if facts.disruption is not None:
+        yield Evidence(
+            source="condition",
+            name=facts.disruption.type,
+            reason=facts.disruption.reason or "",
+            message=shorten(facts.disruption.message),
+            at=facts.disruption.last_transition_time,
+        )
+    if facts.being_deleted:
+        yield Evidence(source="pod", name="deletionTimestamp", at=facts.pod.metadata.deletion_timestamp)
+    yield from _ended_containers(facts)
+    yield from (_of_event(event) for event in facts.events[-_EVENTS_KEPT:])
+
+
+def _ended_containers(facts: Facts) -> Iterator[Evidence]:
+    for container in all_statuses(facts.pod):
+        end = container.state.terminated
+        if end is not None and (end.exit_code != 0 or container.name == facts.main_name):
+            yield Evidence(
+                source="container",
+                name=container.name,
+                reason=end.reason or f"exit code {end.exit_code}",
+                message=shorten(end.message),
+                at=end.finished_at,
+            )
+
+
+def _of_event(event: Event) -> Evidence:
+    return Evidence(
+        source="event",
+        name=event.type,
+        reason=event.reason,
+        message=shorten(event.message),
+        at=event.last_timestamp or event.event_time,
+    )

@@ -1,0 +1,96 @@
+"""Which container is which in a pod, and how far it got. No outcome is decided here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from podrunner.outcome.record import (
+    ContainerSpec,
+    ContainerStateTerminated,
+    ContainerStatus,
+    Pod,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "UNSTARTED_REASONS",
+    "all_statuses",
+    "ended_for_good",
+    "ever_started",
+    "main_name",
+    "main_status",
+    "native_sidecars",
+]
+
+UNSTARTED_REASONS = frozenset(
+    {
+        "ContainerCannotRun",
+        "ContainerStatusUnknown",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "StartError",
+    }
+)
+"""Reasons of an ended container whose process need not have run: the runtime's (containerd, dockershim) for a start
+that failed, and the kubelet's for a container that it did not find again."""
+
+
+def main_name(pod: Pod, main_container: str | None = None) -> str | None:
+    """Name the container that decides: the one asked for if the pod has it, else the first; None if none is known."""
+    names = [container.name for container in pod.spec.containers or ()]
+    names = names or [status.name for status in pod.status.container_statuses or ()]
+    if main_container is not None and (not names or main_container in names):
+        return main_container
+    return names[0] if names else None
+
+
+def main_status(pod: Pod, main_container: str | None = None) -> ContainerStatus | None:
+    """Return the status of the container that decides, or None if the kubelet never told of it."""
+    name = main_name(pod, main_container)
+    return next((status for status in pod.status.container_statuses or () if status.name == name), None)
+
+
+def native_sidecars(pod: Pod) -> frozenset[str]:
+    """Name the init containers that run beside the main one (KEP-753)."""
+    return frozenset(c.name for c in pod.spec.init_containers or () if c.restart_policy == "Always")
+
+
+def all_statuses(pod: Pod) -> Iterator[ContainerStatus]:
+    """Go through the status of all containers, in the order in which they start."""
+    yield from pod.status.init_container_statuses or ()
+    yield from pod.status.container_statuses or ()
+
+
+def ever_started(status: ContainerStatus | None) -> bool:
+    """Tell whether a container's process provably ran, now or before a restart."""
+    if status is None:
+        return False
+    if status.restart_count > 0 or status.state.running is not None:
+        return True
+    ends = (status.state.terminated, status.last_state.terminated)
+    return any(end is not None and _ran(end) for end in ends)
+
+
+def _ran(end: ContainerStateTerminated) -> bool:
+    return end.reason not in UNSTARTED_REASONS
+
+
+def ended_for_good(pod: Pod, status: ContainerStatus | None) -> ContainerStateTerminated | None:
+    """Return the end of a container that the kubelet will not restart; None if it runs, waits, or starts again."""
+    end = None if status is None else status.state.terminated
+    if status is None or end is None or _starts_again(pod, status.name, end):
+        return None
+    return end
+
+
+def _starts_again(pod: Pod, name: str, end: ContainerStateTerminated) -> bool:
+    if pod.status.phase in {"Succeeded", "Failed"} or pod.metadata.deletion_timestamp is not None:
+        return False
+    spec = next((c for c in pod.spec.containers or () if c.name == name), ContainerSpec())
+    if spec.restart_policy_rules:
+        return True  # only the kubelet weighs them; the pod's phase tells
+    policy = spec.restart_policy or pod.spec.restart_policy
+    return policy == "Always" or (policy == "OnFailure" and end.exit_code != 0)

@@ -1,0 +1,229 @@
+"""Patience with pods that do not start: what a pod waits for, and when that is long enough.
+
+Pure: the caller says what time it is, on its own clock, and deletes the pod when the verdict says so. The graces are
+the configuration's (:class:`~podrunner.config.policies.PendingPolicy`).
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from podrunner.outcome.category import Category, Fault
+from podrunner.outcome.containers import all_statuses, ever_started, main_status
+from podrunner.outcome.facts import condition
+from podrunner.outcome.scheduling import parse_unschedulable
+from podrunner.outcome.verdict import Verdict
+from podrunner.outcome.words import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from podrunner.config.policies import PendingPolicy
+    from podrunner.outcome.record import Pod
+
+__all__ = ["Cause", "Waiting", "pending_verdict", "waiting", "waiting_for"]
+
+IMAGE_REASONS = frozenset(
+    {
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+"""Waiting reasons of the kubelet's image manager (pkg/kubelet/images/types.go)."""
+
+CONFIG_REASONS = frozenset(
+    {
+        "ContainerCannotRun",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "PostStartHookError",
+        "PreCreateHookError",
+        "PreStartHookError",
+        "RunContainerError",
+        "StartError",
+    }
+)
+"""Waiting reasons of the kubelet's container manager and the runtimes for a container that cannot be made."""
+
+_CATEGORIES: Mapping[str, Category] = MappingProxyType(
+    dict.fromkeys(IMAGE_REASONS, Category.IMAGE) | dict.fromkeys(CONFIG_REASONS, Category.CONTAINER_CONFIG)
+)
+
+_PASSING = re.compile(
+    r"i/o timeout|TLS handshake|connection (refused|reset)|no such host|toomanyrequests|"
+    r"(?<!\d)(429|5\d\d) (Too Many|Internal|Bad Gateway|Service|Gateway)|deadline exceeded|unexpected EOF",
+    re.IGNORECASE,
+)
+"""Words of a registry or network that fails, not of an image that is wrong: another time it may be had."""
+
+
+class Cause(NamedTuple):
+    """What a pod waits for.
+
+    Attributes:
+        category: The category that giving up would have.
+        reason: The word of the cluster.
+        message: Its sentence, or "".
+        container: The container that waits, or None.
+    """
+
+    category: Category
+    reason: str
+    message: str
+    container: str | None
+
+
+class Waiting(NamedTuple):
+    """Since when a pod waits, on the caller's clock. Kept by the caller from one look to the next.
+
+    Attributes:
+        since_s: When the pod was first seen not started.
+        category: The category of what it waits for now, or None if nothing is wrong.
+        category_since_s: When that was first seen; image pull errors that alternate with back-off count as one.
+    """
+
+    since_s: float
+    category: Category | None
+    category_since_s: float
+
+
+def waiting_for(pod: Pod, *, fatal_reasons: tuple[str, ...] = ()) -> Cause | None:
+    """Say what keeps a pod from starting, the gravest first; None if nothing is known to be wrong."""
+    causes = list(_container_causes(pod, fatal_reasons))
+    fatal = next((cause for cause in causes if cause.reason in fatal_reasons), None)
+    return fatal or next(iter(causes), None) or _scheduling_cause(pod)
+
+
+def _container_causes(pod: Pod, fatal_reasons: tuple[str, ...]) -> list[Cause]:
+    causes = []
+    for status in all_statuses(pod):
+        state = status.state.waiting
+        reason = "" if state is None else state.reason or ""
+        category = _CATEGORIES.get(reason)
+        if category is None and reason in fatal_reasons:
+            category = Category.CONTAINER_CONFIG
+        if category is not None:
+            message = "" if state is None else state.message or ""
+            causes.append(Cause(category, reason, message, status.name))
+    return causes
+
+
+def _scheduling_cause(pod: Pod) -> Cause | None:
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is None or scheduled.status == "True" or scheduled.reason != "Unschedulable":
+        return None
+    return Cause(Category.UNSCHEDULABLE, "Unschedulable", scheduled.message or "", None)
+
+
+def waiting(pod: Pod, *, now_s: float, before: Waiting | None = None) -> Waiting:
+    """Note what a pod waits for now, keeping since when.
+
+    Args:
+        pod: The last record.
+        now_s: Seconds on the caller's clock.
+        before: What the last call returned.
+    """
+    cause = waiting_for(pod)
+    category = None if cause is None else cause.category
+    if before is None:
+        return Waiting(now_s, category, now_s)
+    if category == before.category:
+        return before
+    return Waiting(before.since_s, category, now_s)
+
+
+def pending_verdict(
+    pod: Pod,
+    *,
+    first_seen_s: float,
+    now_s: float,
+    policy: PendingPolicy,
+    cause_since_s: float | None = None,
+    main_container: str | None = None,
+) -> Verdict | None:
+    """Decide whether a pod that does not start is given up.
+
+    Args:
+        pod: Its last record.
+        first_seen_s: When it was first seen (or created), on the caller's clock.
+        now_s: The time on the same clock.
+        policy: The graces.
+        cause_since_s: When the present cause was first seen (:attr:`Waiting.category_since_s`); None: as long as the
+            pod.
+        main_container: Name of the container that decides, or None for the first.
+
+    Returns:
+        None while there is patience left, once the main container started, and for a pod that waits on purpose (a
+        scheduling gate) or is already being deleted.
+    """
+    if _no_longer_pending(pod, main_container) or _gated(pod):
+        return None
+    cause = waiting_for(pod, fatal_reasons=policy.fatal_reasons)
+    waited_s = now_s - (first_seen_s if cause_since_s is None else cause_since_s)
+    if cause is not None and _patience_over(cause, waited_s, policy):
+        return _verdict(cause, waited_s)
+    return _startup_verdict(cause, now_s - first_seen_s, policy)
+
+
+def _no_longer_pending(pod: Pod, main_container: str | None) -> bool:
+    if pod.status.phase != "Pending" or pod.metadata.deletion_timestamp is not None:
+        return True
+    return ever_started(main_status(pod, main_container))
+
+
+def _gated(pod: Pod) -> bool:
+    scheduled = condition(pod, "PodScheduled")
+    return scheduled is not None and scheduled.reason == "SchedulingGated"
+
+
+def _patience_over(cause: Cause, waited_s: float, policy: PendingPolicy) -> bool:
+    if cause.reason in policy.fatal_reasons:
+        return True
+    graces = {
+        Category.IMAGE: policy.image_grace_s,
+        Category.CONTAINER_CONFIG: policy.config_grace_s,
+        Category.UNSCHEDULABLE: policy.unschedulable_grace_s,
+    }
+    grace_s = graces[cause.category]
+    return grace_s is not None and waited_s >= grace_s
+
+
+def _verdict(cause: Cause, waited_s: float) -> Verdict:
+    said = cause.message
+    if cause.category is Category.UNSCHEDULABLE:
+        said = str(parse_unschedulable(cause.message))
+    where = f" in container {cause.container}" if cause.container else ""
+    return Verdict(
+        cause.category,
+        cause.reason,
+        f"given up after {waited_s:.0f} s{where}: {sentence(cause.reason, said)}",
+        fault=_fault(cause),
+        container=cause.container,
+        detail=cause.message,
+    )
+
+
+def _fault(cause: Cause) -> Fault | None:
+    if cause.category is Category.IMAGE and _PASSING.search(cause.message):
+        return Fault.INFRASTRUCTURE
+    if cause.category is Category.UNSCHEDULABLE:
+        found = parse_unschedulable(cause.message)
+        return Fault.CONFIGURATION if found.causes and not found.lacking else None
+    return None
+
+
+def _startup_verdict(cause: Cause | None, waited_s: float, policy: PendingPolicy) -> Verdict | None:
+    limit_s = policy.startup_timeout_s
+    if limit_s is None or waited_s < limit_s:
+        return None
+    if cause is not None:
+        return _verdict(cause, waited_s)
+    message = f"given up: its main container did not start within {limit_s:.0f} s"
+    return Verdict(Category.STARTUP_TIMEOUT, "StartupTimeout", message)

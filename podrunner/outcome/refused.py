@@ -1,0 +1,46 @@
+"""The outcome of a workload whose pod the API server never took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from podrunner.errors import ApiError, QuotaExceededError, ServerError, TooManyRequestsError, TransportError
+from podrunner.outcome.category import Category, Fault
+from podrunner.outcome.result import Evidence, Outcome
+from podrunner.outcome.words import shorten
+
+if TYPE_CHECKING:
+    from podrunner.errors import PodrunnerError
+
+__all__ = ["refused_by_api"]
+
+_PASSING = (QuotaExceededError, TooManyRequestsError, ServerError, TransportError)
+
+
+def refused_by_api(error: PodrunnerError) -> Outcome:
+    """Tell a failed create as an outcome: not started, with the server's own words.
+
+    Args:
+        error: What the launch raised. A refusal (400, 401, 403, 404, 409, 422) is the configuration's fault; a server
+            or network that failed until the tries were used up is the infrastructure's, and retryable.
+    """
+    fault = Fault.INFRASTRUCTURE if isinstance(error, _PASSING) else Fault.CONFIGURATION
+    return Outcome(
+        category=Category.REJECTED_BY_API,
+        fault=fault,
+        started=False,
+        retryable=fault is Fault.INFRASTRUCTURE,
+        reason=_reason(error),
+        message=shorten(str(error)),
+        evidence=(Evidence(source="api", reason=_reason(error), message=shorten(_words(error))),),
+    )
+
+
+def _reason(error: PodrunnerError) -> str:
+    if isinstance(error, ApiError):
+        return error.reason or str(error.status)
+    return type(error).__name__
+
+
+def _words(error: PodrunnerError) -> str:
+    return error.server_message if isinstance(error, ApiError) else str(error)

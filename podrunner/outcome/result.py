@@ -1,0 +1,157 @@
+"""What is told of a pod that is over: :class:`Outcome`, with its timings and evidence.
+
+Records only. How they come about does not belong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from podrunner.outcome.category import Category, Fault
+
+__all__ = ["Evidence", "Outcome", "Timings", "parse_time"]
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Read an RFC 3339 time as the API server writes it; None for nothing, and for what is no time."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def _seconds_between(first: str | None, second: str | None) -> float | None:
+    start, end = parse_time(first), parse_time(second)
+    if start is None or end is None or (start.tzinfo is None) != (end.tzinfo is None):
+        return None
+    return max(0.0, (end - start).total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """When the stages of a pod's life were, by the cluster's clocks: RFC 3339, None where it is not known.
+
+    Attributes:
+        created: The API server took the pod.
+        scheduled: The scheduler bound it to a node.
+        started: The main container's process started (its last start, if it was restarted).
+        finished: The main container's process ended.
+    """
+
+    created: str | None = None
+    scheduled: str | None = None
+    started: str | None = None
+    finished: str | None = None
+
+    @property
+    def queue_s(self) -> float | None:
+        """Seconds from creation to the start of the main container, or None. Never negative: clocks differ."""
+        return _seconds_between(self.created, self.started)
+
+    @property
+    def run_s(self) -> float | None:
+        """Seconds that the main container ran, or None."""
+        return _seconds_between(self.started, self.finished)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the times and the derived seconds, ready for JSON."""
+        return {
+            "created": self.created,
+            "scheduled": self.scheduled,
+            "started": self.started,
+            "finished": self.finished,
+            "queue_s": self.queue_s,
+            "run_s": self.run_s,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One thing that the cluster said and that bears on the outcome.
+
+    Attributes:
+        source: Where it was said: ``rule`` (the rule that decided), ``pod``, ``condition``, ``container``,
+            ``event`` or ``api``.
+        name: Which one: the condition's type, the container's name; "" for the pod itself.
+        reason: The machine-readable reason, or "".
+        message: The words, shortened.
+        at: When, RFC 3339, or None.
+    """
+
+    source: str
+    name: str = ""
+    reason: str = ""
+    message: str = ""
+    at: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return {
+            "source": self.source,
+            "name": self.name,
+            "reason": self.reason,
+            "message": self.message,
+            "at": self.at,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The one end of a pod.
+
+    Attributes:
+        category: What became of it.
+        fault: Whose fault it was; None for a success.
+        started: Whether the main container ever ran: if not, a scheduler need not charge the attempt.
+        retryable: Whether the same pod, tried again unchanged, may end better. A workload's own failure is not
+            called retryable: whether it is, its scheduler knows.
+        exit_code: The exit code of the container that decided, or None.
+        signal: The signal that ended it (exit codes 129 to 192 are read as one), or None.
+        container: The container that decided, or None.
+        reason: Kubernetes' own word, if it gave one: ``OOMKilled``, ``Evicted``, ``ImagePullBackOff``.
+        message: One sentence for people.
+        evidence: What was said that led to this, in the order in which it weighs.
+        timings: The stages of the pod's life.
+        log_tail: The last lines of the deciding container's log, if they were kept; they decide nothing.
+    """
+
+    category: Category
+    fault: Fault | None
+    started: bool
+    retryable: bool
+    exit_code: int | None = None
+    signal: int | None = None
+    container: str | None = None
+    reason: str | None = None
+    message: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    timings: Timings = Timings()
+    log_tail: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the workload did what it should."""
+        return self.category is Category.SUCCEEDED
+
+    def with_log_tail(self, lines: tuple[str, ...]) -> Outcome:
+        """Return the same outcome with the last lines of the log."""
+        return replace(self, log_tail=lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        return {
+            "category": str(self.category),
+            "fault": None if self.fault is None else str(self.fault),
+            "started": self.started,
+            "retryable": self.retryable,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "container": self.container,
+            "reason": self.reason,
+            "message": self.message,
+            "evidence": [item.to_dict() for item in self.evidence],
+            "timings": self.timings.to_dict(),
+            "log_tail": list(self.log_tail),
+        }

@@ -1,0 +1,78 @@
+"""Reads the scheduler's message about a pod that fits nowhere.
+
+The form is that of kube-scheduler's ``FitError`` (pkg/scheduler/framework/types.go)::
+
+    0/5 nodes are available: 1 node(s) had untolerated taint {gpu: true}, 4 Insufficient cpu. preemption: …
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["Shortage", "Unschedulable", "parse_unschedulable"]
+
+_HEAD = re.compile(r"^(?P<fit>\d+)/(?P<nodes>\d+) nodes are available:?\s*(?P<causes>.*)$", re.DOTALL)
+_NEXT_CAUSE = re.compile(r",\s+(?=\d+ )")
+_CAUSE = re.compile(r"^(?P<count>\d+) (?P<text>.+)$", re.DOTALL)
+_TOO_LITTLE = re.compile(r"^(?:Insufficient (?P<resource>\S+)|(?P<pods>Too many pods))")
+
+
+class Shortage(NamedTuple):
+    """One cause why nodes were passed over.
+
+    Attributes:
+        nodes: How many nodes.
+        text: The scheduler's words.
+        resource: The resource that they lack (``cpu``, ``nvidia.com/gpu``, ``pods``), or None for another cause.
+    """
+
+    nodes: int
+    text: str
+    resource: str | None
+
+
+class Unschedulable(NamedTuple):
+    """Why a pod fits nowhere.
+
+    Attributes:
+        nodes: How many nodes the scheduler looked at, or None if the message has another form.
+        causes: What was wrong with them; several causes may be told of one node.
+        message: The scheduler's whole message.
+    """
+
+    nodes: int | None
+    causes: tuple[Shortage, ...]
+    message: str
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The resources that are short, in the order told."""
+        return tuple(dict.fromkeys(cause.resource for cause in self.causes if cause.resource))
+
+    def __str__(self) -> str:
+        """Say it in one line for people: ``4 of 5 nodes: Insufficient cpu; …``."""
+        if not self.causes:
+            return self.message
+        return "; ".join(f"{cause.nodes} of {self.nodes} nodes: {cause.text}" for cause in self.causes)
+
+
+def parse_unschedulable(message: str | None) -> Unschedulable:
+    """Read the message of a ``PodScheduled`` condition or ``FailedScheduling`` event.
+
+    Never fails: a message of another form (another scheduler's, no nodes at all) has no causes.
+    """
+    text = (message or "").strip()
+    head = _HEAD.match(text)
+    if head is None:
+        return Unschedulable(None, (), text)
+    causes = re.split(r"\.?\s*preemption:", head["causes"], maxsplit=1)[0].strip().rstrip(".")
+    found = (_CAUSE.match(part) for part in _NEXT_CAUSE.split(causes))
+    return Unschedulable(int(head["nodes"]), tuple(_shortage(cause) for cause in found if cause), text)
+
+
+def _shortage(cause: re.Match[str]) -> Shortage:
+    text = cause["text"].strip()
+    short = _TOO_LITTLE.match(text)
+    resource = None if short is None else (short["resource"] or "pods").rstrip(".,")
+    return Shortage(int(cause["count"]), text, resource)
