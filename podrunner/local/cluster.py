@@ -1,0 +1,200 @@
+"""LocalCluster: an API server and a kubelet in a thread of this process, for as long as a ``with`` block.
+
+The thread, its event loop, the folder and its lock, the token and the kubeconfig belong here. What is served is
+``control``'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from podrunner.errors import UsageError
+from podrunner.local.control import ControlPlane
+from podrunner.local.folder import ClusterFolder
+from podrunner.local.kubeconfig import kubeconfig, write_private
+from podrunner.local.tls import Certificates, make_certificates
+
+__all__ = ["LocalCluster"]
+
+T = TypeVar("T")
+
+_HOST = "127.0.0.1"
+_STOP_TIMEOUT_S = 30.0
+"""Longest wait for the thread's end: the kubelet kills what is left after a few seconds."""
+
+
+class LocalCluster:
+    """A small Kubernetes on this machine's loopback address, for development, demos and tests.
+
+    Use it as ``async with LocalCluster() as cluster`` (asyncio, trio) or ``with LocalCluster.blocking() as cluster``.
+    Any client finds it by :attr:`kubeconfig`.
+
+    Args:
+        folder: Where logs, volumes and the kubeconfig are; None for a temporary folder that is removed at the end.
+        port: TCP port; 0 for a free one.
+        images: Image name → what it means here; None: every name runs with this machine's own programs.
+        strict_images: An image that is not in ``images`` ends in ``ErrImagePull``, as on a real node.
+        isolation: How containers are kept apart: ``auto``, or a mode of the kubelet's.
+        tls: Serve HTTPS. False serves plain HTTP, to which kubectl sends no token.
+
+    Attributes:
+        url: Address of the API server, once started.
+        token: Bearer token of the only user.
+        folder: The folder, once started.
+        kubeconfig: The kubeconfig file (mode 0600), once started.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        *,
+        port: int = 0,
+        images: Any = None,
+        strict_images: bool = False,
+        isolation: str = "auto",
+        tls: bool = True,
+    ) -> None:
+        self._folder = ClusterFolder(Path(folder) if folder is not None else None)
+        self._port = port
+        self._certificates: Certificates | None = make_certificates((_HOST, "localhost")) if tls else None
+        self._kubelet_options = {"images": images, "strict_images": strict_images, "isolation": isolation}
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._control: ControlPlane | None = None
+        self.token = secrets.token_urlsafe(32)
+        self.url = ""
+
+    @property
+    def folder(self) -> Path:
+        """The cluster's folder."""
+        return self._folder.path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig file."""
+        return self._folder.path / "kubeconfig"
+
+    @property
+    def authority(self) -> str | None:
+        """PEM text of the certificate authority; None without TLS."""
+        return self._certificates.authority if self._certificates else None
+
+    @classmethod
+    @contextmanager
+    def blocking(cls, *args: Any, **options: Any) -> Iterator[Self]:
+        """A started cluster for code without an event loop; takes what the class takes."""
+        cluster = cls(*args, **options)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+
+    async def __aenter__(self) -> Self:
+        await anyio.to_thread.run_sync(self.start)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.stop)
+
+    def start(self) -> None:
+        """Start the thread and wait until the API server answers.
+
+        Raises:
+            UsageError: It runs already, its folder is used by another, or its port is taken.
+        """
+        if self._thread is not None:
+            raise UsageError("this LocalCluster runs already")
+        started: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(started,), name="podrunner-local-cluster", daemon=True
+        )
+        self._thread.start()
+        try:
+            started.result()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything: containers, server, thread; a temporary folder is removed. Twice is harmless."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if self._loop is not None and self._stopping is not None and thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        thread.join(_STOP_TIMEOUT_S)
+        if thread.is_alive():
+            raise UsageError(f"the LocalCluster's thread did not end within {_STOP_TIMEOUT_S:.0f} s")
+
+    def call(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
+        """Run a function on the cluster's own event loop and wait for its result; for tests and tools.
+
+        Objects of the cluster (its store, its kubelet) may only be touched there.
+        """
+        if self._loop is None or self._thread is None:
+            raise UsageError("this LocalCluster does not run")
+
+        async def run() -> T:
+            return function(*args, **options)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+
+    @property
+    def control(self) -> ControlPlane:
+        """What runs on the cluster's loop; reach into it only through :meth:`call`."""
+        if self._control is None:
+            raise UsageError("this LocalCluster does not run")
+        return self._control
+
+    def _run(self, started: Future[None]) -> None:
+        try:
+            with self._folder:
+                asyncio.run(self._serve(started))
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    async def _serve(self, started: Future[None]) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        async with AsyncExitStack() as stack:
+            self._control = ControlPlane(self.folder, token=self.token, authority=self.authority or "", **self._kubelet_options)
+            stack.push_async_callback(self._control.stop)
+            port = await self._control.start(host=_HOST, port=self._port, tls=self._tls_context())
+            self.url = f"{'https' if self._certificates else 'http'}://{_HOST}:{port}"
+            text = kubeconfig(url=self.url, token=self.token, authority=self.authority)
+            write_private(self.kubeconfig, text)
+            stack.callback(self.kubeconfig.unlink, missing_ok=True)
+            started.set_result(None)
+            await self._stopping.wait()
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        if self._certificates is None:
+            return None
+        chain, key = self.folder / ".tls.crt", self.folder / ".tls.key"
+        write_private(chain, self._certificates.chain)
+        write_private(key, self._certificates.key)
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(chain, key)
+        finally:
+            key.unlink()
+            chain.unlink()
+        return context

@@ -1,0 +1,50 @@
+"""The parts of a cluster, put together on one event loop: store, verbs, controllers, API server, kubelet."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from podrunner.local.bootstrap import populate
+from podrunner.local.events import EventRecorder
+from podrunner.local.namespaces import NamespaceController
+from podrunner.local.objects import Objects
+from podrunner.local.openapi import OpenApi
+from podrunner.local.podparts import PodParts
+from podrunner.local.schema import Schema
+from podrunner.local.server import ApiServer
+from podrunner.local.store import Store
+
+__all__ = ["NODE_NAME", "ControlPlane"]
+
+NODE_NAME = "podrunner-local"
+
+
+class ControlPlane:
+    """Everything that runs on the loop.
+
+    Args:
+        folder: The cluster's folder.
+        token: Bearer token.
+        authority: PEM text of the certificate authority, "" for none.
+        kubelet_options: ``images``, ``strict_images``, ``isolation``.
+    """
+
+    def __init__(self, folder: Path, *, token: str, authority: str = "", **kubelet_options: Any) -> None:
+        self.store = Store()
+        self.events = EventRecorder(self.store, host=NODE_NAME)
+        self.objects = Objects(self.store, Schema())
+        self.namespaces = NamespaceController(self.store, authority=authority)
+        self.server = ApiServer(self.objects, PodParts(self.objects, None), OpenApi(), token=token)
+
+    async def start(self, *, host: str, port: int, tls: ssl.SSLContext | None) -> int:
+        """Start all parts; the port."""
+        populate(self.store)
+        self.namespaces.start()
+        return await self.server.start(host=host, port=port, tls=tls)
+
+    async def stop(self) -> None:
+        """Stop all parts, in the opposite order."""
+        await self.server.stop()
+        self.namespaces.stop()

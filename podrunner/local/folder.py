@@ -1,0 +1,55 @@
+"""The folder of a LocalCluster: made or found, locked, and removed again if it was made."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from podrunner.errors import UsageError
+
+__all__ = ["ClusterFolder"]
+
+_LOCK = ".lock"
+
+
+class ClusterFolder:
+    """A context manager: the folder exists and is ours inside.
+
+    Args:
+        wanted: The folder; None for a temporary one that is removed at the end.
+    """
+
+    def __init__(self, wanted: Path | None) -> None:
+        self._wanted = wanted
+        self._descriptor: int | None = None
+        self.path = wanted or Path()
+
+    def __enter__(self) -> Self:
+        self.path = (self._wanted or Path(tempfile.mkdtemp(prefix="podrunner-local-"))).absolute()
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock()
+        return self
+
+    def _lock(self) -> None:
+        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            message = f"another LocalCluster uses the folder {self.path}; give each its own, or none for a temporary one"
+            raise UsageError(message) from None
+        self._descriptor = descriptor
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._wanted is None:
+            shutil.rmtree(self.path, ignore_errors=True)
+        if self._descriptor is not None:
+            os.close(self._descriptor)  # which gives up the lock
+            self._descriptor = None
