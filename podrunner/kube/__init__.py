@@ -1,0 +1,49 @@
+"""The one room that talks HTTP to an API server.
+
+What belongs here: how to reach it and be let in (``access``), the transports, typed verbs (``client``), errors from
+answers (``answers``), what may be tried again and when (``retry``, ``gate``, ``flow``), decoding (``wire``).
+What to do with pods does not: the launcher, the watch and the logs do that. The HTTP libraries and kubernetes-asyncio
+are imported when a client is opened, never with this package.
+"""
+
+from podrunner.kube.access import Access, access_of_api_client, choose_cluster, explicit_access, open_access
+from podrunner.kube.answers import Trouble, is_transient, trouble
+from podrunner.kube.client import KubeClient
+from podrunner.kube.connect import connect, open_transport
+from podrunner.kube.flow import AdaptiveLimit
+from podrunner.kube.gate import RetryGate
+from podrunner.kube.remote_command import ExecOutput, ExecResult, ExecSession
+from podrunner.kube.retry import Backoff, RetryPolicy, retrying
+from podrunner.kube.transport import Request, Response, ResponseStream, Transport, WebSocket
+from podrunner.kube.watch_stream import WatchStream
+from podrunner.kube.wire import PodPage, WatchEvent
+
+__all__ = [
+    "Access",
+    "AdaptiveLimit",
+    "Backoff",
+    "ExecOutput",
+    "ExecResult",
+    "ExecSession",
+    "KubeClient",
+    "PodPage",
+    "Request",
+    "Response",
+    "ResponseStream",
+    "RetryGate",
+    "RetryPolicy",
+    "Transport",
+    "Trouble",
+    "WatchEvent",
+    "WatchStream",
+    "WebSocket",
+    "access_of_api_client",
+    "choose_cluster",
+    "connect",
+    "explicit_access",
+    "is_transient",
+    "open_access",
+    "open_transport",
+    "retrying",
+    "trouble",
+]

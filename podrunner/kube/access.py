@@ -1,0 +1,229 @@
+"""Where the API server is, and how to be let in: by a kubeconfig, from inside a pod, explicit, by an embedder's client.
+
+Sending requests does not belong here (``session``, the transports), nor does starting a LocalCluster (the runner does
+that, and comes with its kubeconfig).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from podrunner.errors import ConfigError
+from podrunner.kube.credentials import (
+    ApiClientCredentials,
+    Credentials,
+    Grant,
+    RenewedCredentials,
+    StaticCredentials,
+    TokenFileCredentials,
+)
+from podrunner.kube.kubeconfig import Kubeconfig, kubeconfig_paths, read_kubeconfig
+from podrunner.kube.plugins import fetch_grant, tls_of_configuration
+from podrunner.kube.proxy import resolve_proxy
+from podrunner.kube.tls import Pem, TlsSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from podrunner.config import RunnerConfig
+
+__all__ = [
+    "Access",
+    "ClusterKind",
+    "access_of_api_client",
+    "choose_cluster",
+    "explicit_access",
+    "open_access",
+]
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where the kubelet puts a pod's token, authority and namespace (Kubernetes' ServiceAccount admission)."""
+
+ClusterKind = Literal["local", "in-cluster", "kubeconfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to reach an API server.
+
+    Attributes:
+        url: Its URL, with the path prefix if it has one.
+        tls: TLS settings; unused with a plain-text URL.
+        credentials: Who we are.
+        namespace: The namespace that the source names (context, service account), or None.
+        proxy: URL of an HTTP proxy, or None.
+        headers: More headers for each request.
+        source: Where all this comes from, for messages.
+    """
+
+    url: str
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    credentials: Credentials = field(default_factory=StaticCredentials)
+    namespace: str | None = None
+    proxy: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    source: str = "explicit"
+
+
+def choose_cluster(
+    config: RunnerConfig, *, environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
+) -> ClusterKind:
+    """Resolve ``cluster="auto"``: inside a pod its own cluster, else a kubeconfig if there is one, else local."""
+    if config.cluster != "auto":
+        return config.cluster
+    if config.kubeconfig is None and _inside_pod(environ, service_account):
+        return "in-cluster"
+    found = any(path.exists() for path in kubeconfig_paths(config.kubeconfig, environ))
+    return "kubeconfig" if found or config.kubeconfig is not None else "local"
+
+
+def _inside_pod(environ: Mapping[str, str], service_account: Path) -> bool:
+    return bool(environ.get("KUBERNETES_SERVICE_HOST")) and (service_account / "token").is_file()
+
+
+async def open_access(
+    config: RunnerConfig, *, environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
+) -> Access:
+    """Find out how to reach the cluster that the configuration names.
+
+    Args:
+        config: Its ``cluster``, ``kubeconfig``, ``context``, ``verify_ssl`` and ``ssl_ca_cert`` are read.
+        environ: The environment: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST, proxies.
+        service_account: Where a pod finds its token.
+
+    Raises:
+        ConfigError: What is needed is missing or malformed; says what, where, and what would help.
+    """
+    kind = choose_cluster(config, environ=environ, service_account=service_account)
+    if kind == "local":
+        raise ConfigError(
+            "a local cluster has to be started first",
+            key="cluster",
+            value="local",
+            remedy="PodRunner and AsyncPodRunner start it; by hand, start podrunner.local.LocalCluster and "
+            'connect with cluster="kubeconfig" and its kubeconfig.',
+        )
+    if kind == "in-cluster":
+        access = _in_cluster(environ, service_account)
+    else:
+        paths = kubeconfig_paths(config.kubeconfig, environ)
+        access = await _of_kubeconfig(read_kubeconfig(paths, context=config.context))
+    return _with_proxy(_overridden(access, config), environ)
+
+
+def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Access:
+    host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT", "443")
+    token, authority = service_account / "token", service_account / "ca.crt"
+    if not host or not token.is_file():
+        missing = f"there is no {token}" if host else "KUBERNETES_SERVICE_HOST is not set"
+        raise ConfigError(
+            f"in_cluster is set, but this process does not run in a pod of a cluster: {missing}",
+            key="cluster",
+            value="in-cluster",
+            remedy='Use cluster="kubeconfig" with a kubeconfig (CLI: --kubeconfig FILE), or cluster="local" '
+            "(CLI: --local) for a cluster on this machine.",
+        )
+    return Access(
+        url=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        tls=TlsSettings(ca=authority if authority.is_file() else None),
+        credentials=TokenFileCredentials(token),
+        namespace=_namespace(service_account / "namespace"),
+        source=f"service account in {service_account}",
+    )
+
+
+def _namespace(path: Path) -> str | None:
+    return (path.read_text("utf-8").strip() or None) if path.is_file() else None
+
+
+async def _of_kubeconfig(kubeconfig: Kubeconfig) -> Access:
+    access = Access(
+        url=kubeconfig.url,
+        namespace=kubeconfig.namespace,
+        proxy=kubeconfig.proxy,
+        headers=kubeconfig.impersonation,
+        source=f"kubeconfig {kubeconfig.source}, context {kubeconfig.context}",
+    )
+    if not kubeconfig.is_static:
+        return await _granted(access, kubeconfig)
+    return replace(access, tls=kubeconfig.tls, credentials=_static(kubeconfig))
+
+
+def _static(kubeconfig: Kubeconfig) -> Credentials:
+    if kubeconfig.token_file is not None:
+        return TokenFileCredentials(kubeconfig.token_file)
+    return StaticCredentials(kubeconfig.authorization)
+
+
+async def _granted(access: Access, kubeconfig: Kubeconfig) -> Access:
+    first = await fetch_grant(kubeconfig)
+
+    async def fetch() -> Grant:
+        return (await fetch_grant(kubeconfig)).grant
+
+    return replace(access, tls=first.tls, credentials=RenewedCredentials(first.grant, fetch))
+
+
+def _overridden(access: Access, config: RunnerConfig) -> Access:
+    """Let the configuration's own TLS settings win."""
+    tls = access.tls
+    if not config.verify_ssl:
+        tls = replace(tls, verify=False)
+    if config.ssl_ca_cert is not None:
+        tls = replace(tls, ca=config.ssl_ca_cert)
+    return replace(access, tls=tls)
+
+
+def _with_proxy(access: Access, environ: Mapping[str, str]) -> Access:
+    return access if access.proxy else replace(access, proxy=resolve_proxy(access.url, environ))
+
+
+def explicit_access(
+    url: str,
+    *,
+    token: str | None = None,
+    ca: Pem | None = None,
+    verify: bool = True,
+    environ: Mapping[str, str] = os.environ,
+) -> Access:
+    """Say it all by hand.
+
+    Args:
+        url: The API server's URL.
+        token: A bearer token, or None.
+        ca: A PEM file, or its content; None: the system's authorities.
+        verify: False trusts any certificate.
+        environ: The environment, for a proxy.
+
+    Raises:
+        ConfigError: The URL is none of http or https.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(
+            "this is no URL of an API server", key="url", value=url, remedy="Give https://host:port."
+        )
+    credentials = StaticCredentials(f"Bearer {token}" if token else None)
+    tls = TlsSettings(ca=ca, verify=verify)
+    return _with_proxy(Access(url=url.rstrip("/"), tls=tls, credentials=credentials), environ)
+
+
+def access_of_api_client(api_client: Any) -> Access:
+    """Take over what an embedder's ``kubernetes_asyncio.client.ApiClient`` is configured with. It stays the embedder's.
+
+    Its token is asked for with each request, so its refresh hook works on.
+    """
+    configuration = api_client.configuration
+    own = {name: value for name, value in api_client.default_headers.items() if name.lower() != "user-agent"}
+    return Access(
+        url=configuration.host.rstrip("/"),
+        tls=tls_of_configuration(configuration),
+        credentials=ApiClientCredentials(configuration),
+        proxy=configuration.proxy,
+        headers=own,
+        source="ApiClient",
+    )

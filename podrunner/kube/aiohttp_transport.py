@@ -1,0 +1,270 @@
+"""The default transport: an aiohttp session of our own. asyncio only.
+
+Two sessions: one whose pool is bounded, for requests, and one without a bound, for streams that live for minutes or
+hours (watch, followed log, exec), so that they never take a request's place. No cookie jar, no environment, no
+redirects. See ``docs/decisions/0004-transport.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from podrunner.errors import RequestTimeoutError, TransportError
+from podrunner.kube.redact import redact
+from podrunner.kube.transport import HandshakeRefusedError, Request, Response
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from types import SimpleNamespace
+
+    from podrunner.kube.sockets import SocketOption
+
+__all__ = ["AiohttpTransport"]
+
+READ_BUFFER_BYTES = 256 * 1024
+"""A batch of a busy stream is at most about twice this; smaller buffers cost a wake-up each few events."""
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""The largest WebSocket message accepted; Kubernetes sends at most a few hundred KiB."""
+
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+
+class AiohttpTransport:
+    """Carries requests over aiohttp.
+
+    Args:
+        url: The API server's URL, with its path prefix if it has one.
+        connections: How many connections plain requests share; further requests wait for one.
+        connect_timeout_s: Seconds for TCP and TLS.
+        tls: The SSL context; None for a plain-text URL.
+        server_name: The name that the server's certificate must have; None: the URL's host.
+        proxy: URL of an HTTP proxy, or None.
+        socket_options: Set on each socket.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 32,
+        connect_timeout_s: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+        proxy: str | None = None,
+        socket_options: Sequence[SocketOption] = (),
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._extra: dict[str, Any] = {"proxy": proxy, "server_hostname": server_name}
+        connect = partial(_connector, tls=tls, options=socket_options)
+        self._connect_timeout_s = connect_timeout_s
+        self._requests = _session(connect(limit=connections))
+        self._streams = _session(connect(limit=0))
+        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
+
+    async def request(self, request: Request) -> Response:
+        """See :meth:`podrunner.kube.transport.Transport.request`."""
+        try:
+            async with self._requests.request(
+                request.method,
+                URL(self._url + request.target, encoded=True),
+                data=request.body,
+                headers=request.headers,
+                timeout=self._timeout(request.timeout_s),
+                allow_redirects=False,
+                **self._extra,
+            ) as response:
+                return Response(response.status, response.headers, await response.read())
+        except _FAILURES as error:
+            raise self._failed(request, error) from error
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[_Stream]:
+        """See :meth:`podrunner.kube.transport.Transport.stream`."""
+        response = await self._open(request)
+        try:
+            yield _Stream(response, failed=partial(self._failed, request))
+        finally:
+            response.close()
+
+    async def _open(self, request: Request) -> aiohttp.ClientResponse:
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                return await self._streams.request(
+                    request.method,
+                    URL(self._url + request.target, encoded=True),
+                    data=request.body,
+                    headers=request.headers,
+                    timeout=self._timeout(None),
+                    allow_redirects=False,
+                    **self._extra,
+                )
+        except _FAILURES as error:
+            raise self._failed(request, error) from error
+
+    @asynccontextmanager
+    async def upgrade(self, request: Request, subprotocols: Sequence[str]) -> AsyncIterator[_Socket]:
+        """See :meth:`podrunner.kube.transport.Transport.upgrade`."""
+        socket_ = await self._handshake(request, subprotocols)
+        try:
+            yield _Socket(socket_, failed=partial(self._failed, request))
+        finally:
+            await socket_.close()
+
+    async def _handshake(
+        self, request: Request, subprotocols: Sequence[str]
+    ) -> aiohttp.ClientWebSocketResponse:
+        refusals: list[Response] = []
+        try:
+            async with (
+                asyncio.timeout(request.timeout_s),
+                # A session for this one handshake: its trace keeps the refusal's body, which ws_connect throws away.
+                _session(self._streams.connector, trace=_keep_refusal(refusals), owns=False) as session,
+            ):
+                opened: aiohttp.ClientWebSocketResponse = await session.ws_connect(
+                    URL(self._url + request.target, encoded=True),
+                    method=request.method,
+                    protocols=subprotocols,
+                    headers=request.headers,
+                    max_msg_size=MAX_MESSAGE_BYTES,
+                    **self._extra,
+                )
+                return opened
+        except aiohttp.WSServerHandshakeError as error:
+            if refusals:
+                raise HandshakeRefusedError(refusals[0]) from error
+            raise self._failed(request, error) from error
+        except _FAILURES as error:
+            raise self._failed(request, error) from error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._requests.close()
+        await self._streams.close()
+
+    def _timeout(self, total_s: float | None) -> aiohttp.ClientTimeout:
+        timeout = self._timeouts.get(total_s)
+        if timeout is None:
+            timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=self._connect_timeout_s)
+            self._timeouts[total_s] = timeout
+        return timeout
+
+    def _failed(self, request: Request, error: BaseException) -> TransportError:
+        sent = not isinstance(error, _NEVER_SENT)
+        if isinstance(error, TimeoutError):
+            after = f" within {request.timeout_s} s" if request.timeout_s is not None and sent else ""
+            kind: type[TransportError] = RequestTimeoutError
+            told = f"no answer{after}"
+        else:
+            kind, told = TransportError, str(error) or type(error).__name__
+        origin = "{0.scheme}://{0.hostname}:{0.port}".format(urlsplit(self._url))
+        url = f"{origin}{request.path}"
+        return kind(f"{request.method} {url}: {redact(told)}", method=request.method, url=url, sent=sent)
+
+
+class _Stream:
+    """A response whose body is read as it comes."""
+
+    def __init__(self, response: aiohttp.ClientResponse, *, failed: Any) -> None:
+        self._response = response
+        self._failed = failed
+
+    @property
+    def status(self) -> int:
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._response.headers
+
+    def __aiter__(self) -> _Stream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            batch = await self._response.content.readany()
+        except _FAILURES as error:
+            raise self._failed(error) from error
+        if not batch:
+            raise StopAsyncIteration
+        return batch
+
+
+class _Socket:
+    """A WebSocket of aiohttp, which answers pings itself."""
+
+    def __init__(self, socket_: aiohttp.ClientWebSocketResponse, *, failed: Any) -> None:
+        self._socket = socket_
+        self._failed = failed
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._socket.protocol
+
+    async def receive(self) -> bytes | None:
+        message = await self._socket.receive()
+        if message.type is aiohttp.WSMsgType.BINARY:
+            return bytes(message.data)
+        if message.type is aiohttp.WSMsgType.TEXT:
+            return str(message.data).encode()
+        return None
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._socket.send_bytes(data)
+        except _FAILURES as error:
+            raise self._failed(error) from error
+
+
+def _session(
+    connector: aiohttp.BaseConnector | None, *, trace: aiohttp.TraceConfig | None = None, owns: bool = True
+) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        connector_owner=owns,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        read_bufsize=READ_BUFFER_BYTES,
+        timeout=aiohttp.ClientTimeout(total=None),
+        trace_configs=[trace] if trace is not None else None,
+    )
+
+
+def _connector(
+    *, limit: int, tls: ssl.SSLContext | None, options: Iterable[SocketOption]
+) -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(
+        limit=limit,
+        ssl=tls if tls is not None else True,
+        socket_factory=partial(_socket_with, tuple(options)),
+    )
+
+
+def _socket_with(options: Iterable[SocketOption], address: Any) -> socket.socket:
+    """Open a socket for an address as getaddrinfo gives it."""
+    family, kind, protocol, *_ = address
+    opened = socket.socket(family=family, type=kind, proto=protocol)
+    for option in options:
+        opened.setsockopt(*option)
+    return opened
+
+
+def _keep_refusal(refusals: list[Response]) -> aiohttp.TraceConfig:
+    async def keep(_session: Any, _context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
+        response = params.response
+        if response.status != 101:
+            refusals.append(Response(response.status, response.headers, await response.read()))
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(keep)
+    return trace

@@ -1,0 +1,230 @@
+"""The one place where an answer of the API server becomes an exception, and where it is told whether to try again.
+
+Any body is survived: no body, HTML of a proxy, half a document, another JSON than a ``Status``. How long to wait
+between tries does not belong here (``retry``).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from podrunner.errors import (
+    AlreadyExistsError,
+    ApiError,
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    InvalidError,
+    NotFoundError,
+    QuotaExceededError,
+    ServerError,
+    TooManyRequestsError,
+    TransportError,
+    UnauthorizedError,
+)
+from podrunner.kube.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Trouble", "answer_error", "is_transient", "retry_after_s", "status_error", "trouble"]
+
+_CLASSES: Mapping[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: GoneError,
+    422: InvalidError,
+    429: TooManyRequestsError,
+}
+
+_CODES: Mapping[str, int] = {
+    "AlreadyExists": 409,
+    "BadRequest": 400,
+    "Conflict": 409,
+    "Expired": 410,
+    "Forbidden": 403,
+    "Gone": 410,
+    "Invalid": 422,
+    "NotFound": 404,
+    "ServiceUnavailable": 503,
+    "Timeout": 504,
+    "TooManyRequests": 429,
+    "Unauthorized": 401,
+}
+"""Codes of ``Status`` reasons (apimachinery's meta/v1 StatusReason), for a Status that has no code."""
+
+
+class Trouble(StrEnum):
+    """Why a request failed that may succeed when it is tried again. Each has its own backoff and budget."""
+
+    CONNECTION = "connection"
+    THROTTLED = "throttled"
+    SERVER = "server"
+    QUOTA = "quota"
+    CONFLICT = "conflict"
+
+
+def trouble(error: BaseException) -> Trouble | None:
+    """Say which passing trouble an error is; None if trying again cannot help."""
+    match error:
+        case TransportError():
+            return Trouble.CONNECTION
+        case TooManyRequestsError():
+            return Trouble.THROTTLED
+        case QuotaExceededError():
+            return Trouble.QUOTA
+        case ConflictError() if _about_quota(error):
+            return Trouble.CONFLICT
+        case ApiError(status=status) if status == 408 or (status >= 500 and status != 501):
+            return Trouble.SERVER
+    return None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Say whether the same request may succeed later. The one predicate of all retries.
+
+    True: no connection or no answer, 408, 429, 5xx (but 501), 403 of an exhausted quota, 409 of a quota's counter.
+    False: everything else, so also 400, 401 (credentials were refreshed once before), 403, 404, 409, 410, 422.
+    """
+    return trouble(error) is not None
+
+
+def _about_quota(error: ApiError) -> bool:
+    """Tell a conflict on a ResourceQuota's counter, which parallel creates cause (kubernetes issue 67761)."""
+    return error.details.get("kind") == "resourcequotas" or "resourcequotas" in error.server_message
+
+
+def answer_error(
+    status: int, headers: Mapping[str, str], body: bytes, *, method: str, path: str, now_s: float
+) -> ApiError:
+    """Make the exception for an answer that is no success.
+
+    Args:
+        status: HTTP status code.
+        headers: Headers, looked up without regard to case.
+        body: What there is of the body; any bytes.
+        method: Method of the request.
+        path: Path of the request, without query.
+        now_s: The time in seconds since the epoch, for a ``Retry-After`` that names a date.
+    """
+    document = _document(body)
+    message = document.get("message")
+    details = _mapping(document.get("details"))
+    shown = message if isinstance(message, str) and message else _plain(body)
+    if not shown and 300 <= status < 400:
+        shown = f"redirected to {headers.get('Location', 'nowhere')}, which is not followed"
+    wait_s = retry_after_s(headers.get("Retry-After"), now_s=now_s)
+    return _error(
+        status,
+        _text(document.get("reason")),
+        shown,
+        details=details,
+        method=method,
+        path=path,
+        wait_s=wait_s if wait_s is not None else _seconds(details.get("retryAfterSeconds")),
+    )
+
+
+def status_error(document: object, *, method: str, path: str) -> ApiError:
+    """Make the exception for a ``Status`` object that came inside a stream (an ERROR event of a watch)."""
+    fields = _mapping(document)
+    reason = _text(fields.get("reason"))
+    code = fields.get("code")
+    status = code if isinstance(code, int) else _CODES.get(reason, 500)
+    details = _mapping(fields.get("details"))
+    return _error(
+        status,
+        reason,
+        _text(fields.get("message")),
+        details=details,
+        method=method,
+        path=path,
+        wait_s=_seconds(details.get("retryAfterSeconds")),
+    )
+
+
+def _error(
+    status: int,
+    reason: str,
+    message: str,
+    *,
+    details: Mapping[str, Any],
+    method: str,
+    path: str,
+    wait_s: float | None,
+) -> ApiError:
+    kind = _class(status, reason, message)
+    return kind(
+        status=status,
+        reason=redact(reason),
+        server_message=redact(message),
+        details=details,
+        method=method,
+        path=path,
+        retry_after_s=wait_s,
+    )
+
+
+def _class(status: int, reason: str, message: str) -> type[ApiError]:
+    if status == 403 and "exceeded quota" in message:
+        return QuotaExceededError
+    if status == 409 and reason == "AlreadyExists":
+        return AlreadyExistsError
+    if status >= 500:
+        return ServerError
+    return _CLASSES.get(status, ApiError)
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        return _mapping(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _plain(body: bytes) -> str:
+    """Return a body that is no Status as text, without markup."""
+    text = body[:16_384].decode("utf-8", "replace")
+    if text.lstrip().startswith("<"):
+        text = re.sub(r"(?s)<(style|script)\b.*?</\1>|<[^<>]*>", " ", text)
+    return " ".join(text.split())
+
+
+def retry_after_s(header: str | None, *, now_s: float) -> float | None:
+    """Read a ``Retry-After`` header (RFC 9110, 10.2.3): seconds or a date. None if there is none that makes sense."""
+    if not header:
+        return None
+    text = header.strip()
+    if text.replace(".", "", 1).isdecimal():
+        return _seconds(float(text))
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    # A date without a zone is GMT, as the RFC demands.
+    moment = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - now_s)
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        return None
+    return float(value)

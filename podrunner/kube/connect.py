@@ -1,0 +1,141 @@
+"""Open a client: access, transport and credentials put together, and closed again."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.lowlevel import current_token
+
+from podrunner.errors import ConfigError
+from podrunner.kube.access import Access, access_of_api_client, open_access
+from podrunner.kube.client import KubeClient
+from podrunner.kube.flow import AdaptiveLimit
+from podrunner.kube.sockets import SocketOption, keepalive_options
+from podrunner.kube.tls import ssl_context
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+    import httpx
+
+    from podrunner.config import RunnerConfig, TcpKeepalive
+    from podrunner.kube.transport import Transport
+
+__all__ = ["connect", "open_transport"]
+
+
+@asynccontextmanager
+async def connect(
+    config: RunnerConfig,
+    *,
+    access: Access | None = None,
+    api_client: Any = None,
+    http_client: httpx.AsyncClient | None = None,
+) -> AsyncIterator[KubeClient]:
+    """Open a client for the cluster that the configuration names; leaving the context closes it.
+
+    No request is sent yet: a server that cannot be reached shows with the first one.
+
+    Args:
+        config: ``cluster``, ``kubeconfig``, ``context``, TLS, ``transport``, ``connections``, timeouts, keepalive.
+        access: How to reach the server, instead of what the configuration says.
+        api_client: An embedder's ``kubernetes_asyncio.client.ApiClient``, to take over its configuration; stays open.
+        http_client: An embedder's ``httpx.AsyncClient``, to send requests with; stays open. Its own TLS settings,
+            proxies and pool apply: a watch and each followed log hold one of its connections.
+
+    Raises:
+        ConfigError: Access, transport or certificates cannot be had; says what would help.
+    """
+    found = access or await _find_access(config, api_client)
+    transport = open_transport(config, found, http_client=http_client)
+    client = KubeClient(
+        transport,
+        credentials=found.credentials,
+        headers=found.headers,
+        timeout_s=config.request_timeout_s,
+        creates=AdaptiveLimit(maximum=config.max_creates_in_flight or config.connections),
+    )
+    try:
+        yield client
+    finally:
+        with anyio.CancelScope(shield=True):
+            await client.aclose()
+
+
+async def _find_access(config: RunnerConfig, api_client: Any) -> Access:
+    return access_of_api_client(api_client) if api_client is not None else await open_access(config)
+
+
+def open_transport(
+    config: RunnerConfig, access: Access, *, http_client: httpx.AsyncClient | None = None
+) -> Transport:
+    """Make the transport that the configuration and the running event loop ask for.
+
+    Raises:
+        ConfigError: It does not run here, or is not installed.
+    """
+    if _transport_name(config, given=http_client is not None) == "httpx":
+        return _httpx_transport(config, access, http_client)
+    from podrunner.kube.aiohttp_transport import AiohttpTransport
+
+    return AiohttpTransport(
+        access.url,
+        connections=config.connections,
+        connect_timeout_s=config.connect_timeout_s,
+        tls=_tls(access),
+        server_name=access.tls.server_name,
+        proxy=access.proxy,
+        socket_options=_socket_options(config.tcp_keepalive),
+    )
+
+
+def _httpx_transport(config: RunnerConfig, access: Access, client: httpx.AsyncClient | None) -> Transport:
+    try:
+        from podrunner.kube.httpx_transport import HttpxTransport, httpx_client
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the httpx transport needs {error.name}, which is not installed",
+            key="transport",
+            remedy="Install podrunner[httpx] (on trio: podrunner[trio]).",
+        ) from error
+    if client is not None:
+        return HttpxTransport(
+            access.url, requests=client, connect_timeout_s=config.connect_timeout_s, owns_clients=False
+        )
+    tls, options = _tls(access), _socket_options(config.tcp_keepalive)
+    return HttpxTransport(
+        access.url,
+        requests=httpx_client(
+            connections=config.connections, tls=tls, proxy=access.proxy, socket_options=options
+        ),
+        streams=httpx_client(connections=None, tls=tls, proxy=access.proxy, socket_options=options),
+        connect_timeout_s=config.connect_timeout_s,
+        server_name=access.tls.server_name,
+    )
+
+
+def _transport_name(config: RunnerConfig, *, given: bool) -> str:
+    loop = "asyncio" if "asyncio" in current_token().backend_class.__module__ else "trio"
+    if given or (config.transport == "auto" and loop == "trio"):
+        return "httpx"
+    if config.transport == "aiohttp" and loop == "trio":
+        raise ConfigError(
+            "the aiohttp transport runs on asyncio only, and this is trio",
+            key="transport",
+            value="aiohttp",
+            remedy='Use transport="auto" or "httpx".',
+        )
+    return "httpx" if config.transport == "httpx" else "aiohttp"
+
+
+def _tls(access: Access) -> ssl.SSLContext | None:
+    return ssl_context(access.tls) if access.url.startswith("https:") else None
+
+
+def _socket_options(keepalive: TcpKeepalive) -> list[SocketOption]:
+    if not keepalive.enabled:
+        return []
+    return keepalive_options(idle_s=keepalive.idle_s, interval_s=keepalive.interval_s, count=keepalive.count)

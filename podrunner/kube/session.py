@@ -1,0 +1,200 @@
+"""One client's way to its API server: credentials, the gate, one repeat after a 401, errors from answers.
+
+Between the typed verbs (``client``), which know Kubernetes' paths and objects, and the transport, which knows neither.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from podrunner.errors import ApiError, TransportError
+from podrunner.kube.answers import answer_error
+from podrunner.kube.credentials import Credentials, StaticCredentials
+from podrunner.kube.gate import RetryGate
+from podrunner.kube.transport import (
+    HandshakeRefusedError,
+    Request,
+    Response,
+    ResponseStream,
+    Transport,
+    WebSocket,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+__all__ = ["JSON", "Session"]
+
+JSON = "application/json"
+
+MAX_ERROR_BODY_BYTES = 64 * 1024
+"""How much of an error's body is read from a stream: a Status is a few hundred bytes."""
+
+
+class Session:
+    """Sends requests as somebody, and turns refusals into errors.
+
+    Args:
+        transport: Carries the requests.
+        credentials: Who we are; None: nobody, or a client certificate says it.
+        headers: More headers for each request (impersonation, an embedder's own).
+        timeout_s: Seconds for one request; for a stream, until it begins.
+        gate: Closed by ``Retry-After``.
+        now: Seconds since the epoch, to read dates in ``Retry-After``.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        credentials: Credentials | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 30.0,
+        gate: RetryGate | None = None,
+        now: Callable[[], float] = time,
+    ) -> None:
+        self._transport = transport
+        self._credentials = credentials or StaticCredentials()
+        self._fixed = {
+            "Accept": JSON,
+            "Accept-Encoding": "identity",
+            "User-Agent": "podrunner",
+            **(headers or {}),
+        }
+        self._timeout_s = timeout_s
+        self._now = now
+        self._headers: dict[tuple[str | None, str | None], dict[str, str]] = {}
+        self.gate = gate or RetryGate()
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | None = None,
+        content_type: str | None = None,
+        gated: bool = True,
+    ) -> bytes:
+        """Send one request and return the body of its success.
+
+        Args:
+            method: HTTP method.
+            target: Path and query.
+            body: The body, or None.
+            content_type: Of the body; None: JSON.
+            gated: False sends it also while the gate is closed: for what must not be late, as a lease.
+
+        Raises:
+            ApiError: The server refused.
+            TransportError: It could not be asked, or did not answer.
+        """
+        if gated and self.gate.closed:
+            await self.gate.wait()
+        kind = None if body is None else content_type or JSON
+        response, request = await self._authorized(
+            lambda authorization: Request(
+                method, target, self._headers_for(authorization, kind), body, self._timeout_s
+            )
+        )
+        if not 200 <= response.status < 300:
+            raise self._refused(request, response.status, response.headers, response.body)
+        return response.body
+
+    async def _authorized(self, make: Callable[[str | None], Request]) -> tuple[Response, Request]:
+        authorization = await self._credentials.authorization()
+        request = make(authorization)
+        response = await self._transport.request(request)
+        if response.status == 401 and await self._credentials.renew(authorization):
+            request = make(await self._credentials.authorization())
+            response = await self._transport.request(request)
+        return response, request
+
+    @asynccontextmanager
+    async def stream(self, target: str) -> AsyncIterator[ResponseStream]:
+        """Open a stream. Entering raises what :meth:`send` raises."""
+        if self.gate.closed:
+            await self.gate.wait()
+        async with AsyncExitStack() as stack:
+            authorization = await self._credentials.authorization()
+            stream, request = await self._begin(stack, target, authorization)
+            if stream.status == 401 and await self._credentials.renew(authorization):
+                await stack.aclose()
+                stream, request = await self._begin(stack, target, await self._credentials.authorization())
+            if not 200 <= stream.status < 300:
+                raise self._refused(request, stream.status, stream.headers, await self._error_body(stream))
+            yield stream
+
+    async def _begin(
+        self, stack: AsyncExitStack, target: str, authorization: str | None
+    ) -> tuple[ResponseStream, Request]:
+        request = Request("GET", target, self._headers_for(authorization, None), None, self._timeout_s)
+        return await stack.enter_async_context(self._transport.stream(request)), request
+
+    async def _error_body(self, stream: ResponseStream) -> bytes:
+        """Read the body of a refusal, as far as it comes in time: the status alone says enough."""
+        body = b""
+        with anyio.move_on_after(self._timeout_s):
+            try:
+                async for batch in stream:
+                    body += batch
+                    if len(body) >= MAX_ERROR_BODY_BYTES:
+                        break
+            except TransportError:
+                return body
+        return body
+
+    @asynccontextmanager
+    async def upgrade(self, target: str, subprotocols: Sequence[str]) -> AsyncIterator[WebSocket]:
+        """Open a WebSocket. Entering raises what :meth:`send` raises."""
+        if self.gate.closed:
+            await self.gate.wait()
+        async with AsyncExitStack() as stack:
+            authorization = await self._credentials.authorization()
+            try:
+                socket = await self._shake(stack, target, subprotocols, authorization)
+            except ApiError as error:
+                if error.status != 401 or not await self._credentials.renew(authorization):
+                    raise
+                renewed = await self._credentials.authorization()
+                socket = await self._shake(stack, target, subprotocols, renewed)
+            yield socket
+
+    async def _shake(
+        self, stack: AsyncExitStack, target: str, subprotocols: Sequence[str], authorization: str | None
+    ) -> WebSocket:
+        request = Request("GET", target, self._headers_for(authorization, None), None, self._timeout_s)
+        try:
+            return await stack.enter_async_context(self._transport.upgrade(request, subprotocols))
+        except HandshakeRefusedError as error:
+            answer = error.response
+            raise self._refused(request, answer.status, answer.headers, answer.body) from error
+
+    def _headers_for(self, authorization: str | None, content_type: str | None) -> dict[str, str]:
+        """Return the headers, built once per token and kind of body."""
+        headers = self._headers.get((authorization, content_type))
+        if headers is None:
+            headers = dict(self._fixed)
+            if authorization is not None:
+                headers["Authorization"] = authorization
+            if content_type is not None:
+                headers["Content-Type"] = content_type
+            if len(self._headers) >= 16:  # tokens that were replaced
+                self._headers.clear()
+            self._headers[authorization, content_type] = headers
+        return headers
+
+    def _refused(self, request: Request, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
+        error = answer_error(
+            status, headers, body, method=request.method, path=request.path, now_s=self._now()
+        )
+        if error.retry_after_s is not None:
+            self.gate.close_for(error.retry_after_s)
+        return error
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()

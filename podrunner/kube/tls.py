@@ -1,0 +1,102 @@
+"""TLS settings, as they come from a kubeconfig or a service account, and the SSL context made of them.
+
+Where the settings come from does not belong here (``access``).
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from podrunner.errors import ConfigError
+
+__all__ = ["Pem", "TlsSettings", "load_client_certificate", "ssl_context"]
+
+Pem = Path | bytes
+"""A PEM file, or its content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """How to trust the server, and how to be trusted by it.
+
+    Attributes:
+        verify: False trusts any certificate (``insecure-skip-tls-verify``).
+        ca: The authorities to trust; None: the system's.
+        certificate: The client's certificate, or None.
+        key: Its key; None if it is in the same file.
+        server_name: The name that the server's certificate must have; None: the URL's host.
+    """
+
+    verify: bool = True
+    ca: Pem | None = None
+    certificate: Pem | None = None
+    key: Pem | None = field(default=None, repr=False)
+    server_name: str | None = None
+
+
+def ssl_context(settings: TlsSettings) -> ssl.SSLContext:
+    """Build the context for a connection to the API server.
+
+    Raises:
+        ConfigError: A certificate or key cannot be read; names the file.
+    """
+    context = _trusting(settings.ca)
+    # Python 3.13 demands extensions that many clusters' own authorities lack, and Kubernetes' Go clients do not.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    load_client_certificate(context, settings)
+    return context
+
+
+def _trusting(authorities: Pem | None) -> ssl.SSLContext:
+    try:
+        if isinstance(authorities, bytes):
+            return ssl.create_default_context(cadata=authorities.decode("ascii"))
+        return ssl.create_default_context(cafile=authorities)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(
+            f"the certificate authority cannot be read: {error}",
+            source=_named(authorities),
+            key="certificate-authority",
+            remedy="Give a PEM file with the cluster's CA certificate.",
+        ) from error
+
+
+def load_client_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    """Load the client's certificate into a context; again, when it was rotated: new connections then use it.
+
+    Raises:
+        ConfigError: It cannot be read, or certificate and key do not belong together.
+    """
+    if settings.certificate is None:
+        return
+    # OpenSSL reads a key from files only: what came inline is written to a private folder for a moment.
+    with tempfile.TemporaryDirectory(prefix="podrunner-tls-") as folder:
+        try:
+            certificate = _as_file(settings.certificate, Path(folder, "certificate.pem"))
+            key = _as_file(settings.key, Path(folder, "key.pem")) if settings.key is not None else None
+            context.load_cert_chain(certificate, key)
+        except OSError as error:
+            raise ConfigError(
+                f"the client certificate or its key cannot be read: {error}",
+                source=_named(settings.certificate),
+                key="client-certificate",
+                remedy="Give a PEM certificate and the key that belongs to it.",
+            ) from error
+
+
+def _as_file(pem: Pem, place: Path) -> Path:
+    if isinstance(pem, Path):
+        return pem
+    place.touch(mode=0o600)
+    place.write_bytes(pem)
+    return place
+
+
+def _named(pem: Pem | None) -> str | None:
+    return str(pem) if isinstance(pem, Path) else None

@@ -1,0 +1,58 @@
+"""One watch connection as batches of events. Reconnecting, lists and time limits are the reflector's (``watch``)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from podrunner.kube.lines import LineSplitter
+from podrunner.kube.wire import WatchEvent, decode_watch
+
+if TYPE_CHECKING:
+    from podrunner.kube.transport import ResponseStream
+
+__all__ = ["WatchStream"]
+
+_log = logging.getLogger(__name__)
+
+
+class WatchStream:
+    """Iterate over it: each item is a list of at least one event, in the server's order.
+
+    The iteration ends when the server ends the watch, and raises TransportError when the connection breaks.
+    """
+
+    def __init__(self, stream: ResponseStream, *, path: str) -> None:
+        self._stream = stream
+        self._path = path
+        self._lines = LineSplitter()
+        self._ended = False
+        self._skipped = 0
+
+    @property
+    def skipped(self) -> int:
+        """How many lines could not be read so far."""
+        return self._skipped
+
+    def __aiter__(self) -> WatchStream:
+        return self
+
+    async def __anext__(self) -> list[WatchEvent]:
+        while not self._ended:
+            try:
+                lines = self._lines.feed(await self._stream.__anext__())
+            except StopAsyncIteration:
+                self._ended = True
+                lines = [self._lines.finish()]
+            if events := self._decode(lines):
+                return events
+        raise StopAsyncIteration
+
+    def _decode(self, lines: list[bytes]) -> list[WatchEvent]:
+        events, skipped = decode_watch(lines, path=self._path)
+        if skipped and not self._skipped:
+            _log.warning(
+                "watch of %s: an event could not be read and is skipped (counted; told once)", self._path
+            )
+        self._skipped += skipped
+        return events
