@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +27,12 @@ def local() -> None:
 @app.command()
 def up(
     kubeconfig: Annotated[
-        Path, typer.Option(help="Where to write the kubeconfig (mode 0600); it is there when the cluster serves.")
+        Path,
+        typer.Option(help="Where to write the kubeconfig (mode 0600); it is there when the cluster serves."),
     ] = Path("podrunner.kubeconfig"),
     folder: Annotated[
-        Path | None, typer.Option(help="Keep volumes and logs here; default: a temporary folder, removed at the end.")
+        Path | None,
+        typer.Option(help="Keep volumes and logs here; default: a temporary folder, removed at the end."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
     strict_images: Annotated[
@@ -44,15 +48,13 @@ def up(
 
 async def _serve(kubeconfig: Path, *, folder: Path | None, port: int, strict_images: bool) -> None:
     async with LocalCluster(folder, port=port, strict_images=strict_images) as cluster:
-        _hand_out(cluster.kubeconfig, kubeconfig)
-        try:
+        with _handed_out(cluster.kubeconfig, kubeconfig):
             _say_how(cluster.url, kubeconfig)
             await anyio.sleep_forever()
-        finally:
-            kubeconfig.unlink(missing_ok=True)
 
 
-def _hand_out(source: Path, target: Path) -> None:
+@contextmanager
+def _handed_out(source: Path, target: Path) -> Iterator[None]:
     """Copy the kubeconfig in one step, so that whoever waits for the file never reads half of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
@@ -60,6 +62,10 @@ def _hand_out(source: Path, target: Path) -> None:
     partial.touch(mode=0o600)
     partial.write_bytes(source.read_bytes())
     partial.replace(target)
+    try:
+        yield
+    finally:
+        target.unlink(missing_ok=True)
 
 
 def _say_how(url: str, kubeconfig: Path) -> None:

@@ -1,12 +1,14 @@
 """The cluster that the contract tests run against.
 
 The same files drive LocalCluster (the default) and a real Kubernetes: set ``PODRUNNER_TEST_KUBECONFIG`` to the
-kubeconfig of a cluster that may be used for tests.
+kubeconfig of a cluster that may be used for tests. There podrunner itself gets no more than the rights of
+``examples/rbac.yaml``, by a service account in each test's own namespace.
 """
 
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +18,18 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-
 from podrunner import RunnerConfig
 from podrunner.local import LocalCluster
 
 IMAGE = os.environ.get("PODRUNNER_TEST_IMAGE", "localhost/pyhost:1")
 """An image with ``python3`` and ``sh``; LocalCluster runs any name with this machine's programs."""
 
+RBAC = Path(__file__).parents[2] / "examples" / "rbac.yaml"
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster under test: how to reach it, and whether it is the embedded one."""
+    """A cluster under test: how to reach it as administrator, and whether it is the embedded one."""
 
     kubeconfig: Path
     url: str
@@ -37,6 +40,11 @@ class Cluster:
     @property
     def is_local(self) -> bool:
         return self.local is not None
+
+    def http(self) -> httpx.Client:
+        """A client with the administrator's rights, for what podrunner itself never does."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, headers=headers, verify=False, trust_env=False, timeout=30)
 
 
 def _credentials(kubeconfig: Path) -> tuple[str, str]:
@@ -59,14 +67,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def fresh_namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of its own, removed with all that is in it."""
     name = f"test-{uuid.uuid4().hex[:10]}"
-    headers = {"Authorization": f"Bearer {cluster.token}"}
-    with httpx.Client(base_url=cluster.url, headers=headers, verify=False, trust_env=False) as http:
+    with cluster.http() as http:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         http.post("/api/v1/namespaces", json=body).raise_for_status()
         try:
+            _until_usable(http, name)
             yield name
         finally:
             http.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+
+
+def _until_usable(http: httpx.Client, namespace: str) -> None:
+    """Pods are refused until the namespace's default service account is there."""
+    deadline = time.monotonic() + 20
+    while http.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default").status_code != 200:
+        assert time.monotonic() < deadline, f"no default service account in {namespace}"
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -77,8 +93,35 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture
-def config(cluster: Cluster, namespace: str) -> RunnerConfig:
+def kubeconfig(cluster: Cluster, namespace: str, tmp_path: Path) -> Path:
+    """What podrunner gets: on a real cluster just the rights that the documentation asks for."""
+    if cluster.is_local:
+        return cluster.kubeconfig
+    with cluster.http() as http:
+        _grant(http, namespace)
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/podrunner/token"
+        answer = http.post(path, json={"spec": {"expirationSeconds": 3600}}).raise_for_status()
+    return _kubeconfig_for(cluster, answer.json()["status"]["token"], tmp_path / "podrunner.kubeconfig")
+
+
+def _grant(http: httpx.Client, namespace: str) -> None:
+    plurals = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}
+    for document in yaml.safe_load_all(RBAC.read_text().replace("airflow", namespace)):
+        version = document["apiVersion"]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        url = f"{root}/namespaces/{namespace}/{plurals[document['kind']]}"
+        http.post(url, json=document).raise_for_status()
+
+
+def _kubeconfig_for(cluster: Cluster, token: str, path: Path) -> Path:
+    document = yaml.safe_load(cluster.kubeconfig.read_text())
+    document["users"] = [{"name": document["users"][0]["name"], "user": {"token": token}}]
+    path.write_text(yaml.safe_dump(document))
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def config(cluster: Cluster, kubeconfig: Path, namespace: str) -> RunnerConfig:
     """A configuration that points at the cluster and the fresh namespace."""
-    return RunnerConfig(
-        cluster="kubeconfig", kubeconfig=cluster.kubeconfig, namespace=namespace, image=cluster.image
-    )
+    return RunnerConfig(cluster="kubeconfig", kubeconfig=kubeconfig, namespace=namespace, image=cluster.image)

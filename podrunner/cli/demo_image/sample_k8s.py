@@ -14,12 +14,12 @@ from airflow.operators.python_operator import PythonOperator
 def work():
     """What test-task001 does: look at what a worker pod was given, for a few seconds."""
     folder = os.environ["AIRFLOW__CORE__DAGS_FOLDER"]
-    print("DAG folder {} holds {}".format(folder, sorted(os.listdir(folder))))
+    print(f"DAG folder {folder} holds {sorted(os.listdir(folder))}")
     print("SQL_ALCHEMY_CONN is {}".format("set" if os.environ.get("SQL_ALCHEMY_CONN") else "missing"))
     for step in range(1, 4):
-        print("step {} of 3".format(step))
+        print(f"step {step} of 3")
         time.sleep(float(os.environ.get("DEMO_STEP_SECONDS", "1")))
 
 
-with DAG("sample_k8s", start_date=datetime(2019, 8, 14), schedule_interval=None) as dag:
+with DAG("sample_k8s", start_date=datetime(2019, 8, 14), schedule=None) as dag:
     PythonOperator(task_id="test-task001", python_callable=work)

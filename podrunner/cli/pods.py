@@ -1,0 +1,275 @@
+"""The commands that people type at pods: run, get, logs, exec, delete."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import anyio
+import typer
+
+from podrunner.builder.labels import MANAGED_BY, MANAGER
+from podrunner.cli.failures import run_async
+from podrunner.cli.options import (
+    Config,
+    Context,
+    Kubeconfig,
+    Local,
+    Namespace,
+    on_cluster,
+    read_config,
+    say_findings,
+)
+from podrunner.cli.output import print_json
+from podrunner.cli.table import PodTable
+from podrunner.cli.terminal import converse
+from podrunner.config import RunnerConfig
+from podrunner.errors import UsageError
+from podrunner.kube import KubeClient, connect
+from podrunner.logs import LocalFile, LogQuery, LogReader
+from podrunner.outcome import Outcome
+from podrunner.outcome.record import Pod
+from podrunner.runner import AsyncPod, AsyncPodRunner
+from podrunner.workload import Workload
+
+__all__ = ["delete", "exec_", "get", "logs", "run"]
+
+T = TypeVar("T")
+
+OURS = f"{MANAGED_BY}={MANAGER}"
+WORKLOAD_FAILED = 1
+
+
+class Output(StrEnum):
+    """How pods are shown."""
+
+    WIDE = "wide"
+    JSON = "json"
+    NAME = "name"
+
+
+def _variables(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise UsageError(f"--env takes NAME=VALUE, not {pair!r}")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _settings(config, *, local, kubeconfig, context, namespace) -> RunnerConfig:  # noqa: ANN001  # typer's options
+    loaded = say_findings(read_config(config))
+    return on_cluster(loaded, local=local, kubeconfig=kubeconfig, context=context, namespace=namespace)
+
+
+def run(
+    command: Annotated[list[str], typer.Argument(help="Program and arguments, after --.")],
+    image: Annotated[str | None, typer.Option(help="Default: the configuration's.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The workload's identity; default: a new one each time.")
+    ] = None,
+    env: Annotated[list[str] | None, typer.Option("--env", "-e", help="NAME=VALUE; may be repeated.")] = None,
+    config: Config = None,
+    local: Local = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Namespace = None,
+    json: Annotated[bool, typer.Option("--json", help="Print outcome and log as one JSON document.")] = False,
+) -> None:
+    """Run one command as a pod, follow its log, and end with its exit code.
+
+    Exit code 1: the pod failed without an exit code of its own (the message says why).
+    """
+    settings = _settings(config, local=local, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    workload = Workload(
+        key={"run": name or uuid.uuid4().hex[:8]}, command=command, image=image, env=_variables(env or [])
+    )
+    outcome = run_async(lambda: _run_one(settings, workload, json=json))
+    raise typer.Exit(_run_code(outcome))
+
+
+def _run_code(outcome: Outcome) -> int:
+    if outcome.succeeded:
+        return 0
+    return outcome.exit_code or WORKLOAD_FAILED
+
+
+async def _run_one(settings: RunnerConfig, workload: Workload, *, json: bool) -> Outcome:
+    async with AsyncPodRunner(settings) as runner:
+        pod = await runner.launch(workload)
+        try:
+            return await _report(pod, json=json)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await pod.cancel()
+            raise
+
+
+async def _report(pod: AsyncPod, *, json: bool) -> Outcome:
+    lines = []
+    async with pod.logs() as stream:
+        async for line in stream:
+            if json:
+                lines.append(str(line))
+            else:
+                print(line, flush=True)
+    outcome = await pod.wait()
+    if json:
+        print_json({"pod": pod.name, "namespace": pod.namespace, "outcome": outcome.to_dict(), "log": lines})
+    elif not outcome.succeeded:
+        sys.stderr.write(f"podrunner: {outcome}\n")
+    return outcome
+
+
+def get(
+    names: Annotated[list[str] | None, typer.Argument(help="Pods; default: all of podrunner's.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on with each change until Ctrl-C.")
+    ] = False,
+    output: Annotated[Output | None, typer.Option("--output", "-o", help="Another form.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", "-a", help="Also pods that podrunner did not make.")
+    ] = False,
+    config: Config = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Namespace = None,
+) -> None:
+    """Show pods as kubectl does."""
+    settings = _settings(config, local=False, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    view = _View(settings.namespace, names or [], selector="" if every or names else OURS, output=output)
+    _with_client(settings, lambda client: view.show(client, watch=watch))
+
+
+class _View:
+    """What ``get`` shows."""
+
+    def __init__(self, namespace: str, names: list[str], *, selector: str, output: Output | None) -> None:
+        self._namespace = namespace
+        self._names = set(names)
+        self._selector = selector
+        self._output = output
+        self._table = PodTable(wide=output is Output.WIDE)
+
+    async def show(self, client: KubeClient, *, watch: bool) -> None:
+        page = await client.list_pods(self._namespace, label_selector=self._selector)
+        pods = [pod for pod in page.items if self._wants(pod)]
+        if missing := self._names - {pod.metadata.name for pod in pods}:
+            raise UsageError(f"no such pod in namespace {self._namespace}: {', '.join(sorted(missing))}")
+        await self._print(client, pods)
+        if watch:
+            await self._follow(client, page.resource_version)
+
+    def _wants(self, pod: Pod) -> bool:
+        return not self._names or pod.metadata.name in self._names
+
+    async def _print(self, client: KubeClient, pods: list[Pod]) -> None:
+        if self._output is Output.JSON:
+            whole = [await client.read_pod_manifest(self._namespace, pod.metadata.name) for pod in pods]
+            print_json({"apiVersion": "v1", "kind": "List", "items": whole})
+            return
+        named = self._output is Output.NAME
+        for line in [f"pod/{pod.metadata.name}" for pod in pods] if named else self._table.lines(pods):
+            print(line, flush=True)
+
+    async def _follow(self, client: KubeClient, version: str) -> None:
+        async with client.watch_pods(
+            self._namespace, label_selector=self._selector, resource_version=version
+        ) as stream:
+            async for batch in stream:
+                for event in batch:
+                    if event.pod is not None and self._wants(event.pod):
+                        print(self._table.line(event.pod), flush=True)
+
+
+def logs(
+    target: Annotated[str, typer.Argument(help="A pod, or the path of a log below the log folder.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until the container ends.")] = False,
+    container: Annotated[str | None, typer.Option("--container", "-C", help="Default: the main one.")] = None,
+    timestamps: Annotated[bool, typer.Option(help="Put the node's time before each line.")] = False,
+    tail: Annotated[int | None, typer.Option(min=0, help="Only the last so many lines.")] = None,
+    config: Config = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Namespace = None,
+) -> None:
+    """Print the log of a running or finished pod: the collected file if there is one, else from the pod."""
+    settings = _settings(config, local=False, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    folder = settings.logs.folder
+    if "/" in target and folder is not None:
+        query = LogQuery(log_path=target, container=container, main_container=settings.container_name)
+        print(run_async(lambda: LogReader([LocalFile(folder)]).read(query)), end="")
+        return
+
+    async def show(client: KubeClient) -> None:
+        async with client.stream_log(
+            settings.namespace,
+            target,
+            container=container,
+            follow=follow,
+            timestamps=timestamps,
+            tail_lines=tail,
+        ) as batches:
+            async for batch in batches:
+                sys.stdout.buffer.write(batch)
+                sys.stdout.buffer.flush()
+
+    _with_client(settings, show)
+
+
+def exec_(
+    pod: Annotated[str, typer.Argument(help="The pod.")],
+    command: Annotated[list[str], typer.Argument(help="Program and arguments, after --.")],
+    container: Annotated[str | None, typer.Option("--container", "-C", help="Default: the main one.")] = None,
+    stdin: Annotated[bool, typer.Option("--stdin", "-i", help="Pass standard input on.")] = False,
+    tty: Annotated[bool, typer.Option("--tty", "-t", help="Give the command a terminal.")] = False,
+    config: Config = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Namespace = None,
+) -> None:
+    """Run a command in a running pod, and end with its exit code."""
+    settings = _settings(config, local=False, kubeconfig=kubeconfig, context=context, namespace=namespace)
+
+    async def talk(client: KubeClient) -> int:
+        async with client.exec(
+            settings.namespace, pod, command, container=container, stdin=stdin, tty=tty
+        ) as session:
+            return await converse(session, stdin=stdin, tty=tty)
+
+    raise typer.Exit(_with_client(settings, talk))
+
+
+def delete(
+    names: Annotated[list[str], typer.Argument(help="The pods.")],
+    grace_period: Annotated[int | None, typer.Option(min=0, help="Seconds; default: the pod's own.")] = None,
+    config: Config = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: Namespace = None,
+) -> None:
+    """Delete pods."""
+    settings = _settings(config, local=False, kubeconfig=kubeconfig, context=context, namespace=namespace)
+
+    async def remove(client: KubeClient) -> list[str]:
+        return [
+            name
+            for name in names
+            if not await client.delete_pod(settings.namespace, name, grace_period_s=grace_period)
+        ]
+
+    missing = _with_client(settings, remove)
+    for name in names:
+        if name not in missing:
+            print(f'pod "{name}" deleted')
+    if missing:
+        raise UsageError(f"no such pod in namespace {settings.namespace}: {', '.join(missing)}")
+
+
+def _with_client(settings: RunnerConfig, body: Callable[[KubeClient], Awaitable[T]]) -> T:
+    async def main() -> T:
+        async with connect(settings) as client:
+            return await body(client)
+
+    return run_async(main)

@@ -1,0 +1,82 @@
+"""``podrunner render`` and ``podrunner config check``: what a configuration means, told offline."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from podrunner.builder import build_plan, explain_pod
+from podrunner.cli.options import Config, read_config, say_findings
+from podrunner.cli.output import print_json
+from podrunner.config.files import load_file
+from podrunner.workload import Workload
+
+__all__ = ["Format", "config_app", "render"]
+
+config_app = typer.Typer(help="Configuration files.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """How a manifest is written."""
+
+    JSON = "json"
+    YAML = "yaml"
+
+
+def render(
+    workload: Annotated[Path, typer.Option("--workload", "-w", help="A workload's JSON or YAML file.")],
+    config: Config = None,
+    output: Annotated[Format, typer.Option("--output", "-o", help="The format.")] = Format.YAML,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say instead which setting put each field there.")
+    ] = False,
+) -> None:
+    """Print the pod that a workload becomes. No cluster is asked."""
+    settings = say_findings(read_config(config))
+    wanted = Workload.from_file(workload)
+    if explain:
+        _print_provenance(settings, wanted)
+        return
+    manifest = build_plan(settings, wanted).manifest
+    if output is Format.JSON:
+        print_json(manifest)
+    else:
+        print(yaml.safe_dump(manifest, sort_keys=False), end="")
+
+
+def _print_provenance(settings, wanted) -> None:  # noqa: ANN001  # both types stand above
+    table = Table("FIELD", "FROM", box=None, pad_edge=False)
+    for row in explain_pod(settings, wanted):
+        table.add_row(row.field, row.source)
+    Console(highlight=False).print(table)
+
+
+@config_app.callback()
+def config_group() -> None:
+    """Configuration files."""
+
+
+@config_app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="airflow.cfg, or podrunner's own TOML or YAML file.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print what it says, secrets masked, as JSON.")
+    ] = False,
+) -> None:
+    """Read a configuration file and say what is wrong or odd in it. Exit code 78 if it cannot be used."""
+    loaded = load_file(file)
+    if strict:
+        loaded.checked(strict=True)
+    if show:
+        print_json(loaded.config.model_dump(mode="json", exclude_defaults=True))
+        return
+    for finding in loaded.findings:
+        print(f"{finding.level}: {finding}")
+    print(f"{file}: usable, {len(loaded.warnings)} warnings")

@@ -1,0 +1,70 @@
+"""Pods as lines of a table, in kubectl's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from podrunner.cli.output import column_line
+from podrunner.outcome import printer_status, ready_column, restarts_of
+from podrunner.outcome.record import Pod
+
+__all__ = ["PodTable", "age"]
+
+_HEADER = ("NAME", "READY", "STATUS", "RESTARTS", "AGE")
+_WIDE = ("NODE",)
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
+
+
+class PodTable:
+    """Prints a header once, then a line for each state of a pod; later lines keep the columns' places.
+
+    Args:
+        wide: Also the node.
+        now: The clock.
+    """
+
+    def __init__(
+        self, *, wide: bool = False, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._wide = wide
+        self._now = now
+        self._widths: list[int] = []
+
+    def lines(self, pods: Sequence[Pod]) -> list[str]:
+        """Return the header and a line for each pod; no pods, no header."""
+        if not pods:
+            return []
+        rows = [self._header(), *(self._row(pod) for pod in pods)]
+        self._widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+        return [column_line(row, self._widths) for row in rows]
+
+    def line(self, pod: Pod) -> str:
+        """Return the line of one pod, under the header if there was none yet."""
+        if not self._widths:
+            return "\n".join(self.lines([pod]))
+        return column_line(self._row(pod), self._widths)
+
+    def _header(self) -> tuple[str, ...]:
+        return _HEADER + (_WIDE if self._wide else ())
+
+    def _row(self, pod: Pod) -> tuple[str, ...]:
+        row = (
+            pod.metadata.name,
+            ready_column(pod),
+            printer_status(pod, classic=True),
+            str(restarts_of(pod)),
+            age(pod.metadata.creation_timestamp, self._now()),
+        )
+        return (*row, pod.spec.node_name or "<none>") if self._wide else row
+
+
+def age(created: str | None, now: datetime) -> str:
+    """Return how long ago, in kubectl's short form: ``5s``, ``12m``, ``3h``, ``8d``."""
+    if created is None:
+        return "<unknown>"
+    seconds = max(0, int((now - datetime.fromisoformat(created)).total_seconds()))
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
