@@ -103,11 +103,11 @@ def parse_sizes(pending: str) -> tuple[list[TerminalSize], str]:
         try:
             value, end = decoder.raw_decode(pending)
         except ValueError:
-            return sizes, pending[:_MAX_PENDING_RESIZE]
+            return [size for size in sizes if min(size) > 0], pending[:_MAX_PENDING_RESIZE]
         pending = pending[end:]
         with contextlib.suppress(KeyError, TypeError, ValueError):
             sizes.append(TerminalSize(int(value["Width"]), int(value["Height"])))
-    return sizes, ""
+    return [size for size in sizes if min(size) > 0], ""
 
 
 class _Resizer:
