@@ -15,6 +15,7 @@ from podrunner.local.podparts import PodParts
 from podrunner.local.schema import Schema
 from podrunner.local.server import ApiServer
 from podrunner.local.store import Store
+from podrunner.local.tokens import Tokens
 
 __all__ = ["NODE_NAME", "ControlPlane"]
 
@@ -34,9 +35,10 @@ class ControlPlane:
     def __init__(self, folder: Path, *, token: str, authority: str = "", **kubelet_options: Any) -> None:
         self.store = Store()
         self.events = EventRecorder(self.store, host=NODE_NAME)
+        tokens = Tokens(token)
         self.objects = Objects(self.store, Schema())
         self.namespaces = NamespaceController(self.store, authority=authority)
-        self.server = ApiServer(self.objects, PodParts(self.objects, None), OpenApi(), token=token)
+        self.server = ApiServer(self.objects, PodParts(self.objects, None, tokens), OpenApi(), tokens=tokens)
 
     async def start(self, *, host: str, port: int, tls: ssl.SSLContext | None) -> int:
         """Start all parts; the port."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from podrunner.errors import SpecError
 from podrunner.local.status import StatusError, bad_request, unsupported_media_type
+from podrunner.merge import json_merge, json_patch, strategic_merge
 
 
 __all__ = ["APPLY", "JSON_PATCH", "MERGE", "STRATEGIC", "apply_patch"]
@@ -34,8 +35,6 @@ def apply_patch(current: dict[str, Any], patch: Any, *, media: str, kind: str) -
 
 
 def _apply(current: dict[str, Any], patch: Any, media: str, kind: str) -> dict[str, Any]:
-    from podrunner.merge import json_merge, json_patch, strategic_merge
-
     if media == JSON_PATCH:
         return json_patch(current, patch)
     if media == MERGE:

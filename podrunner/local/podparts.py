@@ -1,65 +1,310 @@
-"""Subresources that are no plain objects: logs, exec, attach, port-forward, binding, eviction, tokens."""
+"""Subresources that are no plain objects: log, exec, attach, portforward, binding, eviction, token.
+
+Here is decided what is asked for and of which container; the pod runtime (the kubelet) does it, and the streams of
+exec and its like are served by ``streams``.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
+from podrunner.local.decoding import decode_body, of_kind
+from podrunner.local.deletion import delete_object
 from podrunner.local.objects import Objects
+from podrunner.local.options import DeleteOptions, WriteOptions, read_bool, read_int
 from podrunner.local.paths import Target
+from podrunner.local.rendering import Answer, encode_json
+from podrunner.local.status import (
+    FieldError,
+    bad_request,
+    conflict,
+    invalid,
+    method_not_allowed,
+    status_body,
+)
+from podrunner.local.store import Stored, rfc3339
+from podrunner.local.streams import ContainerProcess, serve_attach, serve_exec, serve_port_forward
+from podrunner.local.tokens import Tokens
 
-__all__ = ["LogOptions", "PodParts", "PodRuntime"]
+if TYPE_CHECKING:
+    from podrunner.local.kubelet import LogOptions
 
+__all__ = ["PodParts", "PodRuntime", "choose_container"]
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
-    """What of a log is asked for.
+Json = dict[str, Any]
 
-    Attributes:
-        follow: Go on while the container runs.
-        previous: The log of the run before.
-        timestamps: Each line begins with its time.
-        since_time: RFC 3339 time of the earliest line, None for all.
-        since_seconds: The same as an age in seconds; None for all.
-        tail_lines: Only so many last lines; None for all.
-        limit_bytes: Stop after so many bytes; None for all.
-    """
-
-    follow: bool = False
-    previous: bool = False
-    timestamps: bool = False
-    since_time: str | None = None
-    since_seconds: int | None = None
-    tail_lines: int | None = None
-    limit_bytes: int | None = None
+_HEADERS_AFTER_S = 0.1
+"""A log that says nothing at first still answers: until then a refusal can become a status code."""
 
 
 class PodRuntime(Protocol):
     """What the API server needs of the kubelet."""
 
-    def read_log(self, pod: dict[str, Any], container: str, options: LogOptions) -> AsyncIterator[bytes]:
+    def read_log(self, pod: Json, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         """Pieces of a log."""
         ...
 
-    async def exec(self, pod: dict[str, Any], container: str, argv: list[str], *, stdin: bool, tty: bool) -> Any:
+    async def exec(
+        self, pod: Json, container: str, argv: list[str], *, stdin: bool, tty: bool
+    ) -> ContainerProcess:
         """A new process in a container."""
         ...
 
-    async def attach(self, pod: dict[str, Any], container: str, *, stdin: bool, tty: bool) -> Any:
+    async def attach(self, pod: Json, container: str, *, stdin: bool, tty: bool) -> ContainerProcess:
         """A container's main process."""
         ...
 
 
+Part = Callable[["PodParts", web.Request, Target], Awaitable[web.StreamResponse]]
+
+
 class PodParts:
-    def __init__(self, objects: Objects, runtime: PodRuntime | None) -> None:
+    """Answers requests for these subresources.
+
+    Args:
+        objects: The verbs.
+        runtime: Runs the pods; None if nothing does.
+        tokens: Issues tokens of service accounts.
+    """
+
+    def __init__(self, objects: Objects, runtime: PodRuntime | None, tokens: Tokens) -> None:
         self._objects = objects
         self._runtime = runtime
+        self._tokens = tokens
 
     def serves(self, target: Target) -> bool:
-        return False
+        """Whether the target is one of these subresources."""
+        return (target.type.plural, target.part.name if target.part else "") in _PARTS
 
     async def answer(self, request: web.Request, target: Target) -> web.StreamResponse:
-        raise NotImplementedError
+        """The answer; StatusError as ever."""
+        assert target.part is not None
+        part = _PARTS[target.type.plural, target.part.name]
+        verb = {"GET": "get", "POST": "create"}.get(request.method, "")
+        if verb not in target.part.verbs:
+            raise method_not_allowed()
+        return await part(self, request, target)
+
+    def _located(self, request: web.Request, target: Target) -> tuple[Stored, str]:
+        pod = self._objects.get(target)
+        return pod, choose_container(pod, request.query.get("container", ""))
+
+    def _running(self, pod: Stored) -> PodRuntime:
+        if self._runtime is None or not (pod.get("spec") or {}).get("nodeName"):
+            raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
+        return self._runtime
+
+    async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
+        pod, container = self._located(request, target)
+        options = _read_log_query(request)
+        response = web.StreamResponse(headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"})
+        if self._runtime is None or not pod["spec"].get("nodeName"):
+            await response.prepare(request)
+            return response
+        pieces = self._runtime.read_log(pod, container, options)
+        await _send(request, response, pieces)
+        return response
+
+    async def _exec(self, request: web.Request, target: Target) -> web.StreamResponse:
+        pod, container = self._located(request, target)
+        runtime, argv, streams = self._running(pod), request.query.getall("command", []), _streams(request)
+        if not argv:
+            raise bad_request("you must specify at least one command for the exec")
+
+        async def open_process() -> ContainerProcess:
+            return await runtime.exec(pod, container, argv, stdin=streams["stdin"], tty=streams["tty"])
+
+        return await serve_exec(request, open_process, **streams)
+
+    async def _attach(self, request: web.Request, target: Target) -> web.StreamResponse:
+        pod, container = self._located(request, target)
+        runtime, streams = self._running(pod), _streams(request)
+
+        async def open_process() -> ContainerProcess:
+            return await runtime.attach(pod, container, stdin=streams["stdin"], tty=streams["tty"])
+
+        return await serve_attach(request, open_process, **streams)
+
+    async def _port_forward(self, request: web.Request, target: Target) -> web.StreamResponse:
+        self._running(self._objects.get(target))
+        return await serve_port_forward(request, _connect)
+
+    async def _bind(self, request: web.Request, target: Target) -> web.StreamResponse:
+        body = of_kind(await _body(request), target)
+        options = WriteOptions.read(request.query)
+        node = (body.get("target") or {}).get("name") or ""
+        if not node:
+            error = FieldError("FieldValueRequired", "target.name", "Required value")
+            raise invalid("Binding", target.name, [error])
+        if not options.dry_run:
+            self._objects.store.update("pods", target.namespace, target.name, lambda pod: _bound(pod, body, node))
+        return _json(status_body("Success", code=201), 201)
+
+    async def _evict(self, request: web.Request, target: Target) -> web.StreamResponse:
+        body = of_kind(await _body(request), target)
+        pod = self._objects.get(target)
+        options = DeleteOptions.read(request.query, body.get("deleteOptions") or {})
+        if not options.dry_run:
+            pod = self._objects.store.update("pods", target.namespace, target.name, self._disrupted)
+        delete_object(self._objects.store, "pods", pod, replace(options, version=None))
+        return _json(status_body("Success", code=201), 201)
+
+    def _disrupted(self, pod: Json) -> Json:
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting",
+            "lastTransitionTime": rfc3339(self._objects.store.now()),
+        }
+        return _with_condition(pod, condition)
+
+    async def _token(self, request: web.Request, target: Target) -> web.StreamResponse:
+        body = of_kind(await _body(request), target)
+        account = self._objects.get(target)
+        spec = body.setdefault("spec", {})
+        user = f"system:serviceaccount:{target.namespace}:{target.name}"
+        now = self._objects.store.now()
+        token, expiry = self._tokens.issue(user, seconds=spec.get("expirationSeconds"), now=now)
+        spec["expirationSeconds"] = int((expiry - now).total_seconds())
+        body["metadata"] = {"name": account["metadata"]["name"], "namespace": target.namespace}
+        body["status"] = {"token": token, "expirationTimestamp": rfc3339(expiry)}
+        return _json(body, 201)
+
+
+_PARTS: dict[tuple[str, str], Part] = {
+    ("pods", "log"): PodParts._log,
+    ("pods", "exec"): PodParts._exec,
+    ("pods", "attach"): PodParts._attach,
+    ("pods", "portforward"): PodParts._port_forward,
+    ("pods", "binding"): PodParts._bind,
+    ("pods", "eviction"): PodParts._evict,
+    ("serviceaccounts", "token"): PodParts._token,
+}
+
+
+def choose_container(pod: Json, wanted: str) -> str:
+    """The container that is meant; 400 with the choices if that is unclear or none is called so."""
+    spec, pod_name = pod["spec"], pod["metadata"]["name"]
+    names = {field: [each["name"] for each in spec.get(field) or ()] for field in _CONTAINER_FIELDS}
+    if wanted:
+        if not any(wanted in found for found in names.values()):
+            raise bad_request(f"container {wanted} is not valid for pod {pod_name}")
+        return wanted
+    if len(names["containers"]) == 1:
+        return str(names["containers"][0])
+    raise bad_request(f"a container name must be specified for pod {pod_name}, choose one of: {_choices(names)}")
+
+
+_CONTAINER_FIELDS = ("containers", "initContainers", "ephemeralContainers")
+
+
+def _choices(names: dict[str, list[str]]) -> str:
+    words = {"initContainers": "init containers", "ephemeralContainers": "ephemeral containers"}
+    text = f"[{' '.join(names['containers'])}]"
+    for field, label in words.items():
+        if names[field]:
+            text += f" or one of the {label}: [{' '.join(names[field])}]"
+    return text
+
+
+def _read_log_query(request: web.Request) -> LogOptions:
+    from podrunner.local.kubelet.logreader import LogOptions
+
+    query = request.query
+    counts = {name: read_int(query, name) for name in ("sinceSeconds", "tailLines", "limitBytes")}
+    errors = [
+        FieldError("FieldValueInvalid", name, f"Invalid value: {value}: must be greater than or equal to {least}")
+        for name, value in counts.items()
+        if value is not None and value < (least := 0 if name == "tailLines" else 1)
+    ]
+    if query.get("sinceTime") and counts["sinceSeconds"] is not None:
+        errors.append(FieldError("FieldValueForbidden", "", "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"))
+    if errors:
+        raise invalid("PodLogOptions", request.match_info.get("name", ""), errors)
+    return LogOptions(
+        follow=read_bool(query, "follow"),
+        previous=read_bool(query, "previous"),
+        timestamps=read_bool(query, "timestamps"),
+        since_time=query.get("sinceTime") or None,
+        since_seconds=counts["sinceSeconds"],
+        tail_lines=counts["tailLines"],
+        limit_bytes=counts["limitBytes"],
+    )
+
+
+async def _send(request: web.Request, response: web.StreamResponse, pieces: AsyncIterator[bytes]) -> None:
+    """Send the pieces; an error before the first becomes an ordinary refusal."""
+    first = asyncio.ensure_future(anext(pieces, None))
+    try:
+        await asyncio.wait({first}, timeout=_HEADERS_AFTER_S)
+        if first.done() and first.exception() is not None:
+            await first
+        await response.prepare(request)
+        piece = await first
+        while piece is not None:
+            await response.write(piece)
+            piece = await anext(pieces, None)
+    finally:
+        first.cancel()
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await asyncio.gather(first, return_exceptions=True)
+            await close()
+
+
+def _streams(request: web.Request) -> dict[str, bool]:
+    streams = {name: read_bool(request.query, name) for name in ("stdin", "stdout", "stderr", "tty")}
+    if not any(streams[name] for name in ("stdin", "stdout", "stderr")):
+        raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
+    return streams
+
+
+async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """All pods share this machine's loopback."""
+    return await asyncio.open_connection("127.0.0.1", port)
+
+
+async def _body(request: web.Request) -> Any:
+    return decode_body(await request.read(), request.headers.get("Content-Type", ""))
+
+
+def _json(value: Json, code: int) -> web.Response:
+    answer = Answer(encode_json(value), code)
+    return web.Response(body=answer.body, status=answer.code, content_type="application/json")
+
+
+def _bound(pod: Json, binding: Json, node: str) -> Json:
+    problem = _unbindable(pod)
+    if problem:
+        raise conflict("pods/binding", pod["metadata"]["name"], why=problem)
+    meta = pod["metadata"]
+    annotations = (binding.get("metadata") or {}).get("annotations") or {}
+    if annotations:
+        meta["annotations"] = {**(meta.get("annotations") or {}), **annotations}
+    pod["spec"]["nodeName"] = node
+    return _with_condition(pod, {"type": "PodScheduled", "status": "True"})
+
+
+def _unbindable(pod: Json) -> str:
+    name, spec = pod["metadata"]["name"], pod["spec"]
+    if pod["metadata"].get("deletionTimestamp"):
+        return f"pod {name} is being deleted, cannot be assigned to a host"
+    if spec.get("nodeName"):
+        return f'pod {name} is already assigned to node "{spec["nodeName"]}"'
+    if spec.get("schedulingGates"):
+        return f"pod {name} has non-empty .spec.schedulingGates"
+    return ""
+
+
+def _with_condition(pod: Json, condition: Json) -> Json:
+    status = pod.setdefault("status", {})
+    others = [each for each in status.get("conditions") or () if each["type"] != condition["type"]]
+    status["conditions"] = [*others, condition]
+    return pod
+

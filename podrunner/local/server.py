@@ -7,7 +7,6 @@ the verbs themselves are ``objects``, ``listing`` and ``watching``; logs and str
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import ssl
 from collections.abc import Mapping
@@ -26,7 +25,8 @@ from podrunner.local.patching import APPLY
 from podrunner.local.paths import Target, parse_path
 from podrunner.local.podparts import PodParts
 from podrunner.local.rendering import Answer, View, as_yaml, choose_view, encode_json, prefers_yaml
-from podrunner.local.status import StatusError, bad_request, method_not_allowed, not_acceptable, too_large, unauthorized
+from podrunner.local.status import StatusError, bad_request, method_not_allowed, too_large
+from podrunner.local.tokens import Tokens
 from podrunner.local.watching import Watch
 
 __all__ = ["ApiServer"]
@@ -49,14 +49,14 @@ class ApiServer:
         objects: The verbs.
         parts: Subresources of pods that are not plain objects.
         openapi: The published schema.
-        token: Bearer token that every request must carry.
+        tokens: Every request must carry one of these.
     """
 
-    def __init__(self, objects: Objects, parts: PodParts, openapi: OpenApi, *, token: str) -> None:
+    def __init__(self, objects: Objects, parts: PodParts, openapi: OpenApi, *, tokens: Tokens) -> None:
         self._objects = objects
         self._parts = parts
         self._openapi = openapi
-        self._authorization = f"Bearer {token}".encode()
+        self._tokens = tokens
         self._runner: web.AppRunner | None = None
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> int:
@@ -80,7 +80,7 @@ class ApiServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            self._authenticate(request)
+            self._tokens.user(request.headers.get("Authorization", ""), now=self._objects.store.now())
             return await self._answer(request)
         except StatusError as error:
             return _respond(request, _refusal(error))
@@ -91,11 +91,6 @@ class ApiServer:
         except Exception:
             logger.exception("the API server failed on %s %s", request.method, request.path)
             return _respond(request, _refusal(StatusError(500, "InternalError", "Internal error occurred")))
-
-    def _authenticate(self, request: web.Request) -> None:
-        given = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(given, self._authorization):
-            raise unauthorized()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         target = parse_path(request.path)
@@ -225,7 +220,3 @@ def _respond(request: web.Request, answer: Answer) -> web.Response:
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
-
-def protobuf_refused() -> Any:
-    """What a client hears that only speaks protobuf."""
-    return not_acceptable(["application/json", "application/yaml"])
