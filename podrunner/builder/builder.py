@@ -1,0 +1,180 @@
+"""From a workload to its plan: the steps, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from podrunner.builder.airflow import DAGS_VOLUME
+from podrunner.builder.compiled import Compiled, compiled
+from podrunner.builder.draft import Draft
+from podrunner.builder.env import Env, from_secrets, in_order, plain, secret_ref
+from podrunner.builder.git_sync import PASSWORD, clone_container
+from podrunner.builder.labels import DEFAULT_CONTAINER, check_label_keys, safe_labels
+from podrunner.builder.names import pod_name, secret_name
+from podrunner.builder.overrides import overridden
+from podrunner.builder.plan import PodPlan
+from podrunner.builder.secret import credentials_secret
+from podrunner.errors import SpecError
+from podrunner.merge.json_value import clone
+
+if TYPE_CHECKING:
+    from podrunner.config import RunnerConfig
+    from podrunner.workload import Workload
+
+__all__ = ["PodBuilder", "PodHook", "build_plan", "build_pod"]
+
+PodHook = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""A user's own last word on a pod: it changes the pod it gets, or returns another one."""
+
+
+def build_pod(config: RunnerConfig, workload: Workload) -> dict[str, Any]:
+    """Build the manifest of a workload's pod.
+
+    Args:
+        config: The configuration.
+        workload: What to run.
+
+    Returns:
+        The manifest, yours to change. Credentials are not in it: it refers to a Secret, which
+        :func:`build_plan` gives.
+
+    Raises:
+        SpecError: Template, configuration and workload together make no pod.
+    """
+    manifest: dict[str, Any] = clone(build_plan(config, workload).manifest)
+    return manifest
+
+
+def build_plan(config: RunnerConfig, workload: Workload) -> PodPlan:
+    """Build a workload's pod and what belongs to it. For many workloads use one :class:`PodBuilder`.
+
+    Raises:
+        SpecError: Template, configuration and workload together make no pod.
+    """
+    return PodBuilder(config).build(workload)
+
+
+class PodBuilder:
+    """Builds the pods of one configuration: what they have in common is prepared once."""
+
+    __slots__ = ("_compiled", "_config", "_hook")
+
+    def __init__(self, config: RunnerConfig, *, pod_hook: PodHook | None = None) -> None:
+        """Prepare the configuration.
+
+        Args:
+            config: The configuration.
+            pod_hook: Called with each finished pod, but for its identity, which the hook cannot change.
+
+        Raises:
+            SpecError: The configuration's template has not a pod's shape.
+        """
+        self._config = config
+        self._hook = pod_hook
+        self._compiled = compiled(config, config.pod_template)
+
+    def build(self, workload: Workload) -> PodPlan:
+        """Build a workload's pod and what belongs to it.
+
+        Raises:
+            SpecError: Template, configuration and workload together make no pod.
+        """
+        common = self._common(workload)
+        name = pod_name(workload.key, workload.name)
+        credentials = {**common.credentials, **_secret_values(workload)}
+        pod, warnings = self._changed(_assembled(common, workload, name), workload)
+        _identify(pod, common, workload, name=name)
+        main = common.main["name"]
+        _check_main(pod, main)
+        return PodPlan(
+            manifest=pod,
+            secret=credentials_secret(name, credentials) if credentials else None,
+            key=workload.key,
+            namespace=workload.namespace or self._config.namespace,
+            main_container=main,
+            log_path=workload.relative_log_path,
+            warnings=(*common.warnings, *warnings),
+        )
+
+    def _common(self, workload: Workload) -> Compiled:
+        if workload.pod_template is None and workload.container_name in {None, self._compiled.main["name"]}:
+            return self._compiled
+        template = self._config.pod_template if workload.pod_template is None else workload.pod_template
+        return compiled(self._config, template, container_name=workload.container_name)
+
+    def _changed(self, pod: dict[str, Any], workload: Workload) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Apply the overrides and the hook."""
+        warnings: tuple[str, ...] = ()
+        if workload.overrides:
+            pod, warnings = overridden(pod, workload.overrides)
+        if self._hook is not None:
+            own = clone(pod)
+            pod = self._hook(own) or own
+        return pod, warnings
+
+
+def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any]:
+    draft = Draft(common)
+    draft.apply(workload)
+    env = _env(common, workload, secret_name(name))
+    if env:
+        draft.main["env"] = list(env.values())
+    draft.spec["containers"] = [*common.before, draft.main, *common.after]
+    init = _init_containers(common, draft, secret_name(name))
+    if init:
+        draft.spec["initContainers"] = init
+    if draft.volumes:
+        draft.spec["volumes"] = draft.volumes
+    annotations = {**common.template_annotations, **draft.annotations}
+    if common.before:
+        annotations[DEFAULT_CONTAINER] = common.main["name"]
+    metadata = {**common.metadata, "labels": draft.labels, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": draft.spec}
+
+
+def _env(common: Compiled, workload: Workload, secret: str) -> Env:
+    connection = {name: secret_ref(name, secret, name) for name in common.credentials if name != PASSWORD}
+    ordered = in_order(common.first_env, plain(workload.env), common.last_env, connection)
+    # Again, for their values: a workload goes before the configuration also where its variable stands
+    # earlier.
+    own = (plain(workload.env), from_secrets(workload.secret_env), _own_credentials(workload, secret))
+    return in_order(ordered, *own) if any(own) else ordered
+
+
+def _own_credentials(workload: Workload, secret: str) -> Env:
+    return {name: secret_ref(name, secret, name) for name in workload.credentials}
+
+
+def _secret_values(workload: Workload) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in workload.credentials.items()}
+
+
+def _init_containers(common: Compiled, draft: Draft, secret: str) -> list[dict[str, Any]]:
+    clone_dags = common.git
+    git = [] if clone_dags is None else [clone_container(clone_dags, dags_volume=DAGS_VOLUME, secret=secret)]
+    return [*common.init[0], *git, *draft.init, *draft.sidecars]
+
+
+def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name: str) -> None:
+    """Put on what nothing goes before: the name, and the identity's labels and annotations."""
+    metadata = pod["metadata"]
+    check_label_keys(workload.identity_labels, field="Workload.identity_labels")
+    identity = {**common.identity_labels, **safe_labels(workload.identity_labels)}
+    labels = {**(metadata.get("labels") or {}), **identity}
+    annotations = {**(metadata.get("annotations") or {}), **workload.identity_annotations}
+    rest = {field: metadata[field] for field in metadata if field not in {"name", "labels", "annotations"}}
+    given = {"labels": labels, "annotations": annotations}
+    pod["metadata"] = {"name": name, **{field: value for field, value in given.items() if value}, **rest}
+
+
+def _check_main(pod: dict[str, Any], main: str) -> None:
+    for container in pod["spec"].get("containers") or []:
+        if container.get("name") == main:
+            if not container.get("image"):
+                problem = "no image: name one in the workload, the configuration or the template"
+                raise SpecError(problem, field=f"spec.containers[{main}].image")
+            return
+    raise SpecError(
+        "the main container is gone: an override or hook took it out", field=f"spec.containers[{main}]"
+    )

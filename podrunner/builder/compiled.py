@@ -1,0 +1,205 @@
+"""Template and configuration, joined once for all pods that are made of them.
+
+What a compiled pod holds is shared by all these pods and never changed. The configuration's values go before
+the template's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from podrunner.builder.airflow import CONNECTION, worker_env, worker_mounts, worker_volumes
+from podrunner.builder.env import Env, env_from, from_secrets, plain
+from podrunner.builder.git_sync import FS_GROUP, PASSWORD
+from podrunner.builder.named import joined
+from podrunner.builder.resources import resource_requirements
+from podrunner.builder.template import Template, opened
+from podrunner.config import AirflowSettings, DagsFromGit, RunnerConfig
+from podrunner.merge.json_value import clone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Compiled", "compiled", "containers", "sidecars"]
+
+_TEMPLATE_ENV = "pod_template.spec.containers[].env"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """What all pods of a configuration and a template have in common.
+
+    Attributes:
+        labels: Labels that a workload may replace.
+        identity_labels: Labels that it may not.
+        template_annotations: Annotations of the template.
+        annotations: Annotations of the configuration, for workloads without their own.
+        metadata: The rest of the metadata.
+        spec: The spec, but for containers and volumes.
+        main: The main container, but for its variables.
+        before: Containers before it.
+        after: Containers after it.
+        init: Init containers before and after git-sync.
+        git: What git-sync clones; None: nothing.
+        sidecars: Native sidecars: they start after the init containers.
+        volumes: Volumes.
+        first_env: Variables that come before a workload's.
+        last_env: Variables that come after a workload's; the workload's value goes before them all the same.
+        credentials: Values for the pod's own Secret, by variable.
+        warnings: What was said without effect.
+    """
+
+    labels: dict[str, str]
+    identity_labels: dict[str, str]
+    template_annotations: dict[str, str]
+    annotations: dict[str, str]
+    metadata: dict[str, Any]
+    spec: dict[str, Any]
+    main: dict[str, Any]
+    before: list[dict[str, Any]]
+    after: list[dict[str, Any]]
+    init: tuple[list[dict[str, Any]], list[dict[str, Any]]]
+    git: DagsFromGit | None
+    sidecars: list[dict[str, Any]]
+    volumes: list[dict[str, Any]]
+    first_env: Env
+    last_env: Env
+    credentials: dict[str, str]
+    warnings: tuple[str, ...]
+
+
+def compiled(
+    config: RunnerConfig, template: Mapping[str, Any] | None, *, container_name: str | None = None
+) -> Compiled:
+    """Join ``config`` onto ``template``.
+
+    Args:
+        config: The configuration.
+        template: A pod; None: an empty one.
+        container_name: Name that the main container must have; None: the configuration decides.
+
+    Raises:
+        SpecError: The template's shape is not a pod's, or an element of a list has no name.
+    """
+    insist = container_name is not None or "container_name" in config.model_fields_set
+    start = opened(template, container=container_name or config.container_name, insist=insist)
+    airflow = config.airflow
+    template_init = start.spec.pop("initContainers", None) or []
+    first_env, last_env = _env(config, start)
+    return Compiled(
+        labels={**start.labels, **config.labels},
+        identity_labels=_identity_labels(airflow),
+        template_annotations=start.annotations,
+        annotations=dict(config.annotations),
+        metadata=start.metadata,
+        volumes=_volumes(config, start),
+        spec=_spec(config, start),
+        main=_main(config, start),
+        before=start.before,
+        after=start.after,
+        init=(template_init, containers(config.init_containers, field="init_containers")),
+        git=airflow.dags if airflow is not None and isinstance(airflow.dags, DagsFromGit) else None,
+        sidecars=sidecars(config.sidecars, field="sidecars"),
+        first_env=first_env,
+        last_env=last_env,
+        credentials=_credentials(config),
+        warnings=start.warnings,
+    )
+
+
+def containers(objects: Iterable[Mapping[str, Any]], *, field: str) -> list[dict[str, Any]]:
+    """Copy containers; each must have a name."""
+    return joined([], clone(list(objects)), field=field)
+
+
+def sidecars(objects: Iterable[Mapping[str, Any]], *, field: str) -> list[dict[str, Any]]:
+    """Make containers native sidecars: init containers that keep running (KEP-753)."""
+    return [{**container, "restartPolicy": "Always"} for container in containers(objects, field=field)]
+
+
+def _identity_labels(airflow: AirflowSettings | None) -> dict[str, str]:
+    uuid = airflow.worker_uuid if airflow is not None else None
+    return {"airflow-worker": uuid} if uuid is not None else {}
+
+
+def _volumes(config: RunnerConfig, start: Template) -> list[dict[str, Any]]:
+    worker = worker_volumes(config.airflow) if config.airflow is not None else []
+    volumes = joined(start.spec.pop("volumes", None) or [], worker, field="airflow")
+    return joined(volumes, clone(config.volumes), field="volumes")
+
+
+def _env(config: RunnerConfig, start: Template) -> tuple[Env, Env]:
+    """Variables before and after those of a workload. Airflow's own go before the configuration's plain ones.
+
+    The connection string's place is kept by an empty variable: its Secret has the pod's name in its own.
+    """
+    variables = start.main.pop("env", None) or []
+    template = {variable["name"]: variable for variable in joined([], variables, field=_TEMPLATE_ENV)}
+    airflow = worker_env(config.airflow) if config.airflow is not None else {}
+    connection: Env = {CONNECTION: {}} if CONNECTION in _credentials(config) else {}
+    return {**template, **plain(config.env)}, {**airflow, **connection, **from_secrets(config.secret_env)}
+
+
+def _spec(config: RunnerConfig, start: Template) -> dict[str, Any]:
+    wanted = {
+        "serviceAccountName": config.service_account_name,
+        "priorityClassName": config.priority_class_name,
+        "nodeSelector": dict(config.node_selector),
+        "affinity": clone(config.affinity),
+        "tolerations": clone(list(config.tolerations)),
+        "imagePullSecrets": _named(start.spec, "imagePullSecrets", config.image_pull_secrets),
+        "schedulingGates": _named(start.spec, "schedulingGates", config.scheduling_gates),
+        "securityContext": _security(config, start),
+    }
+    given = {name: value for name, value in wanted.items() if value not in (None, {}, [])}
+    return {"restartPolicy": "Never", **start.spec, **given}
+
+
+def _named(spec: dict[str, Any], field: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    return joined(spec.get(field) or [], [{"name": name} for name in names], field=field)
+
+
+def _security(config: RunnerConfig, start: Template) -> dict[str, Any]:
+    security: dict[str, Any] = dict(start.spec.get("securityContext") or {})
+    if config.run_as_user is not None:
+        security["runAsUser"] = config.run_as_user
+    if config.fs_group is not None:
+        security["fsGroup"] = config.fs_group
+    if _has_ssh_key(config.airflow):
+        security.setdefault("fsGroup", FS_GROUP)
+    return security
+
+
+def _has_ssh_key(airflow: AirflowSettings | None) -> bool:
+    dags = airflow.dags if airflow is not None else None
+    return isinstance(dags, DagsFromGit) and dags.ssh_key_secret is not None
+
+
+def _main(config: RunnerConfig, start: Template) -> dict[str, Any]:
+    worker = worker_mounts(config.airflow) if config.airflow is not None else []
+    mounts = joined(start.main.pop("volumeMounts", None) or [], worker, key="mountPath", field="airflow")
+    wanted = {
+        "image": config.image,
+        "imagePullPolicy": config.image_pull_policy,
+        "resources": resource_requirements(config.resources) if config.resources is not None else None,
+        "envFrom": [
+            *(start.main.get("envFrom") or []),
+            *env_from(config.env_from_secrets, config.env_from_configmaps),
+        ],
+        "volumeMounts": joined(mounts, clone(config.volume_mounts), key="mountPath", field="volume_mounts"),
+    }
+    return {**start.main, **{name: value for name, value in wanted.items() if value}}
+
+
+def _credentials(config: RunnerConfig) -> dict[str, str]:
+    credentials: dict[str, str] = {}
+    airflow = config.airflow
+    if airflow is None:
+        return credentials
+    brought = airflow.configmap is not None or CONNECTION in config.secret_env
+    if airflow.sql_alchemy_conn is not None and not brought:
+        credentials[CONNECTION] = airflow.sql_alchemy_conn.get_secret_value()
+    if isinstance(airflow.dags, DagsFromGit) and airflow.dags.password is not None:
+        credentials[PASSWORD] = airflow.dags.password.get_secret_value()
+    return credentials

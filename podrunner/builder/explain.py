@@ -1,0 +1,117 @@
+"""Which setting put each field of a pod there.
+
+Found by building: the settings are added one by one, in the order in which they win, and what each one
+changes is its doing. So the explanation cannot differ from what the builder does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from podrunner.builder.builder import build_plan
+from podrunner.config import AirflowSettings, RunnerConfig
+from podrunner.workload import Workload
+
+__all__ = ["Provenance", "explain_pod"]
+
+_BUILDER = "podrunner"
+_PLACEHOLDER = "unset.invalid/image"
+_LIST_KEYS = {"volumeMounts": "mountPath", "ports": "containerPort", "ownerReferences": "uid"}
+_FIRST = ("pod_template", "container_name")
+_LAST = ("overrides", "identity_labels", "identity_annotations")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where one value of a pod comes from.
+
+    Attributes:
+        path: The field, as ``spec.containers[base].env[HOME].value``; elements of named lists by their name.
+        value: What stands there.
+        source: The setting: ``config.airflow.dags``, ``workload.image``, or ``podrunner`` for what it adds
+            itself.
+    """
+
+    path: str
+    value: Any
+    source: str
+
+
+def explain_pod(config: RunnerConfig, workload: Workload) -> list[Provenance]:
+    """Tell for each field of the pod which setting put it there, in the pod's order.
+
+    Raises:
+        SpecError: Template, configuration and workload together make no pod.
+    """
+    final = dict(_leaves(build_plan(config, workload).manifest))
+    sources: dict[str, str] = {}
+    before: dict[str, Any] = {}
+    for source, partial in _steps(config, workload):
+        now = dict(_leaves(partial))
+        sources.update({path: source for path, value in now.items() if before.get(path, _BUILDER) != value})
+        before = now
+    sources["metadata.name"] = "workload.key"
+    return [Provenance(path, value, sources.get(path, _BUILDER)) for path, value in final.items()]
+
+
+def _steps(config: RunnerConfig, workload: Workload) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Build the pod with ever more settings; give each with the setting that was added last."""
+    partial, bare = RunnerConfig(), Workload(key=workload.key, name=workload.name)
+    yield _BUILDER, _built(partial, bare)
+    for source, fuller in _configs(config):
+        partial = fuller
+        yield source, _built(partial, bare)
+    for field in _in_turn(workload.model_fields_set):
+        bare = bare.model_copy(update={field: getattr(workload, field)})
+        yield f"workload.{field}", _built(partial, bare)
+
+
+def _configs(config: RunnerConfig) -> Iterator[tuple[str, RunnerConfig]]:
+    partial = RunnerConfig()
+    for field in _in_turn(config.model_fields_set - {"airflow"}):
+        partial = partial.model_copy(update={field: getattr(config, field)})
+        yield f"config.{field}", partial
+    if config.airflow is not None:
+        for source, airflow in _airflow_settings(config.airflow):
+            yield source, partial.model_copy(update={"airflow": airflow})
+
+
+def _airflow_settings(settings: AirflowSettings) -> Iterator[tuple[str, AirflowSettings]]:
+    partial = AirflowSettings()
+    yield "config.airflow", partial
+    for field in AirflowSettings.model_fields:
+        if getattr(settings, field) != getattr(partial, field):
+            partial = partial.model_copy(update={field: getattr(settings, field)})
+            yield f"config.airflow.{field}", partial
+
+
+def _in_turn(fields: set[str]) -> list[str]:
+    """Sort settings by who wins: what is merged last comes last; the rest stand by name."""
+    return sorted(fields - {"key", "name"}, key=lambda field: (field in _LAST, field not in _FIRST, field))
+
+
+def _built(config: RunnerConfig, workload: Workload) -> dict[str, Any]:
+    """Build although no image may be named yet."""
+    if config.image is None and workload.image is None:
+        config = config.model_copy(update={"image": _PLACEHOLDER})
+    return build_plan(config, workload).manifest
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, member in value.items():
+            yield from _leaves(member, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and value:
+        for label, element in zip(_labels(value, path), value, strict=True):
+            yield from _leaves(element, f"{path}[{label}]")
+    else:
+        yield path, value
+
+
+def _labels(elements: list[Any], path: str) -> list[str]:
+    """How the elements of a list are told apart: by name where each has one of its own, else by number."""
+    key = _LIST_KEYS.get(path.rpartition(".")[2], "name")
+    names = [str(element[key]) for element in elements if isinstance(element, Mapping) and key in element]
+    return names if len({*names}) == len(elements) else [str(index) for index in range(len(elements))]

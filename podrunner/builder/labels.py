@@ -1,0 +1,88 @@
+"""Labels and annotations: the names that podrunner uses, and values made safe.
+
+A label carries a safe form of a value, for selectors; an annotation carries the exact value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from podrunner.errors import SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ATTEMPT",
+    "DEFAULT_CONTAINER",
+    "KEY",
+    "LOG_PATH",
+    "MANAGED_BY",
+    "MANAGER",
+    "OWNER",
+    "POD",
+    "SCOPE",
+    "check_label_keys",
+    "safe_label",
+    "safe_labels",
+]
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+"""Label; its value is :data:`MANAGER` on everything that podrunner makes."""
+MANAGER = "podrunner"
+OWNER = "podrunner.io/owner"
+"""Label (safe) and annotation (exact): the runner that the pod belongs to."""
+SCOPE = "podrunner.io/scope"
+"""Label (safe) and annotation (exact): runners of one scope may adopt each other's pods."""
+KEY = "podrunner.io/key"
+"""Annotation: the workload's identity, as canonical JSON."""
+ATTEMPT = "podrunner.io/attempt"
+"""Annotation: which attempt the pod is."""
+LOG_PATH = "podrunner.io/log-path"
+"""Annotation: where the log goes, below the log folder."""
+POD = "podrunner.io/pod"
+"""Label of a Secret: the pod that it was made for."""
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+"""Annotation: the main container; kubectl's ``logs`` and ``exec`` choose it."""
+
+MAX_LABEL = 63
+"""Characters of a label's value (Kubernetes: ``LabelValueMaxLength``)."""
+_DIGEST = 9
+_VALID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_ILLEGAL = re.compile(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]|[^A-Za-z0-9]+$")
+_LABEL_KEY = re.compile(
+    r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+)
+
+
+def safe_label(value: str) -> str:
+    """Make a label's value of any text, as Airflow does.
+
+    A valid value stays. Another one loses what is illegal, is cut to 53 characters, and gets ``-`` and 9
+    hexadecimal digits of its MD5, so that two values stay two. Text without a single legal character (where
+    Airflow made a value that Kubernetes refuses) becomes those digits alone.
+    """
+    if not value or _VALID.fullmatch(value):
+        return value
+    digest = hashlib.md5(value.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:_DIGEST]
+    legal = _ILLEGAL.sub("", value)[: MAX_LABEL - _DIGEST - 1]
+    return f"{legal}-{digest}" if legal else digest
+
+
+def safe_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Make the values of ``labels`` safe."""
+    return {name: safe_label(value) for name, value in labels.items()}
+
+
+def check_label_keys(labels: Mapping[str, str], *, field: str) -> None:
+    """Refuse keys that Kubernetes refuses: a key is a name that somebody chose, so it is not repaired.
+
+    Raises:
+        SpecError: A key is not a qualified name.
+    """
+    for key in labels:
+        if not _LABEL_KEY.fullmatch(key):
+            problem = "not a valid key; use letters, digits, '-', '_' and '.', at most 63, optionally after 'domain/'"
+            raise SpecError(problem, field=field, value=repr(key)[:80])

@@ -1,0 +1,63 @@
+"""Names of what podrunner makes.
+
+A pod's name says which workload it is: a repeated create finds the first one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from podrunner.workload import WorkloadKey
+
+__all__ = ["pod_name", "secret_name", "slug"]
+
+MAX_NAME = 63
+"""Pod names may be longer, but the pod's host name and labels made of it may not (RFC 1123)."""
+_HEX = 32
+MAX_SLUG = MAX_NAME - _HEX - 1
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "podrunner.io")
+"""The UUID namespace of pod names; changing it would let every running workload start once more."""
+_SEED = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+_BREAKS = re.compile(r"[^a-z0-9]+")
+
+
+def pod_name(key: WorkloadKey, hint: str | None = None) -> str:
+    """Name the pod of a workload: ``<slug>-<32 hexadecimal digits>``, at most 63 characters.
+
+    Args:
+        key: The workload; the digits are a UUID5 of its identity and attempt.
+        hint: What the slug is made of; None: the values of the key.
+    """
+    words = "-".join(key.parts.values()) if hint is None else hint
+    return f"{slug(words)}-{_digits(key)}"
+
+
+def slug(text: str) -> str:
+    """Make the readable part of a name: at most 30 of ``a-z0-9-``, never empty, no ``-`` at the ends."""
+    plain = text if text.isascii() else _ascii(text)
+    return _BREAKS.sub("-", plain.lower()).strip("-")[:MAX_SLUG].rstrip("-") or "pod"
+
+
+def _ascii(text: str) -> str:
+    """Keep the base letter of an accented one; drop what has none."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+
+
+def _digits(key: WorkloadKey) -> str:
+    """``uuid5(NAMESPACE, "<identity>#<attempt>").hex``, without making the UUID object (4 times as fast)."""
+    digest = _SEED.copy()
+    digest.update(f"{key.identity}#{key.attempt}".encode())
+    octets = bytearray(digest.digest()[:16])
+    octets[6] = octets[6] & 0x0F | 0x50
+    octets[8] = octets[8] & 0x3F | 0x80
+    return octets.hex()
+
+
+def secret_name(pod: str) -> str:
+    """Name the Secret that holds a pod's credentials."""
+    return f"{pod}-credentials"

@@ -1,0 +1,40 @@
+"""What the builder hands to the launcher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from podrunner.workload import WorkloadKey
+
+__all__ = ["PodPlan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodPlan:
+    """A pod to be made, and what belongs to it.
+
+    Attributes:
+        manifest: The pod. Its parts may be shared with other plans of the same builder: copy before changing.
+        secret: The Secret with the pod's credentials, to be made after the pod and owned by it; None: it has
+            none.
+        key: The workload's identity and attempt.
+        namespace: Where both go.
+        main_container: Name of the container whose end is the pod's end.
+        log_path: Where the log goes, below the log folder.
+        warnings: What was said without effect, one sentence each.
+    """
+
+    manifest: dict[str, Any] = field(repr=False)
+    secret: dict[str, Any] | None = field(default=None, repr=False)
+    key: WorkloadKey
+    namespace: str
+    main_container: str
+    log_path: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+        return str(self.manifest["metadata"]["name"])
