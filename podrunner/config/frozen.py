@@ -20,7 +20,7 @@ from podrunner.errors import ConfigError
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["Settings", "did_you_mean", "looks_secret", "shown"]
+__all__ = ["Settings", "did_you_mean", "looks_secret", "models_in", "shown"]
 
 _LONGEST_VALUE = 80
 _SECRET_WORDS = ("password", "token", "sql_alchemy_conn", "fernet_key")
@@ -103,7 +103,7 @@ def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[s
             known = chosen
         elif part != "[key]":
             path += f"[{part}]" if isinstance(part, int) else f".{part}"
-            known = [found for member in known for found in _models_in(_annotation(member, part))] or known
+            known = [found for member in known for found in models_in(_annotation(member, part))] or known
     return path.removeprefix("."), [name for member in known for name in member.model_fields]
 
 
@@ -135,11 +135,12 @@ def _lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the nested settings that an annotation allows: itself, or the members of its union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) in {Union, types.UnionType}:
-        return [found for part in get_args(annotation) for found in _models_in(part)]
+        return [found for part in get_args(annotation) for found in models_in(part)]
     return []
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Resources = dict[str, Any]
 
-__all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef"]
+__all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef", "without_old_access"]
 
 LOCAL_IMAGE = "localhost/this-machine"
 """The image of pods on a LocalCluster when none is named: the programs of this machine."""
@@ -207,6 +207,18 @@ class RunnerConfig(Settings):
     event_queue_size: int = Field(default=10_000, ge=1)
     lease_duration_s: float = Field(default=60.0, ge=1)
 
+    def with_changes(self, **changes: Any) -> RunnerConfig:
+        """Return this configuration with some settings replaced, validated as a whole.
+
+        A new ``cluster`` drops the old one's ``kubeconfig`` and ``context``; a new ``kubeconfig`` or
+        ``context`` chooses ``cluster="kubeconfig"``.
+
+        Raises:
+            ConfigError: As the constructor.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**without_old_access(given, changes) | changes)
+
     @property
     def watched_namespaces(self) -> tuple[str, ...]:
         """All namespaces in use, without repetition; ``namespace`` comes first."""
@@ -243,6 +255,7 @@ class RunnerConfig(Settings):
         path: str | os.PathLike[str],
         *,
         environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
         allow_commands: bool = False,
         strict: bool = False,
     ) -> RunnerConfig:
@@ -254,6 +267,7 @@ class RunnerConfig(Settings):
         Args:
             path: The file.
             environ: The environment to read; None: this process's.
+            overrides: Settings that win over all sources, by their dotted names: ``{"cluster": "local"}``.
             allow_commands: Run the commands that ``…_cmd`` options name. Without it such an option is an
                 error.
             strict: Make each warning an error.
@@ -263,7 +277,7 @@ class RunnerConfig(Settings):
         """
         from podrunner.config.airflow_cfg import load_airflow_cfg
 
-        loaded = load_airflow_cfg(path, environ=environ, allow_commands=allow_commands)
+        loaded = load_airflow_cfg(path, environ=environ, overrides=overrides, allow_commands=allow_commands)
         return loaded.checked(strict=strict, stacklevel=3)
 
     @classmethod
@@ -272,16 +286,19 @@ class RunnerConfig(Settings):
         path: str | os.PathLike[str],
         *,
         environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Any] | None = None,
         allow_commands: bool = False,
         strict: bool = False,
     ) -> RunnerConfig:
         """Read podrunner's own TOML or YAML file, or an ``airflow.cfg``.
 
-        The suffix tells which: ``.toml``, ``.yaml``, ``.yml``, ``.json``, ``.cfg``. ``PODRUNNER_*`` variables win over the file.
+        The suffix tells which: ``.toml``, ``.yaml``, ``.yml``, ``.json``, ``.cfg``. ``PODRUNNER_*`` variables
+        win over the file.
 
         Args:
             path: The file.
             environ: The environment to read; None: this process's.
+            overrides: Settings that win over all sources, by their dotted names: ``{"cluster": "local"}``.
             allow_commands: For an ``airflow.cfg``: see :meth:`from_airflow_cfg`.
             strict: Make each warning an error.
 
@@ -290,7 +307,7 @@ class RunnerConfig(Settings):
         """
         from podrunner.config.files import load_file
 
-        loaded = load_file(path, environ=environ, allow_commands=allow_commands)
+        loaded = load_file(path, environ=environ, overrides=overrides, allow_commands=allow_commands)
         return loaded.checked(strict=strict, stacklevel=3)
 
     @classmethod
@@ -306,6 +323,15 @@ class RunnerConfig(Settings):
         Raises:
             ConfigError: A variable names no setting, or its value does not fit.
         """
-        from podrunner.config.environment import config_from_environ
+        from podrunner.config.environment import load_environ
 
-        return config_from_environ(environ)
+        return load_environ(environ)
+
+
+def without_old_access(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop from settings what newly chosen ones make void about the way to the cluster."""
+    if "cluster" in changes:
+        return {name: value for name, value in given.items() if name not in {"kubeconfig", "context"}}
+    if any(changes.get(name) is not None for name in ("kubeconfig", "context")):
+        return {**given, "cluster": "kubeconfig"}
+    return dict(given)

@@ -1,0 +1,276 @@
+"""From Airflow's options to podrunner's settings, where that takes a decision.
+
+What belongs here: what an option means. Where its value comes from does not (``airflow_sources.py``), nor DAG
+and log volumes (``airflow_volumes.py``). Options that go into a setting as they are stand only in the table
+(``airflow_options.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS, Option
+from podrunner.config.draft import Draft, Place
+from podrunner.config.findings import Finding
+from podrunner.config.frozen import shown
+from podrunner.config.pod_template import load_pod_template
+
+if TYPE_CHECKING:
+    from podrunner.config.airflow_sources import AirflowSources, Given
+
+__all__ = ["Conversion", "convert_options"]
+
+
+@dataclass
+class Conversion:
+    """What the conversion of one file works with: where options are read, and where settings and findings go."""
+
+    sources: AirflowSources
+    draft: Draft
+    findings: list[Finding] = field(default_factory=list)
+
+    def put(self, setting: str, value: Any, place: Place) -> None:
+        """Set a setting by its dotted name."""
+        self.draft.put(tuple(setting.split(".")), value, place)
+
+    def take(self, key: str, setting: str) -> None:
+        """Set a setting to an option's value, given or Airflow's default; leave it alone if there is neither."""
+        value = self.sources.value(key)
+        if value is not None:
+            self.put(setting, value, self.place(key))
+
+    def place(self, key: str) -> Place:
+        """Return where an option is given, or its default's place."""
+        return (self.sources.given(key) or self.sources.default_of(key)).place
+
+    def warn(self, place: Place, message: str, *, remedy: str | None = None) -> None:
+        """Tell something that has no effect, or not the one it seems to have."""
+        self._tell("warning", place, message, remedy)
+
+    def note(self, place: Place, message: str, *, remedy: str | None = None) -> None:
+        """Tell something that is right as it is."""
+        self._tell("note", place, message, remedy)
+
+    def _tell(self, level: Any, place: Place, message: str, remedy: str | None) -> None:
+        self.findings.append(
+            Finding(
+                level=level,
+                message=message,
+                source=place.source,
+                section=place.section,
+                key=place.key,
+                remedy=remedy,
+            )
+        )
+
+
+def convert_options(conversion: Conversion) -> None:
+    """Convert all options but those of DAG and log volumes.
+
+    Raises:
+        ConfigError: A value does not fit its option.
+    """
+    for option in OPTIONS:
+        if option.direct:
+            _convert_direct(conversion, option)
+        elif option.setting is None:
+            _tell_meaningless(conversion, option)
+    for convert in (
+        _worker,
+        _image,
+        _template,
+        _access,
+        _namespaces,
+        _requests,
+        _retries,
+        _creates,
+        _deletes,
+    ):
+        convert(conversion)
+    _free_sections(conversion)
+
+
+def _convert_direct(conversion: Conversion, option: Option) -> None:
+    assert option.setting is not None
+    if option.own_default and conversion.sources.given(option.key) is None:
+        return
+    conversion.take(option.key, option.setting)
+
+
+def _tell_meaningless(conversion: Conversion, option: Option) -> None:
+    given = conversion.sources.given(option.key)
+    if given is None:
+        return
+    message = f"has no meaning for podrunner: {option.effect.replace('`', '')}"
+    tell = conversion.note if given.text == option.default else conversion.warn
+    tell(given.place, message)
+
+
+def _worker(conversion: Conversion) -> None:
+    sources = conversion.sources
+    written = sources.given("airflow_home")
+    if written and written.text != sources.home:
+        conversion.warn(
+            written.place,
+            "is overruled by the variable AIRFLOW_HOME",
+            remedy="Remove one of the two, or make them equal",
+        )
+    home = (
+        Place("environment", None, "AIRFLOW_HOME")
+        if "AIRFLOW_HOME" in sources.environ
+        else conversion.place("airflow_home")
+    )
+    conversion.put("airflow.home", sources.home, home)
+    conversion.take("base_log_folder", "airflow.base_log_folder")
+    conversion.take("base_log_folder", "logs.folder")
+    _connection(conversion)
+
+
+def _connection(conversion: Conversion) -> None:
+    """Take the connection string; one that only a secrets backend knows is the worker's own matter if it can be."""
+    sources = conversion.sources
+    reference = sources.in_backend("sql_alchemy_conn")
+    if reference is None:
+        conversion.take("sql_alchemy_conn", "airflow.sql_alchemy_conn")
+    elif sources.given("airflow_configmap") or "AIRFLOW__CORE__SQL_ALCHEMY_CONN" in sources.entries(
+        "kubernetes_secrets"
+    ):
+        conversion.note(reference.place, "is left to the worker: podrunner has no secrets backend")
+    else:
+        sources.given("sql_alchemy_conn")
+
+
+def _image(conversion: Conversion) -> None:
+    repository = conversion.sources.given("worker_container_repository")
+    tag = conversion.sources.given("worker_container_tag")
+    if repository:
+        name = f"{repository.text}:{tag.text}" if tag else repository.text
+        conversion.put("image", name, repository.place)
+    elif tag:
+        conversion.warn(
+            tag.place, "is a tag without an image", remedy="Set worker_container_repository beside it"
+        )
+
+
+def _template(conversion: Conversion) -> None:
+    if given := conversion.sources.given("pod_template_file"):
+        path = Path(conversion.sources.file.source).parent / given.text
+        conversion.put("pod_template", load_pod_template(path, place=given.place), given.place)
+
+
+def _access(conversion: Conversion) -> None:
+    sources = conversion.sources
+    inside = sources.value("in_cluster")
+    conversion.put("cluster", "in-cluster" if inside else "kubeconfig", conversion.place("in_cluster"))
+    for key, setting in (("config_file", "kubeconfig"), ("cluster_context", "context")):
+        given = sources.given(key)
+        if given and inside:
+            conversion.warn(
+                given.place,
+                "has no effect beside in_cluster = True",
+                remedy="Set in_cluster = False to use a kubeconfig",
+            )
+        elif given:
+            conversion.put(setting, given.text, given.place)
+
+
+def _namespaces(conversion: Conversion) -> None:
+    sources = conversion.sources
+    named = sources.value("multi_namespace_mode_namespace_list")
+    if not sources.value("multi_namespace_mode"):
+        if named:
+            conversion.warn(
+                conversion.place("multi_namespace_mode_namespace_list"),
+                "has no effect without multi_namespace_mode = True",
+                remedy="Set it, or remove the list",
+            )
+    elif named:
+        conversion.put("namespaces", named, conversion.place("multi_namespace_mode_namespace_list"))
+    else:
+        conversion.put("all_namespaces", value=True, place=conversion.place("multi_namespace_mode"))
+
+
+def _requests(conversion: Conversion) -> None:
+    given = conversion.sources.given("kube_client_request_args")
+    arguments = dict(conversion.sources.value("kube_client_request_args") or {})
+    if given is None:
+        return
+    timeout = arguments.pop("_request_timeout", None)
+    if timeout is not None:
+        connect, total = _timeouts(timeout, given)
+        conversion.put("request_timeout_s", total, given.place)
+        conversion.put("connect_timeout_s", connect, given.place)
+    _tell_rest(conversion, arguments, given.place)
+
+
+def _timeouts(timeout: object, given: Given) -> tuple[float, float]:
+    """Read ``_request_timeout``: seconds for both, or ``[connect, read]``."""
+    both = [timeout, timeout] if isinstance(timeout, int | float) else timeout
+    if isinstance(both, list) and len(both) == 2 and all(_is_positive(part) for part in both):
+        return both[0], both[1]
+    raise given.place.error(
+        "_request_timeout is not a time", value=shown(timeout), remedy="Write seconds, or [connect, read]"
+    )
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _deletes(conversion: Conversion) -> None:
+    given = conversion.sources.given("delete_option_kwargs")
+    arguments = dict(conversion.sources.value("delete_option_kwargs") or {})
+    if given is None:
+        return
+    for name in ("grace_period_seconds", "gracePeriodSeconds"):
+        if name in arguments:
+            conversion.put("delete_grace_period_s", arguments.pop(name), given.place)
+    _tell_rest(conversion, arguments, given.place)
+
+
+def _retries(conversion: Conversion) -> None:
+    given = conversion.sources.given("api_client_retry_configuration")
+    if given is not None:
+        arguments = dict(conversion.sources.value("api_client_retry_configuration"))
+        for setting in ("retry", "create_retry"):
+            _retry(conversion, setting, arguments, given.place)
+        _tell_rest(conversion, {k: v for k, v in arguments.items() if k not in _RETRY_KEYS}, given.place)
+    publish = conversion.sources.value("task_publish_max_retries")
+    if publish:
+        conversion.put(
+            "create_retry.attempts",
+            publish + 1 if publish > 0 else 0,
+            conversion.place("task_publish_max_retries"),
+        )
+
+
+_RETRY_KEYS = ("total", "backoff_factor")
+
+
+def _retry(conversion: Conversion, setting: str, arguments: dict[str, Any], place: Place) -> None:
+    total, factor = (arguments.get(key) for key in _RETRY_KEYS)
+    if isinstance(total, int):
+        conversion.put(f"{setting}.attempts", total + 1, place)
+    if _is_positive(factor):
+        conversion.put(f"{setting}.initial_s", factor, place)
+
+
+def _creates(conversion: Conversion) -> None:
+    """Bound the creates in flight; Airflow's defaults (one per loop, or automatic) are no wish of anybody."""
+    for key, automatic in (("worker_pods_creation_batch_size", 1), ("pod_creation_max_concurrency", 0)):
+        value = conversion.sources.value(key)
+        if value is not None and value != automatic:
+            conversion.put("max_creates_in_flight", value, conversion.place(key))
+
+
+def _tell_rest(conversion: Conversion, arguments: dict[str, Any], place: Place) -> None:
+    if arguments:
+        conversion.warn(place, f"{', '.join(arguments)}: no meaning for podrunner")
+
+
+def _free_sections(conversion: Conversion) -> None:
+    for section in FREE_SECTIONS:
+        for key, given in conversion.sources.entries(section.name).items():
+            conversion.draft.put((section.setting, key), given.text, given.place)

@@ -1,0 +1,71 @@
+"""YAML as Kubernetes people mean it: JSON's values, plus octal numbers; a key twice is an error.
+
+YAML 1.1, PyYAML's dialect, also reads ``off`` as false, ``12:30`` as 750 and ``2019-08-15`` as a date. None
+of these is ever meant in a configuration, so they stay text here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from podrunner.config.draft import Place
+
+__all__ = ["parse_yaml"]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with the scalars of JSON, and octal numbers (file modes of volumes)."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value!r} is set twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _scalar(tag: str, pattern: str, first: str) -> None:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), list(first))
+
+
+_scalar("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
+_scalar("int", r"[-+]?(?:0|[1-9][0-9]*|0[0-7]+|0x[0-9a-fA-F]+)", "-+0123456789")
+_scalar(
+    "float",
+    r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|nan)",
+    "-+0123456789.",
+)
+_scalar("null", "~|null|Null|NULL|", "~nN")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^$"), [""])
+_scalar("merge", "<<", "<")
+
+
+def parse_yaml(text: str, place: Place) -> Any:
+    """Parse one YAML document.
+
+    Args:
+        text: The document.
+        place: What errors name.
+
+    Raises:
+        ConfigError: It is not YAML; the line is told.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise place.error(f"{line}{error.problem}", remedy="Write one YAML document") from None
+    except yaml.YAMLError as error:
+        raise place.error(f"is not YAML: {str(error).splitlines()[0]}") from None
