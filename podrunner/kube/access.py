@@ -24,6 +24,7 @@ from podrunner.kube.credentials import (
 from podrunner.kube.kubeconfig import Kubeconfig, kubeconfig_paths, read_kubeconfig
 from podrunner.kube.plugins import fetch_grant, tls_of_configuration
 from podrunner.kube.proxy import resolve_proxy
+from podrunner.kube.redact import redact
 from podrunner.kube.tls import Pem, TlsSettings
 
 if TYPE_CHECKING:
@@ -67,6 +68,22 @@ class Access:
     proxy: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     source: str = "explicit"
+
+    def __post_init__(self) -> None:
+        """Check the URL.
+
+        Raises:
+            ConfigError: It is none of http or https, or it holds credentials.
+        """
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise _bad_url(self, "this is no URL of an API server", "Give https://host:port.")
+        if parts.username is not None:
+            raise _bad_url(self, "an API server's URL takes no credentials", "Give a token or a certificate.")
+
+
+def _bad_url(access: Access, problem: str, remedy: str) -> ConfigError:
+    return ConfigError(problem, source=access.source, key="url", value=redact(access.url), remedy=remedy)
 
 
 def choose_cluster(
@@ -202,11 +219,6 @@ def explicit_access(
     Raises:
         ConfigError: The URL is none of http or https.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigError(
-            "this is no URL of an API server", key="url", value=url, remedy="Give https://host:port."
-        )
     credentials = StaticCredentials(f"Bearer {token}" if token else None)
     tls = TlsSettings(ca=ca, verify=verify)
     return _with_proxy(Access(url=url.rstrip("/"), tls=tls, credentials=credentials), environ)

@@ -6,7 +6,7 @@ places of requests. An embedder's own client serves both.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from podrunner.kube.sockets import SocketOption
 
 __all__ = ["HttpxTransport", "httpx_client"]
+
+EXHAUST_TIMEOUT_S = 1.0
+"""Nothing is awaited on a closed connection; the bound is there in case a library's next version does."""
 
 _NEVER_SENT = (
     httpx.ConnectError,
@@ -112,10 +115,12 @@ class HttpxTransport:
     async def stream(self, request: Request) -> AsyncIterator[_Stream]:
         """See :meth:`podrunner.kube.transport.Transport.stream`."""
         answer = await self._open(request)
+        stream = _Stream(answer, failed=partial(self._failed, request))
         try:
-            yield _Stream(answer, failed=partial(self._failed, request))
+            yield stream
         finally:
             await _close(answer)
+            await stream.exhaust()
 
     async def _open(self, request: Request, headers: Mapping[str, str] | None = None) -> httpx.Response:
         built = self._build(self._streams, request, read_s=None)
@@ -190,7 +195,7 @@ class HttpxTransport:
                 f" within {request.timeout_s} s" if request.timeout_s is not None and sent else ""
             )
         else:
-            kind, told = TransportError, str(error) or type(error).__name__
+            kind, told = TransportError, _words(error)
         url = httpx.URL(self._url)
         shown = f"{url.scheme}://{url.netloc.decode('ascii')}{request.path}"
         return kind(f"{request.method} {shown}: {redact(told)}", method=request.method, url=shown, sent=sent)
@@ -224,6 +229,18 @@ class _Stream:
             raise self._failed(error) from error
         return batch
 
+    async def exhaust(self) -> None:
+        """End the generators inside httpx and httpcore, whose connection is closed by now.
+
+        They would otherwise be left suspended: trio warns of each when it is garbage.
+        """
+        with (
+            anyio.move_on_after(EXHAUST_TIMEOUT_S, shield=True),
+            suppress(httpx.HTTPError, httpx.StreamError),
+        ):
+            async for _ in self._batches:
+                pass
+
 
 async def _close(answer: httpx.Response) -> None:
     """Close a response; also when cancelled, or its connection would leak."""
@@ -240,3 +257,13 @@ def _stream_failures() -> tuple[type[Exception], ...]:
         httpcore.ProtocolError,
         anyio.ClosedResourceError,
     )
+
+
+def _words(error: BaseException) -> str:
+    """Take the words of the error, or of what caused it: on trio, httpx's own are often empty."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if text := str(cause):
+            return text
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
