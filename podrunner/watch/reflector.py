@@ -1,0 +1,357 @@
+"""The watch loop itself: acts on a state, follows the decisions of ``podrunner.watch.states``, for ever.
+
+One reflector is one list and watch, of one namespace or of all. It survives any error and any object: what fails is
+counted, shown in :meth:`Reflector.health`, and tried again. Time is the event loop's (``anyio.current_time``), so
+that tests run it in virtual time; the random source is handed in.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from podrunner.errors import ApiError, RequestTimeoutError, TransportError
+from podrunner.watch.backoff import Backoff
+from podrunner.watch.confirm import Confirmer, PodReader, certain
+from podrunner.watch.health import Vitals, WatchHealth
+from podrunner.watch.states import (
+    InStep,
+    Listing,
+    NoInitialEventsError,
+    ShortWatchError,
+    State,
+    Streaming,
+    StreamingLists,
+    after_failure,
+    after_page,
+)
+from podrunner.watch.store import Kind, Observation, PodStore, PodView, slim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from random import Random
+
+    from podrunner.config.policies import WatchSettings
+    from podrunner.kube import PodPage, WatchEvent, WatchStream
+    from podrunner.outcome.record import Pod
+
+__all__ = ["PodSource", "Reflector"]
+
+_log = logging.getLogger(__name__)
+
+_SHORT_WATCH_S = 1.0
+"""A watch that ends sooner counts as failed (client-go draws the same line: "very short watch")."""
+
+_STREAMING_PATIENCE_S = 15.0
+"""Seconds that a streaming list may be silent before pages are tried: a server that knows it sends at once, and one
+that overlooks the wish would never say that the list is complete."""
+
+_ASK_TO_END = (0.9, 1.0)
+"""Share of ``server_timeout_s`` that is asked for, at random, so that many watches do not end together."""
+
+
+class PodSource(PodReader, Protocol):
+    """What a reflector needs of a client."""
+
+    async def list_pods(
+        self,
+        namespace: str | None,
+        *,
+        label_selector: str = "",
+        limit: int | None = None,
+        continue_token: str | None = None,
+    ) -> PodPage:
+        """Read one page."""
+        ...
+
+    def watch_pods(
+        self,
+        namespace: str | None,
+        *,
+        label_selector: str = "",
+        resource_version: str = "",
+        timeout_s: float | None = None,
+        send_initial_events: bool = False,
+    ) -> AbstractAsyncContextManager[WatchStream]:
+        """Open one watch."""
+        ...
+
+
+class Reflector:
+    """Keeps a store of pods in step with the server, and tells what changes.
+
+    Args:
+        client: Lists, watches and reads pods.
+        namespace: The namespace; None: all.
+        label_selector: Which pods, as ``kubectl get -l``.
+        settings: Page size, timeouts, waits.
+        random: The source of jitter.
+        sink: Called with each batch of observations, in order, on the event loop. It must be quick and should not
+            raise; if it does, the batch is handed over once more, one by one, and what still raises is logged.
+        accept: Tells whether a pod that the server selected is ours; others are skipped and counted. None: all are.
+    """
+
+    def __init__(
+        self,
+        client: PodSource,
+        *,
+        namespace: str | None,
+        label_selector: str,
+        settings: WatchSettings,
+        random: Random,
+        sink: Callable[[Sequence[Observation]], None],
+        accept: Callable[[Pod], bool] | None = None,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._selector = label_selector
+        self._settings = settings
+        self._random = random
+        self._sink = sink
+        self._accept = accept
+        self._store = PodStore()
+        self._backoff = Backoff(settings, random)
+        self._vitals = Vitals(anyio.current_time())
+        self._confirmer = Confirmer(client, settings, random=random, tell=self._confirmed)
+        self._synced = anyio.Event()
+        self._streaming: StreamingLists = settings.streaming_lists
+        self._state: State = Listing() if self._streaming == "off" else Streaming()
+        self._foreign_told = False
+
+    @property
+    def store(self) -> PodView:
+        """The pods as last known. Ask :meth:`health` whether that is still so."""
+        return self._store.view
+
+    @property
+    def state(self) -> State:
+        """Where the loop is."""
+        return self._state
+
+    def health(self) -> WatchHealth:
+        """Return how well the watch is. Call it on the event loop."""
+        return self._vitals.report(
+            anyio.current_time(),
+            stale_after_s=self._settings.stale_after_s,
+            pods=len(self._store),
+            unconfirmed=len(self._confirmer),
+        )
+
+    async def wait_synced(self) -> None:
+        """Return once a complete list was taken in."""
+        await self._synced.wait()
+
+    async def run(self) -> None:
+        """Watch, for ever; cancel it to end it."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._confirmer.run, name="podrunner-watch-confirm")
+            while True:
+                self._state = await self._step(self._state)
+
+    async def _step(self, state: State) -> State:
+        """Act once; whatever happens, there is a next state."""
+        try:
+            return await self._act(state)
+        except Exception as error:  # noqa: BLE001  # the loop outlives any single error; it is counted and shown
+            return await self._failed(state, error)
+
+    async def _act(self, state: State) -> State:
+        match state:
+            case Streaming():
+                return await self._watch(None)
+            case Listing():
+                return await self._list(state)
+            case InStep():
+                return await self._watch(state.version)
+
+    async def _failed(self, state: State, error: Exception) -> State:
+        now_s = anyio.current_time()
+        healthy_s = self._vitals.healthy_s(now_s)
+        self._vitals.disconnected(now_s)
+        self._vitals.failed(error)
+        following = after_failure(self._state, error, streaming=self._streaming)
+        if isinstance(self._state, Streaming) and isinstance(following.state, Listing):
+            self._streaming = "off"
+        repeated = self._backoff.failures > 0 and healthy_s < self._settings.backoff_reset_s
+        asked_s = error.retry_after_s if isinstance(error, ApiError) else None
+        wait_s = self._backoff.wait_s(healthy_s=healthy_s, asked_s=asked_s)
+        self._log_failure(state, error, wait_s)
+        if following.wait or repeated:
+            await anyio.sleep(wait_s)
+        return following.state
+
+    def _log_failure(self, state: State, error: Exception, wait_s: float) -> None:
+        expected = isinstance(error, ApiError | TransportError | ShortWatchError | NoInitialEventsError)
+        _log.log(
+            logging.INFO if expected else logging.ERROR,
+            "watch of pods in %s: %s failed: %s; going on within %.1f s",
+            self._namespace or "all namespaces",
+            type(state).__name__,
+            error,
+            wait_s,
+            exc_info=None if expected else error,
+        )
+
+    # Lists
+
+    async def _list(self, state: Listing) -> State:
+        page = await self._client.list_pods(
+            self._namespace,
+            label_selector=self._selector,
+            limit=self._settings.page_size if state.paged else None,
+            continue_token=state.token,
+        )
+        self._vitals.sign(anyio.current_time())
+        self._vitals.skipped += page.skipped
+        ours = {pod.metadata.uid: slim(pod) for pod in page.items if self._is_ours(pod)}
+        following = after_page(state, ours, version=page.resource_version, token=page.continue_token)
+        if isinstance(following, InStep):
+            self._swap(state.found)
+        return following
+
+    def _swap(self, pods: dict[str, Pod]) -> None:
+        """Take a complete list: tell what changed against what was known."""
+        living = {uid: pod for uid, pod in pods.items() if not self._store.is_buried(uid)}
+        self._vitals.listed(anyio.current_time())
+        self._tell(self._store.replace(living))
+        self._synced.set()
+
+    # Watches
+
+    async def _watch(self, version: str | None) -> State:
+        """Keep one watch until it ends; without a version it brings the list along."""
+        began_s = anyio.current_time()
+        with anyio.CancelScope() as scope:
+            async with self._open(version) as stream:
+                self._vitals.connected(anyio.current_time())
+                await self._drain(stream, scope)
+        now_s = anyio.current_time()
+        if scope.cancelled_caught:
+            self._vitals.disconnected(self._vitals.last_sign_s or began_s)
+            raise self._silence()
+        self._vitals.disconnected(now_s)
+        if isinstance(self._state, Streaming) or now_s - began_s < _SHORT_WATCH_S:
+            raise ShortWatchError(f"the server ended the watch after {now_s - began_s:.1f} s")
+        return self._state
+
+    def _open(self, version: str | None) -> AbstractAsyncContextManager[WatchStream]:
+        return self._client.watch_pods(
+            self._namespace,
+            label_selector=self._selector,
+            resource_version=version or "",
+            timeout_s=self._settings.server_timeout_s * self._random.uniform(*_ASK_TO_END),
+            send_initial_events=version is None,
+        )
+
+    async def _drain(self, stream: WatchStream, scope: anyio.CancelScope) -> None:
+        """Take in what comes, and have the scope end it when nothing comes for too long.
+
+        Moving one deadline per batch costs a tenth of a timeout per event.
+        """
+        skipped = 0
+        scope.deadline = anyio.current_time() + self._patience_s()
+        async for batch in stream:
+            now_s = anyio.current_time()
+            self._vitals.sign(now_s)
+            self._take(batch)
+            self._vitals.skipped, skipped = self._vitals.skipped + stream.skipped - skipped, stream.skipped
+            scope.deadline = now_s + self._patience_s()
+
+    def _patience_s(self) -> float:
+        inactivity_s = self._settings.inactivity_s
+        return (
+            min(_STREAMING_PATIENCE_S, inactivity_s) if isinstance(self._state, Streaming) else inactivity_s
+        )
+
+    def _silence(self) -> Exception:
+        if isinstance(self._state, Streaming):
+            return NoInitialEventsError("no complete list came through the watch")
+        return RequestTimeoutError(
+            f"the watch gave no sign of life for {self._settings.inactivity_s:.0f} s: taken for dead"
+        )
+
+    def _take(self, events: list[WatchEvent]) -> None:
+        """Take a batch in. An ERROR event is raised, after what came before it is told."""
+        observations: list[Observation] = []
+        try:
+            for event in events:
+                self._take_event(event, observations)
+        finally:
+            self._tell(observations)
+
+    def _take_event(self, event: WatchEvent, observations: list[Observation]) -> None:
+        if event.status is not None:
+            raise event.status
+        if isinstance(self._state, Streaming):
+            self._collect(self._state, event)
+            return
+        if event.pod is not None and self._is_ours(event.pod):
+            observation = self._store.apply(event.type, slim(event.pod))
+            if observation is not None:
+                observations.append(observation)
+        if event.resource_version:
+            self._state = InStep(version=event.resource_version)
+
+    def _collect(self, state: Streaming, event: WatchEvent) -> None:
+        """Take an event of a streaming list: nothing is told before the list is complete."""
+        if event.initial_events_end:
+            self._state = InStep(version=event.resource_version)
+            self._swap(state.found)
+        elif event.pod is not None and event.type == "DELETED":
+            state.found.pop(event.pod.metadata.uid, None)
+        elif event.pod is not None and self._is_ours(event.pod):
+            state.found[event.pod.metadata.uid] = slim(event.pod)
+
+    # Telling
+
+    def _is_ours(self, pod: Pod) -> bool:
+        if self._accept is None or self._accept(pod):
+            return True
+        self._vitals.skipped += 1
+        if not self._foreign_told:
+            self._foreign_told = True
+            meta = pod.metadata
+            _log.warning(
+                "pod %s/%s has our label but is not ours: skipped (counted; told once)",
+                meta.namespace,
+                meta.name,
+            )
+        return False
+
+    def _tell(self, observations: Sequence[Observation]) -> None:
+        told = [observation for observation in observations if self._is_certain(observation)]
+        if not told:
+            return
+        try:
+            self._sink(told)
+        except Exception:  # noqa: BLE001  # a receiver's failure must not end the watch of all other pods
+            _log.exception("the receiver of %d observations failed; handing them over one by one", len(told))
+            for observation in told:
+                self._tell_one(observation)
+
+    def _tell_one(self, observation: Observation) -> None:
+        try:
+            self._sink([observation])
+        except Exception:  # noqa: BLE001  # likewise
+            meta = observation.pod.metadata
+            _log.exception(
+                "the receiver failed on %s of pod %s/%s", observation.kind, meta.namespace, meta.name
+            )
+
+    def _is_certain(self, observation: Observation) -> bool:
+        uid = observation.pod.metadata.uid
+        if not certain(observation):
+            self._confirmer.ask(observation)
+            return False
+        self._confirmer.forget(uid)
+        if observation.kind in {Kind.DELETED, Kind.VANISHED}:
+            self._store.bury(observation.pod)
+        return True
+
+    def _confirmed(self, answer: Observation) -> None:
+        if answer.kind is not Kind.LEFT:
+            self._store.bury(answer.pod)
+        self._tell_one(answer)

@@ -1,0 +1,183 @@
+"""What is known of the pods: one writer (the reflector), any number of readers.
+
+Keyed by UID, so that a pod that was deleted and made anew under its name is two pods. The store turns lists and
+events into observations: what is new about which pod. It does no I/O and knows no time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from podrunner.outcome.record import Pod
+
+__all__ = ["Kind", "Observation", "PodStore", "PodView", "slim"]
+
+_GRAVES = 10_000
+"""UIDs of deleted pods that are remembered, so that an event that arrives late does not raise the dead: about 1 MB,
+and more pods than end between two lists."""
+
+_LONGEST_ANNOTATION = 4096
+"""Foreign annotations beyond this many characters are not held: kubectl's last-applied-configuration is a whole pod."""
+
+_OWN = "podrunner.io/"
+
+
+class Kind(StrEnum):
+    """What was observed."""
+
+    ADDED = "added"
+    """A pod that was not known."""
+    MODIFIED = "modified"
+    """A known pod changed."""
+    DELETED = "deleted"
+    """The server said that it is deleted; the record is its last, from that very event."""
+    VANISHED = "vanished"
+    """It is missing in a complete list: deleted while nobody looked; the record is the last that was known."""
+    LEFT = "left"
+    """It is still there but no longer selected (another owner's label); the record is as it is now. No end."""
+
+
+class Observation(msgspec.Struct, frozen=True, gc=False):
+    """One thing that was learnt about one pod.
+
+    Attributes:
+        kind: What.
+        pod: Its last known record.
+        previous: The record before, or None.
+    """
+
+    kind: Kind
+    pod: Pod
+    previous: Pod | None = None
+
+
+class PodView:
+    """Read access to a store. It shows the pods as they are at the moment of each call."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: PodStore) -> None:
+        self._store = store
+
+    def get(self, uid: str) -> Pod | None:
+        """Return the pod of a UID, or None."""
+        return self._store.get(uid)
+
+    def __contains__(self, uid: object) -> bool:
+        return isinstance(uid, str) and self._store.get(uid) is not None
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __iter__(self) -> Iterator[Pod]:
+        """Go through the pods as they are now; changes meanwhile do not disturb."""
+        return iter(self._store.pods())
+
+
+class PodStore:
+    """The pods of one reflector. Only the reflector calls what changes it."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, Pod] = {}
+        self._graves: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def view(self) -> PodView:
+        """Read-only access, for anybody."""
+        return PodView(self)
+
+    def __len__(self) -> int:
+        return len(self._pods)
+
+    def get(self, uid: str) -> Pod | None:
+        """Return the pod of a UID, or None."""
+        return self._pods.get(uid)
+
+    def pods(self) -> list[Pod]:
+        """Return all pods as they are now."""
+        return list(self._pods.values())
+
+    def replace(self, pods: Mapping[str, Pod]) -> list[Observation]:
+        """Take a complete list as the truth, and tell what it shows against what was known."""
+        before, self._pods = self._pods, dict(pods)
+        seen = [_compared(before.get(uid), pod) for uid, pod in pods.items()]
+        gone = [Observation(Kind.VANISHED, pod) for uid, pod in before.items() if uid not in pods]
+        return gone + [observation for observation in seen if observation is not None]
+
+    def apply(self, kind: str, pod: Pod) -> Observation | None:
+        """Take a watch event; None if it tells nothing new (repeated, or older than what is known).
+
+        Args:
+            kind: ``ADDED``, ``MODIFIED`` or ``DELETED``.
+            pod: The event's object.
+        """
+        known = self._pods.get(pod.metadata.uid)
+        if kind == "DELETED":
+            return self._removed(pod, known)
+        if self._out_of_date(pod, known):
+            return None
+        self._pods[pod.metadata.uid] = pod
+        return Observation(Kind.ADDED if known is None else Kind.MODIFIED, pod, known)
+
+    def bury(self, pod: Pod) -> None:
+        """Remember that a pod is deleted for good: no later event about it counts."""
+        self._graves[pod.metadata.uid] = pod.metadata.resource_version
+        self._graves.move_to_end(pod.metadata.uid)
+        if len(self._graves) > _GRAVES:
+            self._graves.popitem(last=False)
+
+    def is_buried(self, uid: str) -> bool:
+        """Whether a pod is remembered as deleted."""
+        return uid in self._graves
+
+    def _removed(self, pod: Pod, known: Pod | None) -> Observation | None:
+        if known is None:
+            # Never seen alive, or the deletion is repeated.
+            return None if self.is_buried(pod.metadata.uid) else Observation(Kind.DELETED, pod)
+        if _older(pod, known):
+            return None
+        del self._pods[pod.metadata.uid]
+        return Observation(Kind.DELETED, pod, known)
+
+    def _out_of_date(self, pod: Pod, known: Pod | None) -> bool:
+        if known is None:
+            return self.is_buried(pod.metadata.uid)
+        return pod.metadata.resource_version == known.metadata.resource_version or _older(pod, known)
+
+
+def _compared(known: Pod | None, pod: Pod) -> Observation | None:
+    if known is None:
+        return Observation(Kind.ADDED, pod)
+    if known.metadata.resource_version == pod.metadata.resource_version:
+        return None
+    return Observation(Kind.MODIFIED, pod, known)
+
+
+def _older(pod: Pod, known: Pod) -> bool:
+    """Tell whether one record of a pod is older than another.
+
+    Versions of the same resource are decimal numbers that grow (KEP-5504 makes it a promise; etcd always did). Where
+    a server writes anything else, nothing is older.
+    """
+    new, old = pod.metadata.resource_version, known.metadata.resource_version
+    return new.isdecimal() and old.isdecimal() and int(new) < int(old)
+
+
+def slim(pod: Pod) -> Pod:
+    """Drop what nobody reads and what can be large: foreign annotations of many kilobytes."""
+    annotations = pod.metadata.annotations
+    if not annotations or not any(_is_ballast(*item) for item in annotations.items()):
+        return pod
+    kept = {name: value for name, value in annotations.items() if not _is_ballast(name, value)}
+    return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(pod.metadata, annotations=kept))
+
+
+def _is_ballast(name: str, value: str) -> bool:
+    return len(value) > _LONGEST_ANNOTATION and not name.startswith(_OWN)
