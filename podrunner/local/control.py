@@ -10,7 +10,7 @@ from podrunner.local.bootstrap import populate
 from podrunner.local.events import EventRecorder
 from podrunner.local.namespaces import NamespaceController
 from podrunner.local.objects import Objects
-from podrunner.local.openapi import OpenApi
+from podrunner.local.openapi import OpenApi, load_schemas
 from podrunner.local.podparts import PodParts
 from podrunner.local.schema import Schema
 from podrunner.local.server import ApiServer
@@ -35,10 +35,10 @@ class ControlPlane:
     def __init__(self, folder: Path, *, token: str, authority: str = "", **kubelet_options: Any) -> None:
         self.store = Store()
         self.events = EventRecorder(self.store, host=NODE_NAME)
-        tokens = Tokens(token)
-        self.objects = Objects(self.store, Schema())
+        schemas, tokens = load_schemas(), Tokens(token)
+        self.objects = Objects(self.store, Schema(schemas))
         self.namespaces = NamespaceController(self.store, authority=authority)
-        self.server = ApiServer(self.objects, PodParts(self.objects, None, tokens), OpenApi(), tokens=tokens)
+        self.server = ApiServer(self.objects, PodParts(self.objects, None, tokens), OpenApi(schemas), tokens=tokens)
 
     async def start(self, *, host: str, port: int, tls: ssl.SSLContext | None) -> int:
         """Start all parts; the port."""

@@ -108,7 +108,8 @@ class ApiServer:
             return web.Response(text="ok")
         if path == "/version" or path == "/version/":
             return _respond(request, Answer(encode_json(discovery.VERSION)))
-        answer = discovery.answer(path, request.headers.get("Accept", "")) or self._openapi.answer(path, request)
+        accept = request.headers.get("Accept", "")
+        answer = discovery.answer(path, accept) or self._openapi.answer(path, accept=accept, query=request.query)
         if answer is None:
             return web.Response(status=404, text="404 page not found\n")
         return _respond(request, answer)
