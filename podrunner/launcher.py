@@ -1,0 +1,395 @@
+"""Creates each pod exactly once, and deletes.
+
+The pod's name is made from the workload's identity and attempt, so a create whose reply was lost finds its own pod by
+that name. What is noted before the request is sent (the intent) is what a cancellation cleans up after. When to
+launch, how many at once, and what becomes of a pod afterwards does not belong here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+import anyio
+
+from podrunner.builder import read_stamp, stamp
+from podrunner.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    OwnershipError,
+    PodrunnerError,
+    RequestTimeoutError,
+    ServerError,
+    TransportError,
+)
+from podrunner.kube import RetryPolicy, retrying
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from podrunner.builder import PodPlan
+    from podrunner.config import RunnerConfig
+    from podrunner.outcome.record import Pod
+    from podrunner.workload import WorkloadKey
+
+__all__ = ["Intent", "Launched", "Launcher", "PodMaker"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_LOOKS_AFTER_CANCEL_S = (0.0, 0.5, 1.5)
+"""Waits before each look for a pod whose create was cancelled: the server may still be busy making it. What comes
+later than that is found by :meth:`Launcher.is_unwanted`."""
+
+_CLEANUP_S = 30.0
+"""Seconds that cleaning up after a cancelled launch may take; then the intent stays noted as unwanted."""
+
+_UNWANTED_KEPT = 10_000
+"""Cancelled launches that are remembered: about 2 MB at the very most."""
+
+_TRIES_AGAINST_A_GHOST = 3
+"""How often a create meets a pod that is gone when looked at, until that is no coincidence."""
+
+
+class PodMaker(Protocol):
+    """What a launcher needs of a client."""
+
+    async def create_pod(self, namespace: str, manifest: Mapping[str, Any]) -> Pod:
+        """Create a pod, one try."""
+        ...
+
+    async def read_pod(self, namespace: str, name: str) -> Pod:
+        """Read a pod."""
+        ...
+
+    async def delete_pod(
+        self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
+    ) -> bool:
+        """Delete a pod; False: it was not there."""
+        ...
+
+    async def create_secret(self, namespace: str, manifest: Mapping[str, Any]) -> None:
+        """Create a Secret."""
+        ...
+
+    async def delete_secret(self, namespace: str, name: str) -> bool:
+        """Delete a Secret; False: it was not there."""
+        ...
+
+
+class Launched(NamedTuple):
+    """A pod that is there.
+
+    Attributes:
+        pod: Its record.
+        created: Whether this launch made it; False: it was there, made by an earlier launch of the same attempt.
+    """
+
+    pod: Pod
+    created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A launch under way: noted before its first request, dropped when it is known how it ended."""
+
+    namespace: str
+    name: str
+    key: WorkloadKey
+
+
+@dataclass(slots=True)
+class _Try:
+    """What one launch knows of its tries so far."""
+
+    intent: Intent
+    manifest: dict[str, Any]
+    may_exist: bool = False
+    ghosts: int = 0
+    pod: Pod | None = None
+    secret_may_exist: bool = False
+
+
+class Launcher:
+    """Makes pods of plans.
+
+    Args:
+        client: Talks to the API server; may try each request once, repeating is done here.
+        owner: The runner's name; stamped on each pod.
+        scope: The runner's scope; stamped likewise.
+        config: Its retry settings are read.
+        random: The source of jitter; None: a new one.
+        sleep: Waits between tries.
+        on_retry: Told of each failure that is tried again, and of the seconds until then.
+    """
+
+    def __init__(
+        self,
+        client: PodMaker,
+        *,
+        owner: str,
+        scope: str,
+        config: RunnerConfig,
+        random: Random | None = None,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        on_retry: Callable[[PodrunnerError, float], None] | None = None,
+    ) -> None:
+        self._client = client
+        self._owner = owner
+        self._scope = scope
+        self._creating = RetryPolicy.of(config.create_retry)
+        self._other = RetryPolicy.of(config.retry)
+        self._random = random or Random()  # noqa: S311  # jitter guards nothing
+        self._sleep = sleep
+        self._on_retry = on_retry
+        self._intents: dict[tuple[str, str], Intent] = {}
+        self._unwanted: OrderedDict[tuple[str, str], WorkloadKey] = OrderedDict()
+
+    @property
+    def intents(self) -> tuple[Intent, ...]:
+        """The launches under way."""
+        return tuple(self._intents.values())
+
+    def is_unwanted(self, pod: Pod) -> bool:
+        """Tell whether a pod is the late fruit of a cancelled launch: it is to be deleted."""
+        key = self._unwanted.get((pod.metadata.namespace, pod.metadata.name))
+        return key is not None and self._is_ours(pod, key)
+
+    async def launch(
+        self, plan: PodPlan, *, key: WorkloadKey | None = None, namespace: str | None = None
+    ) -> Launched:
+        """Make the pod of a plan, and its Secret; or find it, if this attempt was launched before.
+
+        Cancelling deletes what was made, even when the answer was not there yet.
+
+        Args:
+            plan: The pod.
+            key: Identity and attempt; None: the plan's.
+            namespace: Where to; None: the plan's.
+
+        Raises:
+            OwnershipError: A pod of that name is there and is not this attempt's, or another runner owns it. It is left
+                as it is.
+            ApiError: The server refuses, for good or until the tries are used up.
+            TransportError: The server cannot be reached until the tries are used up. If the pod may exist nevertheless,
+                it is remembered as unwanted.
+        """
+        intent = Intent(namespace=namespace or plan.namespace, name=plan.name, key=key or plan.key)
+        place = (intent.namespace, intent.name)
+        self._intents[place] = intent
+        self._unwanted.pop(place, None)
+        attempt = _Try(intent, self._stamped(plan, intent.key))
+        try:
+            return await self._launch(plan, attempt)
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(_CLEANUP_S, shield=True):
+                await self._undo(attempt, waits_s=_LOOKS_AFTER_CANCEL_S)
+            raise
+        except PodrunnerError as error:
+            if not isinstance(error, OwnershipError):
+                self._give_up(attempt)
+            raise
+        finally:
+            del self._intents[place]
+
+    async def delete(
+        self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
+    ) -> bool:
+        """Delete a pod, trying again after passing trouble.
+
+        Args:
+            namespace: Its namespace.
+            name: Its name.
+            uid: Delete it only if this is its UID; None: whichever has the name.
+            grace_period_s: Seconds between SIGTERM and SIGKILL; None: the pod's own; 0: drop it without hearing the
+                node, for a node that is gone.
+
+        Returns:
+            False if it was not there.
+        """
+        return await self._retrying(
+            lambda: self._client.delete_pod(namespace, name, uid=uid, grace_period_s=grace_period_s),
+            policy=self._other,
+            name=f"delete pod {namespace}/{name}",
+        )
+
+    def _stamped(self, plan: PodPlan, key: WorkloadKey) -> dict[str, Any]:
+        return stamp(
+            plan.manifest,
+            owner=self._owner,
+            scope=self._scope,
+            key=key,
+            log_path=plan.log_path,
+            main_container=plan.main_container,
+        )
+
+    async def _launch(self, plan: PodPlan, attempt: _Try) -> Launched:
+        intent = attempt.intent
+        launched = await self._retrying(
+            lambda: self._create(attempt),
+            policy=self._creating,
+            name=f"create pod {intent.namespace}/{intent.name}",
+        )
+        attempt.pod = launched.pod
+        if plan.secret is not None:
+            await self._add_secret(plan.secret, attempt, created=launched.created)
+        return launched
+
+    # Creating
+
+    async def _create(self, attempt: _Try) -> Launched:
+        """Try once. What may exist is looked up first, never just sent again."""
+        if attempt.may_exist and (found := await self._find(attempt.intent)) is not None:
+            return Launched(found, created=True)
+        lost_before = attempt.may_exist
+        try:
+            # From here until the answer, a cancellation leaves it open whether there is a pod.
+            attempt.may_exist = True
+            made = await self._client.create_pod(attempt.intent.namespace, attempt.manifest)
+        except AlreadyExistsError as error:
+            return await self._take(attempt, error, lost_before=lost_before)
+        except (ServerError, RequestTimeoutError):
+            raise
+        except TransportError as error:
+            attempt.may_exist = lost_before or error.sent
+            raise
+        except PodrunnerError:
+            attempt.may_exist = lost_before
+            raise
+        return Launched(made, created=True)
+
+    async def _take(self, attempt: _Try, error: AlreadyExistsError, *, lost_before: bool) -> Launched:
+        found = await self._find(attempt.intent)
+        if found is not None:
+            return Launched(found, created=lost_before)
+        attempt.ghosts += 1
+        if attempt.ghosts >= _TRIES_AGAINST_A_GHOST:
+            raise error
+        return await self._create(attempt)
+
+    async def _find(self, intent: Intent) -> Pod | None:
+        """Return the pod of an intent, or None if no pod has its name.
+
+        Raises:
+            OwnershipError: The pod of that name is another's.
+        """
+        try:
+            found = await self._client.read_pod(intent.namespace, intent.name)
+        except NotFoundError:
+            return None
+        if self._is_ours(found, intent.key):
+            return found
+        raise _not_ours(found, intent)
+
+    def _is_ours(self, pod: Pod, key: WorkloadKey) -> bool:
+        said = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+        return said is not None and said.key == key and said.owner == self._owner
+
+    # The Secret: made after the pod and owned by it, so that it can never outlive it
+
+    async def _add_secret(self, secret: Mapping[str, Any], attempt: _Try, *, created: bool) -> None:
+        pod = attempt.pod
+        assert pod is not None
+        owned = _owned_by(secret, pod)
+        name = owned["metadata"]["name"]
+        try:
+            await self._retrying(
+                lambda: self._create_secret(owned, attempt, created=created),
+                policy=self._creating,
+                name=f"create secret {attempt.intent.namespace}/{name}",
+            )
+        except PodrunnerError:
+            if created:
+                await self._delete_made(pod)
+            raise
+
+    async def _create_secret(self, secret: Mapping[str, Any], attempt: _Try, *, created: bool) -> None:
+        namespace, name = attempt.intent.namespace, secret["metadata"]["name"]
+        try:
+            await self._client.create_secret(namespace, secret)
+        except AlreadyExistsError:
+            if attempt.secret_may_exist or not created:
+                return  # of our own try whose answer was lost, or of the launch that made the pod
+            # Of an earlier pod of this name, which is gone; the garbage collector has not come by yet.
+            await self._client.delete_secret(namespace, name)
+            await self._client.create_secret(namespace, secret)
+        except (TransportError, ServerError):
+            attempt.secret_may_exist = True
+            raise
+
+    # Undoing
+
+    def _give_up(self, attempt: _Try) -> None:
+        """After the tries are used up, a pod may still appear: remember that nobody wants it."""
+        if attempt.may_exist and attempt.pod is None:
+            self._remember_unwanted(attempt.intent)
+
+    def _remember_unwanted(self, intent: Intent) -> None:
+        self._unwanted[intent.namespace, intent.name] = intent.key
+        if len(self._unwanted) > _UNWANTED_KEPT:
+            self._unwanted.popitem(last=False)
+
+    async def _undo(self, attempt: _Try, *, waits_s: tuple[float, ...]) -> None:
+        if not attempt.may_exist:
+            return
+        self._remember_unwanted(attempt.intent)
+        for wait_s in waits_s:
+            await self._sleep(wait_s)
+            pod = attempt.pod or await self._found(attempt.intent)
+            if pod is not None:
+                await self._delete_made(pod)
+                return
+
+    async def _found(self, intent: Intent) -> Pod | None:
+        try:
+            return await self._retrying(
+                lambda: self._find(intent),
+                policy=self._other,
+                name=f"look for pod {intent.namespace}/{intent.name}",
+            )
+        except OwnershipError:
+            return None  # another's: nothing of ours to delete
+        except PodrunnerError as error:
+            _log.warning("pod %s/%s may be left behind: %s", intent.namespace, intent.name, error)
+            return None
+
+    async def _delete_made(self, pod: Pod) -> None:
+        """Delete what a failed launch made; a failure is logged, and the sweep finds the pod by its label."""
+        meta = pod.metadata
+        with anyio.move_on_after(_CLEANUP_S, shield=True):
+            try:
+                await self.delete(meta.namespace, meta.name, uid=meta.uid)
+            except PodrunnerError as error:
+                _log.warning(
+                    "pod %s/%s of a failed launch is left behind: %s", meta.namespace, meta.name, error
+                )
+
+    async def _retrying(self, call: Callable[[], Awaitable[T]], *, policy: RetryPolicy, name: str) -> T:
+        return await retrying(
+            call, policy=policy, name=name, sleep=self._sleep, random=self._random, on_retry=self._on_retry
+        )
+
+
+def _not_ours(found: Pod, intent: Intent) -> OwnershipError:
+    said = read_stamp(found.metadata.labels, found.metadata.annotations)
+    if said is None:
+        whose = "it was not made by podrunner"
+    elif said.key != intent.key:
+        whose = f"it belongs to another workload ({said.key})"
+    else:
+        whose = f"runner {said.owner!r} owns this attempt"
+    return OwnershipError(
+        f"pod {intent.namespace}/{intent.name} is there already, and {whose}; it is left as it is",
+        namespace=intent.namespace,
+        name=intent.name,
+        owner=None if said is None else said.owner,
+    )
+
+
+def _owned_by(secret: Mapping[str, Any], pod: Pod) -> dict[str, Any]:
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": pod.metadata.name, "uid": pod.metadata.uid}
+    return {**secret, "metadata": {**secret["metadata"], "ownerReferences": [reference]}}
