@@ -16,7 +16,7 @@ was nothing to replace, and always in lists).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from podrunner.errors import SpecError
 from podrunner.merge.json_value import clone, json_equal, type_name
@@ -62,11 +62,13 @@ def _merge_object(
         return _replacement(directive, patch, path)
     if _RETAIN in patch:
         _retain_keys(original, patch, path)
-    orders = _element_orders(original, patch, path)
+    orders = _element_orders(original, patch, fields, path)
     for name, value in patch.items():
         _merge_member(original, name, value, fields=fields, path=path)
-    for name, (order, before) in orders.items():
-        _set_order(original, name, order, before=before, field=fields.get(name, _PLAIN), path=path)
+    for order in orders:
+        if isinstance(original.get(order.name), list):
+            key = order.merge_key
+            original[order.name] = _in_order(original[order.name], order.wanted, before=order.before, key=key)
     return original
 
 
@@ -74,10 +76,9 @@ def _replacement(directive: Any, patch: Mapping[str, Any], path: str) -> dict[st
     if directive == "delete":
         return {}
     if directive == "replace":
-        return {name: _clean(value) for name, value in patch.items() if not _is_directive(name)}
-    raise SpecError(
-        "$patch must be delete, replace or merge", field=_at(path, _DIRECTIVE), value=str(directive)
-    )
+        replacement: dict[str, Any] = _clean(patch)
+        return replacement
+    raise SpecError(_BAD_DIRECTIVE, field=_at(path, _DIRECTIVE), value=str(directive))
 
 
 def _merge_member(original: dict[str, Any], name: str, value: Any, *, fields: Fields, path: str) -> None:
@@ -143,19 +144,40 @@ def _delete_scalars(original: dict[str, Any], name: str, unwanted: Any, path: st
         original[name] = [item for item in current if not _contains(unwanted, item)]
 
 
+class _ElementOrder(NamedTuple):
+    """A ``$setElementOrder`` of a patch: the list's name, the wanted order, and the list as it was."""
+
+    name: str
+    merge_key: str | None
+    wanted: list[Any]
+    before: list[Any]
+
+
 def _element_orders(
-    original: dict[str, Any], patch: Mapping[str, Any], path: str
-) -> dict[str, tuple[list[Any], list[Any]]]:
-    """For each list that the patch orders: the wanted order, and the list as it was before."""
-    orders: dict[str, tuple[list[Any], list[Any]]] = {}
-    for directive, order in patch.items():
-        if not directive.startswith(_ORDER):
-            continue
-        if not isinstance(order, list):
-            raise SpecError(f"must be a list, not {type_name(order)}", field=_at(path, directive))
-        before = original.get(directive.removeprefix(_ORDER))
-        orders[directive.removeprefix(_ORDER)] = (order, list(before) if isinstance(before, list) else [])
+    original: dict[str, Any], patch: Mapping[str, Any], fields: Fields, path: str
+) -> list[_ElementOrder]:
+    orders = []
+    for directive, wanted in patch.items():
+        if directive.startswith(_ORDER):
+            name = directive.removeprefix(_ORDER)
+            key = fields.get(name, _PLAIN).merge_key
+            _check_order(wanted, patch.get(name), key=key, where=_at(path, directive))
+            before = original.get(name)
+            orders.append(_ElementOrder(name, key, wanted, [*before] if isinstance(before, list) else []))
     return orders
+
+
+def _check_order(wanted: Any, patched: Any, *, key: str | None, where: str) -> None:
+    """An order must be a list, and name the elements of the patch's list, in the same order."""
+    if not isinstance(wanted, list):
+        raise SpecError(f"must be a list, not {type_name(wanted)}", field=where)
+    for index, element in enumerate(wanted):
+        if key is not None and (not isinstance(element, Mapping) or key not in element):
+            raise SpecError(f"must be an object with {key!r}", field=f"{where}[{index}]")
+    plain = [item for item in patched or [] if not (isinstance(item, Mapping) and _DIRECTIVE in item)]
+    places = [_position(wanted, key, _key_of(item, key)) for item in plain]
+    if None in places or places != sorted(place for place in places if place is not None):
+        raise SpecError("does not agree with the order of the list that the patch gives", field=where)
 
 
 # Lists
@@ -211,22 +233,6 @@ def _merge_scalars(current: list[Any], patch: list[Any]) -> list[Any]:
         if not _contains(merged, item):
             merged.append(item)
     return _in_order(merged, patch, before=current, key=None)
-
-
-def _set_order(
-    original: dict[str, Any], name: str, order: list[Any], *, before: list[Any], field: Field, path: str
-) -> None:
-    if isinstance(original.get(name), list):
-        where = _at(path, _ORDER + name)
-        if field.merge_key is not None:
-            _check_order(order, field.merge_key, where)
-        original[name] = _in_order(original[name], order, before=before, key=field.merge_key)
-
-
-def _check_order(order: list[Any], key: str, where: str) -> None:
-    for index, element in enumerate(order):
-        if not isinstance(element, Mapping) or key not in element:
-            raise SpecError(f"must be an object with {key!r}", field=f"{where}[{index}]")
 
 
 def _in_order(merged: list[Any], order: list[Any], *, before: list[Any], key: str | None) -> list[Any]:
