@@ -7,6 +7,7 @@ and log volumes (``airflow_volumes.py``). Options that go into a setting as they
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -273,4 +274,22 @@ def _tell_rest(conversion: Conversion, arguments: dict[str, Any], place: Place) 
 def _free_sections(conversion: Conversion) -> None:
     for section in FREE_SECTIONS:
         for key, given in conversion.sources.entries(section.name).items():
-            conversion.draft.put((section.setting, key), given.text, given.place)
+            setting = (
+                _setting_of_variable(conversion, key, given) if section.setting == "env" else section.setting
+            )
+            conversion.draft.put((setting, key), given.text, given.place)
+
+
+_SECRET_VARIABLE = re.compile(
+    r"AIRFLOW_CONN_.*"
+    r"|.*(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY|PRIVATE_?KEY|FERNET_KEY|SQL_ALCHEMY_CONN|BROKER_URL)",
+    re.IGNORECASE,
+)
+
+
+def _setting_of_variable(conversion: Conversion, name: str, given: Given) -> str:
+    """Tell apart by their names the variables that hold secrets: these do not go into the pod in plain text."""
+    if not _SECRET_VARIABLE.fullmatch(name):
+        return "env"
+    conversion.note(given.place, "looks like a secret, so it goes into a Secret that the pod owns")
+    return "credentials"

@@ -1,6 +1,7 @@
 """What is known about an option of Airflow: the records of the tables.
 
-The tables are in ``airflow_worker_options.py`` and ``airflow_executor_options.py``; ``airflow_options.py`` joins them.
+The tables are in ``airflow_worker_options.py`` and ``airflow_executor_options.py``; ``airflow_options.py``
+joins them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Airflow's options, one by one: default, podrunner's setting, effect. What loading and the docs share.
 
-What belongs here: the whole of the tables. How several options become one setting is in ``airflow_conversion.py``.
+What belongs here: the whole of the tables. How several options become one setting is in
+``airflow_conversion.py``.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from podrunner.config.frozen import Settings
+from podrunner.config.frozen import Secret, Settings
 from podrunner.config.kubernetes_names import AbsolutePath, LabelValue, ObjectName, PlainText, RelativePath
 
 __all__ = [
@@ -100,7 +100,7 @@ class DagsFromGit(Settings):
     dest: RelativePath = "repo"
     depth: int = Field(default=1, ge=0)
     username: PlainText | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
     credentials_secret: ObjectName | None = None
     ssh_key_secret: ObjectName | None = None
     known_hosts_configmap: ObjectName | None = None
@@ -194,7 +194,7 @@ class AirflowSettings(Settings):
     dags_folder: AbsolutePath = Field(default_factory=lambda given: _under_home(given, "dags"))
     base_log_folder: AbsolutePath = Field(default_factory=lambda given: _under_home(given, "logs"))
     executor: PlainText = "LocalExecutor"
-    sql_alchemy_conn: SecretStr | None = None
+    sql_alchemy_conn: Secret | None = None
     configmap: ObjectName | None = None
     local_settings_configmap: ObjectName | None = None
     dags: DagSource = DagsInImage()

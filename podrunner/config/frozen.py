@@ -11,21 +11,34 @@ import difflib
 import re
 import types
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from podrunner.errors import ConfigError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["Settings", "did_you_mean", "looks_secret", "models_in", "shown"]
+__all__ = ["REDACTED", "Secret", "Settings", "did_you_mean", "looks_secret", "models_in", "shown"]
+
+REDACTED = "**********"
+"""What stands for a credential wherever a configuration is shown."""
 
 _LONGEST_VALUE = 80
 _SECRET_WORDS = ("password", "token", "sql_alchemy_conn", "fernet_key")
-_SECRET_SECTIONS = ("env", "kubernetes_environment_variables")
+_SECRET_SECTIONS = ("env", "credentials", "kubernetes_environment_variables")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def _not_redacted(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() == REDACTED:
+        raise ValueError("this configuration was written without its secrets; Fill them in")
+    return value
+
+
+Secret = Annotated[SecretStr, AfterValidator(_not_redacted)]
+"""A credential: its value is never shown, and a redacted one is refused."""
 
 
 class Settings(BaseModel):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
 from podrunner.config.airflow_settings import AirflowSettings
-from podrunner.config.frozen import Settings
+from podrunner.config.frozen import Secret, Settings
 from podrunner.config.kubernetes_names import (
     AnnotationKey,
     EnvName,
@@ -35,11 +35,10 @@ from podrunner.config.policies import (
     TcpKeepalive,
     WatchSettings,
 )
+from podrunner.workload import Resources
 
 if TYPE_CHECKING:
     import os
-
-Resources = dict[str, Any]
 
 __all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef", "without_old_access"]
 
@@ -111,6 +110,8 @@ class RunnerConfig(Settings):
         service_account_name: The pods' service account; None: the namespace's default.
         env: Variables of the main container, in plain text.
         secret_env: Variables from Secrets, name to ``secret=key``.
+        credentials: Variables whose values are secret: they go into a Secret that the pod owns, never into
+            the pod.
         env_from_secrets: Secrets whose every key becomes a variable.
         env_from_configmaps: ConfigMaps whose every key becomes a variable.
         labels: Labels of each pod; a workload's labels win, podrunner's own always stand.
@@ -172,6 +173,7 @@ class RunnerConfig(Settings):
     service_account_name: ObjectName | None = None
     env: dict[EnvName, str] = Field(default_factory=dict)
     secret_env: dict[EnvName, _SecretRef] = Field(default_factory=dict)
+    credentials: dict[EnvName, Secret] = Field(default_factory=dict)
     env_from_secrets: tuple[ObjectName, ...] = ()
     env_from_configmaps: tuple[ObjectName, ...] = ()
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
@@ -240,6 +242,15 @@ class RunnerConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        twice = sorted(
+            (self.env.keys() & self.secret_env.keys())
+            | (self.env.keys() & self.credentials.keys())
+            | (self.secret_env.keys() & self.credentials.keys())
+        )
+        if twice:
+            raise ValueError(
+                f"variable {twice[0]} is set in two of env, secret_env and credentials; Keep one"
+            )
         if self.all_namespaces and self.namespaces:
             raise ValueError("all_namespaces and namespaces exclude each other; Keep one")
         if self.cluster in {"local", "in-cluster"} and (self.kubeconfig or self.context):

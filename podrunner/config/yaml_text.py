@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from podrunner.config.draft import Place
 
-__all__ = ["parse_yaml"]
+__all__ = ["parse_yaml", "write_yaml"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,20 +35,29 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _scalar(tag: str, pattern: str, first: str) -> None:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), list(first))
+class _Dumper(yaml.SafeDumper):
+    """Quotes all text that either dialect would read as something else."""
 
 
-_scalar("bool", "true|True|TRUE|false|False|FALSE", "tTfF")
-_scalar("int", r"[-+]?(?:0|[1-9][0-9]*|0[0-7]+|0x[0-9a-fA-F]+)", "-+0123456789")
-_scalar(
-    "float",
-    r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|nan)",
-    "-+0123456789.",
+_NUMBER_STARTS = "-+0123456789."
+_SCALARS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*|0[0-7]+|0x[0-9a-fA-F]+)", _NUMBER_STARTS),
+    ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?", _NUMBER_STARTS),
+    ("null", r"~|null|Null|NULL", "~nN"),
+    ("null", r"", ("",)),
+    ("merge", r"<<", "<"),
 )
-_scalar("null", "~|null|Null|NULL|", "~nN")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^$"), [""])
-_scalar("merge", "<<", "<")
+for _tag, _pattern, _first in _SCALARS:
+    for _dialect in (_Loader, _Dumper):
+        _dialect.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
+        )
+
+
+def write_yaml(data: Any) -> str:
+    """Write plain data as one YAML document."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def parse_yaml(text: str, place: Place) -> Any:
