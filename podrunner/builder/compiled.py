@@ -193,7 +193,7 @@ def _main(config: RunnerConfig, start: Template) -> dict[str, Any]:
 
 
 def _credentials(config: RunnerConfig) -> dict[str, str]:
-    credentials: dict[str, str] = {}
+    credentials = {name: value.get_secret_value() for name, value in config.credentials.items()}
     airflow = config.airflow
     if airflow is None:
         return credentials
