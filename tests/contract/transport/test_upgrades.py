@@ -73,9 +73,14 @@ async def test_a_broken_connection_ends_it_too(opened, stub):
     async with opened(stub.url) as transport, transport.upgrade(UPGRADE, OFFERED) as socket:
         assert await socket.receive() is None
         with pytest.raises(TransportError):
-            for _ in range(20):  # the first writes may still find room in the socket's buffer
-                await socket.send(b"x" * 100_000)
-                await anyio.sleep(0.01)
+            await send_until_it_fails(socket)
+
+
+async def send_until_it_fails(socket):
+    """The first writes may still find room in the socket's buffer."""
+    for _ in range(50):
+        await socket.send(b"x" * 100_000)
+        await anyio.sleep(0.01)
 
 
 async def test_pings_are_answered(opened, stub):
@@ -162,8 +167,11 @@ async def test_writing_and_reading_at_once(opened, stub):
         for _ in range(50):
             await socket.send(b"x" * 10_000)
 
-    async with opened(stub.url) as transport, transport.upgrade(UPGRADE, OFFERED) as socket:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(write, socket)
-            for _ in range(50):
-                assert await socket.receive() == b"x" * 10_000
+    async with (
+        opened(stub.url) as transport,
+        transport.upgrade(UPGRADE, OFFERED) as socket,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(write, socket)
+        for _ in range(50):
+            assert await socket.receive() == b"x" * 10_000
