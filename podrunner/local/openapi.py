@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from podrunner.local.openapi_v2 import PROTOBUF, to_protobuf, version2
 from podrunner.local.rendering import Answer, encode_json
 from podrunner.local.resources import ALL, ResourceType, group_versions
 from podrunner.local.status import not_acceptable
@@ -23,7 +24,6 @@ __all__ = ["OpenApi", "load_schemas"]
 
 Json = dict[str, Any]
 
-_REF3, _REF2 = b"#/components/schemas/", b"#/definitions/"
 _INFO = {"title": "Kubernetes", "version": "v1.34.4"}
 _PARAMETERS = ("pretty", "dryRun", "fieldManager", "fieldValidation")
 
@@ -50,16 +50,14 @@ class OpenApi:
         """The document of a path, or None if the path is none of OpenAPI's.
 
         Raises:
-            StatusError: 406 if version 2 is asked for as protobuf only.
+            StatusError: 406 if version 2 is asked for in a form that is not served.
         """
         if path == "/openapi/v3":
             return Answer(encode_json(self._index))
         if path.startswith("/openapi/v3/"):
             return self._document(path.removeprefix("/openapi/v3/"), query)
         if path == "/openapi/v2":
-            if accept and "json" not in accept and "*/*" not in accept:
-                raise not_acceptable(["application/json"])
-            return Answer(self._make("v2", self._version2))
+            return self._answer2(accept)
         return None
 
     @cached_property
@@ -98,10 +96,17 @@ class OpenApi:
         wanted = {(each.group, each.version, each.kind) for each in kinds}
         return prune(self._schemas, wanted)
 
+    def _answer2(self, accept: str) -> Answer:
+        if not accept or "json" in accept or "*/*" in accept:
+            return Answer(self._make("v2", self._version2))
+        if "protobuf" not in accept:
+            raise not_acceptable(["application/json", PROTOBUF])
+        self._made.setdefault("v2.pb", to_protobuf(self._version2()))
+        return Answer(self._made["v2.pb"], content_type=PROTOBUF)
+
     def _version2(self) -> Json:
-        definitions = msgspec.json.decode(encode_json(self._schemas).replace(_REF3, _REF2))
         paths = {key: value for kind in ALL for key, value in _paths(kind).items()}
-        return {"swagger": "2.0", "info": _INFO, "paths": paths, "definitions": definitions}
+        return version2(self._schemas, paths, _INFO)
 
 
 def _root(kind: ResourceType) -> str:
