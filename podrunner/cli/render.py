@@ -53,7 +53,7 @@ def render(
 def _print_provenance(settings, wanted) -> None:  # noqa: ANN001  # both types stand above
     table = Table("FIELD", "FROM", box=None, pad_edge=False)
     for row in explain_pod(settings, wanted):
-        table.add_row(row.field, row.source)
+        table.add_row(row.path, row.source)
     Console(highlight=False).print(table)
 
 

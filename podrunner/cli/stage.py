@@ -81,10 +81,16 @@ class Stage:
         return story.with_left(pods=len(left.items))
 
     def _workload(self) -> Workload:
-        task = {"dag_id": "sample_k8s", "task_id": "test-task001", "execution_date": EXECUTION_DATE}
+        dags = self._config.airflow.dags_folder if self._config.airflow else "/root/airflow/dags"
+        task = Workload.airflow(
+            dag_id="sample_k8s",
+            task_id="test-task001",
+            execution_date=EXECUTION_DATE,
+            dag_file=f"{dags}/sample_k8s.py",
+        )
         if self._brings_airflow:
-            return Workload.airflow(**task)
-        return Workload.airflow(**task).model_copy(update={"overrides": _airflow_from_config_map()})
+            return task
+        return task.model_copy(update={"overrides": _airflow_from_config_map()})
 
     def _objects(self) -> list[tuple[str, dict[str, Any]]]:
         namespace = self._config.namespace
