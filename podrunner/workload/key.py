@@ -94,7 +94,8 @@ class WorkloadKey:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a WorkloadKey is immutable: {name} cannot be set")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]  # the message fits both
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a WorkloadKey is immutable: {name} cannot be deleted")
 
     def __reduce__(self) -> tuple[type[WorkloadKey], tuple[dict[str, str], int]]:
         return WorkloadKey, (dict(self.parts), self.attempt)
