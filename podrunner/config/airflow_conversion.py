@@ -105,7 +105,7 @@ def _tell_meaningless(conversion: Conversion, option: Option) -> None:
     if given is None:
         return
     message = f"has no meaning for podrunner: {option.effect.replace('`', '')}"
-    tell = conversion.note if given.text == option.default else conversion.warn
+    tell = conversion.note if given.text in {option.default, option.later_default} else conversion.warn
     tell(given.place, message)
 
 

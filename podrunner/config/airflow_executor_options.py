@@ -35,7 +35,7 @@ _ACCESS = (
     Option(
         "kube_client_request_args",
         "",
-        "request_timeout_s",
+        "request_timeout_s, connect_timeout_s",
         "`_request_timeout`: seconds, or [connect, read]; other arguments have no meaning here",
         "json object",
         direct=False,
@@ -65,7 +65,7 @@ _ACCESS = (
     Option(
         "api_client_retry_configuration",
         "",
-        "retry",
+        "retry, create_retry",
         "urllib3's `total` (attempts after the first) and "
         "`backoff_factor` (first wait); its other keys have no meaning here",
         "json object",

@@ -24,7 +24,7 @@ class Option:
     Attributes:
         key: Its name.
         default: Airflow's own default, as text; "" is none.
-        setting: podrunner's setting, dotted; None: the option has no meaning here.
+        setting: podrunner's settings, dotted, with ', ' between them; None: the option has no meaning here.
         effect: What it does, or, where it has no meaning, what stands in its place.
         kind: How the text is read.
         direct: The value goes into the setting as it is; otherwise a function of ``airflow_conversion``
@@ -34,6 +34,7 @@ class Option:
         section: ``kubernetes`` (both names of that section), or the sections where it stands, newest first.
         aliases: Older names.
         own_default: podrunner's default holds where the file says nothing, not Airflow's.
+        later_default: Airflow's default in later versions, where that is another.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Option:
     section: tuple[str, ...] = KUBERNETES_SECTIONS
     aliases: tuple[str, ...] = ()
     own_default: bool = False
+    later_default: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ _PLACE = (
     Option(
         "base_log_folder",
         "{AIRFLOW_HOME}/logs",
-        "airflow.base_log_folder",
-        "the log folder of the worker; podrunner collects logs into the same folder here (`logs.folder`)",
+        "airflow.base_log_folder, logs.folder",
+        "the log folder of the worker; podrunner collects logs into the same folder here",
         direct=False,
         section=("logging", "core"),
     ),
@@ -49,6 +49,8 @@ _PLACE = (
         "the workload's `log_path` names the file; by default Airflow 1.10's layout",
         direct=False,
         section=("logging", "core"),
+        later_default="dag_id={{ ti.dag_id }}/run_id={{ ti.run_id }}/task_id={{ ti.task_id }}/"
+        "{% if ti.map_index >= 0 %}map_index={{ ti.map_index }}/{% endif %}attempt={{ try_number }}.log",
     ),
 )
 

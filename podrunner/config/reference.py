@@ -1,0 +1,189 @@
+"""The reference of all settings and of Airflow's options, as Markdown, made from the code.
+
+``python -m podrunner.config.reference`` prints what stands in ``docs/reference/configuration.md``; a test compares.
+What belongs here: the page's form. Its facts are in the settings' docstrings and in the tables of options.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS, Option
+from podrunner.config.airflow_settings import (
+    AirflowSettings,
+    DagsFromClaim,
+    DagsFromGit,
+    DagsFromHostPath,
+    DagsInImage,
+    LogsInEmptyDir,
+    LogsOnClaim,
+    LogsOnHostPath,
+)
+from podrunner.config.model import RunnerConfig
+from podrunner.config.policies import LogSettings, PendingPolicy, RetrySettings, TcpKeepalive, WatchSettings
+from podrunner.workload import Resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.fields import FieldInfo
+
+__all__ = ["attribute_texts", "reference_page"]
+
+_SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("", RunnerConfig),
+    ("tcp_keepalive", TcpKeepalive),
+    ("create_retry, retry", RetrySettings),
+    ("pending", PendingPolicy),
+    ("watch", WatchSettings),
+    ("logs", LogSettings),
+    ("resources", Resources),
+    ("airflow", AirflowSettings),
+    ('airflow.dags, kind = "image"', DagsInImage),
+    ('airflow.dags, kind = "claim"', DagsFromClaim),
+    ('airflow.dags, kind = "host-path"', DagsFromHostPath),
+    ('airflow.dags, kind = "git"', DagsFromGit),
+    ('airflow.logs, kind = "empty-dir"', LogsInEmptyDir),
+    ('airflow.logs, kind = "claim"', LogsOnClaim),
+    ('airflow.logs, kind = "host-path"', LogsOnHostPath),
+)
+
+_HEAD = """\
+# Configuration
+
+<!-- Made from the code by `python -m podrunner.config.reference`; a test compares. -->
+
+A `RunnerConfig` comes from Python, from podrunner's own TOML, YAML or JSON file, from an `airflow.cfg`, or from
+variables. `podrunner config check FILE` reads a file and tells what is wrong or odd in it.
+
+What wins, from the strongest: what the caller says (`overrides=`, options of the command line), `PODRUNNER_*`
+variables, `AIRFLOW__SECTION__KEY` variables (beside an `airflow.cfg` only), the file, the defaults.
+
+A variable's name is the setting's in capitals, with `__` between parts: `PODRUNNER_NAMESPACE`,
+`PODRUNNER_WATCH__PAGE_SIZE`, `PODRUNNER_ENV__HTTP_PROXY`. Lists may be written with commas; mappings and lists of
+mappings are JSON; an empty text means none.
+"""
+
+_TOML_EXAMPLE = """\
+```toml
+namespace = "jobs"
+image = "registry.example.com/worker:7"
+max_creates_in_flight = 50
+
+[secret_env]
+DATABASE_URL = "database=url"      # secret = key
+
+[pending]
+image_grace_s = 120
+
+[watch]
+page_size = 1000
+```
+"""
+
+_AIRFLOW_HEAD = """\
+## Options of Airflow
+
+Read from `airflow.cfg` of Airflow 1.10 and later, and from `AIRFLOW__SECTION__KEY` variables. The options below stand
+in `[kubernetes]`, or in `[kubernetes_executor]` of newer versions, which wins; others name their section. An unknown
+option in these sections is a warning with the name that was probably meant, an error with `strict=True`; an option
+without meaning here is a warning where it departs from Airflow's default, else a note. `sql_alchemy_conn` and
+`git_password` may also be given as `…_cmd` (run only with `allow_commands=True`); `…_secret` is an error, because
+podrunner has no secrets backend, except for a connection string that the worker finds by itself.
+
+Exactly one source of DAGs is wanted: `dags_volume_claim`, `dags_volume_host`, `dags_in_image = True`, or `git_repo`
+with `git_branch` and `git_dags_folder_mount_point`. With `pod_template_file`, or with a `[kubernetes_executor]`
+section, none is needed. Git options without a mount point beside another source are inert: one warning.
+"""
+
+
+def reference_page() -> str:
+    """Return the whole page."""
+    return "\n".join(
+        [_HEAD, _TOML_EXAMPLE, *_setting_sections(), _AIRFLOW_HEAD, *_option_table(), "", *_free_table(), ""]
+    )
+
+
+def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
+    """Return what a class's docstring says about each attribute, on one line each."""
+    _, _, listed = inspect.cleandoc(model.__doc__ or "").partition("Attributes:\n")
+    entries = re.split(r"\n? {4}(?=\w+: )", listed)
+    named = (entry.partition(": ") for entry in entries if entry.strip())
+    return {name: " ".join(text.split()) for name, _, text in named}
+
+
+def _setting_sections() -> Iterator[str]:
+    yield "## Settings"
+    for title, model in _SECTIONS:
+        yield ""
+        if title:
+            yield f"### `{title}`\n\n{_summary(model)}\n"
+        if rows := list(_rows(model)):
+            yield "| Setting | Default | Meaning |\n|---|---|---|"
+            yield from rows
+    yield ""
+
+
+def _summary(model: type[BaseModel]) -> str:
+    text = inspect.cleandoc(model.__doc__ or "").partition("Attributes:")[0]
+    return _as_markdown(" ".join(text.split()))
+
+
+def _rows(model: type[BaseModel]) -> Iterator[str]:
+    texts = attribute_texts(model)
+    for name, field in model.model_fields.items():
+        if name != "kind":
+            yield f"| `{name}` | {_default(field)} | {_as_markdown(texts[name])} |"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "(required)"
+    if field.default_factory_takes_validated_data:
+        return "(derived)"
+    return _shown(field.get_default(call_default_factory=True))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return f'kind = "{value.kind}"' if "kind" in type(value).model_fields else "(below)"  # type: ignore[attr-defined]
+    if isinstance(value, tuple):
+        return ", ".join(f"`{item}`" for item in value) or "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value in (None, {}, "") else f"`{value}`"
+
+
+def _as_markdown(text: str) -> str:
+    plain = re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"`\1`", text).replace("``", "`")
+    return plain.replace("|", "\\|").replace("<", "&lt;") if "`" not in plain else plain.replace("|", "\\|")
+
+
+def _option_table() -> Iterator[str]:
+    yield "| Option | podrunner's setting | Airflow's default | Effect |\n|---|---|---|---|"
+    for option in OPTIONS:
+        default = f"`{option.default}`" if option.default else ""
+        setting = f"`{option.setting}`" if option.setting else "(no meaning here)"
+        yield f"| {_option_name(option)} | {setting} | {default} | {option.effect} |"
+
+
+def _option_name(option: Option) -> str:
+    section = "" if "kubernetes" in option.section else f" in {', '.join(f'`[{s}]`' for s in option.section)}"
+    since = "" if option.since == "1.10.4" else f" ({option.since})"
+    old = "".join(f", once `{alias}`" for alias in option.aliases)
+    return f"`{option.key}`{section}{since}{old}"
+
+
+def _free_table() -> Iterator[str]:
+    yield "| Section with keys of your own | podrunner's setting | Effect |\n|---|---|---|"
+    for section in FREE_SECTIONS:
+        yield f"| `[{section.name}]` | `{section.setting}` | {section.effect} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_page())
