@@ -1,7 +1,6 @@
 """RFC 7386 and RFC 6902, by the examples of their appendices."""
 
 import pytest
-
 from podrunner.errors import SpecError
 from podrunner.merge import json_merge, json_patch
 

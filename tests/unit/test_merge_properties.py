@@ -4,7 +4,6 @@ import copy
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from podrunner.merge import json_merge, json_patch, strategic_merge
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])

@@ -1,7 +1,6 @@
 """Strategic merge does what the API server does: the documentation's examples, and each directive."""
 
 import pytest
-
 from podrunner.errors import SpecError
 from podrunner.merge import strategic_merge
 

@@ -1,7 +1,6 @@
 """The workload: what it takes, and how it refuses the rest."""
 
 import pytest
-
 from podrunner.errors import SpecError
 from podrunner.workload import Resources, Workload, WorkloadKey
 

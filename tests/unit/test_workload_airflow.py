@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-
 from podrunner.errors import SpecError
 from podrunner.workload import Resources, Workload, WorkloadKey
 

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from podrunner.errors import SpecError
 from podrunner.workload import Workload, read_pod_template
 

@@ -7,7 +7,6 @@ import pickle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from podrunner.errors import SpecError
 from podrunner.workload import WorkloadKey
 

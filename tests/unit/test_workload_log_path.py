@@ -5,7 +5,6 @@ from pathlib import PurePosixPath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from podrunner.workload import WorkloadKey
 from podrunner.workload.log_path import checked_log_path, default_log_path, path_component
 
