@@ -1,0 +1,378 @@
+"""Each end that a pod can have, told from its last record."""
+
+from __future__ import annotations
+
+import pytest
+from podrunner.outcome import Category, Fault, Outcome, classify
+from podrunner.outcome.record import ContainerSpec, Event, Pod
+from tests.unit.pods import disrupted, ended, pod, runs, waits
+
+
+def outcome_of(record: Pod, **how: object) -> Outcome:
+    found = classify(record, **how)  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pod("Pending"),
+        pod("Pending", waits("base", "ContainerCreating")),
+        pod("Pending", waits("base", "ImagePullBackOff")),
+        pod("Running", runs("base")),
+        pod("Running", runs("base"), deleted_at=3, grace_s=30),
+        pod("Running", runs("base"), conditions=(disrupted("EvictionByEvictionAPI"),)),
+        pod("Unknown", runs("base"), reason="NodeLost"),
+        pod("Running", ended("base", 1), restart_policy="OnFailure"),
+        pod("Running", ended("base"), restart_policy="Always"),
+    ],
+    ids=lambda record: record.status.phase,
+)
+def test_a_pod_that_is_not_over_has_no_outcome(record: Pod):
+    """Nothing is told before it is certain: a pod that may still go on yields None."""
+    assert classify(record) is None
+
+
+ENDS = {
+    "exit 0": (pod("Succeeded", ended("base")), Category.SUCCEEDED, None, True),
+    "succeeded without container statuses": (pod("Succeeded"), Category.SUCCEEDED, None, True),
+    "exit 3": (pod("Failed", ended("base", 3)), Category.FAILED, Fault.WORKLOAD, True),
+    "killed by itself": (pod("Failed", ended("base", 137)), Category.FAILED, Fault.WORKLOAD, True),
+    "out of memory": (
+        pod("Failed", ended("base", 137, reason="OOMKilled")),
+        Category.OOM_KILLED,
+        Fault.WORKLOAD,
+        True,
+    ),
+    "evicted by the kubelet": (
+        pod("Failed", reason="Evicted", message="The node was low on resource: memory."),
+        Category.EVICTED,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "evicted while it ran": (
+        pod(
+            "Failed",
+            ended("base", 137),
+            reason="Evicted",
+            message="The node was low on resource: memory.",
+            conditions=(disrupted("TerminationByKubelet"),),
+        ),
+        Category.EVICTED,
+        Fault.INFRASTRUCTURE,
+        True,
+    ),
+    "over its own storage limit": (
+        pod(
+            "Failed", ended("base", 137), reason="Evicted", message="Usage of EmptyDir exceeds the limit 1Gi."
+        ),
+        Category.EVICTED,
+        Fault.WORKLOAD,
+        True,
+    ),
+    "evicted through the API": (
+        pod("Failed", ended("base", 143), conditions=(disrupted("EvictionByEvictionAPI"),), deleted_at=8),
+        Category.EVICTED,
+        Fault.INFRASTRUCTURE,
+        True,
+    ),
+    "preempted by the scheduler": (
+        pod("Failed", ended("base", 143), conditions=(disrupted("PreemptionByScheduler"),), deleted_at=8),
+        Category.PREEMPTED,
+        Fault.INFRASTRUCTURE,
+        True,
+    ),
+    "preempted before any container": (
+        pod("Failed", reason="Preempting", message="Preempted in order to admit critical pod"),
+        Category.PREEMPTED,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "its node was removed": (
+        pod("Failed", runs("base"), conditions=(disrupted("DeletionByPodGC"),)),
+        Category.NODE_LOST,
+        Fault.INFRASTRUCTURE,
+        True,
+    ),
+    "its node was shut down": (
+        pod("Failed", ended("base", 143), reason="Terminated", message="imminent node shutdown"),
+        Category.NODE_LOST,
+        Fault.INFRASTRUCTURE,
+        True,
+    ),
+    "its container was not found again": (
+        pod("Failed", ended("base", 137, reason="ContainerStatusUnknown", begin=None, end=None)),
+        Category.NODE_LOST,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "rejected by the node": (
+        pod("Failed", reason="OutOfcpu", message="Node didn't have enough resource: cpu"),
+        Category.REJECTED_BY_NODE,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "rejected for a reason of tomorrow": (
+        pod("Failed", reason="PodFeatureUnsupported"),
+        Category.REJECTED_BY_NODE,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "its spec fits no such node": (
+        pod("Failed", reason="SysctlForbidden"),
+        Category.REJECTED_BY_NODE,
+        Fault.CONFIGURATION,
+        False,
+    ),
+    "too long": (
+        pod("Failed", ended("base", 137), reason="DeadlineExceeded"),
+        Category.DEADLINE,
+        Fault.WORKLOAD,
+        True,
+    ),
+    "no such command": (
+        pod("Failed", ended("base", 128, reason="StartError", message="exec: no such file")),
+        Category.CONTAINER_CONFIG,
+        Fault.CONFIGURATION,
+        False,
+    ),
+    "init container failed": (
+        pod("Failed", waits("base", "PodInitializing"), init=(ended("git-sync", 1),)),
+        Category.INIT_FAILED,
+        Fault.WORKLOAD,
+        False,
+    ),
+    "init container out of memory": (
+        pod("Failed", waits("base", "PodInitializing"), init=(ended("git-sync", 137, reason="OOMKilled"),)),
+        Category.OOM_KILLED,
+        Fault.WORKLOAD,
+        False,
+    ),
+    "init container cannot start": (
+        pod("Failed", waits("base", "PodInitializing"), init=(ended("git-sync", 128, reason="StartError"),)),
+        Category.CONTAINER_CONFIG,
+        Fault.CONFIGURATION,
+        False,
+    ),
+    "init container lost": (
+        pod("Failed", waits("base", "x"), init=(ended("g", 137, reason="ContainerStatusUnknown"),)),
+        Category.NODE_LOST,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "deleted while it ran": (
+        pod("Failed", ended("base", 143), deleted_at=8),
+        Category.DELETED_BY_OTHERS,
+        Fault.INFRASTRUCTURE,
+        True,
+    ),
+    "nothing was said": (pod("Failed", runs("base")), Category.UNKNOWN, Fault.INFRASTRUCTURE, True),
+}
+
+
+@pytest.mark.parametrize("case", ENDS.values(), ids=ENDS)
+def test_each_end_has_its_category_fault_and_start(case: tuple[Pod, Category, Fault | None, bool]):
+    """P4, P5, P6: the cause, whose fault it was, and whether the work had begun."""
+    record, category, fault, started = case
+    outcome = outcome_of(record)
+    assert (outcome.category, outcome.fault, outcome.started) == (category, fault, started)
+    assert outcome.retryable == (fault is Fault.INFRASTRUCTURE)
+    assert outcome.message
+    assert outcome.succeeded == (category is Category.SUCCEEDED)
+
+
+def test_out_of_memory_names_the_container_and_its_exit_code():
+    """P6: OOMKilled is told as such, with the container."""
+    outcome = outcome_of(pod("Failed", ended("base", 137, reason="OOMKilled"), ended("side")))
+    assert (outcome.container, outcome.exit_code, outcome.signal, outcome.reason) == (
+        "base",
+        137,
+        9,
+        "OOMKilled",
+    )
+    assert "SIGKILL" in outcome.message
+    assert "OOMKilled" in outcome.message
+
+
+def test_the_termination_message_is_told():
+    outcome = outcome_of(pod("Failed", ended("base", 2, message="no such table\n")))
+    assert outcome.message == "container base ended with exit code 2: no such table"
+
+
+def test_a_plain_sidecar_does_not_hide_the_end_of_the_work():
+    """P7: the main container decides, though another runs on."""
+    record = pod("Running", ended("base"), runs("istio-proxy"))
+    assert outcome_of(record).category is Category.SUCCEEDED
+    assert classify(record, main_container="istio-proxy") is None
+
+
+def test_a_native_sidecar_does_not_hide_the_end_of_the_work():
+    """P7, with the sidecar as a restartable init container."""
+    record = pod(
+        "Running",
+        ended("base", 1),
+        init=(runs("proxy"),),
+        init_containers=(ContainerSpec(name="proxy", restart_policy="Always"),),
+    )
+    assert outcome_of(record).category is Category.FAILED
+
+
+def test_a_failing_sidecar_does_not_fail_the_work():
+    """P7: the pod's phase is Failed because of the sidecar; the work succeeded."""
+    assert outcome_of(pod("Failed", ended("base"), ended("side", 143))).category is Category.SUCCEEDED
+
+
+def test_a_failed_native_sidecar_is_no_failed_init_container():
+    record = pod(
+        "Failed",
+        waits("base", "PodInitializing"),
+        init=(ended("proxy", 1), ended("setup", 4)),
+        init_containers=(ContainerSpec(name="proxy", restart_policy="Always"), ContainerSpec(name="setup")),
+    )
+    assert outcome_of(record).container == "setup"
+
+
+def test_a_container_with_restart_rules_is_left_to_the_kubelet():
+    """KEP-5307: only the kubelet knows whether the container starts again."""
+    from podrunner.outcome.record import RestartRule
+
+    spec = ContainerSpec(name="base", restart_policy_rules=[RestartRule(action="Restart")])
+    assert classify(pod("Running", ended("base", 42), containers=(spec,))) is None
+
+
+def test_an_unknown_main_container_falls_back_to_the_first():
+    assert outcome_of(pod("Running", ended("work"), runs("side")), main_container="base").container == "work"
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deleted_by_us"])
+def test_what_its_owner_ended_is_cancelled(how: str):
+    outcome = outcome_of(pod("Failed", ended("base", 143), deleted_at=8), **{how: True})
+    assert (outcome.category, outcome.fault, outcome.retryable) == (Category.CANCELLED, Fault.CALLER, False)
+
+
+def test_a_cancelled_pod_that_never_started_says_so():
+    outcome = outcome_of(pod("Pending"), cancelled=True, vanished=True)
+    assert (outcome.category, outcome.started) == (Category.CANCELLED, False)
+
+
+@pytest.mark.parametrize(("exit_code", "category"), [(0, Category.SUCCEEDED), (7, Category.FAILED)])
+def test_what_ended_before_the_cancel_keeps_its_own_outcome(exit_code: int, category: Category):
+    """A cancel that comes too late changes nothing of what was."""
+    record = pod("Running", ended("base", exit_code, end=10), runs("side"), deleted_at=20, grace_s=30)
+    assert outcome_of(record, cancelled=True).category is category
+
+
+def test_a_success_after_the_cancel_is_still_a_cancel():
+    assert outcome_of(pod("Succeeded", ended("base", end=25), deleted_at=20), cancelled=True).category is (
+        Category.CANCELLED
+    )
+
+
+def test_an_end_of_its_own_before_the_eviction_is_its_own():
+    record = pod(
+        "Failed", ended("base", 1, end=5), conditions=(disrupted("EvictionByEvictionAPI", second=9),)
+    )
+    assert outcome_of(record).category is Category.FAILED
+    record = pod(
+        "Failed", ended("base", 1, end=5), reason="Evicted", conditions=(disrupted("TerminationByKubelet"),)
+    )
+    assert outcome_of(record).category is Category.FAILED
+
+
+def test_an_init_failure_before_a_deletion_is_its_own():
+    record = pod("Failed", waits("base", "x"), init=(ended("setup", 1, end=5),), deleted_at=9)
+    assert outcome_of(record).category is Category.INIT_FAILED
+
+
+class TestGone:
+    """W5, W6: pods that are no longer there."""
+
+    def test_deleted_while_running(self):
+        """W5: one outcome, with the last known status."""
+        outcome = outcome_of(pod("Running", runs("base")), vanished=True)
+        assert (outcome.category, outcome.started) == (Category.DELETED_BY_OTHERS, True)
+        assert outcome.timings.started is not None
+
+    def test_deleted_while_pending(self):
+        outcome = outcome_of(pod("Pending", waits("base", "ContainerCreating")), vanished=True)
+        assert (outcome.category, outcome.started) == (Category.DELETED_BY_OTHERS, False)
+
+    def test_a_success_seen_only_in_the_deletion(self):
+        """W6: the DELETED event's status counts."""
+        record = pod("Succeeded", ended("base"), deleted_at=12)
+        assert outcome_of(record, vanished=True).category is Category.SUCCEEDED
+
+    def test_with_its_silent_node(self):
+        """W5: the node was lost before the pod was removed."""
+        record = pod(
+            "Unknown", runs("base"), reason="NodeLost", message="Node node-1 which was running pod is lost"
+        )
+        assert outcome_of(record, vanished=True).category is Category.NODE_LOST
+        assert outcome_of(pod("Unknown", runs("base")), vanished=True).category is Category.NODE_LOST
+
+    @pytest.mark.parametrize(
+        ("reason", "category"),
+        [
+            ("Preempted", Category.PREEMPTED),
+            ("Evicted", Category.EVICTED),
+            ("TaintManagerEviction", Category.EVICTED),
+            ("NodeNotReady", Category.NODE_LOST),
+        ],
+    )
+    def test_an_event_refines_the_cause(self, reason: str, category: Category):
+        events = [
+            Event(reason="Scheduled", message="ok"),
+            Event(type="Warning", reason=reason, message="because"),
+        ]
+        outcome = outcome_of(pod("Running", runs("base")), vanished=True, events=events)
+        assert (outcome.category, outcome.reason) == (category, reason)
+        assert any(item.source == "event" and item.reason == reason for item in outcome.evidence)
+
+    def test_a_cancelled_eviction_is_none(self):
+        events = [Event(reason="TaintManagerEviction", message="Cancelling deletion of Pod default/p")]
+        outcome = outcome_of(pod("Running", runs("base")), vanished=True, events=events)
+        assert outcome.category is Category.DELETED_BY_OTHERS
+
+    def test_a_taint_because_of_a_silent_node_is_a_lost_node(self):
+        record = pod("Running", runs("base"), conditions=(disrupted("DeletionByTaintManager"),), deleted_at=8)
+        events = [Event(reason="NodeNotReady", message="Node is not ready")]
+        assert outcome_of(record, vanished=True, events=events).category is Category.NODE_LOST
+        assert outcome_of(record, vanished=True).category is Category.EVICTED
+
+
+def test_an_earlier_record_tells_that_the_work_had_begun():
+    """P5: the last record has no container statuses any more."""
+    last = pod("Failed", reason="NodeLost")
+    assert outcome_of(last).started is False
+    assert outcome_of(last, previous=pod("Running", runs("base"))).started is True
+    assert outcome_of(last, previous=pod("Running", runs("base"), uid="another")).started is False
+
+
+def test_a_drain_before_the_start_costs_the_user_no_retry():
+    """P4: not started, and the infrastructure's fault."""
+    record = pod("Pending", conditions=(disrupted("EvictionByEvictionAPI"),), deleted_at=8)
+    outcome = outcome_of(record, vanished=True)
+    assert (outcome.category, outcome.started, outcome.fault) == (
+        Category.EVICTED,
+        False,
+        Fault.INFRASTRUCTURE,
+    )
+
+
+def test_unreadable_times_do_not_matter():
+    record = pod("Failed", ended("base", 1, end=None), deleted_at=3)
+    assert outcome_of(record).category is Category.DELETED_BY_OTHERS
+
+
+def test_the_outcome_is_json():
+    import json
+
+    outcome = outcome_of(pod("Failed", ended("base", 3, begin=5, end=65)))
+    told = json.loads(json.dumps(outcome.with_log_tail(("last words",)).to_dict()))
+    assert told["category"] == "failed"
+    assert told["fault"] == "workload"
+    assert told["timings"]["queue_s"] == 5
+    assert told["timings"]["run_s"] == 60
+    assert told["log_tail"] == ["last words"]
+    assert told["evidence"][0]["source"] == "rule"
