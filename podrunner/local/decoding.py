@@ -8,6 +8,7 @@ import msgspec
 import yaml
 
 from podrunner.local.paths import Target
+from podrunner.local.protobuf import PROTOBUF, ProtobufError, decode_object
 from podrunner.local.status import bad_request, unsupported_media_type
 
 __all__ = ["decode_body", "expected_kind", "media_type", "of_kind"]
@@ -21,13 +22,22 @@ def media_type(header: str) -> str:
 
 
 def decode_body(body: bytes, content_type: str) -> Any:
-    """The JSON value that a JSON or YAML body holds; 415 for other types, 400 for malformed ones."""
+    """The JSON value that a JSON, YAML or protobuf body holds; 415 for other types, 400 for malformed ones."""
     media = media_type(content_type)
     if media in {_YAML, "application/x-yaml", "text/yaml"}:
         return _decode_yaml(body)
+    if media == PROTOBUF:
+        return _decode_protobuf(body)
     if media not in {_JSON, "application/octet-stream", "text/plain"}:
-        raise unsupported_media_type([_JSON, _YAML])
+        raise unsupported_media_type([_JSON, _YAML, PROTOBUF])
     return _decode_json(body)
+
+
+def _decode_protobuf(body: bytes) -> Any:
+    try:
+        return decode_object(body)
+    except ProtobufError as error:
+        raise bad_request(str(error)) from None
 
 
 def _decode_json(body: bytes) -> Any:
