@@ -1,0 +1,29 @@
+"""The runner: wires builder, launcher, watch, outcome and logs, and owns the tasks. Its face is asynchronous.
+
+What belongs here: the life of a runner and of each of its pods. What does not: every decision that a lower
+layer makes, and the blocking face (``podrunner.blocking``).
+"""
+
+from __future__ import annotations
+
+from podrunner.runner.batch import FailedLaunch, LaunchBatch
+from podrunner.runner.core import AsyncPodRunner, ClosePolicy, LogSinks
+from podrunner.runner.events import EventKind, RunnerEvent
+from podrunner.runner.handle import AsyncPod
+from podrunner.runner.health import RunnerHealth
+from podrunner.runner.log_stream import AsyncLogStream
+from podrunner.runner.subscription import AsyncEvents
+
+__all__ = [
+    "AsyncEvents",
+    "AsyncLogStream",
+    "AsyncPod",
+    "AsyncPodRunner",
+    "ClosePolicy",
+    "EventKind",
+    "FailedLaunch",
+    "LaunchBatch",
+    "LogSinks",
+    "RunnerEvent",
+    "RunnerHealth",
+]

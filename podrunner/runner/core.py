@@ -1,0 +1,467 @@
+"""AsyncPodRunner: wires the layers together and owns the tasks.
+
+Each decision lives in a layer below: what a pod looks like in the builder, creating it in the launcher, what
+happened to it in the watch and ``podrunner.outcome``, its log in ``podrunner.logs``, whose it is in
+``podrunner.ownership``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from enum import StrEnum
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import anyio
+
+from podrunner.builder import read_stamp, safe_label
+from podrunner.builder.labels import OWNER
+from podrunner.errors import RunnerClosedError
+from podrunner.kube import KubeClient, RetryPolicy
+from podrunner.launcher import Launcher
+from podrunner.ownership import Adopter, LeaseKeeper, new_owner
+from podrunner.runner.access import open_client
+from podrunner.runner.batch import FailedLaunch, LaunchBatch
+from podrunner.runner.desk import Desk
+from podrunner.runner.events import EventBus, EventKind, RunnerEvent
+from podrunner.runner.handle import AsyncPod
+from podrunner.runner.health import RunnerHealth, combine
+from podrunner.runner.subscription import AsyncEvents
+from podrunner.runner.supervision import Supervisor
+from podrunner.runner.tracked import TrackedPod
+from podrunner.watch import Reflector
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from podrunner.builder import Stamp
+    from podrunner.config import RunnerConfig
+    from podrunner.logs import SinkFactory
+    from podrunner.outcome.record import Pod
+    from podrunner.workload import Workload
+
+__all__ = ["AsyncPodRunner", "ClosePolicy", "LogSinks"]
+
+_logger = logging.getLogger(__name__)
+
+# After a cancel: a pod's default grace period, as much again for the node to say so, and what the log may
+# take.
+_CLOSE_WITHIN_S: Final = 90.0
+# After a drain all that is left is deleting pods whose processes have ended.
+_GONE_WITHIN_S: Final = 35.0
+
+LogSinks = Callable[[AsyncPod], Sequence["SinkFactory"]]
+"""Makes an embedder's own log sinks for a pod."""
+
+
+class ClosePolicy(StrEnum):
+    """What becomes of the pods when a runner closes."""
+
+    DRAIN = "drain"
+    """Wait until every pod is over, its log read and itself deleted or kept, as the configuration says."""
+    CANCEL = "cancel"
+    """End every pod that is not over, then as ``drain``; bounded in time."""
+    DETACH = "detach"
+    """Leave the pods as they are, for a successor to adopt."""
+
+
+class AsyncPodRunner:
+    """Launches pods and reports exactly one outcome for each. For asyncio and trio.
+
+    Use it as a context manager: ``async with AsyncPodRunner(config) as runner``. Leaving it closes it by the
+    policy ``on_exit``; leaving it by an exception cancels what still runs.
+
+    Args:
+        config: The configuration; None: ``RunnerConfig()``.
+        client: An embedder's own ``podrunner.kube.KubeClient`` or kubernetes-asyncio ``ApiClient``, which
+            stays open;
+            None: as configured.
+        on_exit: What becomes of the pods at the end of the context.
+        log_sinks: Called with each pod whose log is collected; gives more sinks for it. None: none.
+        random: Source of jitter; None: a new one.
+    """
+
+    def __init__(
+        self,
+        config: RunnerConfig | None = None,
+        *,
+        client: Any = None,
+        on_exit: ClosePolicy | str = ClosePolicy.DRAIN,
+        log_sinks: LogSinks | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self._config = config if config is not None else _default_config()
+        self._given_client = client
+        self._on_exit = ClosePolicy(on_exit)
+        self._log_sinks = log_sinks
+        self._random = random or Random()  # noqa: S311  # jitter, not a secret
+        self._owner = self._config.owner or new_owner()
+        self._bus = EventBus(self._config.event_queue_size)
+        self._reflectors: list[Reflector] = []
+        self._stack = AsyncExitStack()
+        self._opened: _Opened | None = None
+
+    # Opening and closing
+
+    async def __aenter__(self) -> Self:
+        if self._opened is not None:
+            raise RunnerClosedError("a runner is entered once; make a new one")
+        async with AsyncExitStack() as stack:
+            self._opened = await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            await self.close(self._on_exit if exc is None else self._policy_after_error())
+        except BaseException as error:  # noqa: BLE001  # the stack decides about it, as it does about the body's
+            return await self._stack.__aexit__(type(error), error, error.__traceback__)
+        return await self._stack.__aexit__(exc_type, exc, traceback)
+
+    def _policy_after_error(self) -> ClosePolicy:
+        return ClosePolicy.DETACH if self._on_exit is ClosePolicy.DETACH else ClosePolicy.CANCEL
+
+    async def _open(self, stack: AsyncExitStack) -> _Opened:
+        config = self._config
+        client = await stack.enter_async_context(open_client(config, self._given_client))
+        lease = self._lease(client)
+        await lease.acquire()
+        stack.push_async_callback(_shielded, lease.release)
+        group = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(group.cancel_scope.cancel)
+        launcher = Launcher(client, owner=self._owner, scope=config.scope, config=config, random=self._random)
+        supervisor = Supervisor(
+            client,
+            launcher,
+            config=config,
+            bus=self._bus,
+            group=group,
+            random=self._random,
+            extra_sinks=self._extra_sinks if self._log_sinks else None,
+        )
+        desk = Desk(
+            client,
+            launcher,
+            supervisor=supervisor,
+            config=config,
+            group=group,
+            random=self._random,
+            watches=lambda: [reflector.health() for reflector in self._reflectors],
+        )
+        opened = _Opened(client, desk, supervisor=supervisor, lease=lease)
+        for namespace in self._watched:
+            reflector = self._reflector(client, namespace, supervisor)
+            self._reflectors.append(reflector)
+            group.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}")
+        group.start_soon(supervisor.patrol, name="patrol")
+        group.start_soon(lease.keep, self._fence, name="lease")
+        return opened
+
+    @property
+    def _watched(self) -> tuple[str | None, ...]:
+        return (None,) if self._config.all_namespaces else self._config.watched_namespaces
+
+    def _lease(self, client: KubeClient) -> LeaseKeeper:
+        return LeaseKeeper(
+            client,
+            self._config.namespace,
+            owner=self._owner,
+            scope=self._config.scope,
+            duration_s=self._config.lease_duration_s,
+        )
+
+    def _reflector(self, client: KubeClient, namespace: str | None, supervisor: Supervisor) -> Reflector:
+        return Reflector(
+            client,
+            namespace=namespace,
+            label_selector=f"{OWNER}={safe_label(self._owner)}",
+            settings=self._config.watch,
+            random=self._random,
+            sink=supervisor.observe,
+            accept=self._is_ours,
+        )
+
+    def _is_ours(self, pod: Pod) -> bool:
+        stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+        return stamp is not None and stamp.owner == self._owner
+
+    def _fence(self, why: str) -> None:
+        _logger.error("runner %s lost its lease and acts no more: %s", self._owner, why)
+        if self._opened is not None:
+            self._opened.desk.fenced_because = why
+            self._opened.supervisor.frozen = True
+
+    def _extra_sinks(self, tracked: TrackedPod) -> Sequence[SinkFactory]:
+        assert self._log_sinks is not None, "given only if there are some"
+        return self._log_sinks(self._handle(tracked))
+
+    async def close(self, policy: ClosePolicy | str = ClosePolicy.DRAIN) -> None:
+        """Stops taking orders and ends the pods by a policy.
+
+        Leaving the context does it; a second call does nothing.
+
+        Args:
+            policy: What becomes of the pods. If waiting is interrupted (cancelled, Ctrl-C), the rest is
+                cancelled.
+        """
+        if self._opened is None or self._opened.desk.is_closed:
+            return
+        desk = self._opened.desk
+        desk.closed_because = "the runner is closed"
+        try:
+            await self._close_by(ClosePolicy(policy))
+        except BaseException:
+            if policy != ClosePolicy.DETACH:
+                with anyio.CancelScope(shield=True):
+                    await self._close_by(ClosePolicy.CANCEL)
+            raise
+        finally:
+            self._leave_alone()
+            self._bus.close()
+
+    async def _close_by(self, policy: ClosePolicy) -> None:
+        assert self._opened is not None, "checked by close"
+        desk, supervisor = self._opened.desk, self._opened.supervisor
+        if policy is ClosePolicy.DETACH:
+            supervisor.frozen = True
+        elif policy is ClosePolicy.DRAIN:
+            await desk.idle()
+            await supervisor.idle()
+            with anyio.move_on_after(_GONE_WITHIN_S):
+                await supervisor.deleted()
+        else:
+            await self._cancel_all(desk, supervisor)
+
+    async def _cancel_all(self, desk: Desk, supervisor: Supervisor) -> None:
+        with anyio.move_on_after(_CLOSE_WITHIN_S, shield=True) as scope:
+            await desk.cancel_all()
+            await desk.idle()
+            await desk.cancel_all()
+            await supervisor.idle()
+            await supervisor.deleted()
+        if scope.cancelled_caught:
+            _logger.error("%d pods did not end in %.0f s", supervisor.active, _CLOSE_WITHIN_S)
+
+    def _leave_alone(self) -> None:
+        """Wakes those who wait for outcomes that will not come from here any more."""
+        assert self._opened is not None, "checked by close"
+        for tracked in tuple(self._opened.supervisor.pods):
+            tracked.lose()
+
+    # Launching
+
+    async def launch(self, workload: Workload) -> AsyncPod:
+        """Creates the workload's pod, exactly once, and returns when it exists.
+
+        A workload whose attempt was launched before gives the handle of that pod.
+
+        Args:
+            workload: What to run.
+
+        Raises:
+            SpecError: The workload makes no valid pod.
+            OwnershipError: Its name is taken by a pod that is not this attempt's, or this runner lost its
+                lease.
+            ApiError: The server refuses; nothing is left behind.
+            TransportError: The server could not be reached.
+            RunnerClosedError: The runner is not open.
+        """
+        return self._handle(await self._desk.launch(workload))
+
+    async def launch_many(
+        self, workloads: Iterable[Workload], *, concurrency: int | None = None
+    ) -> LaunchBatch[AsyncPod]:
+        """Creates the pods of many workloads.
+
+        One that fails does not hold up the others: it gets a handle too, whose outcome is
+        ``rejected-by-api``.
+
+        Args:
+            workloads: What to run; taken one by one as there is room.
+            concurrency: How many are created at once at most; None: as many as there are connections.
+
+        Returns:
+            One handle per workload, in order; ``errors`` tells which failed, and why.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        orders = list(workloads)
+        results = await self._desk.launch_many(orders, concurrency=concurrency)
+        failures = [
+            FailedLaunch(index, workload, error)
+            for index, (workload, (_, error)) in enumerate(zip(orders, results, strict=True))
+            if error is not None
+        ]
+        return LaunchBatch([self._handle(tracked) for tracked, _ in results], failures)
+
+    def submit(self, workload: Workload) -> AsyncPod:
+        """Queues the workload and returns its handle at once.
+
+        A failure to create the pod becomes its outcome (``rejected-by-api``).
+
+        Args:
+            workload: What to run.
+
+        Raises:
+            SpecError: The workload makes no valid pod.
+            QueueFullError: Too many wait already.
+            RunnerClosedError: The runner is not open.
+        """
+        return self._handle(self._desk.submit(workload))
+
+    async def adopt(self) -> list[AsyncPod]:
+        """Takes over what is left of runners of the same scope that are gone.
+
+        A runner is gone when its lease ran out, or was given back.
+
+        Returns:
+            Handles as if the pods had been launched here; of pods that are over already, the outcome follows
+            at once.
+
+        Raises:
+            ApiError: Pods or leases cannot be read.
+            RunnerClosedError: The runner is not open.
+        """
+        self._desk.check_open()
+        opened = self._entered()
+        adopted = []
+        adopter = Adopter(
+            opened.client,
+            owner=self._owner,
+            scope=self._config.scope,
+            lease_namespace=self._config.namespace,
+            policy=RetryPolicy.of(self._config.retry),
+        )
+        async for pod, stamp in adopter.adopt(self._watched, known=opened.supervisor.known):
+            tracked = opened.supervisor.track(_adopted(pod, stamp), pod, kind=EventKind.ADOPTED)
+            adopted.append(self._handle(tracked))
+        return adopted
+
+    # Looking
+
+    @property
+    def owner(self) -> str:
+        """This runner's name, stamped on its pods."""
+        return self._owner
+
+    def pods(self) -> list[AsyncPod]:
+        """The pods that are tracked: all that exist, and ended ones until they are deleted.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        return [self._handle(tracked) for tracked in self._entered().supervisor.pods]
+
+    def events(self) -> AsyncEvents:
+        """Everything that happens to the pods from now on: ``async with runner.events() as events``."""
+        self._entered()
+        return AsyncEvents(self._bus)
+
+    def poll_events(self, max_events: int | None = None) -> list[RunnerEvent]:
+        """Takes the events that wait, without waiting for any: what a scheduler's heartbeat drains.
+
+        Args:
+            max_events: How many at most; None: all.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        self._entered()
+        return self._bus.queue.poll(max_events)
+
+    def health(self) -> RunnerHealth:
+        """How well the runner is.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        opened = self._entered()
+        supervisor = opened.supervisor
+        fields: dict[str, Any] = combine(
+            [reflector.health() for reflector in self._reflectors],
+            pods=len(list(supervisor.pods)),
+            active=supervisor.active,
+            submitted=opened.desk.queued,
+            events_waiting=len(self._bus.queue),
+            events_coalesced=self._bus.queue.coalesced,
+            log_troubles=supervisor.log_troubles,
+            deletes_failing=supervisor.deletes_failing,
+        )
+        return RunnerHealth(lease=opened.desk.fenced_because or "held", **fields)
+
+    async def wait_synced(self) -> None:
+        """Returns when every watch has taken in a complete list: from then on nothing is missed.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        self._entered()
+        for reflector in self._reflectors:
+            await reflector.wait_synced()
+
+    async def wait_all(self, timeout_s: float | None = None) -> None:
+        """Waits until nothing is queued and every pod is done: outcome, log, and deleted or kept.
+
+        Args:
+            timeout_s: Seconds to wait at most; None: as long as it takes.
+
+        Raises:
+            TimeoutError: The time is over; the pods go on.
+            RunnerClosedError: The runner was never open.
+        """
+        opened = self._entered()
+        with anyio.fail_after(timeout_s):
+            await opened.desk.idle()
+            await opened.supervisor.idle()
+
+    @property
+    def _desk(self) -> Desk:
+        return self._entered().desk
+
+    def _entered(self) -> _Opened:
+        if self._opened is None:
+            raise RunnerClosedError("the runner is not open; use it as a context manager")
+        return self._opened
+
+    def _handle(self, tracked: TrackedPod) -> AsyncPod:
+        return AsyncPod(tracked, self._desk)
+
+
+class _Opened:
+    """What exists while a runner is open."""
+
+    def __init__(self, client: KubeClient, desk: Desk, *, supervisor: Supervisor, lease: LeaseKeeper) -> None:
+        self.client = client
+        self.desk = desk
+        self.supervisor = supervisor
+        self.lease = lease
+
+
+def _default_config() -> RunnerConfig:
+    from podrunner.config import RunnerConfig
+
+    return RunnerConfig()
+
+
+def _adopted(pod: Pod, stamp: Stamp) -> TrackedPod:
+    main = stamp.main_container or (pod.spec.containers[0].name if pod.spec.containers else "base")
+    return TrackedPod(
+        stamp.key,
+        pod.metadata.namespace,
+        pod.metadata.name,
+        main_container=main,
+        log_path=stamp.log_path,
+    )
+
+
+async def _shielded(function: Callable[[], Any]) -> None:
+    with anyio.CancelScope(shield=True):
+        await function()

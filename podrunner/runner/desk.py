@@ -1,0 +1,348 @@
+"""Launching and ending: the queue of submissions, the slots, and the one path by which a pod is cancelled.
+
+A workload becomes a tracked pod here and is handed to the supervisor. How a pod is created exactly once is
+the launcher's business; what becomes of it, the supervisor's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from podrunner.builder import PodBuilder
+from podrunner.errors import (
+    OwnershipError,
+    PodrunnerError,
+    QueueFullError,
+    RunnerClosedError,
+    StaleError,
+)
+from podrunner.outcome import Category, Fault, Outcome, refused_by_api
+from podrunner.runner.events import EventKind
+from podrunner.runner.tracked import Intent, TrackedPod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from random import Random
+
+    from anyio.abc import TaskGroup
+
+    from podrunner.builder import PodPlan
+    from podrunner.config import RunnerConfig
+    from podrunner.kube import KubeClient
+    from podrunner.launcher import Launcher
+    from podrunner.runner.supervision import Supervisor
+    from podrunner.watch import WatchHealth
+    from podrunner.workload import Workload
+
+__all__ = ["Desk", "Launched"]
+
+MAX_SUBMITTED: Final = 100_000
+"""How many submissions may wait; one takes a few kilobytes (its manifest)."""
+
+Launched = tuple[TrackedPod, PodrunnerError | None]
+
+
+class Desk:
+    """Takes orders for pods: launch, submit, cancel, delete.
+
+    Attributes:
+        client: The API server.
+        config: The configuration.
+        random: Source of jitter.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        launcher: Launcher,
+        *,
+        supervisor: Supervisor,
+        config: RunnerConfig,
+        group: TaskGroup,
+        random: Random,
+        watches: Callable[[], Iterable[WatchHealth]],
+    ) -> None:
+        self.client = client
+        self.config = config
+        self.random = random
+        self.closed_because: str | None = None
+        self.fenced_because: str | None = None
+        self._launcher = launcher
+        self._supervisor = supervisor
+        self._builder = PodBuilder(config)
+        self._group = group
+        self._watches = watches
+        self._queue: deque[tuple[PodPlan, TrackedPod]] = deque()
+        self._workers = 0
+        self._by_name: dict[tuple[str, str], TrackedPod] = {}
+        self._scopes: dict[TrackedPod, anyio.CancelScope] = {}
+        self._room: anyio.Event | None = None
+        supervisor.on_settled = self._on_settled
+
+    # State
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no orders are taken any more."""
+        return self.closed_because is not None
+
+    @property
+    def queued(self) -> int:
+        """How many submissions wait or are being created."""
+        return len(self._queue) + self._workers
+
+    def check_open(self) -> None:
+        """Refuses orders that come too late.
+
+        Raises:
+            RunnerClosedError: The runner is closed.
+            OwnershipError: The runner lost its Lease; it must not act any more.
+        """
+        if self.closed_because is not None:
+            raise RunnerClosedError(self.closed_because)
+        if self.fenced_because is not None:
+            raise OwnershipError(
+                f"this runner lost its lease and acts no more: {self.fenced_because}", namespace="", name=""
+            )
+
+    def check_fresh(self, tracked: TrackedPod) -> None:
+        """Refuses to answer from stale knowledge about a pod that is not known to be over.
+
+        Raises:
+            StaleError: A watch has been interrupted for too long.
+        """
+        if tracked.outcome is not None or tracked.pod is None or self.is_closed:
+            return
+        for health in self._watches():
+            if health.stale:
+                raise StaleError(
+                    f"the watch has been interrupted for {health.interrupted_s:.0f} s: {health.error}; what "
+                    f"is known of pod {tracked.namespace}/{tracked.name} may be out of date",
+                    age_s=health.last_event_age_s,
+                )
+
+    # Launching
+
+    async def launch(self, workload: Workload) -> TrackedPod:
+        """Creates the workload's pod; returns when it exists.
+
+        Raises:
+            PodrunnerError: It could not be created; nothing is left behind.
+        """
+        self.check_open()
+        plan = self._builder.build(workload)
+        known = self._by_name.get((plan.namespace, plan.name))
+        if known is not None and not known.gone:
+            return await self._created(known)
+        tracked = self._register(plan)
+        try:
+            return await self._create(plan, tracked)
+        except PodrunnerError as error:
+            self._fail(tracked, error, tell=False)
+            raise
+        except BaseException:
+            self._fail(tracked, None, tell=False)
+            raise
+
+    async def launch_many(self, workloads: Iterable[Workload], *, concurrency: int | None) -> list[Launched]:
+        """Launches all, so many at once; failures are told beside the pods, in the workloads' order."""
+        self.check_open()
+        orders = enumerate(workloads)
+        results: dict[int, Launched] = {}
+        async with anyio.create_task_group() as group:
+            for number in range(concurrency or self.config.connections):
+                group.start_soon(self._work_through, orders, results, name=f"launch-many {number}")
+        return [results[index] for index in sorted(results)]
+
+    async def _work_through(
+        self, orders: Iterator[tuple[int, Workload]], results: dict[int, Launched]
+    ) -> None:
+        for index, workload in orders:
+            try:
+                results[index] = await self.launch(workload), None
+            except PodrunnerError as error:
+                tracked = TrackedPod(workload.key, workload.namespace or self.config.namespace, "")
+                self._fail(tracked, error, tell=True)
+                results[index] = tracked, error
+
+    def submit(self, workload: Workload) -> TrackedPod:
+        """Queues the workload.
+
+        Raises:
+            SpecError: The workload makes no pod.
+            QueueFullError: Too many wait already.
+        """
+        self.check_open()
+        if len(self._queue) >= MAX_SUBMITTED:
+            raise QueueFullError(f"{MAX_SUBMITTED} submissions wait already", limit=MAX_SUBMITTED)
+        plan = self._builder.build(workload)
+        known = self._by_name.get((plan.namespace, plan.name))
+        if known is not None and not known.gone:
+            return known
+        tracked = self._register(plan)
+        self._queue.append((plan, tracked))
+        if self._workers < self.config.connections:
+            self._workers += 1
+            self._group.start_soon(self._serve, name="submissions")
+        return tracked
+
+    async def _serve(self) -> None:
+        try:
+            while self._queue:
+                plan, tracked = self._queue.popleft()
+                if tracked.outcome is None:
+                    await self._launch_submitted(plan, tracked)
+        finally:
+            self._workers -= 1
+            self._wake()
+
+    async def _launch_submitted(self, plan: PodPlan, tracked: TrackedPod) -> None:
+        with anyio.CancelScope() as scope:
+            self._scopes[tracked] = scope
+            try:
+                await self._create(plan, tracked)
+            except PodrunnerError as error:
+                self._fail(tracked, error, tell=True)
+            finally:
+                del self._scopes[tracked]
+        if scope.cancelled_caught and tracked.pod is None and tracked.outcome is None:
+            self._withdraw(tracked)
+
+    async def _create(self, plan: PodPlan, tracked: TrackedPod) -> TrackedPod:
+        await self._slot()
+        self._supervisor.launching += 1
+        try:
+            launched = await self._launcher.launch(plan)
+            known = self._supervisor.track(tracked, launched.pod, kind=EventKind.CREATED)
+        finally:
+            self._supervisor.launch_ended()
+        self._by_name[plan.namespace, plan.name] = known
+        return known
+
+    async def _created(self, known: TrackedPod) -> TrackedPod:
+        while known.pod is None and known.outcome is None:
+            await known.changed()
+        if known.launch_error is not None:
+            raise known.launch_error
+        return known
+
+    def _register(self, plan: PodPlan) -> TrackedPod:
+        tracked = TrackedPod(
+            plan.key,
+            plan.namespace,
+            plan.name,
+            main_container=plan.main_container,
+            log_path=plan.log_path,
+        )
+        self._by_name[plan.namespace, plan.name] = tracked
+        return tracked
+
+    def _fail(self, tracked: TrackedPod, error: PodrunnerError | None, *, tell: bool) -> None:
+        """A workload that has no pod: its end, told as an event if no exception tells it."""
+        self._by_name.pop((tracked.namespace, tracked.name), None)
+        tracked.launch_error = error
+        outcome = _withdrawn() if error is None else refused_by_api(error)
+        if tell:
+            self._supervisor.settle(tracked, outcome)
+        else:
+            tracked.settle(outcome)
+        tracked.finish()
+
+    def _withdraw(self, tracked: TrackedPod) -> None:
+        self._fail(tracked, None, tell=True)
+
+    async def _slot(self) -> None:
+        """Waits for room under ``max_active_pods``."""
+        limit = self.config.max_active_pods
+        while limit is not None and self._supervisor.active + self._supervisor.launching >= limit:
+            self._room = self._room or anyio.Event()
+            await self._room.wait()
+            self.check_open()
+
+    def _on_settled(self, tracked: TrackedPod) -> None:
+        if self._by_name.get((tracked.namespace, tracked.name)) is tracked and tracked.gone:
+            del self._by_name[tracked.namespace, tracked.name]
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+    async def idle(self) -> None:
+        """Returns when no submission waits and no create is under way."""
+        while self._queue or self._workers or self._supervisor.launching:
+            self._room = self._room or anyio.Event()
+            with anyio.move_on_after(0.1):
+                await self._room.wait()
+
+    # Ending
+
+    async def cancel(self, tracked: TrackedPod, *, grace_period_s: int | None = None) -> None:
+        """Ends a pod, wherever it is."""
+        if tracked.outcome is not None or tracked.lost:
+            return
+        tracked.grace_period_s = grace_period_s
+        if tracked.pod is None:
+            await self._stop_launch(tracked)
+        if tracked.pod is not None:
+            await self._supervisor.evict(tracked, Intent.CANCEL)
+
+    async def _stop_launch(self, tracked: TrackedPod) -> None:
+        scope = self._scopes.get(tracked)
+        if scope is not None:
+            scope.cancel()
+            while tracked.pod is None and tracked.outcome is None:
+                await tracked.changed()
+        elif any(tracked is waiting for _, waiting in self._queue):
+            self._withdraw(tracked)
+
+    async def cancel_all(self) -> None:
+        """Ends everything that is not over."""
+        for _, tracked in tuple(self._queue):
+            await self.cancel(tracked)
+        async with anyio.create_task_group() as group:
+            for tracked in (*self._scopes, *self._supervisor.pods):
+                group.start_soon(self.cancel, tracked, name=f"cancel {tracked.name}")
+
+    async def delete(self, tracked: TrackedPod, *, grace_period_s: int | None = None) -> None:
+        """Deletes a pod, whatever the policy says."""
+        if tracked.outcome is None:
+            await self.cancel(tracked, grace_period_s=grace_period_s)
+            return
+        tracked.grace_period_s = grace_period_s
+        if tracked.uid and not tracked.gone:
+            await self._supervisor.remove(tracked)
+
+    # Reading logs
+
+    def start(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Runs a reader's task beside the runner.
+
+        Raises:
+            RunnerClosedError: The runner is closed.
+        """
+        if self.closed_because is not None:
+            raise RunnerClosedError(self.closed_because)
+        self._group.start_soon(job, name="log reader")
+
+    def begin_reading(self, tracked: TrackedPod) -> None:
+        """Somebody reads the pod's log."""
+        self._supervisor.begin_reading(tracked)
+
+    def end_reading(self, tracked: TrackedPod) -> None:
+        """Somebody is through with the pod's log."""
+        self._supervisor.end_reading(tracked)
+
+
+def _withdrawn() -> Outcome:
+    return Outcome(
+        category=Category.CANCELLED,
+        fault=Fault.CALLER,
+        started=False,
+        retryable=False,
+        message="cancelled before there was a pod",
+    )

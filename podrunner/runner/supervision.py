@@ -1,0 +1,461 @@
+"""Supervision: what each observation of a pod means, and what is done about it until nothing is left to do.
+
+Observations come in from the watch (:meth:`Supervisor.observe`, synchronous and cheap). Whatever takes time
+(evidence, the log's tail, draining, deleting) runs in a task of that pod alone, so that one pod's trouble
+never holds up another. What a status means is decided in ``podrunner.outcome``; how pods are created and
+deleted, in ``podrunner.launcher``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from podrunner.errors import PodrunnerError
+from podrunner.logs import FileLogSink, FollowLimits, LogCollector, LogGap, container_log_path, safe_log_path
+from podrunner.outcome import Category, Outcome, classify, printer_status, verdict_outcome
+from podrunner.runner.events import EventBus, EventKind, RunnerEvent
+from podrunner.runner.evidence import log_tail, pod_events
+from podrunner.runner.patience import needs_attention, next_verdict
+from podrunner.runner.tracked import Intent, TrackedPod
+from podrunner.watch import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from random import Random
+
+    from anyio.abc import TaskGroup
+
+    from podrunner.config import RunnerConfig
+    from podrunner.kube import KubeClient
+    from podrunner.launcher import Launcher
+    from podrunner.logs import SinkFactory
+    from podrunner.outcome.record import Event, Pod
+    from podrunner.watch import Observation
+
+__all__ = ["Supervisor"]
+
+_logger = logging.getLogger(__name__)
+
+# How often pods that wait for something or may run too long are looked at. Graces are whole seconds and more.
+_TICK_S: Final = 1.0
+# A deletion that the server accepted is normally followed by DELETED within the grace period; after so much
+# longer the outcome is given without it, because a dead node may keep a terminating pod for ever.
+_DELETION_MARGIN_S: Final = 60.0
+_DEFAULT_GRACE_S: Final = 30
+_RETRY_DELETE_S: Final = 10.0
+_UNCERTAIN: Final = frozenset({Category.DELETED_BY_OTHERS, Category.NODE_LOST, Category.UNKNOWN})
+
+
+class Supervisor:
+    """All pods of one runner.
+
+    Attributes:
+        launching: How many creates are under way: while there are any, observations of unknown pods are kept,
+            because the watch may be faster than the create's answer.
+        log_troubles: Gaps and other troubles with logs, ever.
+        deletes_failing: Pods whose deletion the server keeps refusing.
+        frozen: Whether nothing may be deleted any more: the pods are somebody else's business now.
+        on_settled: Called with each pod that gets its outcome.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        launcher: Launcher,
+        *,
+        config: RunnerConfig,
+        bus: EventBus,
+        group: TaskGroup,
+        random: Random,
+        extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None = None,
+    ) -> None:
+        self.launching = 0
+        self.log_troubles = 0
+        self.deletes_failing = 0
+        self.frozen = False
+        self.on_settled: Callable[[TrackedPod], None] = lambda _: None
+        self._client = client
+        self._launcher = launcher
+        self._config = config
+        self._bus = bus
+        self._group = group
+        self._random = random
+        self._extra_sinks = extra_sinks
+        self._by_uid: dict[str, TrackedPod] = {}
+        self._early: dict[str, Observation] = {}
+        self._attention: dict[str, TrackedPod] = {}
+        self._readers: dict[str, int] = {}
+        self._idle: anyio.Event | None = None
+        self._active = 0
+
+    # Looking
+
+    @property
+    def pods(self) -> Iterable[TrackedPod]:
+        """All pods that are tracked."""
+        return self._by_uid.values()
+
+    @property
+    def active(self) -> int:
+        """How many pods have no outcome yet."""
+        return self._active
+
+    def known(self, uid: str) -> bool:
+        """Whether the pod is tracked."""
+        return uid in self._by_uid
+
+    def find(self, uid: str) -> TrackedPod | None:
+        """The tracked pod of that UID."""
+        return self._by_uid.get(uid)
+
+    # Taking note
+
+    def track(self, tracked: TrackedPod, pod: Pod, *, kind: EventKind) -> TrackedPod:
+        """Begins to supervise a pod. If it is tracked already, that one is returned: one UID, one outcome."""
+        known = self._by_uid.get(pod.metadata.uid)
+        if known is not None:
+            return known
+        tracked.pod = pod
+        tracked.seen_at = anyio.current_time()
+        self._by_uid[pod.metadata.uid] = tracked
+        self._active += 1
+        self._emit(tracked, kind, status=printer_status(pod))
+        early = self._early.pop(pod.metadata.uid, None)
+        self._update(tracked, pod, gone=False)
+        if early is not None:
+            self._update(tracked, early.pod, gone=_is_gone(early))
+        return tracked
+
+    def observe(self, batch: Sequence[Observation]) -> None:
+        """Takes what the watch saw."""
+        for observation in batch:
+            uid = observation.pod.metadata.uid
+            tracked = self._by_uid.get(uid)
+            if tracked is not None:
+                self._take(tracked, observation)
+            elif self.launching:
+                self._early[uid] = observation
+            elif not _is_gone(observation) and self._launcher.is_unwanted(observation.pod):
+                self._group.start_soon(self._sweep, observation.pod, name="sweep")
+
+    async def _sweep(self, pod: Pod) -> None:
+        """Deletes a pod that appeared after its launch was cancelled."""
+        meta = pod.metadata
+        try:
+            await self._launcher.delete(meta.namespace, meta.name, uid=meta.uid)
+        except PodrunnerError as error:
+            _logger.warning("unwanted pod %s/%s was not deleted: %s", meta.namespace, meta.name, error)
+
+    def launch_ended(self) -> None:
+        """A create is over; when none is left, what was seen of pods that nobody claimed is forgotten."""
+        self.launching -= 1
+        if not self.launching:
+            self._early.clear()
+
+    def _take(self, tracked: TrackedPod, observation: Observation) -> None:
+        if observation.kind is Kind.LEFT:
+            self._lose(tracked)
+        else:
+            self._update(tracked, observation.pod, gone=_is_gone(observation))
+
+    def _update(self, tracked: TrackedPod, pod: Pod, *, gone: bool) -> None:
+        previous, tracked.pod = tracked.pod, pod
+        tracked.gone = tracked.gone or gone
+        self._report_status(tracked, pod)
+        self._begin_log(tracked)
+        tracked.notify()
+        if not tracked.ending:
+            self._judge(tracked, previous)
+        elif gone and tracked.outcome is not None:
+            self._report_gone(tracked)
+
+    def _judge(self, tracked: TrackedPod, previous: Pod | None) -> None:
+        outcome = self._classify(tracked, previous)
+        if outcome is not None:
+            self._end(tracked, outcome)
+        elif needs_attention(tracked, self._config):
+            self._attention[tracked.uid] = tracked
+
+    def _classify(
+        self, tracked: TrackedPod, previous: Pod | None = None, *, events: Iterable[Event] = ()
+    ) -> Outcome | None:
+        assert tracked.pod is not None, "only what was seen is judged"
+        outcome = classify(
+            tracked.pod,
+            events=events,
+            main_container=tracked.main_container,
+            vanished=tracked.gone,
+            cancelled=tracked.intent is Intent.CANCEL,
+            deleted_by_us=tracked.intent is not None,
+            previous=previous,
+        )
+        if tracked.verdict is not None and outcome is not None and outcome.category is Category.CANCELLED:
+            return tracked.verdict
+        return outcome
+
+    def _report_status(self, tracked: TrackedPod, pod: Pod) -> None:
+        status = printer_status(pod)
+        if status != tracked.status:
+            tracked.status = status
+            self._emit(tracked, EventKind.STATUS_CHANGED, status=status)
+
+    def _emit(
+        self,
+        tracked: TrackedPod,
+        kind: EventKind,
+        *,
+        status: str | None = None,
+        outcome: Outcome | None = None,
+        message: str = "",
+    ) -> None:
+        event = RunnerEvent(
+            kind,
+            tracked.key,
+            tracked.namespace,
+            tracked.name,
+            tracked.uid,
+            tracked.status if status is None else status,
+            outcome,
+            message,
+        )
+        self._bus.emit(event)
+
+    # The end of a pod
+
+    def _end(self, tracked: TrackedPod, outcome: Outcome) -> None:
+        tracked.ending = True
+        self._attention.pop(tracked.uid, None)
+        self._group.start_soon(self._finish, tracked, outcome, name=f"finish {tracked.name}")
+
+    async def _finish(self, tracked: TrackedPod, outcome: Outcome) -> None:
+        outcome = await self._with_evidence(tracked, outcome)
+        if not tracked.lost:
+            self.settle(tracked, outcome)
+            await self._drain(tracked)
+            if self._is_to_be_deleted(tracked, outcome):
+                await self._delete(tracked)
+        tracked.finish()
+        self._forget_if_gone(tracked)
+
+    def settle(self, tracked: TrackedPod, outcome: Outcome) -> None:
+        """Gives a pod its outcome and tells of it."""
+        tracked.ending = True
+        tracked.settle(outcome)
+        if tracked.uid in self._by_uid:
+            self._active -= 1
+        self.on_settled(tracked)
+        self._emit(tracked, EventKind.FINISHED, outcome=outcome)
+        _logger.info(
+            "pod %s/%s: %s",
+            tracked.namespace,
+            tracked.name,
+            outcome.category,
+            extra={"pod": tracked.name, "uid": tracked.uid, "category": str(outcome.category)},
+        )
+        if tracked.gone:
+            self._report_gone(tracked)
+
+    async def _with_evidence(self, tracked: TrackedPod, outcome: Outcome) -> Outcome:
+        """The outcome with what else the cluster tells. Nothing here can fail it, or hold it up for long."""
+        if outcome.category in _UNCERTAIN and tracked.intent is None:
+            events = await pod_events(self._client, tracked.address)
+            outcome = self._classify(tracked, events=events) or outcome
+        lines = self._config.logs.tail_lines_on_failure
+        if outcome.succeeded or tracked.gone or not lines or outcome.exit_code is None:
+            return outcome
+        container = outcome.container or tracked.main_container
+        return outcome.with_log_tail(await log_tail(self._client, tracked.address, container, lines))
+
+    async def _drain(self, tracked: TrackedPod) -> None:
+        """Waits for the log to be read to its end, and for those who read it, but not for ever."""
+        with anyio.move_on_after(self._config.logs.drain_timeout_s):
+            if tracked.collector is not None:
+                await tracked.collector.done.wait()
+            while self._readers.get(tracked.uid):
+                await tracked.changed()
+
+    def _is_to_be_deleted(self, tracked: TrackedPod, outcome: Outcome) -> bool:
+        if tracked.gone or tracked.intent is not None:
+            return False
+        if tracked.pod is not None and tracked.pod.status.phase not in {"Succeeded", "Failed"}:
+            return True  # a sidecar, or a node that came back, would keep it running for nobody
+        config = self._config
+        return config.delete_pods and (outcome.succeeded or config.delete_pods_on_failure)
+
+    async def _delete(self, tracked: TrackedPod) -> None:
+        """Deletes until the server has accepted it, or says that it never will."""
+        grace = tracked.grace_period_s
+        if grace is None:
+            grace = self._config.delete_grace_period_s
+        failed = False
+        while not (tracked.gone or self.frozen):
+            try:
+                await self._launcher.delete(
+                    tracked.namespace, tracked.name, uid=tracked.uid, grace_period_s=grace
+                )
+                tracked.deleting = True
+                break
+            except PodrunnerError as error:
+                _logger.warning("pod %s/%s was not deleted: %s", tracked.namespace, tracked.name, error)
+                self.deletes_failing += not failed
+                failed = True
+            await anyio.sleep(_RETRY_DELETE_S)
+        self.deletes_failing -= failed
+
+    def _report_gone(self, tracked: TrackedPod) -> None:
+        self._emit(tracked, EventKind.DELETED)
+        self._forget_if_gone(tracked)
+
+    def _forget_if_gone(self, tracked: TrackedPod) -> None:
+        if tracked.gone and tracked.done and self._by_uid.pop(tracked.uid, None) is not None:
+            self._group.start_soon(self._clean_up_log, tracked, name=f"log clean-up {tracked.name}")
+        self._note_idle()
+
+    async def _clean_up_log(self, tracked: TrackedPod) -> None:
+        if tracked.collector is not None:
+            await tracked.collector.done.wait()
+        for sink in tracked.files:
+            await sink.forget()
+
+    def _lose(self, tracked: TrackedPod) -> None:
+        if tracked.outcome is None and not tracked.lost:
+            self._active -= 1
+            self._emit(tracked, EventKind.LOST, message="another runner took it over")
+        tracked.ending = True
+        tracked.lose()
+        tracked.finish()
+        self._attention.pop(tracked.uid, None)
+        self._by_uid.pop(tracked.uid, None)
+        self._note_idle()
+
+    # Ending pods ourselves: one path, whatever the reason
+
+    async def evict(self, tracked: TrackedPod, intent: Intent, verdict: Outcome | None = None) -> None:
+        """Ends a pod: deletes it first, its outcome follows when it is gone. Does nothing to one that has ended."""
+        if tracked.ending or tracked.intent is not None:
+            return
+        tracked.intent = intent
+        tracked.verdict = verdict
+        await self._delete(tracked)
+        self._group.start_soon(self._settle_late, tracked, name=f"deletion of {tracked.name}")
+
+    async def remove(self, tracked: TrackedPod) -> None:
+        """Deletes an ended pod at once, whatever the policy, after its log was drained."""
+        await self._drain(tracked)
+        await self._delete(tracked)
+
+    async def _settle_late(self, tracked: TrackedPod) -> None:
+        pod = tracked.pod
+        grace = pod.metadata.deletion_grace_period_seconds if pod is not None else None
+        limit_s = (tracked.grace_period_s or grace or _DEFAULT_GRACE_S) + _DELETION_MARGIN_S
+        with anyio.move_on_after(limit_s):
+            await tracked.settled()
+        if not tracked.ending and pod is not None:
+            outcome = tracked.verdict or classify(
+                pod, main_container=tracked.main_container, vanished=True, cancelled=True
+            )
+            assert outcome is not None, "what vanished has an outcome"
+            self._end(tracked, outcome)
+
+    async def patrol(self) -> None:
+        """Looks each second after the pods that wait for something, or may run too long."""
+        while True:
+            await anyio.sleep(_TICK_S)
+            now = anyio.current_time()
+            for tracked in tuple(self._attention.values()):
+                self._look_after(tracked, now)
+
+    def _look_after(self, tracked: TrackedPod, now: float) -> None:
+        if tracked.ending or tracked.intent is not None or tracked.pod is None:
+            self._attention.pop(tracked.uid, None)
+            return
+        found = next_verdict(tracked, self._config, now_s=now)
+        if found is not None:
+            intent, verdict = found
+            outcome = verdict_outcome(tracked.pod, verdict, main_container=tracked.main_container)
+            self._group.start_soon(self.evict, tracked, intent, outcome, name=f"give up {tracked.name}")
+        elif not needs_attention(tracked, self._config):
+            self._attention.pop(tracked.uid, None)
+
+    # Waiting
+
+    async def idle(self) -> None:
+        """Returns when every tracked pod is done: outcome settled, log read, deleted or kept by policy."""
+        while any(not tracked.done for tracked in self._by_uid.values()):
+            self._idle = self._idle or anyio.Event()
+            await self._idle.wait()
+
+    async def deleted(self) -> None:
+        """Returns when every pod that was told to go is gone."""
+        while any(tracked.deleting and not tracked.gone for tracked in self._by_uid.values()):
+            self._idle = self._idle or anyio.Event()
+            await self._idle.wait()
+
+    def _note_idle(self) -> None:
+        if self._idle is not None:
+            self._idle.set()
+            self._idle = None
+
+    # Logs
+
+    def begin_reading(self, tracked: TrackedPod) -> None:
+        """Somebody reads the pod's log: it is not deleted before they are through, within the drain time."""
+        self._readers[tracked.uid] = self._readers.get(tracked.uid, 0) + 1
+
+    def end_reading(self, tracked: TrackedPod) -> None:
+        """Somebody is through with the pod's log."""
+        left = self._readers.get(tracked.uid, 0) - 1
+        if left > 0:
+            self._readers[tracked.uid] = left
+        else:
+            self._readers.pop(tracked.uid, None)
+        tracked.notify()
+
+    def _begin_log(self, tracked: TrackedPod) -> None:
+        follow = self._config.logs.follow
+        if tracked.collector is not None or follow in {"off", "on-demand"}:
+            return
+        view = tracked.container(tracked.main_container)
+        if not view.started or tracked.lost:
+            return
+        sinks = [*self._file_sinks(tracked), *(self._extra_sinks(tracked) if self._extra_sinks else ())]
+        if sinks:
+            self._collect(tracked, sinks, follow=follow == "all")
+
+    def _collect(self, tracked: TrackedPod, sinks: Sequence[SinkFactory], *, follow: bool) -> None:
+        tracked.collector = LogCollector(
+            self._client,
+            tracked.address,
+            tracked,
+            containers=[tracked.main_container],
+            sinks=sinks,
+            limits=FollowLimits(follow=follow, drain_s=self._config.logs.drain_timeout_s),
+            on_trouble=lambda trouble: self._report_log(tracked, trouble),
+            random=self._random,
+        )
+        self._group.start_soon(tracked.collector.run, name=f"log {tracked.name}")
+
+    def _file_sinks(self, tracked: TrackedPod) -> list[SinkFactory]:
+        folder, relative = self._config.logs.folder, tracked.log_path
+        if folder is None or relative is None:
+            return []
+
+        def make(container: str) -> FileLogSink:
+            path = container_log_path(relative, container, main=tracked.main_container)
+            sink = FileLogSink(safe_log_path(folder, path), timestamps=self._config.logs.timestamps)
+            tracked.files.append(sink)
+            return sink
+
+        return [make]
+
+    def _report_log(self, tracked: TrackedPod, trouble: LogGap | str) -> None:
+        self.log_troubles += 1
+        kind = EventKind.LOG_GAP if isinstance(trouble, LogGap) else EventKind.LOG_TROUBLE
+        self._emit(tracked, kind, message=str(trouble))
+
+
+def _is_gone(observation: Observation) -> bool:
+    return observation.kind in {Kind.DELETED, Kind.VANISHED}

@@ -1,0 +1,170 @@
+"""One pod as the runner knows it: its last record, its one outcome, and who waits for it.
+
+State only. What an observation means and what is done about it is :mod:`podrunner.runner.supervision`; what
+users see is the handle in :mod:`podrunner.runner.handle`. A pod's outcome is settled here and nowhere else,
+once.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import anyio
+
+from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress, container_view
+
+if TYPE_CHECKING:
+    from podrunner.errors import PodrunnerError
+    from podrunner.outcome import Outcome, Waiting
+    from podrunner.outcome.record import Pod
+    from podrunner.workload import WorkloadKey
+
+__all__ = ["Intent", "TrackedPod"]
+
+
+class Intent(StrEnum):
+    """Why the runner itself ends a pod."""
+
+    CANCEL = "cancel"
+    """The caller wants it."""
+    GIVE_UP = "give-up"
+    """It did not start within the pending policy's patience."""
+    RUN_TIMEOUT = "run-timeout"
+    """It ran longer than it may."""
+
+
+class TrackedPod:
+    """A pod that this runner owns, or is about to create.
+
+    Attributes:
+        key: What it is for.
+        namespace: Its namespace.
+        name: Its name.
+        main_container: The container whose end is the pod's.
+        log_path: Where its log goes below the log folder; None: nowhere.
+        pod: The last record; None before it exists.
+        outcome: Its one outcome; None while it is not over.
+        launch_error: What kept it from being created; None if nothing did.
+        intent: Why the runner ends it; None: it does not.
+        verdict: The outcome that goes with ``intent``, if it is not a plain cancel.
+        ending: Whether its end was seen, and the outcome is about to be settled.
+        deleting: Whether the server has accepted its deletion.
+        gone: Whether it is no longer there.
+        lost: Whether another runner took it over.
+        status: Its last printed status.
+        collector: What collects its log, if something does.
+        files: Its log files, whose cursors are removed when the pod is gone.
+        seen_at: When (on the runner's clock) the pod was first tracked.
+        started_at: When its main container was first looked at as running; None: it was not yet.
+        waiting: What it waits for, and since when.
+        suspect_since: Since when its node is suspect, or None.
+        done: Set when nothing more will be done about it.
+    """
+
+    def __init__(
+        self,
+        key: WorkloadKey,
+        namespace: str,
+        name: str,
+        *,
+        main_container: str = "base",
+        log_path: str | None = None,
+    ) -> None:
+        self.key = key
+        self.namespace = namespace
+        self.name = name
+        self.main_container = main_container
+        self.log_path = log_path
+        self.pod: Pod | None = None
+        self.outcome: Outcome | None = None
+        self.launch_error: PodrunnerError | None = None
+        self.intent: Intent | None = None
+        self.verdict: Outcome | None = None
+        self.grace_period_s: int | None = None
+        self.ending = False
+        self.deleting = False
+        self.gone = False
+        self.lost = False
+        self.status = ""
+        self.collector: LogCollector | None = None
+        self.files: list[FileLogSink] = []
+        self.seen_at = 0.0
+        self.started_at: float | None = None
+        self.waiting: Waiting | None = None
+        self.suspect_since: float | None = None
+        self.done = False
+        self._change: anyio.Event | None = None
+        self._end: anyio.Event | None = None
+
+    def __repr__(self) -> str:
+        return f"<pod {self.namespace}/{self.name} {self.status or 'not created'}>"
+
+    @property
+    def uid(self) -> str:
+        """The pod's UID; "" before it exists."""
+        return self.pod.metadata.uid if self.pod is not None else ""
+
+    @property
+    def address(self) -> PodAddress:
+        """Where to find it."""
+        return PodAddress(self.namespace, self.name, self.uid)
+
+    # The pod's life, as log collection sees it
+
+    def container(self, name: str) -> ContainerView:
+        """A container's state as it is now known."""
+        if self.pod is None:
+            return ContainerView(final=self.outcome is not None)
+        return container_view(self.pod, name, gone=self.gone)
+
+    async def changed(self) -> None:
+        """Returns when something about the pod has changed after the call."""
+        self._change = self._change or anyio.Event()
+        await self._change.wait()
+
+    def notify(self) -> None:
+        """Wakes those who wait for a change. Costs nothing if nobody does."""
+        if self._change is not None:
+            self._change.set()
+            self._change = None
+
+    # The outcome
+
+    def settle(self, outcome: Outcome) -> None:
+        """Gives the pod its outcome: the only place where that happens, and it happens once."""
+        assert self.outcome is None, f"{self!r} has an outcome already"
+        assert not self.lost, f"{self!r} is another runner's"
+        self.outcome = outcome
+        self._wake()
+
+    def lose(self) -> None:
+        """The pod is another runner's now: no outcome will come from here."""
+        if self.outcome is None:
+            self.lost = True
+        self._wake()
+
+    def finish(self) -> None:
+        """Nothing more will be done about this pod."""
+        self.done = True
+        self._wake()
+
+    async def settled(self) -> None:
+        """Returns when the outcome is there, or will not come from here."""
+        while self.outcome is None and not self.lost:
+            await self._wait()
+
+    async def finished(self) -> None:
+        """Returns when nothing more will be done: outcome settled, log read, deleted or kept by policy."""
+        while not self.done:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self._end = self._end or anyio.Event()
+        await self._end.wait()
+
+    def _wake(self) -> None:
+        self.notify()
+        if self._end is not None:
+            self._end.set()
+            self._end = None
