@@ -1,0 +1,308 @@
+"""One pod on the node: from its volumes to its last container's end, and its removal.
+
+A worker owns all tasks of its pod. Two things end it: its containers came to their end (the *flow* is over), or
+somebody wants it gone (deletion, deadline, the cluster stops).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from podrunner.local.kubelet.changes import Changes
+from podrunner.local.kubelet.container import ContainerWorker, time_text
+from podrunner.local.kubelet.context import Node
+from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
+from podrunner.local.kubelet.volumes import MountError, PodVolumes
+from podrunner.local.status import StatusError
+
+__all__ = ["PodWorker", "finish_deletion"]
+
+Json = Mapping[str, Any]
+
+logger = logging.getLogger(__name__)
+
+
+class PodWorker:
+    """Runs one pod.
+
+    Args:
+        node: The node.
+        pod: The pod, bound to it.
+        changes: Tells of config maps, secrets and claims.
+    """
+
+    def __init__(self, node: Node, pod: Json, changes: Changes) -> None:
+        self.node = node
+        self.pod = pod
+        self.uid: str = pod["metadata"]["uid"]
+        self.folder: Path = node.folder / "pods" / self.uid
+        self.volumes = PodVolumes(node, self.folder)
+        self.finished = False
+        self._changes = changes
+        self._sandbox = False
+        self._final = False
+        self._override: Override | None = None
+        self._grace_s: float | None = None  # set once it is to end
+        self._ending = asyncio.Event()
+        self._dirty = False
+        self._timers: list[asyncio.TimerHandle] = []
+        self._tasks: list[asyncio.Task[int]] = []
+        self.containers = self._make_containers()
+        self._life: asyncio.Task[None] | None = None
+
+    # --- what the kubelet calls ---
+
+    def start(self) -> None:
+        """Begin."""
+        meta = self.pod["metadata"]
+        self._life = asyncio.create_task(self._live(), name=f"pod {meta['namespace']}/{meta['name']}")
+
+    def update(self, pod: Json) -> None:
+        """The pod changed in the store."""
+        self.pod = pod
+        meta = pod["metadata"]
+        if meta.get("deletionTimestamp"):
+            self.end(float(meta.get("deletionGracePeriodSeconds") or 0))
+        if self.finished:
+            finish_deletion(self.node, self.pod)
+
+    def vanished(self) -> None:
+        """The pod is gone from the store: whatever still runs has little time left."""
+        self.end(min(self._grace_s if self._grace_s is not None else 2.0, 2.0))
+
+    def end(self, grace_s: float, override: Override | None = None) -> None:
+        """End the pod; a second call can only shorten the grace."""
+        if self._grace_s is None:
+            self._grace_s = grace_s
+            self._override = self._override or override
+            self._ending.set()
+        elif grace_s < self._grace_s:
+            self._grace_s = grace_s
+            self._later(grace_s, self.kill_now)
+
+    def kill_now(self) -> None:
+        """Kill all processes; for the cluster's own end."""
+        for worker in self.containers.values():
+            worker.kill_now()
+
+    async def closed(self) -> None:
+        """Wait until all is put away."""
+        if self._life is not None:
+            await asyncio.wait([self._life])
+
+    # --- what containers call ---
+
+    def publish(self) -> None:
+        """Write the status soon; what changes in the same moment is written at once."""
+        if not self._dirty:
+            self._dirty = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def event(
+        self, reason: str, message: str, *, container: ContainerWorker | None = None, warning: bool = False
+    ) -> None:
+        """Tell what happened."""
+        path = f"spec.{_FIELDS[container.record.kind]}{{{container.name}}}" if container else ""
+        kind = "Warning" if warning else "Normal"
+        self.node.events.record(self.pod, type=kind, reason=reason, message=message, field_path=path)
+
+    async def changed(self, timeout_s: float) -> None:
+        """Wait for a config map, secret or claim."""
+        await self._changes.wait(timeout_s)
+
+    # --- life ---
+
+    def _make_containers(self) -> dict[str, ContainerWorker]:
+        spec = self.pod["spec"]
+        inits = spec.get("initContainers") or []
+        reason = "PodInitializing" if inits else "ContainerCreating"
+        workers = [self._worker(each, "sidecar" if is_sidecar(each) else "init", reason) for each in inits]
+        workers += [self._worker(each, "container", reason) for each in spec["containers"]]
+        return {worker.name: worker for worker in workers}
+
+    def _worker(self, spec: Json, kind: str, reason: str) -> ContainerWorker:
+        record = ContainerRecord(spec["name"], spec.get("image", ""), kind, state=waiting(reason))
+        policy = self.pod["spec"].get("restartPolicy", "Always")
+        return ContainerWorker(self, spec, record, restart=_restart_rule(kind, policy))
+
+    async def _live(self) -> None:
+        flow = asyncio.create_task(self._flow(), name=f"flow of pod {self.uid}")
+        ending = asyncio.create_task(self._ending.wait(), name=f"end of pod {self.uid}")
+        try:
+            await asyncio.wait([flow, ending], return_when=asyncio.FIRST_COMPLETED)
+            await self._shut_down(flow)
+        finally:
+            ending.cancel()
+            self._clean_up()
+
+    async def _flow(self) -> None:
+        """From nothing to the end of the last container."""
+        self._set_deadline()
+        self.publish()
+        await self._set_up_volumes()
+        self._sandbox = True
+        self.publish()
+        if await self._run_inits():
+            mains = [self._spawn(each) for each in self._of_kind("container")]
+            await asyncio.gather(*mains)
+
+    async def _set_up_volumes(self) -> None:
+        while True:
+            try:
+                self.volumes.set_up(self.pod)
+            except MountError as error:
+                self.event("FailedMount", str(error), warning=True)
+            except OSError as error:
+                self.event("FailedMount", f"MountVolume.SetUp failed: {error}", warning=True)
+            else:
+                return
+            await self.changed(self.node.timing.config_retry_s)
+
+    async def _run_inits(self) -> bool:
+        """Run init containers in order, starting sidecars among them; whether all succeeded."""
+        for worker in self._of_kind("init", "sidecar"):
+            if worker.record.kind == "sidecar":
+                self._spawn(worker)
+                await worker.up.wait()
+            elif await worker.run() != 0:
+                return False
+        for worker in self._of_kind("container"):
+            worker.record.state = waiting("PodInitializing")
+        return True
+
+    def _spawn(self, worker: ContainerWorker) -> asyncio.Task[int]:
+        task = asyncio.create_task(worker.run(), name=f"container {worker.name} of pod {self.uid}")
+        self._tasks.append(task)
+        return task
+
+    def _of_kind(self, *kinds: str) -> list[ContainerWorker]:
+        return [worker for worker in self.containers.values() if worker.record.kind in kinds]
+
+    def _set_deadline(self) -> None:
+        seconds = self.pod["spec"].get("activeDeadlineSeconds")
+        if seconds is not None:
+            self._later(seconds, self._deadline_exceeded)
+
+    def _deadline_exceeded(self) -> None:
+        message = "Pod was active on the node longer than the specified deadline"
+        self.event("DeadlineExceeded", message)
+        grace_s = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
+        self.end(grace_s, Override("DeadlineExceeded", message))
+
+    def _later(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(seconds, callback))
+
+    # --- the end ---
+
+    async def _shut_down(self, flow: asyncio.Task[None]) -> None:
+        """Stop what runs: containers together, then sidecars, the last first."""
+        if flow.done():
+            self._note_failure(flow)
+        await _cancel([flow])
+        grace_s = self._grace_s
+        if grace_s is None:
+            grace_s = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace_s
+        others = self._of_kind("container", "init")
+        await _cancel([task for task in self._tasks if not task.done() and not self._is_sidecar_task(task)])
+        await asyncio.gather(*(worker.stop(grace_s) for worker in others))
+        await _cancel(self._tasks)
+        for worker in reversed(self._of_kind("sidecar")):
+            await worker.stop(max(until - loop.time(), 0))
+        self._settle()
+
+    def _is_sidecar_task(self, task: asyncio.Task[int]) -> bool:
+        names = {f"container {worker.name} of pod {self.uid}" for worker in self._of_kind("sidecar")}
+        return task.get_name() in names
+
+    def _note_failure(self, flow: asyncio.Task[None]) -> None:
+        """An error of ours must not leave the pod running for ever."""
+        error = None if flow.cancelled() else flow.exception()
+        if error is not None:
+            logger.error("pod %s: the kubelet failed", self.uid, exc_info=error)
+            self.event("FailedSync", f"error syncing pod: {error!r}", warning=True)
+            self._override = self._override or Override("KubeletError", f"the kubelet failed: {error!r}")
+
+    def _settle(self) -> None:
+        """Write the last status, and remove the pod if that was asked for."""
+        self._final = True
+        for worker in self.containers.values():
+            worker.never_ran()
+        self._flush(force=True)
+        self.finished = True
+        finish_deletion(self.node, self.node.store.find("pods", *self._key) or self.pod)
+
+    def _clean_up(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self.finished = True
+
+    def remove_files(self) -> None:
+        """Remove the pod's folder, its logs included; readers keep what they have open."""
+        self.volumes.tear_down()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- status ---
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        meta = self.pod["metadata"]
+        return meta["namespace"], meta["name"]
+
+    def _flush(self, *, force: bool = False) -> None:
+        if not (self._dirty or force) or (self.finished and not force):
+            return
+        self._dirty = False
+        try:
+            self.pod = self.node.store.update("pods", *self._key, self._write_status)
+        except StatusError:
+            pass  # it is gone; nobody reads its status any more
+
+    def _write_status(self, pod: dict[str, Any]) -> dict[str, Any]:
+        if pod["metadata"]["uid"] != self.uid:
+            return pod
+        pod["status"] = compute_status(
+            pod,
+            [worker.record for worker in self.containers.values()],
+            now=time_text(self.node.now()),
+            ip=self.node.ip,
+            sandbox=self._sandbox and not self._final,
+            override=self._override,
+            final=self._final,
+        )
+        return pod
+
+
+_FIELDS = {"container": "containers", "init": "initContainers", "sidecar": "initContainers"}
+
+
+def _restart_rule(kind: str, policy: str) -> Callable[[int], bool]:
+    if kind == "sidecar":
+        return lambda _: True
+    if kind == "init":
+        return lambda code: code != 0 and policy != "Never"
+    return lambda code: policy == "Always" or (policy == "OnFailure" and code != 0)
+
+
+async def _cancel(tasks: list[Any]) -> None:
+    """Cancel tasks and wait for their ends, whatever these are."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def finish_deletion(node: Node, pod: Json) -> None:
+    """Remove a pod that has ended and is to be deleted, unless a finalizer holds it."""
+    meta = pod["metadata"]
+    if not meta.get("deletionTimestamp") or meta.get("finalizers"):
+        return
+    try:
+        node.store.remove("pods", meta["namespace"], meta["name"], uid=meta["uid"])
+    except StatusError:
+        pass  # it is gone already

@@ -1,0 +1,83 @@
+"""Kubernetes quantities (``500m``, ``1Gi``) and durations as Go writes them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+__all__ = ["add_quantities", "divided", "go_duration", "parse_quantity", "pod_requests"]
+
+_SUFFIXES = {
+    "": Decimal(1),
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    **{
+        name: Decimal(10) ** (3 * power) for power, name in enumerate(("k", "M", "G", "T", "P", "E"), start=1)
+    },
+    **{
+        name: Decimal(1024) ** power
+        for power, name in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), start=1)
+    },
+}
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([KMGTPE]i|[numkMGTPE]?)")
+
+
+def parse_quantity(value: str | float) -> Decimal:
+    """The number that a quantity means.
+
+    Raises:
+        ValueError: It is none.
+    """
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None:
+        raise ValueError(f"quantities must match the regular expression '^([+-]?[0-9.]+)…': {value!r}")
+    return Decimal(match[1]) * _SUFFIXES[match[2]]
+
+
+def divided(value: str | float, divisor: str | float = "1") -> str:
+    """A quantity in units of a divisor, rounded up, as the downward API gives it."""
+    by = parse_quantity(divisor) or Decimal(1)
+    return str(int((parse_quantity(value) / by).to_integral_value(ROUND_CEILING)))
+
+
+def add_quantities(parts: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
+    """The sums of lists of resources."""
+    total: dict[str, Decimal] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, Decimal(0)) + parse_quantity(value)
+    return total
+
+
+def pod_requests(spec: Mapping[str, Any]) -> dict[str, Decimal]:
+    """What a pod takes of a node: its containers and sidecars, or its hungriest init container, and the overhead."""
+    inits = spec.get("initContainers") or []
+    sidecars = [each for each in inits if each.get("restartPolicy") == "Always"]
+    total = add_quantities(map(_requests, [*spec.get("containers", ()), *sidecars]))
+    for init in inits:
+        for name, value in add_quantities([_requests(init)]).items():
+            total[name] = max(total.get(name, Decimal(0)), value)
+    overhead = add_quantities([spec.get("overhead") or {}])
+    return {
+        name: total.get(name, Decimal(0)) + overhead.get(name, Decimal(0)) for name in {**total, **overhead}
+    }
+
+
+def _requests(container: Mapping[str, Any]) -> Mapping[str, Any]:
+    resources = container.get("resources") or {}
+    return {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+
+
+def go_duration(seconds: float) -> str:
+    """``10s``, ``1m20s``, ``5m0s``, ``1.5s``, ``20ms``, as Go's ``time.Duration`` prints."""
+    if seconds < 1:
+        return f"{seconds * 1000:.6g}ms" if seconds else "0s"
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    text = f"{rest:.9g}s"
+    if hours:
+        return f"{int(hours)}h{int(minutes)}m{text}"
+    return f"{int(minutes)}m{text}" if minutes else text

@@ -1,0 +1,359 @@
+"""Scripted pods: lives that are told, not run. Thousands cost no process, no task and little CPU.
+
+A pod is scripted by its annotation ``local.podrunner.io/script`` (a :class:`Lifecycle` as JSON), or by a rule given to
+the kubelet. One timer serves all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import count
+from typing import Any
+
+from podrunner.local.kubelet.container import time_text
+from podrunner.local.kubelet.context import Node
+from podrunner.local.kubelet.logreader import LogOptions, normal_time
+from podrunner.local.kubelet.logs import nano_time
+from podrunner.local.kubelet.pod import finish_deletion
+from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
+from podrunner.local.status import StatusError
+
+__all__ = ["ANNOTATION", "Lifecycle", "ScriptedPods"]
+
+Json = Mapping[str, Any]
+
+ANNOTATION = "local.podrunner.io/script"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """The life of a scripted pod, told in seconds.
+
+    Attributes:
+        pending_s: From its binding until the node takes notice.
+        creating_s: Then, until its containers run.
+        running_s: Then, until they end; None: until the pod is deleted.
+        exit_code: Of its containers.
+        reason: Of their end; "" for ``Completed`` or ``Error``. ``OOMKilled`` goes with exit code 137.
+        message: Termination message.
+        waiting_reason: Instead of running, wait for ever with this reason, such as ``ImagePullBackOff``.
+        waiting_message: Its message.
+        pod_reason: The pod fails as a whole with this reason, such as ``Evicted``; its containers get no status.
+        pod_message: Its message.
+        log: Lines that its containers write, spread evenly over ``running_s``.
+        terminating_s: From the request to delete it until it is gone.
+    """
+
+    pending_s: float = 0.0
+    creating_s: float = 0.0
+    running_s: float | None = 0.0
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    pod_reason: str = ""
+    pod_message: str = ""
+    log: Sequence[str] = ()
+    terminating_s: float = 0.0
+
+    @classmethod
+    def from_json(cls, text: str) -> Lifecycle:
+        """Read an annotation.
+
+        Raises:
+            ValueError: It is no JSON object, or has unknown fields; the message says which.
+        """
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            raise ValueError(f"a script is a JSON object, not {text[:80]!r}")
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(data) - known):
+            raise ValueError(f"unknown fields: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return cls(**data)
+
+
+@dataclass(slots=True)
+class _Life:
+    """A scripted pod as it stands."""
+
+    pod: Json
+    script: Lifecycle
+    records: list[ContainerRecord]
+    stage: str = "pending"
+    started: float | None = None
+    ended: float | None = None
+    override: Override | None = None
+    leaving: bool = False
+
+
+class ScriptedPods:
+    """All scripted pods of a node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._rules: list[tuple[Callable[[Json], bool], Lifecycle]] = []
+        self._lives: dict[str, _Life] = {}
+        self._heap: list[tuple[float, int, str, str]] = []
+        self._order = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ends: dict[str, asyncio.Event] = {}
+
+    def add_rule(self, matches: Callable[[Json], bool], script: Lifecycle) -> None:
+        """Script every pod that comes from now on and matches; the latest rule wins, an annotation before all."""
+        self._rules.insert(0, (matches, script))
+
+    def find(self, pod: Json) -> Lifecycle | None:
+        """The script of a pod, None if it is a real one.
+
+        Raises:
+            ValueError: Its annotation cannot be read.
+        """
+        text = (pod["metadata"].get("annotations") or {}).get(ANNOTATION)
+        if text is not None:
+            return Lifecycle.from_json(text)
+        return next((script for matches, script in self._rules if matches(pod)), None)
+
+    def begin(self, pod: Json, script: Lifecycle) -> None:
+        """Take a pod that was bound to the node."""
+        uid = pod["metadata"]["uid"]
+        self._lives[uid] = _Life(pod, script, _records(pod))
+        self._at(script.pending_s, uid, "creating")
+        if pod["metadata"].get("deletionTimestamp"):
+            self.update(pod)
+
+    def update(self, pod: Json) -> None:
+        """The pod changed in the store."""
+        life = self._lives[pod["metadata"]["uid"]]
+        life.pod = pod
+        if pod["metadata"].get("deletionTimestamp") and not life.leaving:
+            life.leaving = True
+            self._at(life.script.terminating_s, pod["metadata"]["uid"], "leave")
+        elif life.stage == "left":
+            finish_deletion(self._node, pod)
+
+    def forget(self, uid: str) -> None:
+        """The pod is gone from the store."""
+        life = self._lives.pop(uid, None)
+        if life is not None:
+            life.stage = "ended"
+            self._tell_end(uid)
+
+    def knows(self, uid: str) -> bool:
+        """Whether a pod is scripted."""
+        return uid in self._lives
+
+    def stop(self) -> None:
+        """Nothing happens any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._heap.clear()
+        for uid in tuple(self._lives):
+            self.forget(uid)
+
+    # --- time ---
+
+    def _at(self, delay_s: float, uid: str, stage: str) -> None:
+        loop = asyncio.get_running_loop()
+        heapq.heappush(self._heap, (loop.time() + delay_s, next(self._order), uid, stage))
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        loop = asyncio.get_running_loop()
+        if not self._heap:
+            return
+        due = self._heap[0][0]
+        if self._timer is not None and not self._timer.cancelled() and self._timer.when() <= due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        while self._heap and self._heap[0][0] <= now:
+            _, _, uid, stage = heapq.heappop(self._heap)
+            life = self._lives.get(uid)
+            if life is not None and life.stage not in {"left"} and (stage == "leave" or not life.leaving):
+                _STAGES[stage](self, uid, life)
+        self._set_timer()
+
+    # --- stages ---
+
+    def _creating(self, uid: str, life: _Life) -> None:
+        life.stage = "creating"
+        if life.script.waiting_reason:
+            for record in life.records:
+                record.state = waiting(life.script.waiting_reason, life.script.waiting_message)
+            self._write(life, sandbox=True)
+            return
+        self._at(life.script.creating_s, uid, "running")
+        if life.script.creating_s > 0:
+            self._write(life, sandbox=False)
+
+    def _running(self, uid: str, life: _Life) -> None:
+        life.stage, life.started = "running", self._node.now()
+        now = time_text(life.started)
+        for record in life.records:
+            record.ready = record.started = record.kind != "init"
+            record.state = (
+                {"running": {"startedAt": now}} if record.kind != "init" else _terminated(life, now, code=0)
+            )
+        if life.script.running_s is not None:
+            self._at(life.script.running_s, uid, "ended")
+        self._write(life, sandbox=True)
+
+    def _ended(self, uid: str, life: _Life) -> None:
+        script = life.script
+        if script.pod_reason:
+            life.override = Override(script.pod_reason, script.pod_message)
+            life.records.clear()
+        self._end(uid, life, code=script.exit_code, reason=script.reason, message=script.message)
+
+    def _end(self, uid: str, life: _Life, *, code: int, reason: str = "", message: str = "") -> None:
+        life.stage, life.ended = "ended", self._node.now()
+        now = time_text(life.ended)
+        for record in life.records:
+            if record.kind != "init":
+                one = code if record.kind == "container" else 0
+                record.state = _terminated(life, now, code=one, reason=reason if one else "", message=message)
+                record.ready = record.started = False
+        self._tell_end(uid)
+        self._write(life, sandbox=False, final=True)
+
+    def _leave(self, uid: str, life: _Life) -> None:
+        if life.stage != "ended":
+            self._end(uid, life, code=143)
+        life.stage = "left"
+        finish_deletion(self._node, self._node.store.find("pods", *_key(life.pod)) or life.pod)
+
+    def _write(self, life: _Life, *, sandbox: bool, final: bool = False) -> None:
+        uid, now = life.pod["metadata"]["uid"], time_text(self._node.now())
+
+        def change(pod: dict[str, Any]) -> dict[str, Any]:
+            if pod["metadata"]["uid"] == uid:
+                pod["status"] = compute_status(
+                    pod,
+                    life.records,
+                    now=now,
+                    ip=self._node.ip,
+                    sandbox=sandbox,
+                    override=life.override,
+                    final=final,
+                )
+                if life.override:
+                    pod["status"].pop("containerStatuses", None)
+            return pod
+
+        try:
+            life.pod = self._node.store.update("pods", *_key(life.pod), change)
+        except StatusError:
+            self.forget(uid)
+
+    # --- logs ---
+
+    async def read_log(self, pod: Json, options: LogOptions) -> AsyncIterator[bytes]:
+        """The scripted lines, as far as their time has come."""
+        life = self._lives[pod["metadata"]["uid"]]
+        shown, left = 0, options.limit_bytes
+        skip = len(self._due(life, options)) - options.tail_lines if options.tail_lines is not None else 0
+        shown = max(skip, 0)
+        while True:
+            lines = self._due(life, options)
+            data = b"".join(_log_line(line, timestamps=options.timestamps) for line in lines[shown:])
+            shown = len(lines)
+            if left is not None:
+                data, left = data[:left], left - len(data[:left])
+            if data:
+                yield data
+            if not options.follow or life.stage in {"ended", "left"} or (left is not None and left <= 0):
+                return
+            await self._next_line(life)
+
+    def _due(self, life: _Life, options: LogOptions) -> list[tuple[str, str]]:
+        """Lines with their times, up to now."""
+        if life.started is None:
+            return []
+        until = life.ended if life.ended is not None else self._node.now()
+        step = (life.script.running_s or 0.0) / max(len(life.script.log), 1)
+        begin = int(life.started * 1e9)
+        times = [begin + int(step * 1e9) * at + at for at in range(len(life.script.log))]
+        due = [
+            (nano_time(when), text)
+            for when, text in zip(times, life.script.log, strict=True)
+            if when <= until * 1e9 + len(times)
+        ]
+        since = _since(options, self._node.now())
+        return [line for line in due if line[0] >= since]
+
+    async def _next_line(self, life: _Life) -> None:
+        step = (life.script.running_s or 0.0) / max(len(life.script.log), 1)
+        ended = self._ends.setdefault(life.pod["metadata"]["uid"], asyncio.Event())
+        try:
+            async with asyncio.timeout(
+                max(step, 0.01) if life.started is not None and life.script.log else None
+            ):
+                await ended.wait()
+        except TimeoutError:
+            pass
+
+    def _tell_end(self, uid: str) -> None:
+        event = self._ends.pop(uid, None)
+        if event is not None:
+            event.set()
+
+
+_STAGES: dict[str, Callable[[ScriptedPods, str, _Life], None]] = {
+    "creating": ScriptedPods._creating,  # noqa: SLF001 - the table of the class's own stages
+    "running": ScriptedPods._running,  # noqa: SLF001
+    "ended": ScriptedPods._ended,  # noqa: SLF001
+    "leave": ScriptedPods._leave,  # noqa: SLF001
+}
+
+
+def _key(pod: Json) -> tuple[str, str]:
+    return pod["metadata"]["namespace"], pod["metadata"]["name"]
+
+
+def _records(pod: Json) -> list[ContainerRecord]:
+    spec = pod["spec"]
+    inits = spec.get("initContainers") or []
+    made = [_record(each, "sidecar" if is_sidecar(each) else "init", pod) for each in inits]
+    return made + [_record(each, "container", pod) for each in spec["containers"]]
+
+
+def _record(container: Json, kind: str, pod: Json) -> ContainerRecord:
+    image, uid = container.get("image", ""), pod["metadata"]["uid"].replace("-", "")
+    return ContainerRecord(
+        container["name"],
+        image,
+        kind,
+        state=waiting("ContainerCreating"),
+        image_id=f"scripted://{image}",
+        container_id=f"podrunner://{uid}{uid}",
+    )
+
+
+def _terminated(life: _Life, now: str, *, code: int, reason: str = "", message: str = "") -> dict[str, Any]:
+    started = now if life.started is None else time_text(life.started)
+    state = {"exitCode": code, "reason": reason or ("Error" if code else "Completed")}
+    if message:
+        state["message"] = message
+    return {"terminated": {**state, "startedAt": started, "finishedAt": now}}
+
+
+def _since(options: LogOptions, now: float) -> str:
+    if options.since_time is not None:
+        return normal_time(options.since_time)
+    if options.since_seconds is not None:
+        return nano_time(int((now - options.since_seconds) * 1e9))
+    return ""
+
+
+def _log_line(line: tuple[str, str], *, timestamps: bool) -> bytes:
+    return (f"{line[0]} {line[1]}\n" if timestamps else f"{line[1]}\n").encode()

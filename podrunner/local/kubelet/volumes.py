@@ -1,0 +1,236 @@
+"""The volumes of a pod: folders and files on disk, and where they are mounted in each container.
+
+Where the bytes of projected objects come from is in ``projection.py``; claims are bound in ``claims.py``; the mounts
+themselves are made by the shim.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podrunner.local.kubelet.context import Node
+from podrunner.local.kubelet.environment import ConfigError, expand
+from podrunner.local.kubelet.projection import File, MountError, project, token_files
+
+__all__ = ["Mount", "MountError", "PodVolumes"]
+
+Json = Mapping[str, Any]
+
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
+_PROJECTED = ("configMap", "secret", "downwardAPI", "projected")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder or file of the machine, seen in a container.
+
+    Attributes:
+        source: Where it is.
+        target: Where the container sees it.
+        readonly: Whether the container may not write to it.
+    """
+
+    source: str
+    target: str
+    readonly: bool = False
+
+
+class PodVolumes:
+    """The volumes of one pod.
+
+    Args:
+        node: The node.
+        folder: The pod's folder; they are made in ``volumes`` below it.
+    """
+
+    def __init__(self, node: Node, folder: Path) -> None:
+        self._node = node
+        self._folder = folder / "volumes"
+        self._sources: dict[str, str] = {}
+        self._readonly: set[str] = set()
+
+    def set_up(self, pod: Json) -> None:
+        """Make all volumes.
+
+        Raises:
+            MountError: Something that one of them needs is not there.
+        """
+        for volume in pod["spec"].get("volumes") or ():
+            self._sources[volume["name"]] = str(self._make(volume, pod))
+        if self._wants_token(pod):
+            target = self._folder / "token"
+            write_files(target, token_files(self._node.api, pod))
+            self._sources[""] = str(target)
+
+    def refresh(self, pod: Json) -> None:
+        """Write what changed in config maps, secrets and the pod's own fields; what is missing stays as it is."""
+        for volume in pod["spec"].get("volumes") or ():
+            if volume["name"] in self._sources and any(kind in volume for kind in _PROJECTED):
+                with contextlib.suppress(MountError):
+                    write_files(self._folder / volume["name"], project(volume, pod, self._node))
+
+    def mounts(self, container: Json, variables: Mapping[str, str]) -> list[Mount]:
+        """What a container sees, outer mount points before those below them.
+
+        Raises:
+            ConfigError: A subPath leads out of its volume.
+        """
+        found = [self._mount(each, container, variables) for each in container.get("volumeMounts") or ()]
+        if "" in self._sources and all(mount.target != TOKEN_PATH for mount in found):
+            found.append(Mount(self._sources[""], TOKEN_PATH, readonly=True))
+        return sorted(found, key=lambda mount: mount.target.count("/"))
+
+    def tear_down(self) -> None:
+        """Remove what was made for this pod alone."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _make(self, volume: Json, pod: Json) -> Path:
+        name = volume["name"]
+        if any(kind in volume for kind in _PROJECTED):
+            write_files(self._folder / name, project(volume, pod, self._node))
+            self._readonly.add(name)
+            return self._folder / name
+        if "hostPath" in volume:
+            return host_path(volume["hostPath"], name)
+        if "persistentVolumeClaim" in volume or "ephemeral" in volume:
+            return self._claimed(volume, pod)
+        if "emptyDir" in volume:
+            return self._empty(name, pod)
+        kind = next((key for key in volume if key != "name"), "volume")
+        raise MountError(name, f"no volume plugin matched: LocalCluster has none for {kind!r}")
+
+    def _empty(self, name: str, pod: Json) -> Path:
+        folder = self._folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o777)
+        group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+        if group is not None and os.geteuid() == 0:
+            os.chown(folder, -1, group)
+            folder.chmod(0o2777)
+        return folder
+
+    def _claimed(self, volume: Json, pod: Json) -> Path:
+        name, namespace = volume["name"], pod["metadata"]["namespace"]
+        reference = volume.get("persistentVolumeClaim") or {"claimName": f"{pod['metadata']['name']}-{name}"}
+        claim = self._node.store.find("persistentvolumeclaims", namespace, reference["claimName"])
+        bound = (claim or {}).get("spec", {}).get("volumeName", "")
+        found = self._node.store.find("persistentvolumes", "", bound) if bound else None
+        if found is None:
+            raise MountError(
+                name, f'persistentvolumeclaim "{reference["claimName"]}" is not bound', whole=True
+            )
+        if reference.get("readOnly"):
+            self._readonly.add(name)
+        return _backing(found, name)
+
+    def _wants_token(self, pod: Json) -> bool:
+        spec, store = pod["spec"], self._node.store
+        account = store.find(
+            "serviceaccounts", pod["metadata"]["namespace"], spec.get("serviceAccountName", "default")
+        )
+        automount = spec.get(
+            "automountServiceAccountToken", (account or {}).get("automountServiceAccountToken", True)
+        )
+        return bool(self._node.api.token and automount is not False)
+
+    def _mount(self, each: Json, container: Json, variables: Mapping[str, str]) -> Mount:
+        source = self._sources.get(each["name"], "")
+        if sub := each.get("subPath") or expand(each.get("subPathExpr", ""), variables):
+            source = sub_path(source, sub, mount=each["name"], container=container["name"])
+        readonly = bool(each.get("readOnly")) or each["name"] in self._readonly
+        target = each["mountPath"]
+        return Mount(source, os.path.normpath(target if target.startswith("/") else f"/{target}"), readonly)
+
+
+def write_files(folder: Path, files: Mapping[str, File]) -> None:
+    """Make a folder hold just these files; one that changed is replaced in one step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if str(path.relative_to(folder)) not in files:
+            path.unlink()
+    for name, file in files.items():
+        _write_file(folder / name, file)
+
+
+def _write_file(path: Path, file: File) -> None:
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == file.data and path.stat().st_mode & 0o7777 == file.mode:
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fd = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "wb") as out:
+        out.write(file.data)
+        os.fchmod(fd, file.mode)
+    fresh.replace(path)
+
+
+def host_path(source: Json, name: str) -> Path:
+    """A folder or file of the machine, of the type that the volume asks for.
+
+    Raises:
+        MountError: It is of another type.
+    """
+    path, kind = Path(source["path"]), source.get("type") or ""
+    if kind == "DirectoryOrCreate" and not path.exists():
+        path.mkdir(parents=True, mode=0o755)
+    if kind == "FileOrCreate" and not path.exists():
+        path.touch(mode=0o644)
+    checks = {
+        "Directory": path.is_dir,
+        "File": path.is_file,
+        "Socket": path.is_socket,
+        "CharDevice": path.is_char_device,
+    }
+    checks |= {
+        "BlockDevice": path.is_block_device,
+        "DirectoryOrCreate": path.is_dir,
+        "FileOrCreate": path.is_file,
+    }
+    if kind in checks and not checks[kind]():
+        words = {
+            "Directory": "directory",
+            "DirectoryOrCreate": "directory",
+            "File": "file",
+            "FileOrCreate": "file",
+        }
+        what = words.get(kind, kind)
+        raise MountError(name, f"hostPath type check failed: {path} is not a {what}")
+    if not path.exists():
+        # A container runtime makes the folder of an untyped hostPath; here as there.
+        path.mkdir(parents=True, mode=0o755)
+    return path
+
+
+def _backing(volume: Json, name: str) -> Path:
+    spec = volume["spec"]
+    source = spec.get("hostPath") or spec.get("local")
+    if source is None:
+        raise MountError(
+            name,
+            f'no volume plugin matched: LocalCluster mounts hostPath and local volumes, "{volume["metadata"]["name"]}" is neither',
+        )
+    return host_path({"type": "DirectoryOrCreate", **source}, name)
+
+
+def sub_path(root: str, sub: str, *, mount: str, container: str) -> str:
+    """A place below a volume; made as a folder if it is not there.
+
+    Raises:
+        ConfigError: It is not below the volume.
+    """
+    place = Path(root, sub)
+    real, top = place.resolve(), Path(root).resolve()
+    if not real.is_relative_to(top) or ".." in Path(sub).parts:
+        raise ConfigError(f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"')
+    if not real.exists():
+        real.mkdir(parents=True, mode=0o750)
+        real.chmod(0o777 if os.stat(top).st_mode & 0o002 else 0o755)
+    return str(real)
