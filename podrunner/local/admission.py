@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from podrunner.local.paths import Target
+from podrunner.local.quota import check_quota
 from podrunner.local.resources import ResourceType
 from podrunner.local.status import forbidden, not_found
 from podrunner.local.store import Store, Stored
 
-__all__ = ["admit_create", "admit_update"]
+__all__ = ["admit_create"]
 
 Json = dict[str, Any]
 
@@ -22,10 +22,8 @@ def admit_create(store: Store, kind: ResourceType, obj: Json) -> None:
         _set_service_account(store, obj)
         _add_tolerations(obj)
         _set_priority(store, obj)
-
-
-def admit_update(_store: Store, _target: Target, _after: Json, _before: Stored) -> None:
-    """Complete or refuse a changed object."""
+    if kind.namespaced:
+        check_quota(store, kind, obj)
 
 
 def _check_namespace(store: Store, kind: ResourceType, obj: Json) -> None:
@@ -37,7 +35,11 @@ def _check_namespace(store: Store, kind: ResourceType, obj: Json) -> None:
         return
     why = f"unable to create new content in namespace {name} because it is being terminated"
     error = forbidden(kind.plural, obj["metadata"].get("name", ""), why, group=kind.group)
-    cause = {"reason": "NamespaceTerminating", "message": f"namespace {name} is being terminated", "field": "metadata.namespace"}
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {name} is being terminated",
+        "field": "metadata.namespace",
+    }
     error.details["causes"] = [cause]
     raise error
 
@@ -48,7 +50,7 @@ def _set_service_account(store: Store, pod: Json) -> None:
     spec["serviceAccountName"] = spec["serviceAccount"] = account
     found = store.find("serviceaccounts", meta["namespace"], account)
     if found is None:
-        why = f"error looking up service account {meta['namespace']}/{account}: serviceaccount \"{account}\" not found"
+        why = f'error looking up service account {meta["namespace"]}/{account}: serviceaccount "{account}" not found'
         raise forbidden("pods", meta.get("name", ""), why)
     if not spec.get("imagePullSecrets") and found.get("imagePullSecrets"):
         spec["imagePullSecrets"] = [dict(each) for each in found["imagePullSecrets"]]
@@ -63,7 +65,12 @@ def _add_tolerations(pod: Json) -> None:
     tolerations = list(pod["spec"].get("tolerations") or ())
     for key in _NODE_TROUBLE:
         if not any(_tolerates(each, key) for each in tolerations):
-            made = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _TROUBLE_SECONDS}
+            made = {
+                "key": key,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": _TROUBLE_SECONDS,
+            }
             tolerations.append(made)
     pod["spec"]["tolerations"] = tolerations
 
@@ -90,11 +97,11 @@ def _priority(store: Store, pod: Json, name: str) -> tuple[int, str]:
     if found is not None:
         return found.get("value", 0), found.get("preemptionPolicy", "PreemptLowerPriority")
     if name and name not in _BUILT_IN:
-        raise forbidden("pods", pod["metadata"].get("name", ""), f"no PriorityClass with name {name} was found")
+        raise forbidden(
+            "pods", pod["metadata"].get("name", ""), f"no PriorityClass with name {name} was found"
+        )
     return _BUILT_IN.get(name, 0), "PreemptLowerPriority"
 
 
 def _default_class(store: Store) -> Stored | None:
     return next((each for each in store.list("priorityclasses") if each.get("globalDefault")), None)
-
-

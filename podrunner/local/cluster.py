@@ -175,7 +175,9 @@ class LocalCluster:
     async def _serve(self, started: Future[None]) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         async with AsyncExitStack() as stack:
-            self._control = ControlPlane(self.folder, token=self.token, authority=self.authority or "", **self._kubelet_options)
+            self._control = ControlPlane(
+                self.folder, token=self.token, authority=self.authority or "", **self._kubelet_options
+            )
             stack.push_async_callback(self._control.stop)
             port = await self._control.start(host=_HOST, port=self._port, tls=self._tls_context())
             self.url = f"{'https' if self._certificates else 'http'}://{_HOST}:{port}"

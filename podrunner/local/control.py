@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
 
 from podrunner.local.bootstrap import populate
 from podrunner.local.events import EventRecorder
+from podrunner.local.gc import GarbageCollector
 from podrunner.local.namespaces import NamespaceController
 from podrunner.local.objects import Objects
 from podrunner.local.openapi import OpenApi, load_schemas
 from podrunner.local.podparts import PodParts
+from podrunner.local.quota import QuotaController
 from podrunner.local.schema import Schema
 from podrunner.local.server import ApiServer
 from podrunner.local.store import Store
@@ -37,16 +40,24 @@ class ControlPlane:
         self.events = EventRecorder(self.store, host=NODE_NAME)
         schemas, tokens = load_schemas(), Tokens(token)
         self.objects = Objects(self.store, Schema(schemas))
-        self.namespaces = NamespaceController(self.store, authority=authority)
-        self.server = ApiServer(self.objects, PodParts(self.objects, None, tokens), OpenApi(schemas), tokens=tokens)
+        self._controllers = (
+            NamespaceController(self.store, authority=authority),
+            GarbageCollector(self.store),
+            QuotaController(self.store, lambda step: asyncio.get_running_loop().call_soon(step)),
+        )
+        self.server = ApiServer(
+            self.objects, PodParts(self.objects, None, tokens), OpenApi(schemas), tokens=tokens
+        )
 
     async def start(self, *, host: str, port: int, tls: ssl.SSLContext | None) -> int:
         """Start all parts; the port."""
         populate(self.store)
-        self.namespaces.start()
+        for controller in self._controllers:
+            controller.start()
         return await self.server.start(host=host, port=port, tls=tls)
 
     async def stop(self) -> None:
         """Stop all parts, in the opposite order."""
         await self.server.stop()
-        self.namespaces.stop()
+        for controller in self._controllers:
+            controller.stop()

@@ -45,7 +45,9 @@ def _decode_json(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         words = "couldn't get version/kind; json parse error"
-        raise bad_request(f"the object provided is unrecognized (must be of type JSON): {words}: {error}") from None
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type JSON): {words}: {error}"
+        ) from None
 
 
 def _decode_yaml(body: bytes) -> Any:
@@ -68,14 +70,22 @@ def of_kind(value: Any, target: Target) -> dict[str, Any]:
     """The object, checked to be of the target's kind; kind and apiVersion are filled in where absent."""
     api_version, kind = expected_kind(target)
     if not isinstance(value, dict):
-        raise bad_request(f"the object provided is unrecognized (must be of type {kind}): it is no JSON object")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {kind}): it is no JSON object"
+        )
     given = (value.get("apiVersion") or api_version, value.get("kind") or kind)
     if given != (api_version, kind):
         wrong = f"{given[1]} in version {_quoted(str(given[0]).split('/')[-1])} cannot be handled as a {kind}"
-        raise bad_request(f"{wrong}: the API version in the data ({given[0]}) does not match the expected API version ({api_version})" if given[1] == kind else wrong)
+        raise bad_request(
+            f"{wrong}: the API version in the data ({given[0]}) does not match the expected API version ({api_version})"
+            if given[1] == kind
+            else wrong
+        )
     meta = value.get("metadata")
     if meta is not None and not isinstance(meta, dict):
-        raise bad_request(f"{kind} in version {_quoted(api_version.split('/')[-1])} cannot be handled as a {kind}: metadata is no object")
+        raise bad_request(
+            f"{kind} in version {_quoted(api_version.split('/')[-1])} cannot be handled as a {kind}: metadata is no object"
+        )
     return {**value, "apiVersion": api_version, "kind": kind, "metadata": dict(meta or {})}
 
 

@@ -84,7 +84,12 @@ def _pull_policy(image: str) -> str:
 
 
 def _default_probe(probe: Json) -> None:
-    for field, value in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)):
+    for field, value in (
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ):
         if not probe.get(field):
             probe[field] = value
     if probe.get("httpGet"):
@@ -103,7 +108,12 @@ def _default_variable(variable: Json) -> None:
         resource.setdefault("divisor", "0")
 
 
-_MODES = {"configMap": "defaultMode", "secret": "defaultMode", "projected": "defaultMode", "downwardAPI": "defaultMode"}
+_MODES = {
+    "configMap": "defaultMode",
+    "secret": "defaultMode",
+    "projected": "defaultMode",
+    "downwardAPI": "defaultMode",
+}
 _MODE_0644 = 0o644
 
 
@@ -131,7 +141,9 @@ def _default_items(source: Json) -> None:
 
 def qos_class(spec: Json) -> str:
     """``Guaranteed``, ``Burstable`` or ``BestEffort``, from cpu and memory of all containers."""
-    resources = [each.get("resources") or {} for each in (*(spec.get("initContainers") or ()), *spec["containers"])]
+    resources = [
+        each.get("resources") or {} for each in (*(spec.get("initContainers") or ()), *spec["containers"])
+    ]
     requested = [(each.get("requests") or {}, each.get("limits") or {}) for each in resources]
     counted = ("cpu", "memory")
     if not any(name in either for pair in requested for either in pair for name in counted):

@@ -24,13 +24,18 @@ _OVER: dict[str, str] = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 def check_preconditions(resource: str, obj: dict[str, Any], *, uid: str | None, version: str | None) -> None:
     """Raise 409 if the object is not the one that is meant."""
     meta = obj["metadata"]
-    for word, wanted, actual in (("UID", uid, meta["uid"]), ("ResourceVersion", version, meta["resourceVersion"])):
+    for word, wanted, actual in (
+        ("UID", uid, meta["uid"]),
+        ("ResourceVersion", version, meta["resourceVersion"]),
+    ):
         if wanted and wanted != actual:
             why = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {actual}"
             raise conflict(resource, meta["name"], group=BY_STORAGE[resource].group, why=why)
 
 
-def delete_object(store: Store, resource: str, obj: Stored, options: DeleteOptions) -> tuple[dict[str, Any], bool]:
+def delete_object(
+    store: Store, resource: str, obj: Stored, options: DeleteOptions
+) -> tuple[dict[str, Any], bool]:
     """Delete an object, or mark it as terminating.
 
     Returns:
@@ -92,7 +97,11 @@ def remove_if_finished(store: Store, resource: str, obj: Stored) -> bool:
     meta = obj["metadata"]
     if not meta.get("deletionTimestamp") or meta.get("finalizers") or resource == "namespaces":
         return False
-    if resource == "pods" and meta.get("deletionGracePeriodSeconds") and _grace(resource, obj, DeleteOptions()):
+    if (
+        resource == "pods"
+        and meta.get("deletionGracePeriodSeconds")
+        and _grace(resource, obj, DeleteOptions())
+    ):
         return False
     store.remove(resource, meta.get("namespace", ""), meta["name"], uid=meta["uid"])
     return True

@@ -60,7 +60,11 @@ def _document(path: str) -> Json | None:
     if path == "/api":
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if path == "/apis":
-        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name) for name in group_versions()]}
+        return {
+            "kind": "APIGroupList",
+            "apiVersion": "v1",
+            "groups": [_group(name) for name in group_versions()],
+        }
     if path == "/api/v1":
         return _resource_list("", "v1")
     parts = path.removeprefix("/apis/").split("/")
@@ -129,7 +133,11 @@ def _aggregated(path: str, version: str) -> Json:
 def _aggregated_group(name: str, versions: list[str]) -> Json:
     meta = {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None}
     served = [
-        {"version": each, "freshness": "Current", "resources": [_aggregated_type(kind) for kind in _types(name, each)]}
+        {
+            "version": each,
+            "freshness": "Current",
+            "resources": [_aggregated_type(kind) for kind in _types(name, each)],
+        }
         for each in versions
     ]
     return {"metadata": meta, "versions": served}

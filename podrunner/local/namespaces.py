@@ -69,7 +69,9 @@ class NamespaceController:
             self._store.create("serviceaccounts", {"metadata": {"name": "default", "namespace": name}})
         if self._authority and not self._store.find("configmaps", name, _ROOT_CA):
             data = {"ca.crt": self._authority}
-            self._store.create("configmaps", {"metadata": {"name": _ROOT_CA, "namespace": name}, "data": data})
+            self._store.create(
+                "configmaps", {"metadata": {"name": _ROOT_CA, "namespace": name}, "data": data}
+            )
 
     def _empty(self, name: str) -> None:
         """Delete what is left in a terminating namespace, then the namespace."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from podrunner.local.admission import admit_create, admit_update
+from podrunner.local.admission import admit_create
 from podrunner.local.decoding import of_kind
 from podrunner.local.defaults import set_defaults
 from podrunner.local.deletion import check_preconditions, delete_object, remove_if_finished
@@ -66,7 +66,9 @@ class Objects:
         self._place(target, obj)
         return self._create(target, obj, options, warnings)
 
-    def _create(self, target: Target, obj: dict[str, Any], options: WriteOptions, warnings: tuple[str, ...]) -> Written:
+    def _create(
+        self, target: Target, obj: dict[str, Any], options: WriteOptions, warnings: tuple[str, ...]
+    ) -> Written:
         meta, storage = obj["metadata"], target.type.storage
         if meta.get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
@@ -111,7 +113,9 @@ class Objects:
 
     def _apply(self, target: Target, body: Any, options: WriteOptions) -> Written:
         if not options.field_manager:
-            raise bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
+            raise bad_request(
+                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+            )
         applied = of_kind(body, target)
         self._place(target, applied)
         if self.store.find(target.type.storage, target.namespace, target.name):
@@ -139,7 +143,6 @@ class Objects:
             self._same_version(target, after, before)
             keep_untouchable(target, after, before)
             set_defaults(storage, after)
-            admit_update(self.store, target, after, before)
             self._check(target, after, validate_update(target, after, before))
             return after
 
@@ -167,13 +170,17 @@ class Objects:
         group = {"group": target.type.group} if target.type.group else {}
         return success({"name": meta["name"], **group, "kind": target.type.plural, "uid": meta["uid"]})
 
-    def delete_collection(self, target: Target, selected: ListOptions, options: DeleteOptions) -> list[dict[str, Any]]:
+    def delete_collection(
+        self, target: Target, selected: ListOptions, options: DeleteOptions
+    ) -> list[dict[str, Any]]:
         """Delete what a list selects; the objects."""
         page = list_page(self.store, target, selected)
         storage = target.type.storage
         return [delete_object(self.store, storage, obj, options)[0] for obj in page.items]
 
-    def _read(self, target: Target, body: Any, options: WriteOptions) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _read(
+        self, target: Target, body: Any, options: WriteOptions
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
         obj = of_kind(body, target)
         return self._schema.read(obj, mode=options.field_validation)
 
@@ -182,7 +189,9 @@ class Objects:
         """Put the namespace and name of the path into the object, or refuse one that differs."""
         meta = obj["metadata"]
         if target.namespace and meta.setdefault("namespace", target.namespace) != target.namespace:
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
         if not target.type.namespaced:
             meta.pop("namespace", None)
         if target.name and meta.setdefault("name", target.name) != target.name:
@@ -211,11 +220,21 @@ APPLY = "application/apply-patch+yaml"
 STRATEGIC = "application/strategic-merge-patch+json"
 
 _SHOWN_WHEN_DELETED = frozenset(
-    {"pods", "persistentvolumeclaims", "persistentvolumes", "serviceaccounts", "services", "resourcequotas", "namespaces"}
+    {
+        "pods",
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "serviceaccounts",
+        "services",
+        "resourcequotas",
+        "namespaces",
+    }
 )
 
 
 def _version_needed() -> Any:
     from podrunner.local.status import FieldError
 
-    return FieldError("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+    return FieldError(
+        "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
+    )

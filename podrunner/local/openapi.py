@@ -62,8 +62,15 @@ class OpenApi:
 
     @cached_property
     def _index(self) -> Json:
-        paths = ["api/v1", *(f"apis/{group}/{each}" for group, versions in group_versions().items() for each in versions)]
-        return {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={self._hash(path)}"} for path in paths}}
+        paths = [
+            "api/v1",
+            *(f"apis/{group}/{each}" for group, versions in group_versions().items() for each in versions),
+        ]
+        return {
+            "paths": {
+                path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={self._hash(path)}"} for path in paths
+            }
+        }
 
     def _hash(self, path: str) -> str:
         return hashlib.sha256(self._make(path, lambda: self._version3(path))).hexdigest()[:32].upper()
@@ -127,7 +134,10 @@ def _operation(kind: ResourceType, word: str) -> Json:
     version = kind.version.capitalize()
     group = (kind.group.split(".")[0] or "core").capitalize()
     scope = "Namespaced" if kind.namespaced else ""
-    parameters = [{"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}} for name in _PARAMETERS]
+    parameters = [
+        {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
+        for name in _PARAMETERS
+    ]
     return {
         "description": f"{word} a {kind.kind}",
         "operationId": f"{word}{group}{version}{scope}{kind.kind}",

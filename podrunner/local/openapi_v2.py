@@ -26,7 +26,9 @@ def version2(schemas: Json, paths: Json, info: Json) -> Json:
     return {
         "swagger": "2.0",
         "info": info,
-        "paths": {path: {verb: _operation2(each) for verb, each in item.items()} for path, item in paths.items()},
+        "paths": {
+            path: {verb: _operation2(each) for verb, each in item.items()} for path, item in paths.items()
+        },
         "definitions": {name: _schema2(schema) for name, schema in schemas.items()},
     }
 
@@ -59,7 +61,9 @@ def to_protobuf(document: Json) -> bytes:
     """A version 2 document as ``openapi.v2.Document``."""
     info = _text(1, document["info"]["title"]) + _text(2, document["info"]["version"])
     paths = b"".join(_part(2, _named(path, _path(item))) for path, item in document["paths"].items())
-    definitions = b"".join(_part(1, _named(name, _schema(each))) for name, each in document["definitions"].items())
+    definitions = b"".join(
+        _part(1, _named(name, _schema(each))) for name, each in document["definitions"].items()
+    )
     return _text(1, document["swagger"]) + _part(2, info) + _part(8, paths) + _part(9, definitions)
 
 

@@ -84,7 +84,9 @@ class ListOptions:
         if not self.version:
             return 0
         if not (self.version.isascii() and self.version.isdigit()):
-            raise bad_request(f'invalid resource version: strconv.ParseUint: parsing "{self.version}": invalid syntax')
+            raise bad_request(
+                f'invalid resource version: strconv.ParseUint: parsing "{self.version}": invalid syntax'
+            )
         return int(self.version)
 
 
@@ -172,7 +174,9 @@ def _field_validation(value: str) -> str:
 def _dry_run(values: list[str], kind: str) -> bool:
     if any(value != "All" for value in values):
         error = FieldError(
-            "FieldValueNotSupported", "dryRun", f'Unsupported value: {_quoted(values)}: supported values: "All"'
+            "FieldValueNotSupported",
+            "dryRun",
+            f'Unsupported value: {_quoted(values)}: supported values: "All"',
         )
         raise invalid(kind, "", [error], group="meta.k8s.io")
     return bool(values)
@@ -217,10 +221,14 @@ class DeleteOptions:
 
 def _grace(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise bad_request("json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
+        raise bad_request(
+            "json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+        )
     if value < 0:
         error = FieldError(
-            "FieldValueInvalid", "gracePeriodSeconds", f"Invalid value: {value}: must be greater than or equal to 0"
+            "FieldValueInvalid",
+            "gracePeriodSeconds",
+            f"Invalid value: {value}: must be greater than or equal to 0",
         )
         raise invalid("DeleteOptions", "", [error], group="meta.k8s.io")
     return value

@@ -44,5 +44,7 @@ def _apply(current: dict[str, Any], patch: Any, media: str, kind: str) -> dict[s
 
 def _refused(error: SpecError, media: str) -> StatusError:
     if media == JSON_PATCH:
-        return StatusError(422, "Invalid", f"the server rejected our request due to an error in our request: {error}")
+        return StatusError(
+            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
+        )
     return bad_request(f"error applying patch: {error}")

@@ -61,7 +61,9 @@ def pod_conditions(pod: Json) -> list[dict[str, str]]:
 
 
 def _sidecars(spec: Json) -> set[str]:
-    return {each["name"] for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always"}
+    return {
+        each["name"] for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always"
+    }
 
 
 def _tally(spec: Json, status: Json) -> _Tally:

@@ -102,7 +102,9 @@ class PodParts:
     async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
         pod, container = self._located(request, target)
         options = _read_log_query(request)
-        response = web.StreamResponse(headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"})
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"}
+        )
         if self._runtime is None or not pod["spec"].get("nodeName"):
             await response.prepare(request)
             return response
@@ -142,7 +144,9 @@ class PodParts:
             error = FieldError("FieldValueRequired", "target.name", "Required value")
             raise invalid("Binding", target.name, [error])
         if not options.dry_run:
-            self._objects.store.update("pods", target.namespace, target.name, lambda pod: _bound(pod, body, node))
+            self._objects.store.update(
+                "pods", target.namespace, target.name, lambda pod: _bound(pod, body, node)
+            )
         return _json(status_body("Success", code=201), 201)
 
     async def _evict(self, request: web.Request, target: Target) -> web.StreamResponse:
@@ -198,7 +202,9 @@ def choose_container(pod: Json, wanted: str) -> str:
         return wanted
     if len(names["containers"]) == 1:
         return str(names["containers"][0])
-    raise bad_request(f"a container name must be specified for pod {pod_name}, choose one of: {_choices(names)}")
+    raise bad_request(
+        f"a container name must be specified for pod {pod_name}, choose one of: {_choices(names)}"
+    )
 
 
 _CONTAINER_FIELDS = ("containers", "initContainers", "ephemeralContainers")
@@ -219,12 +225,20 @@ def _read_log_query(request: web.Request) -> LogOptions:
     query = request.query
     counts = {name: read_int(query, name) for name in ("sinceSeconds", "tailLines", "limitBytes")}
     errors = [
-        FieldError("FieldValueInvalid", name, f"Invalid value: {value}: must be greater than or equal to {least}")
+        FieldError(
+            "FieldValueInvalid", name, f"Invalid value: {value}: must be greater than or equal to {least}"
+        )
         for name, value in counts.items()
         if value is not None and value < (least := 0 if name == "tailLines" else 1)
     ]
     if query.get("sinceTime") and counts["sinceSeconds"] is not None:
-        errors.append(FieldError("FieldValueForbidden", "", "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"))
+        errors.append(
+            FieldError(
+                "FieldValueForbidden",
+                "",
+                "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified",
+            )
+        )
     if errors:
         raise invalid("PodLogOptions", request.match_info.get("name", ""), errors)
     return LogOptions(
@@ -307,4 +321,3 @@ def _with_condition(pod: Json, condition: Json) -> Json:
     others = [each for each in status.get("conditions") or () if each["type"] != condition["type"]]
     status["conditions"] = [*others, condition]
     return pod
-

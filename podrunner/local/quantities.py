@@ -8,9 +8,7 @@ from functools import lru_cache
 
 __all__ = ["REGEX_MESSAGE", "canonical_quantity", "parse_quantity"]
 
-REGEX_MESSAGE = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)
+REGEX_MESSAGE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 """The words of apimachinery's ``resource.ErrFormatWrong``."""
 
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([KMGTPE]i)|([numkMGTPE]?)|([eE][+-]?\d+))")

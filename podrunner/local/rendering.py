@@ -65,7 +65,11 @@ class ObjectView:
     def page(self, page: Page) -> bytes:
         """A list; like a real server's, its items carry neither kind nor apiVersion."""
         items = b",".join(b"{" + self.one(obj)[self._skip + 1 :] for obj in page.items)
-        head = {"kind": f"{self._kind.kind}List", "apiVersion": self._kind.api_version, "metadata": page.meta()}
+        head = {
+            "kind": f"{self._kind.kind}List",
+            "apiVersion": self._kind.api_version,
+            "metadata": page.meta(),
+        }
         return encode_json(head)[:-1] + b',"items":[' + items + b"]}"
 
     def event(self, kind: str, obj: dict[str, Any]) -> bytes:
@@ -92,7 +96,11 @@ class MetadataView(ObjectView):
 
     def page(self, page: Page) -> bytes:
         """A list of metadata."""
-        head = {"kind": "PartialObjectMetadataList", "apiVersion": f"{_META_GROUP}/v1", "metadata": page.meta()}
+        head = {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": f"{_META_GROUP}/v1",
+            "metadata": page.meta(),
+        }
         return encode_json({**head, "items": [_partial(obj) for obj in page.items]})
 
     def bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
@@ -151,7 +159,9 @@ class TableView:
         table["rows"] = [{"cells": [], "object": _partial({"metadata": meta})}]
         return b'{"type":"BOOKMARK","object":%s}\n' % encode_json(table)
 
-    def _table(self, meta: dict[str, Any], objects: Iterable[dict[str, Any]], *, header: bool) -> dict[str, Any]:
+    def _table(
+        self, meta: dict[str, Any], objects: Iterable[dict[str, Any]], *, header: bool
+    ) -> dict[str, Any]:
         table: dict[str, Any] = {"kind": "Table", "apiVersion": f"{_META_GROUP}/v1", "metadata": meta}
         table["columnDefinitions"] = columns(self._kind) if header else []
         table["rows"] = [self._row(obj) for obj in objects]
@@ -168,7 +178,12 @@ View = ObjectView | TableView
 
 
 def choose_view(
-    accept: str, kind: ResourceType, *, now: Callable[[], float], convert: Convert | None = None, include: str = ""
+    accept: str,
+    kind: ResourceType,
+    *,
+    now: Callable[[], float],
+    convert: Convert | None = None,
+    include: str = "",
 ) -> View:
     """The view that an ``Accept`` header asks for: its first clause that is served.
 

@@ -138,7 +138,10 @@ class Schema:
         if kind == "array":
             return _array(self._field(schema["items"]), f"[]{self._go_name(schema['items'])}")
         if kind == "object" and "additionalProperties" in schema:
-            return _map(self._field(schema["additionalProperties"]), f"map[string]{self._go_name(schema['additionalProperties'])}")
+            return _map(
+                self._field(schema["additionalProperties"]),
+                f"map[string]{self._go_name(schema['additionalProperties'])}",
+            )
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         return _SCALARS.get(kind or "", _read_anything)
@@ -182,7 +185,9 @@ def _array(item: Read, go_type: str) -> Read:
     def read(value: Any, path: str, unknown: list[str]) -> Any:
         if not isinstance(value, list):
             raise _Mismatch(_json_type(value), go_type)
-        return [item(each, f"{path}[{index}]", unknown) for index, each in enumerate(value) if each is not None]
+        return [
+            item(each, f"{path}[{index}]", unknown) for index, each in enumerate(value) if each is not None
+        ]
 
     return read
 
@@ -191,7 +196,9 @@ def _map(item: Read, go_type: str) -> Read:
     def read(value: Any, path: str, unknown: list[str]) -> Any:
         if not isinstance(value, dict):
             raise _Mismatch(_json_type(value), go_type)
-        return {key: item("" if each is None else each, f"{path}.{key}", unknown) for key, each in value.items()}
+        return {
+            key: item("" if each is None else each, f"{path}.{key}", unknown) for key, each in value.items()
+        }
 
     return read
 

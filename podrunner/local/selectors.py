@@ -9,7 +9,14 @@ from typing import Any
 from podrunner.local.resources import ResourceType
 from podrunner.local.status import bad_request
 
-__all__ = ["Predicate", "field_selector", "label_selector", "matches_label_selector", "selectable_fields", "selector"]
+__all__ = [
+    "Predicate",
+    "field_selector",
+    "label_selector",
+    "matches_label_selector",
+    "selectable_fields",
+    "selector",
+]
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 """Whether an object is selected."""
@@ -69,7 +76,9 @@ def _next_rule(text: str, position: int) -> tuple[re.Match[str], Callable[[re.Ma
 
 
 def _unreadable(text: str, rest: str) -> Exception:
-    return bad_request(f"unable to parse requirement: found '{rest.strip()}' in {text!r}, expected: a requirement such as key=value")
+    return bad_request(
+        f"unable to parse requirement: found '{rest.strip()}' in {text!r}, expected: a requirement such as key=value"
+    )
 
 
 def _set_rule(match: re.Match[str]) -> _LabelRule:

@@ -59,7 +59,9 @@ class ApiServer:
         self._tokens = tokens
         self._runner: web.AppRunner | None = None
 
-    async def start(self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> int:
+    async def start(
+        self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> int:
         """Listen; the port (that asked for, or a free one for 0)."""
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
@@ -109,7 +111,9 @@ class ApiServer:
         if path == "/version" or path == "/version/":
             return _respond(request, Answer(encode_json(discovery.VERSION)))
         accept = request.headers.get("Accept", "")
-        answer = discovery.answer(path, accept) or self._openapi.answer(path, accept=accept, query=request.query)
+        answer = discovery.answer(path, accept) or self._openapi.answer(
+            path, accept=accept, query=request.query
+        )
         if answer is None:
             return web.Response(status=404, text="404 page not found\n")
         return _respond(request, answer)
@@ -139,7 +143,9 @@ class ApiServer:
         self, request: web.Request, target: Target, options: ListOptions, view: View
     ) -> web.StreamResponse:
         watch = Watch(self._objects.store, target, options, view)
-        response = web.StreamResponse(headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"})
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        )
         await response.prepare(request)
         await watch.run(response.write)
         return response
@@ -159,7 +165,9 @@ class ApiServer:
         code = 201 if written.created else 200
         return Answer(self._view(request, target).one(written.obj), code, written.warnings)
 
-    def _written(self, target: Target, body: bytes, options: WriteOptions, *, verb: str, content_type: str) -> Written:
+    def _written(
+        self, target: Target, body: bytes, options: WriteOptions, *, verb: str, content_type: str
+    ) -> Written:
         convert = converter(target.type, to_stored=True)
         if verb == "patch":
             media = media_type(content_type)
@@ -220,4 +228,3 @@ def _respond(request: web.Request, answer: Answer) -> web.Response:
 
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
-

@@ -127,7 +127,9 @@ def conflict(resource: str, name: str, *, group: str = "", why: str = MODIFIED) 
 def forbidden(resource: str, name: str, why: str, *, group: str = "") -> StatusError:
     """403: admission refuses."""
     named = f'{qualified(resource, group)} "{name}"' if name else qualified(resource, group)
-    return StatusError(403, "Forbidden", f"{named} is forbidden: {why}", details=_about(name, group, resource))
+    return StatusError(
+        403, "Forbidden", f"{named} is forbidden: {why}", details=_about(name, group, resource)
+    )
 
 
 def invalid(kind: str, name: str, errors: Iterable[FieldError], *, group: str = "") -> StatusError:
@@ -136,7 +138,9 @@ def invalid(kind: str, name: str, errors: Iterable[FieldError], *, group: str = 
     shown = str(found[0]) if len(found) == 1 else f"[{', '.join(map(str, found))}]"
     causes = [{"reason": each.reason, "message": each.message, "field": each.field} for each in found]
     details = {**_about(name, group, kind), "causes": causes}
-    return StatusError(422, "Invalid", f'{kind}{_in_group(group)} "{name}" is invalid: {shown}', details=details)
+    return StatusError(
+        422, "Invalid", f'{kind}{_in_group(group)} "{name}" is invalid: {shown}', details=details
+    )
 
 
 def _in_group(group: str) -> str:

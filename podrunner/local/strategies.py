@@ -17,9 +17,24 @@ __all__ = ["keep_untouchable", "prepare_create", "unconditional_update"]
 
 Json = dict[str, Any]
 
-_SERVER_SET = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
+_SERVER_SET = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "managedFields",
+)
 _WITH_STATUS = frozenset(
-    {"pods", "namespaces", "nodes", "persistentvolumes", "persistentvolumeclaims", "resourcequotas", "services"}
+    {
+        "pods",
+        "namespaces",
+        "nodes",
+        "persistentvolumes",
+        "persistentvolumeclaims",
+        "resourcequotas",
+        "services",
+    }
 )
 _SPEC_PARTS = frozenset({"ephemeralcontainers", "resize"})
 

@@ -67,7 +67,11 @@ def _created(obj: Json) -> str | None:
 
 def _simple(*readers: Callable[[Json], Any]) -> Cells:
     """Name, what the readers read, age."""
-    return lambda obj, now: [obj["metadata"]["name"], *(read(obj) for read in readers), age(_created(obj), now)]
+    return lambda obj, now: [
+        obj["metadata"]["name"],
+        *(read(obj) for read in readers),
+        age(_created(obj), now),
+    ]
 
 
 def _at(*path: str, default: Any = "") -> Callable[[Json], Any]:
@@ -353,6 +357,7 @@ _LAYOUTS: dict[str, _Layout] = {
         ("Name", "#Value", "Global-Default", "Age", "PreemptionPolicy"), _priority_cells
     ),
     "storageclasses": _Layout(
-        ("Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"), _class_cells
+        ("Name", "Provisioner", "ReclaimPolicy", "VolumeBindingMode", "AllowVolumeExpansion", "Age"),
+        _class_cells,
     ),
 }

@@ -74,7 +74,9 @@ class _KeyPair:
         return hashlib.sha1(self.public, usedforsecurity=False).digest()  # RFC 5280, 4.2.1.2 (1)
 
 
-def make_certificates(names: tuple[str, ...] = ("localhost", "127.0.0.1"), *, now: datetime | None = None) -> Certificates:
+def make_certificates(
+    names: tuple[str, ...] = ("localhost", "127.0.0.1"), *, now: datetime | None = None
+) -> Certificates:
     """A new authority and a server certificate that it signed.
 
     Args:
@@ -86,10 +88,17 @@ def make_certificates(names: tuple[str, ...] = ("localhost", "127.0.0.1"), *, no
     issuer = "podrunner-local-ca"
     root = _certificate(issuer, authority, issuer, authority, _authority_extensions(authority), start=start)
     leaf = _certificate(
-        "podrunner-local", server, issuer, authority, _server_extensions(server, authority, names=names), start=start
+        "podrunner-local",
+        server,
+        issuer,
+        authority,
+        _server_extensions(server, authority, names=names),
+        start=start,
     )
     return Certificates(
-        authority=_pem("CERTIFICATE", root), chain=_pem("CERTIFICATE", leaf), key=_pem("EC PRIVATE KEY", _private(server))
+        authority=_pem("CERTIFICATE", root),
+        chain=_pem("CERTIFICATE", leaf),
+        key=_pem("EC PRIVATE KEY", _private(server)),
     )
 
 
@@ -144,8 +153,10 @@ def _name(common: str) -> bytes:
 
 
 def _time(moment: datetime) -> bytes:
-    return _tag(0x18, moment.strftime("%Y%m%d%H%M%SZ").encode()) if moment.year >= 2050 else _tag(
-        0x17, moment.strftime("%y%m%d%H%M%SZ").encode()
+    return (
+        _tag(0x18, moment.strftime("%Y%m%d%H%M%SZ").encode())
+        if moment.year >= 2050
+        else _tag(0x17, moment.strftime("%y%m%d%H%M%SZ").encode())
     )
 
 

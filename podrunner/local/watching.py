@@ -89,7 +89,11 @@ class Watch:
         while loop.time() < end:
             await self._write_lines(write, self._news())
             await self._wait(min(end, bookmark_at))
-            if self._options.bookmarks and not self._changed.is_set() and loop.time() >= min(bookmark_at, end):
+            if (
+                self._options.bookmarks
+                and not self._changed.is_set()
+                and loop.time() >= min(bookmark_at, end)
+            ):
                 await write(self._view.bookmark(self._place))
                 bookmark_at = loop.time() + self._bookmark_interval_s
 

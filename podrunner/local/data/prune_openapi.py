@@ -75,7 +75,9 @@ def main(folder: Path, target: Path) -> None:
     for path in sorted(folder.glob("*_openapi.json")):
         schemas.update(json.loads(path.read_text()).get("components", {}).get("schemas", {}))
     kinds = {(each.group, each.version, each.kind) for each in ALL} | {
-        (part.group or each.group, part.version or each.version, part.kind) for each in ALL for part in each.subresources
+        (part.group or each.group, part.version or each.version, part.kind)
+        for each in ALL
+        for part in each.subresources
     }
     text = json.dumps(prune(schemas, kinds), separators=(",", ":"), sort_keys=True)
     target.write_bytes(gzip.compress(text.encode(), mtime=0))

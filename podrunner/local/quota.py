@@ -1,0 +1,206 @@
+"""Resource quotas: what a namespace's objects use, and whether one more fits.
+
+Counted are pods (as Kubernetes does: those that are not over), their requests and limits, and objects of any kind
+(``count/…`` and the old short names). Scopes are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from podrunner.local.quantities import canonical_quantity, parse_quantity
+from podrunner.local.resources import ALL, ResourceType
+from podrunner.local.status import forbidden
+from podrunner.local.store import Store, Stored
+
+__all__ = ["QuotaController", "check_quota", "usage"]
+
+Json = Mapping[str, Any]
+Usage = dict[str, Decimal]
+
+_COUNTED = {f"count/{each.plural}{f'.{each.group}' if each.group else ''}": each.storage for each in ALL} | {
+    name: name
+    for name in (
+        "configmaps",
+        "persistentvolumeclaims",
+        "resourcequotas",
+        "secrets",
+        "services",
+    )
+}
+_TERMINAL = frozenset({"Succeeded", "Failed"})
+
+
+def usage(pod: Json) -> Usage:
+    """What one pod uses of a quota."""
+    if (pod.get("status") or {}).get("phase") in _TERMINAL:
+        return {}
+    spec: Json = pod.get("spec") or {}
+    used: Usage = {"pods": Decimal(1)}
+    for word in ("requests", "limits"):
+        for name, amount in _amounts(spec, word).items():
+            used[f"{word}.{name}"] = amount
+            if word == "requests":
+                used[name] = amount
+    return used
+
+
+def _amounts(spec: Json, word: str) -> Usage:
+    """Sum over containers, or the largest init container if that is more."""
+    total: Usage = {}
+    for container in spec.get("containers") or ():
+        for name, value in ((container.get("resources") or {}).get(word) or {}).items():
+            total[name] = total.get(name, Decimal(0)) + parse_quantity(value)
+    for container in spec.get("initContainers") or ():
+        for name, value in ((container.get("resources") or {}).get(word) or {}).items():
+            total[name] = max(total.get(name, Decimal(0)), parse_quantity(value))
+    return total
+
+
+def check_quota(store: Store, kind: ResourceType, obj: Json) -> None:
+    """Refuse a new object (403) that does not fit, or that does not say how much it needs where it must."""
+    namespace = obj["metadata"].get("namespace", "")
+    for quota in store.list("resourcequotas", namespace):
+        hard = {name: parse_quantity(value) for name, value in _hard(quota).items()}
+        asked = _asked(kind, obj)
+        limited = {name: amount for name, amount in asked.items() if name in hard}
+        _check_stated(kind, obj, quota, hard)
+        if limited:
+            _check_room(store, kind, obj, quota=quota, hard=hard, asked=limited)
+
+
+def _hard(quota: Json) -> dict[str, str]:
+    return (quota.get("spec") or {}).get("hard") or {}
+
+
+def _asked(kind: ResourceType, obj: Json) -> Usage:
+    names = [name for name, storage in _COUNTED.items() if storage == kind.storage]
+    asked = {name: Decimal(1) for name in names}
+    return {**asked, **usage(obj)} if kind.storage == "pods" else asked
+
+
+_MUST_STATE = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
+
+
+def _check_stated(kind: ResourceType, obj: Json, quota: Json, hard: Usage) -> None:
+    if kind.storage != "pods":
+        return
+    missing = [name for name in sorted(_MUST_STATE) if name in hard and not _states(obj, name)]
+    if missing:
+        named = " ".join(f"{name} for: {','.join(_silent(obj, name))};" for name in missing).rstrip(";")
+        why = f"failed quota: {quota['metadata']['name']}: must specify {named}"
+        raise forbidden(kind.plural, obj["metadata"].get("name", ""), why, group=kind.group)
+
+
+def _states(pod: Json, name: str) -> bool:
+    return not _silent(pod, name)
+
+
+def _silent(pod: Json, name: str) -> list[str]:
+    word, _, resource = name.rpartition(".")
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    field = word or "requests"
+    return [
+        each["name"]
+        for each in containers
+        if resource not in ((each.get("resources") or {}).get(field) or {})
+    ]
+
+
+def _check_room(
+    store: Store, kind: ResourceType, obj: Json, *, quota: Json, hard: Usage, asked: Usage
+) -> None:
+    used = _used(store, obj["metadata"].get("namespace", ""), hard)
+    over = sorted(name for name, amount in asked.items() if used.get(name, Decimal(0)) + amount > hard[name])
+    if not over:
+        return
+    why = (
+        f"exceeded quota: {quota['metadata']['name']}, requested: {_listed(over, asked)}, "
+        f"used: {_listed(over, used)}, limited: {_listed(over, hard)}"
+    )
+    raise forbidden(kind.plural, obj["metadata"].get("name", ""), why, group=kind.group)
+
+
+def _listed(names: Iterable[str], amounts: Usage) -> str:
+    return ",".join(f"{name}={_shown(name, amounts.get(name, Decimal(0)))}" for name in names)
+
+
+def _shown(name: str, amount: Decimal) -> str:
+    text = f"{amount:f}"
+    binary = any(word in name for word in ("memory", "storage")) and amount == int(amount)
+    return _in_binary(int(amount)) if binary else canonical_quantity(text)
+
+
+def _in_binary(amount: int) -> str:
+    return (
+        canonical_quantity(f"{amount // 1024}Ki")
+        if amount and amount % 1024 == 0
+        else canonical_quantity(str(amount))
+    )
+
+
+def _used(store: Store, namespace: str, hard: Iterable[str]) -> Usage:
+    used: Usage = {}
+    names = set(hard)
+    for name in names & _COUNTED.keys():
+        used[name] = Decimal(len(store.list(_COUNTED[name], namespace)))
+    for pod in store.list("pods", namespace):
+        for name, amount in usage(pod).items():
+            if name in names:
+                used[name] = used.get(name, Decimal(0)) + amount
+    return used
+
+
+class QuotaController:
+    """Keeps ``status.used`` of quotas up to date.
+
+    Args:
+        store: The objects.
+        soon: Runs a function on the loop's next turn.
+    """
+
+    def __init__(self, store: Store, soon: Callable[[Callable[[], None]], Any]) -> None:
+        self._store = store
+        self._soon = soon
+        self._dirty: set[str] = set()
+        self._subscriptions: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin."""
+        counted = {"pods", "resourcequotas", *_COUNTED.values()}
+        self._subscriptions = [
+            self._store.subscribe(resource, self._on_change) for resource in sorted(counted)
+        ]
+
+    def stop(self) -> None:
+        """End."""
+        while self._subscriptions:
+            self._subscriptions.pop()()
+
+    def _on_change(self, _change: str, obj: Json) -> None:
+        namespace = obj["metadata"].get("namespace", "")
+        if namespace in self._dirty or not any(self._quotas(namespace)):
+            return
+        self._dirty.add(namespace)
+        self._soon(self._recount)
+
+    def _quotas(self, namespace: str) -> Iterator[Stored]:
+        return (each for each in self._store.list("resourcequotas", namespace))
+
+    def _recount(self) -> None:
+        while self._dirty:
+            namespace = self._dirty.pop()
+            for quota in self._quotas(namespace):
+                hard = _hard(quota)
+                used = _used(self._store, namespace, hard)
+                shown = {name: _shown(name, used.get(name, Decimal(0))) for name in hard}
+                status = {"hard": hard, "used": shown}
+                self._store.update(
+                    "resourcequotas", namespace, quota["metadata"]["name"], _with_status(status)
+                )
+
+
+def _with_status(status: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda quota: {**quota, "status": status}
