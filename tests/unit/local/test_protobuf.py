@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from podrunner.local.protobuf import ProtobufError, decode_object
 
 LINES = Path(__file__).with_name("protobuf_objects.txt").read_text().splitlines()
