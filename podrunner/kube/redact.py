@@ -16,10 +16,9 @@ _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), r"\1 ***"),
     (re.compile(r"(?<=://)[^/\s@]+(?=@)"), "***"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?"), "***"),  # a JSON web token
-    (
-        re.compile(r"(?i)([\"']?(?:password|passwd|token|secret|api[_-]?key)[\"']?\s*[=:]\s*)[^\s\"',;&]+"),
-        r"\1***",
-    ),
+    # Only `name=value` and `"name": "value"`: a field's path with a colon, as in validation errors, is no secret.
+    (re.compile(r"(?i)\b((?:password|passwd|token|secret|api[_-]?key)=)[^\s\"',;&]+"), r"\1***"),
+    (re.compile(r'(?i)("(?:password|passwd|token|secret|api[_-]?key)"\s*:\s*")[^"]+'), r"\1***"),
 )
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 
