@@ -82,7 +82,7 @@ class PodBuilder:
         """
         common = self._common(workload)
         name = pod_name(workload.key, workload.name)
-        credentials = {**common.credentials, **_secret_values(workload)}
+        credentials = _secret_values(common, workload)
         pod, warnings = self._changed(_assembled(common, workload, name), workload)
         _identify(pod, common, workload, name=name)
         main = common.main["name"]
@@ -146,8 +146,13 @@ def _own_credentials(workload: Workload, secret: str) -> Env:
     return {name: secret_ref(name, secret, name) for name in workload.credentials}
 
 
-def _secret_values(workload: Workload) -> dict[str, str]:
-    return {name: value.get_secret_value() for name, value in workload.credentials.items()}
+def _secret_values(common: Compiled, workload: Workload) -> dict[str, str]:
+    """What the pod's Secret holds: not what the workload brings in another way."""
+    brought = workload.env.keys() | workload.secret_env.keys()
+    shared = {
+        name: value for name, value in common.credentials.items() if name == PASSWORD or name not in brought
+    }
+    return {**shared, **{name: value.get_secret_value() for name, value in workload.credentials.items()}}
 
 
 def _init_containers(common: Compiled, draft: Draft, secret: str) -> list[dict[str, Any]]:

@@ -1,0 +1,76 @@
+"""Explaining tells for each field which setting put it there."""
+
+from podrunner.builder import build_pod, explain_pod
+from podrunner.config import AirflowSettings, DagsFromClaim, LogsOnClaim, RunnerConfig
+from podrunner.workload import Workload
+
+CONFIG = RunnerConfig(
+    image="config",
+    env={"A": "1", "B": "1"},
+    node_selector={"disk": "ssd"},
+    pod_template={
+        "spec": {
+            "hostname": "h",
+            "containers": [{"name": "base", "tty": True, "ports": [{"containerPort": 1}]}],
+        }
+    },
+    airflow=AirflowSettings(
+        home="/a",
+        dags=DagsFromClaim(claim="c"),
+        logs=LogsOnClaim(claim="l"),
+        worker_uuid="w",
+        sql_alchemy_conn="hunter2",
+    ),
+)
+WORKLOAD = Workload(
+    key={"a": "b"},
+    command=["date"],
+    image="workload",
+    env={"B": "2"},
+    overrides={"spec": {"containers": [{"name": "base", "stdin": True}]}},
+    identity_labels={"dag_id": "d"},
+)
+
+
+def sources():
+    return {row.path: row.source for row in explain_pod(CONFIG, WORKLOAD)}
+
+
+def test_each_field_has_its_setting():
+    found = sources()
+    base = "spec.containers[base]"
+    assert {path: found[path] for path in found if not path.endswith(".name")} == {
+        "apiVersion": "podrunner",
+        "kind": "podrunner",
+        "metadata.labels.airflow-worker": "config.airflow.worker_uuid",
+        "metadata.labels.dag_id": "workload.identity_labels",
+        "spec.restartPolicy": "podrunner",
+        "spec.hostname": "config.pod_template",
+        "spec.nodeSelector.disk": "config.node_selector",
+        f"{base}.tty": "config.pod_template",
+        f"{base}.ports[1].containerPort": "config.pod_template",
+        f"{base}.stdin": "workload.overrides",
+        f"{base}.image": "workload.image",
+        f"{base}.command[0]": "workload.command",
+        f"{base}.env[A].value": "config.env",
+        f"{base}.env[B].value": "workload.env",
+        f"{base}.env[AIRFLOW__CORE__EXECUTOR].value": "config.airflow",
+        f"{base}.env[AIRFLOW__CORE__SQL_ALCHEMY_CONN].valueFrom.secretKeyRef.key": "config.airflow.sql_alchemy_conn",
+        f"{base}.volumeMounts[/a/dags].mountPath": "config.airflow.dags",
+        f"{base}.volumeMounts[/a/dags].readOnly": "config.airflow.dags",
+        f"{base}.volumeMounts[/a/logs].mountPath": "config.airflow.base_log_folder",
+        "spec.volumes[airflow-dags].persistentVolumeClaim.claimName": "config.airflow.dags",
+        "spec.volumes[airflow-logs].persistentVolumeClaim.claimName": "config.airflow.logs",
+    }
+    assert found["metadata.name"] == "workload.key"
+
+
+def test_every_field_of_the_pod_is_explained_with_its_value():
+    rows = explain_pod(CONFIG, WORKLOAD)
+    name = build_pod(CONFIG, WORKLOAD)["metadata"]["name"]
+    assert [row.value for row in rows if row.path == "metadata.name"] == [name]
+    assert len({row.path for row in rows}) == len(rows)
+
+
+def test_explaining_shows_no_credential():
+    assert "hunter2" not in repr(explain_pod(CONFIG, WORKLOAD))

@@ -1,0 +1,86 @@
+"""Overrides: a strategic merge patch onto the finished pod, and a hook after it."""
+
+import pytest
+from podrunner.builder import PodBuilder, build_pod
+from podrunner.config import RunnerConfig
+from podrunner.errors import SpecError
+from podrunner.workload import Workload
+
+
+def built(overrides, **workload):
+    return build_pod(RunnerConfig(image="i"), Workload(key={"a": "b"}, **workload, overrides=overrides))
+
+
+def test_containers_merge_by_name(look):
+    pod = built({"spec": {"containers": [{"name": "base", "tty": True}, {"name": "side", "image": "s"}]}})
+    assert look.main(pod) == {"name": "base", "image": "i", "tty": True}
+    assert look.main(pod, "side") == {"name": "side", "image": "s"}
+
+
+def test_directives_are_obeyed():
+    pod = built(
+        {"spec": {"tolerations": None, "volumes": [{"name": "v", "$patch": "delete"}]}},
+        tolerations=[{"key": "a"}],
+        volumes=[{"name": "v", "emptyDir": {}}, {"name": "w", "emptyDir": {}}],
+    )
+    assert "tolerations" not in pod["spec"]
+    assert pod["spec"]["volumes"] == [{"name": "w", "emptyDir": {}}]
+
+
+def test_a_volume_with_a_new_source_loses_the_old_one(look):
+    """A plain merge leaves both, and Kubernetes refuses the pod."""
+    patch = {"spec": {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}}
+    pod = built(patch, volumes=[{"name": "v", "emptyDir": {}}])
+    assert look.volumes(pod) == {"v": {"persistentVolumeClaim": {"claimName": "c"}}}
+
+
+def test_a_variable_with_a_new_source_loses_the_old_one(look):
+    reference = {"secretKeyRef": {"name": "s", "key": "k"}}
+    variables = [{"name": "A", "valueFrom": reference}, {"name": "B", "value": "2"}, {"name": "C"}]
+    pod = built(
+        {"spec": {"containers": [{"name": "base", "env": variables}]}},
+        env={"A": "1"},
+        secret_env={"B": ("s", "k")},
+    )
+    assert look.main(pod)["env"] == [
+        {"name": "A", "valueFrom": reference},
+        {"name": "B", "value": "2"},
+        {"name": "C"},
+    ]
+
+
+def test_what_is_no_object_is_refused():
+    with pytest.raises(SpecError) as caught:
+        built({"spec": {"containers": ["base"]}})
+    assert caught.value.field == "spec.containers[0]"
+
+
+@pytest.mark.parametrize("patch", [[{"name": "base", "$patch": "delete"}], None, [{"$patch": "replace"}]])
+def test_the_main_container_cannot_be_taken_out(patch):
+    with pytest.raises(SpecError, match="main container is gone"):
+        built({"spec": {"containers": patch}})
+
+
+def test_the_image_cannot_be_taken_out():
+    with pytest.raises(SpecError, match="no image"):
+        built({"spec": {"containers": [{"name": "base", "image": None}]}})
+
+
+def test_a_hook_has_the_last_word_but_for_the_identity(workload):
+    def hook(pod):
+        pod["spec"]["hostname"] = "hooked"
+        pod["metadata"]["labels"]["dag_id"] = "hooked"
+        pod["metadata"]["name"] = "hooked"
+
+    builder = PodBuilder(RunnerConfig(image="i"), pod_hook=hook)
+    plan = builder.build(workload.model_copy(update={"identity_labels": {"dag_id": "d"}}))
+    assert plan.manifest["spec"]["hostname"] == "hooked"
+    assert plan.manifest["metadata"]["labels"] == {"dag_id": "d"}
+    assert plan.name.startswith("d-t-")
+
+
+def test_a_hook_may_return_another_pod(workload):
+    builder = PodBuilder(
+        RunnerConfig(image="i"), pod_hook=lambda pod: {**pod, "spec": {**pod["spec"], "hostname": "h"}}
+    )
+    assert builder.build(workload).manifest["spec"]["hostname"] == "h"
