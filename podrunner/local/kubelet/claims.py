@@ -10,14 +10,17 @@ import asyncio
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.events import EventRecorder
 from podrunner.local.kubelet.quantity import parse_quantity
 from podrunner.local.selectors import matches_label_selector
 from podrunner.local.status import StatusError
-from podrunner.local.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from podrunner.local.events import EventRecorder
+    from podrunner.local.store import Store
 
 __all__ = ["DEFAULT_CLASS", "PROVISIONER", "ClaimBinder", "choose_volume", "volume_fits"]
 

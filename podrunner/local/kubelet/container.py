@@ -8,11 +8,10 @@ import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from podrunner.local.kubelet.backoff import Backoff
-from podrunner.local.kubelet.context import Node
 from podrunner.local.kubelet.environment import ConfigError, build_environment
 from podrunner.local.kubelet.images import Image, ImageError, image_id, normal_name
 from podrunner.local.kubelet.incarnation import Incarnation, stop_signal
@@ -24,9 +23,13 @@ from podrunner.local.kubelet.probes import Probe, Prober, run_action
 from podrunner.local.kubelet.process import StartError
 from podrunner.local.kubelet.proctree import process_start
 from podrunner.local.kubelet.quantity import go_duration, parse_quantity
-from podrunner.local.kubelet.volumes import PodVolumes
 from podrunner.local.store import rfc3339
-from datetime import UTC, datetime
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from podrunner.local.kubelet.context import Node
+    from podrunner.local.kubelet.volumes import PodVolumes
 
 __all__ = ["ContainerWorker", "Home", "time_text"]
 
@@ -448,7 +451,7 @@ def make_folders(folder: Path, plan: ContainerPlan) -> None:
 
 
 def _start_words(container: Json, error: StartError) -> str:
-    """containerd's words for a program that cannot be started."""
+    """The words of containerd for a program that cannot be started."""
     first: Sequence[str] = container.get("command") or container.get("args") or [""]
     what = (
         f'exec: "{first[0]}": {error}'

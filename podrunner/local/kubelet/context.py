@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from podrunner.local.events import EventRecorder
-from podrunner.local.kubelet.images import Images
-from podrunner.local.kubelet.isolation import Isolation
-from podrunner.local.kubelet.memory import MemoryGuard
-from podrunner.local.store import Store
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from podrunner.local.events import EventRecorder
+    from podrunner.local.kubelet.images import Images
+    from podrunner.local.kubelet.isolation import Isolation
+    from podrunner.local.kubelet.memory import MemoryGuard
+    from podrunner.local.store import Store
 
 __all__ = ["ApiAccess", "Node", "Timing"]
 

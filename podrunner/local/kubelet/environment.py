@@ -15,11 +15,11 @@ from podrunner.local.kubelet.quantity import divided
 __all__ = [
     "ConfigError",
     "build_environment",
+    "config_map_data",
     "expand",
     "read_field",
     "read_resource",
     "secret_data",
-    "config_map_data",
 ]
 
 Json = Mapping[str, Any]
@@ -61,7 +61,7 @@ def build_environment(
     """
     variables = dict(base)
     for source in container.get("envFrom") or ():
-        variables.update(_from_source(source, pod, find))
+        variables.update(_from_source(source, find))
     for entry in container.get("env") or ():
         value = _value(entry, container, pod, find=find, variables=variables, capacity=capacity)
         if value is not None:
@@ -69,13 +69,13 @@ def build_environment(
     return variables
 
 
-def _from_source(source: Json, pod: Json, find: Find) -> dict[str, str]:
+def _from_source(source: Json, find: Find) -> dict[str, str]:
     prefix = source.get("prefix", "")
     if "configMapRef" in source:
-        found = _object(source["configMapRef"], pod, find, resource="configmaps")
+        found = _object(source["configMapRef"], find, resource="configmaps")
         data: Mapping[str, bytes] = config_map_data(found) if found else {}
     else:
-        found = _object(source.get("secretRef") or {}, pod, find, resource="secrets")
+        found = _object(source.get("secretRef") or {}, find, resource="secrets")
         data = secret_data(found) if found else {}
     return {
         prefix + key: value.decode(errors="surrogateescape")
@@ -88,7 +88,7 @@ _WORDS = {"configmaps": "configmap", "secrets": "secret"}
 _KIND_NAMES = {"configmaps": "ConfigMap", "secrets": "Secret"}
 
 
-def _object(reference: Json, pod: Json, find: Find, *, resource: str) -> Json | None:
+def _object(reference: Json, find: Find, *, resource: str) -> Json | None:
     found = find(resource, reference.get("name", ""))
     if found is None and not reference.get("optional"):
         raise ConfigError(f'{_WORDS[resource]} "{reference.get("name", "")}" not found')
@@ -117,7 +117,7 @@ def _value(
 
 
 def _key(reference: Json, pod: Json, find: Find, *, resource: str) -> str | None:
-    found = _object(reference, pod, find, resource=resource)
+    found = _object(reference, find, resource=resource)
     if found is None:
         return None
     data = config_map_data(found) if resource == "configmaps" else secret_data(found)

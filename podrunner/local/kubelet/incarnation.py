@@ -6,13 +6,9 @@ import asyncio
 import os
 import pty
 import signal
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.logs import LogFile
-from podrunner.local.kubelet.memory import MemoryGuard, MemoryLimit
-from podrunner.local.kubelet.plan import ContainerPlan
 from podrunner.local.kubelet.process import Shim, StartError
 from podrunner.local.kubelet.streams import (
     LINGER_S,
@@ -23,6 +19,13 @@ from podrunner.local.kubelet.streams import (
     PipeWriter,
     StreamName,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from podrunner.local.kubelet.logs import LogFile
+    from podrunner.local.kubelet.memory import MemoryGuard, MemoryLimit
+    from podrunner.local.kubelet.plan import ContainerPlan
 
 __all__ = ["ExecFailedError", "Incarnation", "Wiring", "stop_signal", "wire"]
 
@@ -170,10 +173,10 @@ class Incarnation:
             buffer.end()
         writer = self._stdin if stdin else None
         return AttachedProcess(
-            self.shim, buffer, stdin=writer, terminal=self._terminal, leave=self._leaving(buffer, writer)
+            self.shim, buffer, stdin=writer, terminal=self._terminal, leave=self._leaving(writer)
         )
 
-    def _leaving(self, buffer: Buffered, writer: PipeWriter | None) -> Callable[[], None]:
+    def _leaving(self, writer: PipeWriter | None) -> Callable[[], None]:
         def leave() -> None:
             if writer is not None and self._stdin_once:
                 writer.close()

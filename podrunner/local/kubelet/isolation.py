@@ -6,11 +6,13 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from podrunner.local.kubelet.process import Shim, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Isolation", "IsolationChoice", "choose_isolation"]
 
@@ -87,7 +89,15 @@ async def _watch(shim: Shim) -> str | None:
 def _trial(isolation: Isolation, staging: str) -> dict[str, Any]:
     """A container with a mount where there is no mount point: what most needs the system's leave."""
     argv = [sys.executable, "-I", "-S", "-c", "import os; os.stat('/podrunner-trial/mount')"]
-    program = {"argv": argv, "env": {}, "cwd": "/", "uid": None, "gid": None, "groups": None, "tty": False}
+    program: dict[str, Any] = {
+        "argv": argv,
+        "env": {},
+        "cwd": "/",
+        "uid": None,
+        "gid": None,
+        "groups": None,
+        "tty": False,
+    }
     return {
         "isolation": str(isolation),
         "map_uid": 0,

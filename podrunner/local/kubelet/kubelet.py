@@ -6,16 +6,12 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.events import EventRecorder
 from podrunner.local.kubelet.changes import Changes
 from podrunner.local.kubelet.claims import ClaimBinder
-from podrunner.local.kubelet.container import ContainerWorker
 from podrunner.local.kubelet.context import ApiAccess, Node, Timing
 from podrunner.local.kubelet.images import Images
-from podrunner.local.kubelet.incarnation import Incarnation
 from podrunner.local.kubelet.isolation import Isolation, IsolationChoice, choose_isolation
 from podrunner.local.kubelet.logreader import LogOptions, read_log
 from podrunner.local.kubelet.memory import MemoryGuard, find_cgroup
@@ -25,8 +21,15 @@ from podrunner.local.kubelet.scheduler import Scheduler
 from podrunner.local.kubelet.script import Lifecycle, ScriptedPods
 from podrunner.local.kubelet.sweep import note_process, sweep
 from podrunner.local.status import StatusError, bad_request
-from podrunner.local.store import Store
-from podrunner.local.streams.process import ContainerProcess
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from podrunner.local.events import EventRecorder
+    from podrunner.local.kubelet.container import ContainerWorker
+    from podrunner.local.kubelet.incarnation import Incarnation
+    from podrunner.local.store import Store
+    from podrunner.local.streams.process import ContainerProcess
 
 __all__ = ["Kubelet"]
 
@@ -57,7 +60,7 @@ class Kubelet:
         log_max_files: Log files kept per container run.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options of a node, all by keyword
         self,
         store: Store,
         events: EventRecorder,
@@ -176,7 +179,14 @@ class Kubelet:
         """
         return await self._running(pod, container).exec(argv, stdin=stdin, tty=tty)
 
-    async def attach(self, pod: Json, container: str, *, stdin: bool, tty: bool) -> ContainerProcess:  # noqa: ARG002, RUF029 - the shape of exec
+    async def attach(  # the shape of exec
+        self,
+        pod: Json,
+        container: str,
+        *,
+        stdin: bool,
+        tty: bool,  # noqa: ARG002 - the container's own tty counts
+    ) -> ContainerProcess:
         """Listen to a running container's program, and write to it.
 
         Raises:
@@ -296,18 +306,8 @@ def _no_log(pod: Json, container: str, worker: ContainerWorker | None, *, previo
     name = pod["metadata"]["name"]
     if previous:
         return bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
-    reason = (
-        (worker.record.state.get("waiting") or {}).get("reason", "ContainerCreating")
-        if worker
-        else "ContainerCreating"
-    )
-    if reason in {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}:
-        words = (
-            "trying and failing to pull image"
-            if reason != "InvalidImageName"
-            else "waiting to start: InvalidImageName"
-        )
-        return bad_request(
-            f'container "{container}" in pod "{name}" is {words if reason == "InvalidImageName" else f"waiting to start: {words}"}'
-        )
+    state = (worker.record.state.get("waiting") if worker else None) or {}
+    reason = state.get("reason", "ContainerCreating")
+    if reason in {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"}:
+        reason = "trying and failing to pull image"
     return bad_request(f'container "{container}" in pod "{name}" is waiting to start: {reason}')

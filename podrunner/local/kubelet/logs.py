@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from podrunner.local.kubelet.streams import StreamName
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from podrunner.local.kubelet.streams import StreamName
 
 __all__ = ["HEAD", "MAX_LINE", "LogFile", "nano_time"]
 
@@ -144,7 +146,7 @@ class LogFile:
         while len(self._rotated) >= self._max_files:
             oldest = min(self._rotated)
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._rotated.pop(oldest))
+                self._rotated.pop(oldest).unlink()
 
     def _tell(self) -> None:
         waiters, self._waiters = self._waiters, []

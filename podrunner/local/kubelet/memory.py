@@ -10,10 +10,13 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from podrunner.local.kubelet.proctree import descendants, parents, process_start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["CgroupTree", "MemoryGuard", "MemoryLimit", "find_cgroup"]
 
@@ -57,8 +60,7 @@ class CgroupTree:
 
     def _settings(self, limit: int) -> list[tuple[str, str]]:
         if self._version == 2:
-            settings = [("memory.max", str(limit)), ("memory.swap.max", "0"), ("memory.oom.group", "1")]
-            return settings
+            return [("memory.max", str(limit)), ("memory.swap.max", "0"), ("memory.oom.group", "1")]
         return [("memory.limit_in_bytes", str(limit))]
 
 
@@ -189,7 +191,7 @@ class MemoryGuard:
             pid: Its shim.
             kill: Ends it.
         """
-        if not limit.joins and os.path.isdir("/proc/self"):
+        if not limit.joins and Path("/proc/self").is_dir():
             self._watched[pid] = (limit, kill)
             self._schedule()
 

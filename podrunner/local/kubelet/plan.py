@@ -11,13 +11,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.kubelet.environment import ConfigError, expand
-from podrunner.local.kubelet.images import Image
 from podrunner.local.kubelet.isolation import Isolation
 from podrunner.local.kubelet.rewriting import rewriter
 from podrunner.local.kubelet.volumes import Mount
+
+if TYPE_CHECKING:
+    from podrunner.local.kubelet.images import Image
 
 __all__ = ["ContainerPlan", "CreateError", "Machine", "User", "choose_user", "plan_container"]
 
@@ -37,19 +39,21 @@ class Machine:
         isolation: How containers are kept apart.
         is_root: Whether the cluster runs as root.
         path: The machine's PATH.
+        closed_home: Whether /root may not be entered.
     """
 
     isolation: Isolation
     is_root: bool
     path: str
+    closed_home: bool = False
 
     @classmethod
     def here(cls, isolation: Isolation) -> Machine:
         """This machine; the interpreter's own folder comes last, so that there is always a ``python``."""
         path = os.environ.get("PATH") or os.defpath
-        return cls(
-            isolation=isolation, is_root=os.geteuid() == 0, path=f"{path}:{os.path.dirname(sys.executable)}"
-        )
+        path = f"{path}:{Path(sys.executable).parent}"
+        closed = not os.access("/root", os.R_OK | os.X_OK)
+        return cls(isolation=isolation, is_root=os.geteuid() == 0, path=path, closed_home=closed)
 
     @property
     def has_namespaces(self) -> bool:
@@ -222,7 +226,7 @@ def _own_mounts(container: Json, folder: Path, user: User, *, machine: Machine) 
     """Mounts that a container has without asking."""
     path = container.get("terminationMessagePath") or TERMINATION_LOG
     mounts = [Mount(str(folder / "termination-log"), path)]
-    if machine.isolation is Isolation.USER and user.inside == 0:
+    if machine.isolation is Isolation.USER and user.inside == 0 and machine.closed_home:
         # The machine's /root is closed to an ordinary user, who is root inside.
         mounts.insert(0, Mount(str(folder / "home"), "/root"))
     return mounts
@@ -230,7 +234,7 @@ def _own_mounts(container: Json, folder: Path, user: User, *, machine: Machine) 
 
 def _working_folder(cwd: str, mounts: Sequence[Mount], folder: Path, *, image: Image) -> list[Mount]:
     """A container's working directory is made if it is not there: privately."""
-    if not cwd or image.rootfs or os.path.isdir(cwd):
+    if not cwd or image.rootfs or Path(cwd).is_dir():
         return []
     if any(cwd == mount.target or cwd.startswith(f"{mount.target.rstrip('/')}/") for mount in mounts):
         return []

@@ -10,15 +10,19 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.changes import Changes
 from podrunner.local.kubelet.container import ContainerWorker, time_text
-from podrunner.local.kubelet.context import Node
 from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
 from podrunner.local.kubelet.volumes import MountError, PodVolumes
 from podrunner.local.status import StatusError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from podrunner.local.kubelet.changes import Changes
+    from podrunner.local.kubelet.context import Node
 
 __all__ = ["PodWorker", "finish_deletion"]
 
@@ -259,10 +263,8 @@ class PodWorker:
         if not (self._dirty or force) or (self.finished and not force):
             return
         self._dirty = False
-        try:
+        with suppress(StatusError):  # it is gone; nobody reads its status any more
             self.pod = self.node.store.update("pods", *self._key, self._write_status)
-        except StatusError:
-            pass  # it is gone; nobody reads its status any more
 
     def _write_status(self, pod: dict[str, Any]) -> dict[str, Any]:
         if pod["metadata"]["uid"] != self.uid:
@@ -302,7 +304,5 @@ def finish_deletion(node: Node, pod: Json) -> None:
     meta = pod["metadata"]
     if not meta.get("deletionTimestamp") or meta.get("finalizers"):
         return
-    try:
+    with suppress(StatusError):  # it is gone already
         node.store.remove("pods", meta["namespace"], meta["name"], uid=meta["uid"])
-    except StatusError:
-        pass  # it is gone already

@@ -114,21 +114,27 @@ def compute_status(
 def phase_of(records: Sequence[ContainerRecord], policy: str, *, final: bool) -> str:
     """The phase, by the rules of the kubelet's ``getPhase``."""
     inits = [each for each in records if each.kind == "init"]
-    sidecars = [each for each in records if each.kind == "sidecar"]
     mains = [each for each in records if each.kind == "container"]
-    if policy == "Never" and any(_failed(each) for each in inits):
+    if policy == "Never" and any(map(_failed, inits)):
         return "Failed"
     if final:
-        return "Succeeded" if all(each.end and each.end["exitCode"] == 0 for each in mains) else "Failed"
-    if any(not (each.end and each.end["exitCode"] == 0) for each in inits):
+        return "Succeeded" if all(map(_succeeded, mains)) else "Failed"
+    if not all(map(_succeeded, inits)) or any(map(_never_started, records)):
         return "Pending"
-    if any(not each.started and not each.last_state for each in sidecars if not each.end):
-        return "Pending"
-    if any("waiting" in each.state and not each.last_state for each in mains):
-        return "Pending"
-    if any("running" in each.state for each in (*mains, *sidecars)) or policy == "Always":
+    if policy == "Always" or any("running" in each.state for each in records):
         return "Running"
     return _ended_phase(mains, policy)
+
+
+def _never_started(record: ContainerRecord) -> bool:
+    """Whether a container, or a sidecar in the sense of its startup probe, has not started even once."""
+    if record.kind == "sidecar":
+        return not (record.started or record.last_state or record.end)
+    return "waiting" in record.state and not record.last_state
+
+
+def _succeeded(record: ContainerRecord) -> bool:
+    return record.end is not None and record.end["exitCode"] == 0
 
 
 def _failed(record: ContainerRecord) -> bool:
@@ -154,12 +160,7 @@ def _conditions(
         _ready(pod, records, phase, old),
         _containers_ready(records, phase),
     ]
-    fresh.append(
-        {
-            key: value
-            for key, value in old.get("PodScheduled", {"type": "PodScheduled", "status": "True"}).items()
-        }
-    )
+    fresh.append(dict(old.get("PodScheduled", {"type": "PodScheduled", "status": "True"}).items()))
     known = {each["type"] for each in fresh}
     others = [dict(each) for each in old.values() if each["type"] not in known]
     return [*(_timed(each, old.get(each["type"]), now) for each in fresh), *others]
@@ -178,7 +179,7 @@ def _timed(fresh: dict[str, Any], old: Json | None, now: str) -> dict[str, Any]:
     return {**ordered, **{key: value for key, value in fresh.items() if key not in ordered}}
 
 
-def _truth(value: bool) -> str:  # noqa: FBT001 - it is the value
+def _truth(value: object) -> str:
     return "True" if value else "False"
 
 

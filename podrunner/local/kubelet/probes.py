@@ -180,7 +180,9 @@ async def _first_line(host: str, port: int, request: bytes, *, secure: bool) -> 
     if secure:
         import ssl
 
-        context = ssl._create_unverified_context()  # noqa: S323, SLF001 - as the kubelet: certificates of pods are not checked
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # as the kubelet: certificates of pods are not checked
     reader, writer = await asyncio.open_connection(host, port, ssl=context)
     try:
         writer.write(request)

@@ -6,7 +6,6 @@ shim does with its orders is told in ``shim.py``.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import marshal
 import os
@@ -16,9 +15,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
 
 __all__ = ["Launch", "Shim", "StartError"]
 
@@ -195,7 +197,7 @@ def _spawn(
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the shim. On the loop's own thread: the parent-death signal follows the starting *thread*."""
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
+    ours.setblocking(False)  # noqa: FBT003 - its only way
     fd = _in_memory(marshal.dumps(spec))
     try:
         command = [sys.executable, "-I", "-S", str(SHIM), str(fd), str(theirs.fileno())]

@@ -47,11 +47,12 @@ def project(volume: Json, pod: Json, node: Node) -> dict[str, File]:
     """
     if "projected" in volume:
         source = volume["projected"] or {}
-        parts, mode = source.get("sources") or (), source.get("defaultMode", DEFAULT_MODE)
+        parts = source.get("sources") or ()
     else:
         kind = next(kind for kind in ("configMap", "secret", "downwardAPI") if kind in volume)
         source = volume[kind] or {}
-        parts, mode = ({kind: source},), source.get("defaultMode", DEFAULT_MODE)
+        parts = ({kind: source},)
+    mode: int = source.get("defaultMode", DEFAULT_MODE)
     files: dict[str, File] = {}
     for part in parts:
         files.update(_part(part, volume["name"], pod, node=node, mode=mode))

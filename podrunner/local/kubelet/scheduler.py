@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.events import EventRecorder
 from podrunner.local.kubelet.quantity import parse_quantity, pod_requests
 from podrunner.local.status import StatusError
 from podrunner.local.store import Store, rfc3339
+
+if TYPE_CHECKING:
+    from podrunner.local.events import EventRecorder
 
 __all__ = ["NAME", "Scheduler", "fits_affinity", "refusals", "untolerated"]
 
@@ -138,7 +140,8 @@ def claims_message(pod: Json, store: Store, nodes: int) -> str | None:
     for volume in pod["spec"].get("volumes") or ():
         why = _claim_trouble(volume, namespace, pod, store=store)
         if why:
-            return f"0/{nodes} nodes are available: {why}. preemption: 0/{nodes} nodes are available: {nodes} {_NO_HELP}"
+            none = f"0/{nodes} nodes are available"
+            return f"{none}: {why}. preemption: {none}: {nodes} {_NO_HELP}"
     return None
 
 
@@ -155,7 +158,8 @@ def _claim_trouble(volume: Json, namespace: str, pod: Json, *, store: Store) -> 
     if claim["metadata"].get("deletionTimestamp"):
         return f'persistentvolumeclaim "{name}" is being deleted'
     if (claim.get("status") or {}).get("phase") == "Lost":
-        return f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{claim["spec"].get("volumeName", "")}"'
+        lost = claim["spec"].get("volumeName", "")
+        return f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{lost}"'
     if not claim["spec"].get("volumeName") and not _binds_late(claim, store):
         return "pod has unbound immediate PersistentVolumeClaims"
     return None

@@ -12,15 +12,17 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.kubelet.container import time_text
-from podrunner.local.kubelet.context import Node
 from podrunner.local.kubelet.logreader import LogOptions, normal_time
 from podrunner.local.kubelet.logs import nano_time
 from podrunner.local.kubelet.pod import finish_deletion
 from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
 from podrunner.local.status import StatusError
+
+if TYPE_CHECKING:
+    from podrunner.local.kubelet.context import Node
 
 __all__ = ["ANNOTATION", "Lifecycle", "ScriptedPods"]
 
@@ -70,7 +72,9 @@ class Lifecycle:
         """
         data = json.loads(text)
         if not isinstance(data, dict):
-            raise ValueError(f"a script is a JSON object, not {text[:80]!r}")
+            raise ValueError(  # noqa: TRY004 - the text is wrong, not a type of ours
+                f"a script is a JSON object, not {text[:80]!r}"
+            )
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(data) - known):
             raise ValueError(f"unknown fields: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
@@ -179,7 +183,7 @@ class ScriptedPods:
         while self._heap and self._heap[0][0] <= now:
             _, _, uid, stage = heapq.heappop(self._heap)
             life = self._lives.get(uid)
-            if life is not None and life.stage not in {"left"} and (stage == "leave" or not life.leaving):
+            if life is not None and life.stage != "left" and (stage == "leave" or not life.leaving):
                 _STAGES[stage](self, uid, life)
         self._set_timer()
 
@@ -309,10 +313,10 @@ class ScriptedPods:
 
 
 _STAGES: dict[str, Callable[[ScriptedPods, str, _Life], None]] = {
-    "creating": ScriptedPods._creating,  # noqa: SLF001 - the table of the class's own stages
-    "running": ScriptedPods._running,  # noqa: SLF001
-    "ended": ScriptedPods._ended,  # noqa: SLF001
-    "leave": ScriptedPods._leave,  # noqa: SLF001
+    "creating": ScriptedPods._creating,  # noqa: SLF001 - a table of its own stages
+    "running": ScriptedPods._running,  # noqa: SLF001 - a table of its own stages
+    "ended": ScriptedPods._ended,  # noqa: SLF001 - a table of its own stages
+    "leave": ScriptedPods._leave,  # noqa: SLF001 - a table of its own stages
 }
 
 

@@ -14,10 +14,14 @@ import signal
 import struct
 import termios
 from collections import deque
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from podrunner.local.kubelet.process import Launch
 from podrunner.local.streams.process import OutputName as StreamName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podrunner.local.kubelet.process import Launch
 
 __all__ = ["AttachedProcess", "Buffered", "ExecProcess", "PipeReader", "PipeWriter", "StreamName"]
 
@@ -123,14 +127,19 @@ class PipeWriter:
             self._fd = -1
 
     async def _writable(self) -> None:
-        ready = self._loop.create_future()
+        ready: asyncio.Future[None] = self._loop.create_future()
         fd = self._fd
-        self._loop.add_writer(fd, lambda: ready.done() or ready.set_result(None))
+        self._loop.add_writer(fd, _set, ready)
         try:
             await ready
         finally:
             if self._fd == fd:
                 self._loop.remove_writer(fd)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class Buffered:
@@ -211,23 +220,29 @@ class ExecProcess:
         launch.exited.add_done_callback(lambda _: self._after_exit())
 
     async def read(self) -> tuple[StreamName, bytes] | None:
+        """The next output; None when all has ended."""
         return await self._buffer.get()
 
     async def write_stdin(self, data: bytes) -> None:
+        """Input for the program; dropped if nobody reads it."""
         if self._stdin is not None:
             await self._stdin.write(data)
 
     async def close_stdin(self) -> None:
+        """The end of its input."""
         if self._stdin is not None:
             await self._stdin.end_input()
 
     def resize(self, width: int, height: int) -> None:
+        """The size of its terminal, in characters."""
         resize_terminal(self._terminal, width, height)
 
     async def wait(self) -> int:
+        """Exit code, 128 + signal number if a signal ended it."""
         return await asyncio.shield(self._launch.exited)
 
     async def kill(self) -> None:
+        """The client is gone: let go, and end what was started for it."""
         self._send(signal.SIGKILL)
         self._close()
 
@@ -290,9 +305,11 @@ class AttachedProcess:
         self._leave = leave
 
     async def read(self) -> tuple[StreamName, bytes] | None:
+        """The next output; None when all has ended."""
         return await self._buffer.get()
 
     async def write_stdin(self, data: bytes) -> None:
+        """Input for the program; dropped if nobody reads it."""
         if self._stdin is not None:
             await self._stdin.write(data)
 
@@ -301,13 +318,16 @@ class AttachedProcess:
         self._leave()
 
     def resize(self, width: int, height: int) -> None:
+        """The size of its terminal, in characters."""
         if not self._launch.exited.done():
             resize_terminal(self._terminal, width, height)
 
     async def wait(self) -> int:
+        """Exit code, 128 + signal number if a signal ended it."""
         return await asyncio.shield(self._launch.exited)
 
     async def kill(self) -> None:
+        """The client is gone: let go, and end what was started for it."""
         self._leave()
         self._buffer.end()
 

@@ -10,9 +10,12 @@ import contextlib
 import os
 import shutil
 import signal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from podrunner.local.kubelet.proctree import descendants, parents, process_start
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["note_process", "sweep"]
 

@@ -12,11 +12,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.context import Node
 from podrunner.local.kubelet.environment import ConfigError, expand
 from podrunner.local.kubelet.projection import File, MountError, project, token_files
+
+if TYPE_CHECKING:
+    from podrunner.local.kubelet.context import Node
 
 __all__ = ["Mount", "MountError", "PodVolumes"]
 
@@ -91,7 +93,7 @@ class PodVolumes:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _make(self, volume: Json, pod: Json) -> Path:
-        name = volume["name"]
+        name: str = volume["name"]
         if any(kind in volume for kind in _PROJECTED):
             write_files(self._folder / name, project(volume, pod, self._node))
             self._readonly.add(name)
@@ -119,7 +121,7 @@ class PodVolumes:
         name, namespace = volume["name"], pod["metadata"]["namespace"]
         reference = volume.get("persistentVolumeClaim") or {"claimName": f"{pod['metadata']['name']}-{name}"}
         claim = self._node.store.find("persistentvolumeclaims", namespace, reference["claimName"])
-        bound = (claim or {}).get("spec", {}).get("volumeName", "")
+        bound = claim["spec"].get("volumeName", "") if claim else ""
         found = self._node.store.find("persistentvolumes", "", bound) if bound else None
         if found is None:
             raise MountError(
@@ -134,9 +136,8 @@ class PodVolumes:
         account = store.find(
             "serviceaccounts", pod["metadata"]["namespace"], spec.get("serviceAccountName", "default")
         )
-        automount = spec.get(
-            "automountServiceAccountToken", (account or {}).get("automountServiceAccountToken", True)
-        )
+        default = account.get("automountServiceAccountToken") if account else None
+        automount = spec.get("automountServiceAccountToken", default)
         return bool(self._node.api.token and automount is not False)
 
     def _mount(self, each: Json, container: Json, variables: Mapping[str, str]) -> Mount:
@@ -213,10 +214,9 @@ def _backing(volume: Json, name: str) -> Path:
     spec = volume["spec"]
     source = spec.get("hostPath") or spec.get("local")
     if source is None:
-        raise MountError(
-            name,
-            f'no volume plugin matched: LocalCluster mounts hostPath and local volumes, "{volume["metadata"]["name"]}" is neither',
-        )
+        which = volume["metadata"]["name"]
+        why = f'LocalCluster mounts hostPath and local volumes, "{which}" is neither'
+        raise MountError(name, f"no volume plugin matched: {why}")
     return host_path({"type": "DirectoryOrCreate", **source}, name)
 
 
@@ -232,5 +232,5 @@ def sub_path(root: str, sub: str, *, mount: str, container: str) -> str:
         raise ConfigError(f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"')
     if not real.exists():
         real.mkdir(parents=True, mode=0o750)
-        real.chmod(0o777 if os.stat(top).st_mode & 0o002 else 0o755)
+        real.chmod(0o777 if top.stat().st_mode & 0o002 else 0o755)
     return str(real)
