@@ -121,9 +121,14 @@ class AsyncPodRunner:
     ) -> bool | None:
         try:
             await self.close(self._on_exit if exc is None else self._policy_after_error())
-        except BaseException as error:  # noqa: BLE001  # the stack decides about it, as it does about the body's
-            return await self._stack.__aexit__(type(error), error, error.__traceback__)
-        return await self._stack.__aexit__(exc_type, exc, traceback)
+        except BaseException as error:
+            await self._stack.__aexit__(type(error), error, error.__traceback__)
+            raise
+        if isinstance(exc, anyio.get_cancelled_exc_class()):
+            return await self._stack.__aexit__(exc_type, exc, traceback)
+        # A task group would wrap the body's own error in a group: it is not told of it.
+        await self._stack.aclose()
+        return None
 
     def _policy_after_error(self) -> ClosePolicy:
         return ClosePolicy.DETACH if self._on_exit is ClosePolicy.DETACH else ClosePolicy.CANCEL

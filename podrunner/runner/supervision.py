@@ -122,7 +122,8 @@ class Supervisor:
         tracked.seen_at = anyio.current_time()
         self._by_uid[pod.metadata.uid] = tracked
         self._active += 1
-        self._emit(tracked, kind, status=printer_status(pod))
+        tracked.status = printer_status(pod)
+        self._emit(tracked, kind)
         early = self._early.pop(pod.metadata.uid, None)
         self._update(tracked, pod, gone=False)
         if early is not None:
@@ -200,14 +201,13 @@ class Supervisor:
         status = printer_status(pod)
         if status != tracked.status:
             tracked.status = status
-            self._emit(tracked, EventKind.STATUS_CHANGED, status=status)
+            self._emit(tracked, EventKind.STATUS_CHANGED)
 
     def _emit(
         self,
         tracked: TrackedPod,
         kind: EventKind,
         *,
-        status: str | None = None,
         outcome: Outcome | None = None,
         message: str = "",
     ) -> None:
@@ -217,7 +217,7 @@ class Supervisor:
             tracked.namespace,
             tracked.name,
             tracked.uid,
-            tracked.status if status is None else status,
+            tracked.status,
             outcome,
             message,
         )

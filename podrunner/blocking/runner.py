@@ -1,0 +1,240 @@
+"""The blocking runner and its events. Signatures and bridge calls, nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from podrunner.blocking.bridge import Bridge
+from podrunner.blocking.pod import Pod
+from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from random import Random
+    from types import TracebackType
+
+    from podrunner.config import RunnerConfig
+    from podrunner.runner import AsyncEvents, LogSinks, RunnerEvent, RunnerHealth
+    from podrunner.workload import Workload
+
+__all__ = ["Events", "PodRunner"]
+
+
+class Events:
+    """A runner's events from the moment of entering: ``with runner.events() as events``.
+
+    Iterate over it, or take batches. Each reader has a queue of its own.
+    """
+
+    def __init__(self, events: AsyncEvents, bridge: Bridge) -> None:
+        self._events = events
+        self._bridge = bridge
+
+    def __enter__(self) -> Self:
+        self._bridge.call(self._events.__aenter__)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bridge.call(self._events.__aexit__, exc_type, exc, traceback)
+
+    def __iter__(self) -> Iterator[RunnerEvent]:
+        while batch := self.next_batch():
+            yield from batch
+
+    def next_batch(self, max_events: int | None = None) -> list[RunnerEvent]:
+        """Waits for events and takes those that are there.
+
+        Args:
+            max_events: How many at most; None: all.
+
+        Returns:
+            At least one event; an empty list once the runner is closed and everything was taken.
+        """
+        return self._bridge.call(self._events.next_batch, max_events)
+
+    def poll(self, max_events: int | None = None) -> list[RunnerEvent]:
+        """Takes the events that are there, without waiting.
+
+        Args:
+            max_events: How many at most; None: all.
+        """
+        return self._bridge.run(self._events.poll, max_events)
+
+
+class PodRunner:
+    """Launches pods and reports exactly one outcome for each. For code without an event loop.
+
+    Use it as a context manager: ``with PodRunner(config) as runner``. Leaving it closes it by the policy
+    ``on_exit``; leaving it by an exception cancels what still runs.
+
+    Args:
+        config: The configuration; None: ``RunnerConfig()``.
+        client: An embedder's own ``podrunner.kube.KubeClient`` or kubernetes-asyncio ``ApiClient``, which stays open;
+            None: as configured.
+        on_exit: What becomes of the pods at the end of the context.
+        log_sinks: Called with each pod whose log is collected; gives more sinks for it. None: none.
+        random: Source of jitter; None: a new one.
+    """
+
+    def __init__(
+        self,
+        config: RunnerConfig | None = None,
+        *,
+        client: Any = None,
+        on_exit: ClosePolicy | str = ClosePolicy.DRAIN,
+        log_sinks: LogSinks | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self._runner = AsyncPodRunner(
+            config, client=client, on_exit=on_exit, log_sinks=log_sinks, random=random
+        )
+        self._bridge = Bridge()
+
+    def __enter__(self) -> Self:
+        self._bridge.enter(self._runner)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bridge.exit(exc)
+
+    def close(self, policy: ClosePolicy | str = ClosePolicy.DRAIN) -> None:
+        """Stops taking orders and ends the pods by a policy.
+
+        Leaving the context does it; a second call does nothing.
+
+        Args:
+            policy: What becomes of the pods. If waiting is interrupted (cancelled, Ctrl-C), the rest is cancelled.
+        """
+        self._bridge.call(self._runner.close, policy)
+
+    def launch(self, workload: Workload) -> Pod:
+        """Creates the workload's pod, exactly once, and returns when it exists.
+
+        A workload whose attempt was launched before gives the handle of that pod.
+
+        Args:
+            workload: What to run.
+
+        Raises:
+            SpecError: The workload makes no valid pod.
+            OwnershipError: Its name is taken by a pod that is not this attempt's, or this runner lost its lease.
+            ApiError: The server refuses; nothing is left behind.
+            TransportError: The server could not be reached.
+            RunnerClosedError: The runner is not open.
+        """
+        return Pod(self._bridge.call(self._runner.launch, workload), self._bridge)
+
+    def launch_many(
+        self, workloads: Iterable[Workload], *, concurrency: int | None = None
+    ) -> LaunchBatch[Pod]:
+        """Creates the pods of many workloads.
+
+        One that fails does not hold up the others: it gets a handle too, whose outcome is ``rejected-by-api``.
+
+        Args:
+            workloads: What to run; taken one by one as there is room.
+            concurrency: How many are created at once at most; None: as many as there are connections.
+
+        Returns:
+            One handle per workload, in order; ``errors`` tells which failed, and why.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        batch = self._bridge.call(self._runner.launch_many, workloads, concurrency=concurrency)
+        return LaunchBatch([Pod(pod, self._bridge) for pod in batch], batch.errors)
+
+    def submit(self, workload: Workload) -> Pod:
+        """Queues the workload and returns its handle at once.
+
+        A failure to create the pod becomes its outcome (``rejected-by-api``).
+
+        Args:
+            workload: What to run.
+
+        Raises:
+            SpecError: The workload makes no valid pod.
+            QueueFullError: Too many wait already.
+            RunnerClosedError: The runner is not open.
+        """
+        return Pod(self._bridge.run(self._runner.submit, workload), self._bridge)
+
+    def adopt(self) -> list[Pod]:
+        """Takes over what is left of runners of the same scope that are gone.
+
+        A runner is gone when its lease ran out, or was given back.
+
+        Returns:
+            Handles as if the pods had been launched here; of pods that are over already, the outcome follows at once.
+
+        Raises:
+            ApiError: Pods or leases cannot be read.
+            RunnerClosedError: The runner is not open.
+        """
+        return [Pod(pod, self._bridge) for pod in self._bridge.call(self._runner.adopt)]
+
+    @property
+    def owner(self) -> str:
+        """This runner's name, stamped on its pods."""
+        return self._runner.owner
+
+    def pods(self) -> list[Pod]:
+        """The pods that are tracked: all that exist, and ended ones until they are deleted.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        return [Pod(pod, self._bridge) for pod in self._bridge.run(self._runner.pods)]
+
+    def events(self) -> Events:
+        """Everything that happens to the pods from now on: ``with runner.events() as events``."""
+        return Events(self._bridge.run(self._runner.events), self._bridge)
+
+    def poll_events(self, max_events: int | None = None) -> list[RunnerEvent]:
+        """Takes the events that wait, without waiting for any: what a scheduler's heartbeat drains.
+
+        Args:
+            max_events: How many at most; None: all.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        return self._bridge.run(self._runner.poll_events, max_events)
+
+    def health(self) -> RunnerHealth:
+        """How well the runner is.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        return self._bridge.run(self._runner.health)
+
+    def wait_synced(self) -> None:
+        """Returns when every watch has taken in a complete list: from then on nothing is missed.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        self._bridge.call(self._runner.wait_synced)
+
+    def wait_all(self, timeout_s: float | None = None) -> None:
+        """Waits until nothing is queued and every pod is done: outcome, log, and deleted or kept.
+
+        Args:
+            timeout_s: Seconds to wait at most; None: as long as it takes.
+
+        Raises:
+            TimeoutError: The time is over; the pods go on.
+            RunnerClosedError: The runner was never open.
+        """
+        self._bridge.call(self._runner.wait_all, timeout_s)
