@@ -8,5 +8,6 @@ podrunner's client side.
 from __future__ import annotations
 
 from podrunner.local.cluster import LocalCluster
+from podrunner.local.kubelet import Image, Lifecycle
 
-__all__ = ["LocalCluster"]
+__all__ = ["Image", "Lifecycle", "LocalCluster"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.quota import check_quota
-from podrunner.local.resources import ResourceType
 from podrunner.local.status import forbidden, not_found
-from podrunner.local.store import Store, Stored
+
+if TYPE_CHECKING:
+    from podrunner.local.resources import ResourceType
+    from podrunner.local.store import Store, Stored
 
 __all__ = ["admit_create"]
 

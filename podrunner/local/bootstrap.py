@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.store import Store
+if TYPE_CHECKING:
+    from podrunner.local.store import Store
 
 __all__ = ["populate"]
 

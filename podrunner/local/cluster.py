@@ -10,12 +10,10 @@ import asyncio
 import secrets
 import ssl
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -25,6 +23,13 @@ from podrunner.local.control import ControlPlane
 from podrunner.local.folder import ClusterFolder
 from podrunner.local.kubeconfig import kubeconfig, write_private
 from podrunner.local.tls import Certificates, make_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+    from podrunner.local.kubelet import Lifecycle
+    from podrunner.local.kubelet.isolation import IsolationChoice
 
 __all__ = ["LocalCluster"]
 
@@ -46,7 +51,8 @@ class LocalCluster:
         port: TCP port; 0 for a free one.
         images: Image name → what it means here; None: every name runs with this machine's own programs.
         strict_images: An image that is not in ``images`` ends in ``ErrImagePull``, as on a real node.
-        isolation: How containers are kept apart: ``auto``, or a mode of the kubelet's.
+        isolation: How containers are kept apart: ``auto``, ``namespaces`` or ``none``.
+        capacity: Allocatable resources of the node (``{"nvidia.com/gpu": "2"}``), over those of the machine.
         tls: Serve HTTPS. False serves plain HTTP, to which kubectl sends no token.
 
     Attributes:
@@ -61,15 +67,21 @@ class LocalCluster:
         folder: Path | str | None = None,
         *,
         port: int = 0,
-        images: Any = None,
+        images: Mapping[str, Any] | None = None,
         strict_images: bool = False,
-        isolation: str = "auto",
+        isolation: IsolationChoice = "auto",
+        capacity: Mapping[str, str] | None = None,
         tls: bool = True,
     ) -> None:
         self._folder = ClusterFolder(Path(folder) if folder is not None else None)
         self._port = port
         self._certificates: Certificates | None = make_certificates((_HOST, "localhost")) if tls else None
-        self._kubelet_options = {"images": images, "strict_images": strict_images, "isolation": isolation}
+        self._node_options: dict[str, Any] = {
+            "images": images,
+            "strict_images": strict_images,
+            "isolation": isolation,
+            "capacity": capacity,
+        }
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -156,6 +168,17 @@ class LocalCluster:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
 
+    def script(
+        self, matches: Callable[[Mapping[str, Any]], bool] | Mapping[str, str], lifecycle: Lifecycle
+    ) -> None:
+        """Let pods live a scripted life, without processes: thousands of them cost little.
+
+        Args:
+            matches: Labels that a pod must have, or a function of the pod.
+            lifecycle: Their life.
+        """
+        self.call(self.control.kubelet.script, matches, lifecycle)
+
     @property
     def control(self) -> ControlPlane:
         """What runs on the cluster's loop; reach into it only through :meth:`call`."""
@@ -176,7 +199,7 @@ class LocalCluster:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         async with AsyncExitStack() as stack:
             self._control = ControlPlane(
-                self.folder, token=self.token, authority=self.authority or "", **self._kubelet_options
+                self.folder, token=self.token, authority=self.authority or "", **self._node_options
             )
             stack.push_async_callback(self._control.stop)
             port = await self._control.start(host=_HOST, port=self._port, tls=self._tls_context())

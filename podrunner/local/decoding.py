@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import yaml
 
-from podrunner.local.paths import Target
 from podrunner.local.protobuf import PROTOBUF, ProtobufError, decode_object
 from podrunner.local.status import bad_request, unsupported_media_type
+
+if TYPE_CHECKING:
+    from podrunner.local.paths import Target
 
 __all__ = ["decode_body", "expected_kind", "media_type", "of_kind"]
 
@@ -18,7 +20,7 @@ _JSON, _YAML = "application/json", "application/yaml"
 
 def media_type(header: str) -> str:
     """The media type of a ``Content-Type`` header, without parameters; JSON if there is none."""
-    return header.split(";")[0].strip().lower() or _JSON
+    return header.split(";", maxsplit=1)[0].strip().lower() or _JSON
 
 
 def decode_body(body: bytes, content_type: str) -> Any:
@@ -58,7 +60,7 @@ def _decode_yaml(body: bytes) -> Any:
 
 
 def expected_kind(target: Target) -> tuple[str, str]:
-    """apiVersion and kind of the object that a write to the target carries."""
+    """API version and kind of the object that a write to the target carries."""
     kind, part = target.type, target.part
     if part is None or part.kind == kind.kind:
         return kind.api_version, kind.kind

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.rendering import Answer, encode_json
 from podrunner.local.resources import ALL, ResourceType, Subresource, group_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["VERSION", "answer"]
 

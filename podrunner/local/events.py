@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.status import StatusError
 from podrunner.local.store import Store, Stored, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["EventRecorder"]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.rendering import Convert
 from podrunner.local.resources import BY_STORAGE, ResourceType
+
+if TYPE_CHECKING:
+    from podrunner.local.rendering import Convert
 
 __all__ = ["converter"]
 

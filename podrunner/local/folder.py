@@ -7,10 +7,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from podrunner.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 __all__ = ["ClusterFolder"]
 
@@ -41,7 +43,7 @@ class ClusterFolder:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            message = f"another LocalCluster uses the folder {self.path}; give each its own, or none for a temporary one"
+            message = f"another LocalCluster uses the folder {self.path}; give each its own, or none"
             raise UsageError(message) from None
         self._descriptor = descriptor
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["kubeconfig", "write_private"]
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from podrunner.local.options import ListOptions
-from podrunner.local.paths import Target
 from podrunner.local.selectors import Predicate, selector
 from podrunner.local.status import StatusError, bad_request
-from podrunner.local.store import Store, Stored
+
+if TYPE_CHECKING:
+    from podrunner.local.options import ListOptions
+    from podrunner.local.paths import Target
+    from podrunner.local.store import Store, Stored
 
 __all__ = ["Page", "list_page", "too_large_version"]
 

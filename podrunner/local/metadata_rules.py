@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local import formats
 from podrunner.local.fielderrors import Errors, forbidden_field, invalid_value, required, too_long
-from podrunner.local.status import FieldError
+
+if TYPE_CHECKING:
+    from podrunner.local.status import FieldError
 
 __all__ = ["label_errors", "metadata_errors", "metadata_update_errors"]
 
@@ -35,7 +37,9 @@ def _name_errors(storage: str, meta: Json) -> Iterator[FieldError]:
     if not name:
         yield required("metadata.name", "name or generateName is required")
         return
-    check = formats.dns_label if storage in _LABEL_NAMED else formats.dns_subdomain
+    check: Callable[[str], tuple[str, ...]] = (
+        formats.dns_label if storage in _LABEL_NAMED else formats.dns_subdomain
+    )
     if storage in _FREELY_NAMED:
         check = _path_segment
     for words in check(name):

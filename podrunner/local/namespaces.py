@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.deletion import delete_object
 from podrunner.local.options import DeleteOptions
 from podrunner.local.resources import BY_STORAGE
-from podrunner.local.store import Store, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podrunner.local.store import Store, Stored
 
 __all__ = ["NamespaceController"]
 

@@ -7,9 +7,8 @@ checked still holds when it is stored. HTTP, views and watches do not belong her
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.admission import admit_create
 from podrunner.local.decoding import of_kind
@@ -17,14 +16,18 @@ from podrunner.local.defaults import set_defaults
 from podrunner.local.deletion import check_preconditions, delete_object, remove_if_finished
 from podrunner.local.listing import list_page
 from podrunner.local.names import generate_name
-from podrunner.local.options import DeleteOptions, ListOptions, WriteOptions
 from podrunner.local.patching import apply_patch
-from podrunner.local.paths import Target
-from podrunner.local.schema import Schema
 from podrunner.local.status import bad_request, conflict, invalid, not_found, success
 from podrunner.local.store import Store, Stored, copy_json, rfc3339
 from podrunner.local.strategies import keep_untouchable, prepare_create, unconditional_update
 from podrunner.local.validation import validate_create, validate_update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podrunner.local.options import DeleteOptions, ListOptions, WriteOptions
+    from podrunner.local.paths import Target
+    from podrunner.local.schema import Schema
 
 __all__ = ["Objects", "Written"]
 

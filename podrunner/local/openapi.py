@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +18,9 @@ from podrunner.local.openapi_v2 import PROTOBUF, to_protobuf, version2
 from podrunner.local.rendering import Answer, encode_json
 from podrunner.local.resources import ALL, ResourceType, group_versions
 from podrunner.local.status import not_acceptable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["OpenApi", "load_schemas"]
 

@@ -6,10 +6,12 @@ fields that Kubernetes' documents use are written, by the few rules of the wire 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["PROTOBUF", "to_protobuf", "version2"]
 

@@ -80,7 +80,7 @@ class ListOptions:
         return options
 
     def version_number(self) -> int:
-        """resourceVersion as a number, 0 if unset; 400 if it is none."""
+        """The version as a number, 0 if unset; 400 if it is none."""
         if not self.version:
             return 0
         if not (self.version.isascii() and self.version.isdigit()):
@@ -109,13 +109,11 @@ def _list_errors(options: ListOptions) -> list[FieldError]:
     match, field = options.version_match, "resourceVersionMatch"
     if options.initial_events is not None:
         return [_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")]
-    if not match:
-        return []
-    if options.continue_token:
+    if match and options.continue_token:
         return [_forbidden(field, "resourceVersionMatch is forbidden when continue is provided")]
-    if not options.version:
+    if match and not options.version:
         return [_forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided")]
-    if match not in {"Exact", "NotOlderThan"}:
+    if match not in {"", "Exact", "NotOlderThan"}:
         return [_unsupported(match)]
     if match == "Exact" and options.version == "0":
         return [_forbidden(field, 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"')]
@@ -128,11 +126,7 @@ def _watch_errors(options: ListOptions) -> list[FieldError]:
         words = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
         return [_forbidden(field, words)] if match else []
     if match != "NotOlderThan":
-        words = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        return [_forbidden(field, words)]
-    if options.initial_events and not options.bookmarks:
-        # apimachinery lets this pass since 1.32; the initial-events-end bookmark would not be seen.
-        return []
+        return [_forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")]
     return []
 
 

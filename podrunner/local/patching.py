@@ -8,7 +8,6 @@ from podrunner.errors import SpecError
 from podrunner.local.status import StatusError, bad_request, unsupported_media_type
 from podrunner.merge import json_merge, json_patch, strategic_merge
 
-
 __all__ = ["APPLY", "JSON_PATCH", "MERGE", "STRATEGIC", "apply_patch"]
 
 JSON_PATCH = "application/json-patch+json"
@@ -36,10 +35,12 @@ def apply_patch(current: dict[str, Any], patch: Any, *, media: str, kind: str) -
 
 def _apply(current: dict[str, Any], patch: Any, media: str, kind: str) -> dict[str, Any]:
     if media == JSON_PATCH:
-        return json_patch(current, patch)
-    if media == MERGE:
-        return json_merge(current, patch)
-    return strategic_merge(current, patch, kind=kind)
+        patched: dict[str, Any] = json_patch(current, patch)
+    elif media == MERGE:
+        patched = json_merge(current, patch)
+    else:
+        patched = strategic_merge(current, patch, kind=kind)
+    return patched
 
 
 def _refused(error: SpecError, media: str) -> StatusError:

@@ -15,7 +15,6 @@ from aiohttp import web
 
 from podrunner.local.decoding import decode_body, of_kind
 from podrunner.local.deletion import delete_object
-from podrunner.local.objects import Objects
 from podrunner.local.options import DeleteOptions, WriteOptions, read_bool, read_int
 from podrunner.local.paths import Target
 from podrunner.local.rendering import Answer, encode_json
@@ -29,10 +28,11 @@ from podrunner.local.status import (
 )
 from podrunner.local.store import Stored, rfc3339
 from podrunner.local.streams import ContainerProcess, serve_attach, serve_exec, serve_port_forward
-from podrunner.local.tokens import Tokens
 
 if TYPE_CHECKING:
     from podrunner.local.kubelet import LogOptions
+    from podrunner.local.objects import Objects
+    from podrunner.local.tokens import Tokens
 
 __all__ = ["PodParts", "PodRuntime", "choose_container"]
 
@@ -99,7 +99,8 @@ class PodParts:
             raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
         return self._runtime
 
-    async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def log(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """A container's log."""
         pod, container = self._located(request, target)
         options = _read_log_query(request)
         response = web.StreamResponse(
@@ -112,7 +113,8 @@ class PodParts:
         await _send(request, response, pieces)
         return response
 
-    async def _exec(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def exec(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """A new process in a container."""
         pod, container = self._located(request, target)
         runtime, argv, streams = self._running(pod), request.query.getall("command", []), _streams(request)
         if not argv:
@@ -123,7 +125,8 @@ class PodParts:
 
         return await serve_exec(request, open_process, **streams)
 
-    async def _attach(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def attach(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """A container's main process."""
         pod, container = self._located(request, target)
         runtime, streams = self._running(pod), _streams(request)
 
@@ -132,11 +135,13 @@ class PodParts:
 
         return await serve_attach(request, open_process, **streams)
 
-    async def _port_forward(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def port_forward(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """Connections to ports of the pod."""
         self._running(self._objects.get(target))
         return await serve_port_forward(request, _connect)
 
-    async def _bind(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def bind(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """Assign a pod to a node."""
         body = of_kind(await _body(request), target)
         options = WriteOptions.read(request.query)
         node = (body.get("target") or {}).get("name") or ""
@@ -149,7 +154,8 @@ class PodParts:
             )
         return _json(status_body("Success", code=201), 201)
 
-    async def _evict(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def evict(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """Delete a pod, saying why."""
         body = of_kind(await _body(request), target)
         pod = self._objects.get(target)
         options = DeleteOptions.read(request.query, body.get("deleteOptions") or {})
@@ -168,7 +174,8 @@ class PodParts:
         }
         return _with_condition(pod, condition)
 
-    async def _token(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def token(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """A token of a service account."""
         body = of_kind(await _body(request), target)
         account = self._objects.get(target)
         spec = body.setdefault("spec", {})
@@ -182,13 +189,13 @@ class PodParts:
 
 
 _PARTS: dict[tuple[str, str], Part] = {
-    ("pods", "log"): PodParts._log,
-    ("pods", "exec"): PodParts._exec,
-    ("pods", "attach"): PodParts._attach,
-    ("pods", "portforward"): PodParts._port_forward,
-    ("pods", "binding"): PodParts._bind,
-    ("pods", "eviction"): PodParts._evict,
-    ("serviceaccounts", "token"): PodParts._token,
+    ("pods", "log"): PodParts.log,
+    ("pods", "exec"): PodParts.exec,
+    ("pods", "attach"): PodParts.attach,
+    ("pods", "portforward"): PodParts.port_forward,
+    ("pods", "binding"): PodParts.bind,
+    ("pods", "eviction"): PodParts.evict,
+    ("serviceaccounts", "token"): PodParts.token,
 }
 
 

@@ -32,8 +32,9 @@ def parse_quantity(text: str) -> Decimal:
     if exponent:
         return Decimal(number + exponent)
     if binary:
-        return Decimal(number) * 1024 ** _BINARY.index(binary)
-    return Decimal(number).scaleb(_EXPONENT[decimal])
+        return Decimal(number) * Decimal(1024) ** _BINARY.index(binary)
+    value: Decimal = Decimal(number).scaleb(_EXPONENT[decimal])
+    return value
 
 
 @lru_cache(maxsize=4096)
@@ -56,7 +57,7 @@ def canonical_quantity(text: str) -> str:
 
 
 def _power(value: Decimal) -> int:
-    """The largest multiple of 3 (−9 … 18) by which a power of ten divides the value."""
+    """The largest multiple of 3 (-9 … 18) by which a power of ten divides the value."""
     exponent = value.as_tuple().exponent
     assert isinstance(exponent, int)
     return max(-9, min(18, exponent - exponent % 3))

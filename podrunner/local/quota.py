@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.quantities import canonical_quantity, parse_quantity
 from podrunner.local.resources import ALL, ResourceType
 from podrunner.local.status import forbidden
-from podrunner.local.store import Store, Stored
+
+if TYPE_CHECKING:
+    from podrunner.local.store import Store, Stored
 
 __all__ = ["QuotaController", "check_quota", "usage"]
 

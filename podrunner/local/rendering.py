@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import yaml
 
-from podrunner.local.listing import Page
-from podrunner.local.resources import ResourceType
 from podrunner.local.status import not_acceptable
 from podrunner.local.store import Stored
 from podrunner.local.tables import columns, row
+
+if TYPE_CHECKING:
+    from podrunner.local.listing import Page
+    from podrunner.local.resources import ResourceType
 
 __all__ = ["Answer", "MetadataView", "ObjectView", "TableView", "View", "choose_view", "encode_json"]
 
@@ -209,7 +211,7 @@ def choose_view(
 
 def prefers_yaml(accept: str) -> bool:
     """Whether YAML is the first media type asked for."""
-    return accept.split(",")[0].split(";")[0].strip() == YAML
+    return accept.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0].strip() == YAML
 
 
 def as_yaml(answer: Answer) -> Answer:

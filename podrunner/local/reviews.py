@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.decoding import of_kind
-from podrunner.local.paths import Target
+
+if TYPE_CHECKING:
+    from podrunner.local.paths import Target
 
 __all__ = ["answer"]
 

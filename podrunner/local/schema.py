@@ -44,7 +44,8 @@ class _Mismatch(Exception):  # noqa: N818  # never leaves this module
     def message(self) -> str:
         if not self.go_type:
             return self.words
-        return f"json: cannot unmarshal {self.words} into Go struct field {self.struct}.{'.'.join(self.path)} of type {self.go_type}"
+        field = ".".join((self.struct, *self.path))
+        return f"json: cannot unmarshal {self.words} into Go struct field {field} of type {self.go_type}"
 
 
 class Schema:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.resources import ResourceType
 from podrunner.local.status import bad_request
+
+if TYPE_CHECKING:
+    from podrunner.local.resources import ResourceType
 
 __all__ = [
     "Predicate",

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -18,16 +16,21 @@ from podrunner.local import discovery, reviews
 from podrunner.local.decoding import decode_body, media_type
 from podrunner.local.events_v1 import converter
 from podrunner.local.listing import list_page
-from podrunner.local.objects import Objects, Written
-from podrunner.local.openapi import OpenApi
 from podrunner.local.options import DeleteOptions, ListOptions, WriteOptions
 from podrunner.local.patching import APPLY
 from podrunner.local.paths import Target, parse_path
-from podrunner.local.podparts import PodParts
 from podrunner.local.rendering import Answer, View, as_yaml, choose_view, encode_json, prefers_yaml
 from podrunner.local.status import StatusError, bad_request, method_not_allowed, too_large
-from podrunner.local.tokens import Tokens
 from podrunner.local.watching import Watch
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from podrunner.local.objects import Objects, Written
+    from podrunner.local.openapi import OpenApi
+    from podrunner.local.podparts import PodParts
+    from podrunner.local.tokens import Tokens
 
 __all__ = ["ApiServer"]
 
@@ -108,7 +111,7 @@ class ApiServer:
         path = request.path
         if path in _HEALTH or path.startswith(("/readyz/", "/livez/")):
             return web.Response(text="ok")
-        if path == "/version" or path == "/version/":
+        if path.rstrip("/") == "/version":
             return _respond(request, Answer(encode_json(discovery.VERSION)))
         accept = request.headers.get("Accept", "")
         answer = discovery.answer(path, accept) or self._openapi.answer(

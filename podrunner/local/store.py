@@ -19,10 +19,13 @@ import msgspec
 from podrunner.local.resources import BY_STORAGE
 from podrunner.local.status import already_exists, conflict, expired, not_found
 
-__all__ = ["Change", "Stored", "Store", "Subscriber", "copy_json", "micro_time", "rfc3339"]
+__all__ = ["Change", "Store", "Stored", "Subscriber", "copy_json", "micro_time", "rfc3339"]
 
 Subscriber = Callable[[str, dict[str, Any]], None]
 """Called with ``ADDED``, ``MODIFIED`` or ``DELETED`` and the object, on the loop, after the commit."""
+
+Objects = list["Stored"]
+Changes = list["Change"]
 
 Key = tuple[str, str]
 """Namespace ("" for cluster-scoped objects) and name."""
@@ -111,7 +114,7 @@ class Store:
 
     @property
     def version(self) -> int:
-        """resourceVersion of the latest change of any object."""
+        """Version of the latest change of any object."""
         return self._version
 
     def get(self, resource: str, namespace: str, name: str) -> Stored:
@@ -125,11 +128,11 @@ class Store:
         """The object, or None."""
         return self._shelves[resource].objects.get((namespace, name))
 
-    def list(self, resource: str, namespace: str | None = None) -> list[Stored]:
+    def list(self, resource: str, namespace: str | None = None) -> Objects:
         """The objects, by namespace and name; of all namespaces for None."""
         return _sorted(self._shelves[resource].objects, namespace)
 
-    def list_at(self, resource: str, version: int, namespace: str | None = None) -> list[Stored]:
+    def list_at(self, resource: str, version: int, namespace: str | None = None) -> Objects:
         """The objects as they were at a version; 410 if that is compacted."""
         shelf = self._shelves[resource]
         self.check_available(resource, version)
@@ -201,7 +204,7 @@ class Store:
         wakers.append(waker)
         return lambda: _discard(wakers, waker)
 
-    def changes_since(self, resource: str, version: int) -> list[Change]:
+    def changes_since(self, resource: str, version: int) -> Changes:
         """Changes after a version, oldest first; 410 if some of them are compacted."""
         self.check_available(resource, version)
         changes = self._shelves[resource].changes

@@ -7,11 +7,13 @@ and ``PrepareForUpdate``.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.paths import Target
-from podrunner.local.store import Stored
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podrunner.local.paths import Target
+    from podrunner.local.store import Stored
 
 __all__ = ["keep_untouchable", "prepare_create", "unconditional_update"]
 

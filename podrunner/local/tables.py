@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local.ages import age
 from podrunner.local.pod_rows import pod_cells, pod_conditions
-from podrunner.local.resources import ResourceType
+
+if TYPE_CHECKING:
+    from podrunner.local.resources import ResourceType
 
 __all__ = ["columns", "row"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.local import formats
 from podrunner.local.fielderrors import (
@@ -19,11 +19,13 @@ from podrunner.local.fielderrors import (
     too_long,
 )
 from podrunner.local.metadata_rules import metadata_errors, metadata_update_errors
-from podrunner.local.paths import Target
 from podrunner.local.pod_rules import pod_errors, pod_update_errors
 from podrunner.local.quantities import parse_quantity
 from podrunner.local.status import FieldError
-from podrunner.local.store import Stored
+
+if TYPE_CHECKING:
+    from podrunner.local.paths import Target
+    from podrunner.local.store import Stored
 
 __all__ = ["validate_create", "validate_update"]
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from podrunner.local.options import ListOptions
-from podrunner.local.paths import Target
 from podrunner.local.selectors import Predicate, selector
 from podrunner.local.status import StatusError
-from podrunner.local.store import Change, Store, Stored
+
+if TYPE_CHECKING:
+    from podrunner.local.options import ListOptions
+    from podrunner.local.paths import Target
+    from podrunner.local.store import Change, Store, Stored
 
 __all__ = ["BOOKMARK_INTERVAL_S", "EventView", "Watch"]
 

@@ -1,0 +1,1 @@
+"""Files that LocalCluster serves or reads from, and the programs that made them."""
