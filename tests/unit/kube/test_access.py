@@ -1,0 +1,179 @@
+"""Where the server is, and how to be let in."""
+
+from __future__ import annotations
+
+import pytest
+from kubernetes_asyncio.client import ApiClient, Configuration
+from podrunner.config import RunnerConfig
+from podrunner.errors import ConfigError
+from podrunner.kube.access import access_of_api_client, choose_cluster, explicit_access, open_access
+from podrunner.local.tls import make_certificates
+
+pytestmark = pytest.mark.anyio
+
+IN_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+@pytest.fixture
+def service_account(tmp_path):
+    folder = tmp_path / "serviceaccount"
+    folder.mkdir()
+    (folder / "token").write_text("pod-token\n")
+    (folder / "ca.crt").write_text("CA")
+    (folder / "namespace").write_text("airflow\n")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path):
+    return {"HOME": str(tmp_path / "home")}
+
+
+async def test_inside_a_pod_its_service_account_lets_in(service_account):
+    access = await open_access(RunnerConfig(), environ=IN_POD, service_account=service_account)
+    assert (access.url, access.namespace) == ("https://10.96.0.1:443", "airflow")
+    assert access.tls.ca == service_account / "ca.crt"
+    assert await access.credentials.authorization() == "Bearer pod-token"
+
+
+async def test_an_ipv6_service_address_is_bracketed(service_account):
+    environ = {"KUBERNETES_SERVICE_HOST": "fd00::1"}
+    access = await open_access(RunnerConfig(), environ=environ, service_account=service_account)
+    assert access.url == "https://[fd00::1]:443"
+
+
+@pytest.mark.parametrize("environ", [{}, IN_POD])
+async def test_in_cluster_outside_of_one_says_what_to_do(tmp_path, environ):
+    with pytest.raises(ConfigError) as caught:
+        await open_access(
+            RunnerConfig(cluster="in-cluster"), environ=environ, service_account=tmp_path / "none"
+        )
+    for word in ("in_cluster", "does not run in a pod", "--kubeconfig", "--local", 'cluster="local"'):
+        assert word in str(caught.value)
+
+
+def test_auto_is_the_pods_cluster_then_a_kubeconfig_then_local(service_account, write, home, tmp_path):
+    path = write()
+    listed = {"KUBECONFIG": str(path)}
+
+    def choose(environ, config=None, folder=service_account):
+        return choose_cluster(config or RunnerConfig(), environ=environ, service_account=folder)
+
+    assert choose({**IN_POD, **listed}) == "in-cluster"
+    assert choose({**IN_POD, **listed}, folder=tmp_path / "none") == "kubeconfig"
+    assert choose(listed) == "kubeconfig"
+    assert choose(home) == "local"
+    assert choose({**IN_POD, **home}, RunnerConfig(kubeconfig=path)) == "kubeconfig"
+    assert choose(home, RunnerConfig(kubeconfig=tmp_path / "gone")) == "kubeconfig", (
+        "its absence will be told"
+    )
+    assert choose(listed, RunnerConfig(cluster="local")) == "local"
+
+
+async def test_a_kubeconfig_is_found_by_its_variable(write):
+    environ = {"KUBECONFIG": str(write(namespace="x"))}
+    access = await open_access(RunnerConfig(cluster="kubeconfig"), environ=environ)
+    assert (access.url, access.namespace) == ("https://api.example:6443", "x")
+    assert await access.credentials.authorization() == "Bearer secret-token"
+    assert "context main" in access.source
+
+
+async def test_a_token_file_of_a_user_is_read_again(write, tmp_path):
+    (tmp_path / "t").write_text("one")
+    access = await open_access(RunnerConfig(kubeconfig=write({"tokenFile": "t"})), environ={})
+    (tmp_path / "t").write_text("two")
+    assert await access.credentials.renew("Bearer one")
+    assert await access.credentials.authorization() == "Bearer two"
+
+
+async def test_the_configurations_tls_settings_win(write, tmp_path):
+    config = RunnerConfig(kubeconfig=write(), verify_ssl=False, ssl_ca_cert=tmp_path / "mine.crt")
+    access = await open_access(config, environ={})
+    assert (access.tls.verify, access.tls.ca) == (False, tmp_path / "mine.crt")
+
+
+async def test_the_kubeconfigs_proxy_comes_before_the_environments(write):
+    environ = {"HTTPS_PROXY": "http://env:1"}
+    own = await open_access(
+        RunnerConfig(kubeconfig=write({}, {"proxy-url": "http://own:1"})), environ=environ
+    )
+    assert own.proxy == "http://own:1"
+    other = await open_access(RunnerConfig(kubeconfig=write({})), environ=environ)
+    assert other.proxy == "http://env:1"
+
+
+async def test_a_local_cluster_is_for_the_runner_to_start():
+    with pytest.raises(ConfigError, match="has to be started"):
+        await open_access(RunnerConfig(cluster="local"), environ={})
+
+
+async def test_a_missing_kubeconfig_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="gone"):
+        await open_access(RunnerConfig(kubeconfig=tmp_path / "gone"), environ={})
+
+
+async def test_it_can_all_be_said_by_hand():
+    access = explicit_access("https://api.example/prefix/", token="t", ca=b"CA", environ={})
+    assert access.url == "https://api.example/prefix"
+    assert await access.credentials.authorization() == "Bearer t"
+    assert await explicit_access("http://x", environ={}).credentials.authorization() is None
+
+
+@pytest.mark.parametrize("url", ["", "api.example", "ftp://api.example", "https://"])
+def test_what_is_no_url_is_refused(url):
+    with pytest.raises(ConfigError, match="no URL"):
+        explicit_access(url, environ={})
+
+
+def test_credentials_in_a_url_are_refused_and_not_shown():
+    with pytest.raises(ConfigError, match="takes no credentials") as caught:
+        explicit_access("https://me:hunter2@api.example", environ={})
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_nothing_shows_a_secret(write):
+    access = await open_access(RunnerConfig(kubeconfig=write({"token": "hunter2-token"})), environ={})
+    assert "hunter2" not in repr(access)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_embedders_client_is_taken_over(tmp_path):
+    """Its refresh hook is asked with each request, and once more after a 401."""
+    configuration = Configuration(host="https://api.example/")
+    configuration.api_key = {"BearerToken": "Bearer one"}
+    calls = []
+
+    async def hook(config):
+        calls.append(1)
+        config.api_key["BearerToken"] = f"Bearer {len(calls)}"
+
+    configuration.refresh_api_key_hook = hook
+    (tmp_path / "ca.crt").write_text(make_certificates().authority)
+    configuration.ssl_ca_cert = str(tmp_path / "ca.crt")
+    api_client = ApiClient(configuration=configuration, header_name="Impersonate-User", header_value="jane")
+    try:
+        access = access_of_api_client(api_client)
+        assert (access.url, access.tls.ca) == ("https://api.example", tmp_path / "ca.crt")
+        assert access.headers == {"Impersonate-User": "jane"}
+        assert await access.credentials.authorization() == "Bearer 1"
+        assert await access.credentials.renew("Bearer 1")
+    finally:
+        await api_client.close()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_embedders_hook_that_fails_is_told_without_its_secrets():
+    configuration = Configuration(host="https://api.example")
+    configuration.api_key = {}
+
+    def hook(_):
+        raise RuntimeError("no luck with Bearer abcdefghijkl")
+
+    configuration.refresh_api_key_hook = hook
+    api_client = ApiClient(configuration=configuration)
+    try:
+        with pytest.raises(ConfigError, match="refresh hook failed: no luck") as caught:
+            await access_of_api_client(api_client).credentials.authorization()
+    finally:
+        await api_client.close()
+    assert "abcdefghijkl" not in str(caught.value)

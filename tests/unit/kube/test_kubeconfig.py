@@ -1,0 +1,204 @@
+"""Kubeconfig files are read as kubectl reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from podrunner.errors import ConfigError
+from podrunner.kube.kubeconfig import kubeconfig_paths, read_kubeconfig
+from podrunner.local.tls import make_certificates
+
+
+def test_the_path_given_comes_first_then_the_list_then_the_home():
+    listed = {"KUBECONFIG": f"/a{os.pathsep}{os.pathsep}/b", "HOME": "/home/x"}
+    assert kubeconfig_paths(Path("/given"), listed) == (Path("/given"),)
+    assert kubeconfig_paths(None, listed) == (Path("/a"), Path("/b"))
+    assert kubeconfig_paths(None, {"HOME": "/home/x"}) == (Path("/home/x/.kube/config"),)
+    assert kubeconfig_paths(None, {}) == (Path.home() / ".kube/config",)
+
+
+def test_the_current_context_gives_server_user_and_namespace(write):
+    found = read_kubeconfig([write(namespace="airflow")])
+    assert (found.context, found.namespace, found.url) == ("main", "airflow", "https://api.example:6443")
+    assert found.authorization == "Bearer secret-token"
+    assert found.is_static
+    assert found.tls.verify
+
+
+def test_another_context_can_be_asked_for(tmp_path, write):
+    document = yaml.safe_load(write().read_text())
+    document["contexts"].append({"name": "other", "context": {"cluster": "d", "user": ""}})
+    document["clusters"].append({"name": "d", "cluster": {"server": "http://d.example/"}})
+    path = tmp_path / "two"
+    path.write_text(yaml.safe_dump(document))
+    found = read_kubeconfig([path], context="other")
+    assert (found.url, found.authorization, found.namespace) == ("http://d.example", None, None)
+
+
+def test_of_several_files_the_first_entry_counts_and_missing_files_are_passed_over(tmp_path, write):
+    first = write({"token": "first"}, name="one/config")
+    second = write({"token": "second"}, {"server": "https://second.example"}, name="two/config")
+    found = read_kubeconfig([tmp_path / "none", first, second])
+    assert (found.authorization, found.url) == ("Bearer first", "https://api.example:6443")
+    assert found.source == os.pathsep.join([str(first), str(second)])
+
+
+def test_files_are_named_relative_to_the_kubeconfig_that_names_them(tmp_path, write):
+    certificates = make_certificates()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "ca.crt").write_text(certificates.authority)
+    (tmp_path / "sub" / "me.crt").write_text(certificates.chain)
+    user = {
+        "client-certificate": "me.crt",
+        "client-key-data": base64.b64encode(b"key").decode(),
+        "tokenFile": "t",
+    }
+    found = read_kubeconfig([write(user, {"certificate-authority": "ca.crt"}, name="sub/config")])
+    assert found.tls.ca == tmp_path / "sub" / "ca.crt"
+    assert found.tls.certificate == tmp_path / "sub" / "me.crt"
+    assert found.tls.key == b"key"
+    assert found.token_file == tmp_path / "sub" / "t"
+
+
+def test_cluster_settings_are_taken(write):
+    cluster = {
+        "insecure-skip-tls-verify": True,
+        "tls-server-name": "kubernetes",
+        "proxy-url": "http://proxy:3128",
+    }
+    found = read_kubeconfig([write({}, cluster)])
+    assert (found.tls.verify, found.tls.server_name, found.proxy) == (
+        False,
+        "kubernetes",
+        "http://proxy:3128",
+    )
+    assert found.authorization is None
+
+
+def test_a_password_is_sent_as_basic(write):
+    found = read_kubeconfig([write({"username": "me", "password": "pä"})])
+    assert found.authorization == "Basic " + base64.b64encode("me:pä".encode()).decode()
+
+
+def test_impersonation_becomes_headers_or_an_error(write):
+    assert read_kubeconfig([write({"token": "t", "as": "jane"})]).impersonation == {
+        "Impersonate-User": "jane"
+    }
+    with pytest.raises(ConfigError, match="groups"):
+        _ = read_kubeconfig([write({"token": "t", "as": "jane", "as-groups": ["g"]})]).impersonation
+
+
+@pytest.mark.parametrize(
+    "user", [{"exec": {"command": "x"}}, {"auth-provider": {"name": "oidc"}}, {"new-kind": 1}]
+)
+def test_what_is_not_static_is_told(write, user):
+    assert not read_kubeconfig([write(user)]).is_static
+
+
+def test_a_missing_file_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(ConfigError, match="no kubeconfig is there") as caught:
+        read_kubeconfig([tmp_path / "gone"])
+    assert str(tmp_path / "gone") in str(caught.value)
+    assert "--kubeconfig" in str(caught.value)
+    assert "--local" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[1, 2]", "no mapping"),
+        ("", "no mapping"),
+        ("a: [", r"not YAML \(line"),
+        ("users: &a\n- *b\n", "not YAML"),
+        ("a: \x00", "not YAML"),
+        ("current-context: x", "no context 'x'"),
+        ("contexts: nonsense", "no current context"),
+        ("current-context: x\ncontexts: [{name: x}]", "names no cluster"),
+        ("current-context: x\ncontexts: [{name: x, context: {cluster: c}}]", "no cluster 'c'"),
+        (
+            "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\nclusters: [{name: c}, 3]",
+            "no user 'u'",
+        ),
+    ],
+)
+def test_a_malformed_file_is_an_error_that_says_where(tmp_path, text, problem):
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=problem) as caught:
+        read_kubeconfig([path])
+    assert str(path) in str(caught.value)
+
+
+def test_what_there_is_to_choose_from_is_told(write):
+    with pytest.raises(ConfigError, match="There are: main"):
+        read_kubeconfig([write()], context="typo")
+
+
+def test_a_yaml_error_quotes_no_secret(tmp_path):
+    path = tmp_path / "config"
+    path.write_text('users: [{name: u, user: {token: "hunter2}}]')
+    with pytest.raises(ConfigError) as caught:
+        read_kubeconfig([path])
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_folder_is_no_kubeconfig(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_kubeconfig([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster", "problem"),
+    [
+        ({}, {"server": "api.example"}, "no http"),
+        ({}, {"server": None}, "no http"),
+        ({}, {"certificate-authority": "gone.crt"}, "there is no file"),
+        ({}, {"certificate-authority-data": "a"}, "not base64"),
+        ({"client-certificate": "gone.crt"}, {}, "there is no file"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(write, user, cluster, problem):
+    found = read_kubeconfig([write(user, cluster)])
+    with pytest.raises(ConfigError, match=problem) as caught:
+        _ = found.url, found.tls
+    assert caught.value.key is not None
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster"),
+    [
+        ({"token": "t"}, {"insecure-skip-tls-verify": True}),
+        ({"username": "me", "password": "pw"}, {"tls-server-name": "kubernetes", "proxy-url": "http://p:1"}),
+        ({"client-certificate": "me.crt", "client-key": "me.key"}, {"certificate-authority": "ca.crt"}),
+        ({"tokenFile": "t"}, {}),
+        ({}, {"certificate-authority-data": "Q0E="}),
+    ],
+)
+def test_kubernetes_asyncio_reads_the_same(tmp_path, write, user, cluster):
+    """The reading of static users here stands in for kubernetes-asyncio's: both must say the same."""
+    from kubernetes_asyncio.client import Configuration
+    from kubernetes_asyncio.config import load_kube_config
+
+    for name in ("me.crt", "me.key", "ca.crt", "t"):
+        (tmp_path / name).write_text(name)
+    path = write(user, cluster)
+    theirs = Configuration()
+    theirs.api_key = {}
+    asyncio.run(
+        load_kube_config(str(path), client_configuration=theirs, temp_file_path=str(tmp_path / "tmp"))
+    )
+    ours = read_kubeconfig([path])
+    value = f"Bearer {ours.token_file.read_text()}" if ours.token_file else ours.authorization
+    assert value == theirs.api_key.get("BearerToken")
+    assert ours.url == theirs.host
+    assert (ours.tls.verify, ours.tls.server_name) == (theirs.verify_ssl, theirs.tls_server_name)
+    assert ours.proxy == theirs.proxy
+    for mine, other in ((ours.tls.ca, theirs.ssl_ca_cert), (ours.tls.certificate, theirs.cert_file)):
+        content = mine.read_bytes() if isinstance(mine, Path) else mine
+        assert content == (Path(other).read_bytes() if other else None)
