@@ -85,9 +85,8 @@ def of_kind(value: Any, target: Target) -> dict[str, Any]:
         )
     meta = value.get("metadata")
     if meta is not None and not isinstance(meta, dict):
-        raise bad_request(
-            f"{kind} in version {_quoted(api_version.split('/')[-1])} cannot be handled as a {kind}: metadata is no object"
-        )
+        version = _quoted(api_version.split("/")[-1])
+        raise bad_request(f"{kind} in version {version} cannot be handled as a {kind}: metadata is no object")
     return {**value, "apiVersion": api_version, "kind": kind, "metadata": dict(meta or {})}
 
 

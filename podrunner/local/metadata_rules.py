@@ -78,7 +78,8 @@ def _owner_errors(owners: Any) -> Iterator[FieldError]:
                 yield invalid_value(f"metadata.ownerReferences.{name}", "", "must not be empty")
     controllers = [owner.get("name", "") for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
-        words = f'Only one reference can have Controller set to true. Found "true" in references for {" and ".join(controllers)}'
+        named = " and ".join(controllers)
+        words = "Only one reference can have Controller set to true. Found \"true\" in references for " + named
         yield invalid_value("metadata.ownerReferences", list(owners), words)
 
 

@@ -151,8 +151,8 @@ def _claim_change(after: Json, before: Json) -> Found:
     if (before.get("status") or {}).get("phase") == "Bound":
         new["resources"] = old.get("resources")
     if any(new.get(key) != old.get(key) for key in {*new, *old}):
-        words = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-        yield forbidden_field("spec", words)
+        free = "resources.requests and volumeAttributesClassName for bound claims"
+        yield forbidden_field("spec", f"spec is immutable after creation except {free}")
 
 
 _NOT_A_SOURCE = frozenset(
