@@ -52,6 +52,8 @@ def delete_object(
         return obj, gone
     namespace, name = meta.get("namespace", ""), meta["name"]
     if gone:
+        if resource == "pods":  # the registry of pods marks first, so watchers see a pod terminating before it is gone
+            store.update(resource, namespace, name, lambda it: _mark(store, it, grace, finalizers))
         return store.remove(resource, namespace, name), True
     return store.update(resource, namespace, name, lambda it: _mark(store, it, grace, finalizers)), False
 

@@ -135,6 +135,11 @@ class Outcome:
         """Whether the workload did what it should."""
         return self.category is Category.SUCCEEDED
 
+    def __str__(self) -> str:
+        """Say it in one line: category, whose fault, and the message."""
+        fault = f" (fault: {self.fault})" if self.fault is not None else ""
+        return f"{self.category}{fault}: {self.message}" if self.message else f"{self.category}{fault}"
+
     def with_log_tail(self, lines: tuple[str, ...]) -> Outcome:
         """Return the same outcome with the last lines of the log."""
         return replace(self, log_tail=lines)

@@ -175,8 +175,6 @@ class PodWorker:
                 await worker.up.wait()
             elif await worker.run() != 0:
                 return False
-        for worker in self._of_kind("container"):
-            worker.record.state = waiting("PodInitializing")
         return True
 
     def _spawn(self, worker: ContainerWorker) -> asyncio.Task[int]:
