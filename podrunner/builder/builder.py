@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from podrunner.builder.airflow import DAGS_VOLUME
 from podrunner.builder.compiled import Compiled, compiled
 from podrunner.builder.draft import Draft
-from podrunner.builder.env import Env, from_secrets, in_order, plain, secret_ref
-from podrunner.builder.git_sync import PASSWORD, clone_container
+from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain
+from podrunner.builder.git_sync import PASSWORD_KEY, clone_container
 from podrunner.builder.labels import DEFAULT_CONTAINER, check_label_keys, safe_labels
-from podrunner.builder.names import pod_name, secret_name
+from podrunner.builder.names import pod_name, secret_key, secret_name
 from podrunner.builder.overrides import overridden
 from podrunner.builder.plan import PodPlan
 from podrunner.builder.secret import credentials_secret
@@ -134,25 +134,25 @@ def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any
 
 
 def _env(common: Compiled, workload: Workload, secret: str) -> Env:
-    connection = {name: secret_ref(name, secret, name) for name in common.credentials if name != PASSWORD}
-    ordered = in_order(common.first_env, plain(workload.env), common.last_env, connection)
+    credentials = from_own_secret(common.credentials, secret)
+    ordered = in_order(common.first_env, plain(workload.env), common.last_env, credentials)
     # Again, for their values: a workload goes before the configuration also where its variable stands
     # earlier.
-    own = (plain(workload.env), from_secrets(workload.secret_env), _own_credentials(workload, secret))
+    own = (
+        plain(workload.env),
+        from_secrets(workload.secret_env),
+        from_own_secret(workload.credentials, secret),
+    )
     return in_order(ordered, *own) if any(own) else ordered
 
 
-def _own_credentials(workload: Workload, secret: str) -> Env:
-    return {name: secret_ref(name, secret, name) for name in workload.credentials}
-
-
 def _secret_values(common: Compiled, workload: Workload) -> dict[str, str]:
-    """What the pod's Secret holds: not what the workload brings in another way."""
+    """What the pod's Secret holds, by key: not what the workload brings in another way."""
     brought = workload.env.keys() | workload.secret_env.keys()
-    shared = {
-        name: value for name, value in common.credentials.items() if name == PASSWORD or name not in brought
-    }
-    return {**shared, **{name: value.get_secret_value() for name, value in workload.credentials.items()}}
+    values = {name: value for name, value in common.credentials.items() if name not in brought}
+    values |= {name: value.get_secret_value() for name, value in workload.credentials.items()}
+    keyed = {secret_key(name): value for name, value in values.items()}
+    return keyed if common.git_password is None else {**keyed, PASSWORD_KEY: common.git_password}
 
 
 def _init_containers(common: Compiled, draft: Draft, secret: str) -> list[dict[str, Any]]:

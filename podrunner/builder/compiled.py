@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from podrunner.builder.airflow import CONNECTION, worker_env, worker_mounts, worker_volumes
 from podrunner.builder.env import Env, env_from, from_secrets, plain
-from podrunner.builder.git_sync import FS_GROUP, PASSWORD
+from podrunner.builder.git_sync import FS_GROUP
 from podrunner.builder.named import joined
 from podrunner.builder.resources import resource_requirements
 from podrunner.builder.template import Template, opened
@@ -46,7 +46,8 @@ class Compiled:
         volumes: Volumes.
         first_env: Variables that come before a workload's.
         last_env: Variables that come after a workload's; the workload's value goes before them all the same.
-        credentials: Values for the pod's own Secret, by variable.
+        credentials: Variables of the main container whose values go into the pod's own Secret.
+        git_password: git-sync's password, for the same Secret; None: it needs none.
         warnings: What was said without effect.
     """
 
@@ -66,6 +67,7 @@ class Compiled:
     first_env: Env
     last_env: Env
     credentials: dict[str, str]
+    git_password: str | None
     warnings: tuple[str, ...]
 
 
@@ -104,6 +106,7 @@ def compiled(
         first_env=first_env,
         last_env=last_env,
         credentials=_credentials(config),
+        git_password=_git_password(airflow),
         warnings=start.warnings,
     )
 
@@ -132,13 +135,15 @@ def _volumes(config: RunnerConfig, start: Template) -> list[dict[str, Any]]:
 def _env(config: RunnerConfig, start: Template) -> tuple[Env, Env]:
     """Variables before and after those of a workload. Airflow's own go before the configuration's plain ones.
 
-    The connection string's place is kept by an empty variable: its Secret has the pod's name in its own.
+    The place of a credential is kept by an empty variable: its Secret has the pod's name in its own.
     """
     variables = start.main.pop("env", None) or []
     template = {variable["name"]: variable for variable in joined([], variables, field=_TEMPLATE_ENV)}
     airflow = worker_env(config.airflow) if config.airflow is not None else {}
-    connection: Env = {CONNECTION: {}} if CONNECTION in _credentials(config) else {}
-    return {**template, **plain(config.env)}, {**airflow, **connection, **from_secrets(config.secret_env)}
+    secret: Env = {name: {} for name in _credentials(config)}
+    connection = {name: secret.pop(name) for name in (CONNECTION,) if name in secret}
+    last = {**airflow, **connection, **from_secrets(config.secret_env), **secret}
+    return {**template, **plain(config.env)}, last
 
 
 def _spec(config: RunnerConfig, start: Template) -> dict[str, Any]:
@@ -195,11 +200,14 @@ def _main(config: RunnerConfig, start: Template) -> dict[str, Any]:
 def _credentials(config: RunnerConfig) -> dict[str, str]:
     credentials = {name: value.get_secret_value() for name, value in config.credentials.items()}
     airflow = config.airflow
-    if airflow is None:
-        return credentials
-    brought = airflow.configmap is not None or CONNECTION in config.secret_env
-    if airflow.sql_alchemy_conn is not None and not brought:
-        credentials[CONNECTION] = airflow.sql_alchemy_conn.get_secret_value()
-    if isinstance(airflow.dags, DagsFromGit) and airflow.dags.password is not None:
-        credentials[PASSWORD] = airflow.dags.password.get_secret_value()
+    if airflow is not None and airflow.sql_alchemy_conn is not None:
+        brought = airflow.configmap is not None or CONNECTION in config.secret_env
+        if not brought:
+            credentials.setdefault(CONNECTION, airflow.sql_alchemy_conn.get_secret_value())
     return credentials
+
+
+def _git_password(airflow: AirflowSettings | None) -> str | None:
+    dags = airflow.dags if airflow is not None else None
+    given = dags.password if isinstance(dags, DagsFromGit) else None
+    return None if given is None else given.get_secret_value()

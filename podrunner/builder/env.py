@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Env", "env_from", "from_secrets", "in_order", "plain", "secret_ref"]
+from podrunner.builder.names import secret_key
+
+__all__ = ["Env", "env_from", "from_own_secret", "from_secrets", "in_order", "plain", "secret_ref"]
 
 Env: TypeAlias = dict[str, dict[str, Any]]
 """``EnvVar`` objects by name, in the order of the list."""
@@ -24,6 +26,11 @@ def plain(variables: Mapping[str, str]) -> Env:
 def from_secrets(references: Mapping[str, tuple[str, str]]) -> Env:
     """Variables whose values stand in Secrets: name → (Secret, key)."""
     return {name: secret_ref(name, secret, key) for name, (secret, key) in references.items()}
+
+
+def from_own_secret(names: Iterable[str], secret: str) -> Env:
+    """Variables whose values stand in the pod's own Secret."""
+    return {name: secret_ref(name, secret, secret_key(name)) for name in names}
 
 
 def secret_ref(name: str, secret: str, key: str) -> dict[str, Any]:

@@ -9,14 +9,15 @@ from podrunner.builder.env import secret_ref
 if TYPE_CHECKING:
     from podrunner.config import DagsFromGit
 
-__all__ = ["FS_GROUP", "PASSWORD", "clone_container", "clone_folder", "git_volumes"]
+__all__ = ["FS_GROUP", "PASSWORD_KEY", "clone_container", "clone_folder", "git_volumes"]
 
-PASSWORD = "GIT_SYNC_PASSWORD"  # noqa: S105 - the name of a variable
-"""The variable of the password, and its key in Secrets."""
-USERNAME = "GIT_SYNC_USERNAME"
+PASSWORD_KEY = "git-sync-password"  # noqa: S105 - a key, not a password
+"""The password's key in the pod's own Secret; no variable has such a name."""
 FS_GROUP = 65533
 """git-sync's own group: with it the container may read the key, whose mode is 0440."""
 
+_USERNAME = "GIT_SYNC_USERNAME"
+_PASSWORD = "GIT_SYNC_PASSWORD"  # noqa: S105 - the name of a variable
 _KEY_VOLUME = "git-sync-ssh-key"
 _KEY_MODE = 0o440
 _KEY_PATH = "/etc/git-secret/ssh"
@@ -77,8 +78,8 @@ def _repository(git: DagsFromGit) -> list[dict[str, Any]]:
 
 def _credentials(git: DagsFromGit, secret: str) -> list[dict[str, Any]]:
     if git.credentials_secret is not None:
-        return [secret_ref(name, git.credentials_secret, name) for name in (USERNAME, PASSWORD)]
-    password = [secret_ref(PASSWORD, secret, PASSWORD)] if git.password is not None else []
+        return [secret_ref(name, git.credentials_secret, name) for name in (_USERNAME, _PASSWORD)]
+    password = [secret_ref(_PASSWORD, secret, PASSWORD_KEY)] if git.password is not None else []
     return [*_plain(GIT_SYNC_USERNAME=git.username), *password]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from podrunner.workload import WorkloadKey
 
-__all__ = ["pod_name", "secret_name", "slug"]
+__all__ = ["pod_name", "secret_key", "secret_name", "slug"]
 
 MAX_NAME = 63
 """Pod names may be longer, but the pod's host name and labels made of it may not (RFC 1123)."""
@@ -23,6 +23,7 @@ MAX_SLUG = MAX_NAME - _HEX - 1
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "podrunner.io")
 """The UUID namespace of pod names; changing it would let every running workload start once more."""
 _SEED = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+_SECRET_KEY = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_.]{0,252}")
 _BREAKS = re.compile(r"[^a-z0-9]+")
 
 
@@ -61,3 +62,10 @@ def _digits(key: WorkloadKey) -> str:
 def secret_name(pod: str) -> str:
     """Name the Secret that holds a pod's credentials."""
     return f"{pod}-credentials"
+
+
+def secret_key(variable: str) -> str:
+    """Name a variable's value in a Secret: as the variable, or a digest where that is no valid key."""
+    if _SECRET_KEY.fullmatch(variable):
+        return variable
+    return hashlib.sha256(variable.encode(errors="surrogatepass")).hexdigest()

@@ -21,7 +21,7 @@ def credentials_secret(pod: str, credentials: Mapping[str, str]) -> dict[str, An
 
     Args:
         pod: The pod's name.
-        credentials: Variable → value.
+        credentials: Key → value.
     """
     if not credentials:
         return None

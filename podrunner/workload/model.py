@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["SecretKey", "Workload"]
 
 
+# Kubernetes' relaxed rule (KEP-4369); before 1.30 it took no spaces and few signs.
+_VARIABLE = re.compile(r"[ -<>-~]+")
+
+
 def _no_lone_text(value: Any) -> Any:
     """A string is a sequence of characters to Python, but never what is meant by a command."""
     if isinstance(value, str):
@@ -35,6 +40,12 @@ def _some_words(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _variable_name(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError("must be printable ASCII without '='")
+    return value
+
+
 def _loaded(value: Any) -> Any:
     return read_pod_template(value) if isinstance(value, Path) else value
 
@@ -42,6 +53,7 @@ def _loaded(value: Any) -> Any:
 Words = Annotated[tuple[str, ...], BeforeValidator(_no_lone_text)]
 Command = Annotated[Words, AfterValidator(_some_words)]
 Text = Annotated[str, Field(min_length=1)]
+Variable = Annotated[str, AfterValidator(_variable_name)]
 SecretKey = tuple[Text, Text]
 """Name of a Secret, and a key in it."""
 Objects = tuple[dict[str, Any], ...]
@@ -101,9 +113,9 @@ class Workload(CheckedModel):
     image: Text | None = None
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     image_pull_secrets: Words = ()
-    env: dict[Text, str] = Field(default_factory=dict)
-    secret_env: dict[Text, SecretKey] = Field(default_factory=dict)
-    credentials: dict[Text, SecretStr] = Field(default_factory=dict)
+    env: dict[Variable, str] = Field(default_factory=dict)
+    secret_env: dict[Variable, SecretKey] = Field(default_factory=dict)
+    credentials: dict[Variable, SecretStr] = Field(default_factory=dict)
     working_dir: Text | None = None
     resources: Resources | None = None
     namespace: Text | None = None

@@ -107,3 +107,9 @@ def test_a_log_path_that_leads_out_is_refused(path):
 def test_a_template_in_memory_is_taken():
     assert Workload(key={"a": "b"}, pod_template={"spec": {}}).pod_template == {"spec": {}}
     assert refused(pod_template="x.yaml").field == "Workload.pod_template"
+
+
+@pytest.mark.parametrize("field", ["env", "credentials"])
+@pytest.mark.parametrize("name", ["", "A=B", "ü", "A\n"])
+def test_a_variable_that_kubernetes_refuses_is_refused(field, name):
+    assert "printable ASCII" in refused(**{field: {name: "x"}}).problem

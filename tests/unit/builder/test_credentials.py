@@ -68,10 +68,10 @@ def test_a_pod_without_credentials_has_no_secret(workload):
 def test_the_git_password_is_for_the_clone_only(workload, look):
     git = DagsFromGit(repo="https://x/y.git", mount_point="/dags", username="u", password="hunter2")
     plan = build_plan(config({"dags": git}), workload)
-    assert secrets(plan) == {VARIABLE: CONNECTION, "GIT_SYNC_PASSWORD": "hunter2"}
+    assert secrets(plan) == {VARIABLE: CONNECTION, "git-sync-password": "hunter2"}
     assert "GIT_SYNC_PASSWORD" not in look.env(plan.manifest)
     (clone,) = plan.manifest["spec"]["initContainers"]
-    reference = {"name": plan.secret["metadata"]["name"], "key": "GIT_SYNC_PASSWORD"}
+    reference = {"name": plan.secret["metadata"]["name"], "key": "git-sync-password"}
     assert {"name": "GIT_SYNC_PASSWORD", "valueFrom": {"secretKeyRef": reference}} in clone["env"]
 
 
@@ -87,3 +87,25 @@ def test_a_workload_that_brings_the_connection_itself_keeps_it_from_the_secret(l
     plan = build_plan(config({}), Workload(key={"a": "b"}, secret_env={VARIABLE: ("mine", "conn")}))
     assert look.env(plan.manifest)[VARIABLE] == {"secretKeyRef": {"name": "mine", "key": "conn"}}
     assert plan.secret is None
+
+
+def test_the_configuration_brings_credentials_too(workload, look):
+    config = RunnerConfig(image="i", credentials={"TOKEN": "hunter2"}, secret_env={"B": "s=k"})
+    plan = build_plan(config, workload)
+    assert [*look.env(plan.manifest)] == ["B", "TOKEN"]
+    assert look.env(plan.manifest)["TOKEN"]["secretKeyRef"]["name"] == plan.secret["metadata"]["name"]
+    assert secrets(plan) == {"TOKEN": "hunter2"}
+
+
+def test_a_workloads_plain_value_keeps_the_configurations_credential_out(look):
+    config = RunnerConfig(image="i", credentials={"TOKEN": "hunter2"})
+    plan = build_plan(config, Workload(key={"a": "b"}, env={"TOKEN": "mine"}))
+    assert look.env(plan.manifest) == {"TOKEN": "mine"}
+    assert plan.secret is None
+
+
+def test_a_variable_with_a_name_that_is_no_key_gets_one(look):
+    plan = build_plan(RunnerConfig(image="i"), Workload(key={"a": "b"}, credentials={"my token!": "x"}))
+    (key,) = plan.secret["data"]
+    assert key.isalnum()
+    assert look.env(plan.manifest)["my token!"]["secretKeyRef"]["key"] == key

@@ -28,7 +28,7 @@ WORKLOADS = st.builds(
     Workload,
     key=st.dictionaries(TEXT, TEXT, min_size=1, max_size=2),
     command=st.none() | st.just(["date"]),
-    env=st.dictionaries(st.text(min_size=1, max_size=4), TEXT, max_size=3),
+    env=st.dictionaries(st.text("AZ az_.!", min_size=1, max_size=4), TEXT, max_size=3),
     labels=st.dictionaries(NAMES, TEXT, max_size=2),
     annotations=st.dictionaries(NAMES, TEXT, max_size=2),
     affinity=st.just({}) | st.just({"podAffinity": {"y": [{}]}}),
