@@ -229,7 +229,7 @@ def resident(pids: list[int], *, skip: Callable[[int], bool]) -> int:
 
 def _is_shim(pid: int) -> bool:
     try:
-        return b"shim.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"kubelet/shim" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

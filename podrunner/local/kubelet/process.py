@@ -1,7 +1,7 @@
 """A running shim, seen from the kubelet: start, signal, exec, exit.
 
 Here are processes, sockets and file descriptors. What runs in a container and why is decided elsewhere; what the
-shim does with its orders is told in ``shim.py``.
+shim does with its orders is told in the package ``shim``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Launch", "Shim", "StartError"]
 
-SHIM = Path(__file__).with_name("shim.py")
+SHIM = Path(__file__).with_name("shim")
 FRAME = 12
 STUBBORN_S = 2.0
 """How long a shim may take to end after it was told to, before it is killed itself."""
@@ -72,7 +72,7 @@ class Shim(Launch):
 
     Args:
         loop: The running loop.
-        spec: What ``shim.py`` reads.
+        spec: What the shim reads.
         streams: File descriptors of the program's stdin, stdout and stderr; they stay the caller's.
     """
 

@@ -45,6 +45,7 @@ def project(volume: Json, pod: Json, node: Node) -> dict[str, File]:
     Raises:
         MountError: An object or key is not there and not optional.
     """
+    source: Json
     if "projected" in volume:
         source = volume["projected"] or {}
         parts = source.get("sources") or ()
