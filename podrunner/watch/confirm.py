@@ -1,8 +1,8 @@
 """A second look at pods that went out of the selection: deleted, or merely no longer selected?
 
 A watch with a label selector says DELETED in both cases (API concepts, "watch"), and a list lacks the pod in both. A
-pod that was marked for deletion is believed to be deleted; any other is asked for by name, until there is an answer:
-an end is never made up. What follows on the answer does not belong here.
+pod that was seen in the last write before its deletion is deleted; any other is asked for by name, until there is an
+answer: an end is never made up. What follows on the answer does not belong here.
 """
 
 from __future__ import annotations
@@ -40,11 +40,23 @@ class PodReader(Protocol):
 
 
 def certain(observation: Observation) -> bool:
-    """Tell whether an observation can be told without a second look."""
+    """Tell whether an observation can be told without a second look.
+
+    The API server removes a pod in two writes: first its grace period becomes 0, then it is deleted (``BeforeDelete``
+    in apiserver's registry/rest). So a deletion is certain if that first write was seen, and no finalizer kept the
+    pod after it.
+    """
     if observation.kind not in {Kind.DELETED, Kind.VANISHED}:
         return True
     records = (observation.pod, observation.previous)
-    return any(pod is not None and pod.metadata.deletion_timestamp is not None for pod in records)
+    return any(pod is not None and _in_last_write(pod) for pod in records)
+
+
+def _in_last_write(pod: Pod) -> bool:
+    meta = pod.metadata
+    return (
+        meta.deletion_timestamp is not None and not meta.deletion_grace_period_seconds and not meta.finalizers
+    )
 
 
 class Confirmer:

@@ -102,8 +102,17 @@ class FakeServer:
         """Set a pod's phase."""
         return self.change(name, status={"phase": phase, **status})
 
-    def remove(self, name: str, *, namespace: str = "default", **last: Any) -> dict[str, Any]:
-        """Delete a pod for good; ``last`` is merged into the deletion's event."""
+    def remove(
+        self, name: str, *, namespace: str = "default", noticed: bool = True, **last: Any
+    ) -> dict[str, Any]:
+        """Delete a pod for good, as the API server does: its grace becomes 0, then it goes.
+
+        ``last`` is merged into the deletion's event; ``noticed=False`` leaves the mark out.
+        """
+        if noticed:
+            meta = self.pods[namespace, name]["metadata"]
+            mark = {"deletionTimestamp": meta.get("deletionTimestamp") or self._time()}
+            self.change(name, namespace=namespace, metadata={**mark, "deletionGracePeriodSeconds": 0})
         before = self.pods.pop((namespace, name))
         return self._commit("DELETED", _merge(before, last), before)
 
@@ -207,7 +216,7 @@ class FakeServer:
             raise TransportError("connection refused", method=request.method, sent=False)
         return fault
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request) -> Response:  # noqa: PLR0911  # a router: one return per route
         parts = [part for part in request.path.split("/") if part]  # api v1 namespaces ns pods name
         query = dict(parse_qsl(urlsplit(request.target).query))
         body = json.loads(request.body) if request.body else {}

@@ -1,0 +1,32 @@
+"""The same watch on asyncio, in real time: only that it runs there."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from podrunner.watch import Kind
+from tests.unit.fake_server import FakeServer
+from tests.unit.watch.harness import watching
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.parametrize("streaming", ["off", "auto"])
+async def test_it_runs_on_asyncio(streaming: str):
+    server = FakeServer()
+    server.put("a")
+    async with watching(
+        server, streaming_lists=streaming, inactivity_s=0.05, backoff_initial_s=0.01, backoff_max_s=0.02
+    ) as watched:
+        server.muted = True
+        server.phase("a", "Running")
+        server.muted = False
+        with anyio.fail_after(5):
+            while watched.known != watched.truth:
+                await anyio.sleep(0.01)
+        assert watched.of(Kind.MODIFIED) == ["a"]

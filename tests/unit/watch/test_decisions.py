@@ -1,0 +1,133 @@
+"""The pure decisions of the watch: what follows on what, how long to wait, what is new."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from podrunner.config import WatchSettings
+from podrunner.errors import BadRequestError, GoneError, InvalidError, ServerError, TransportError
+from podrunner.watch import Kind, PodStore
+from podrunner.watch.backoff import Backoff
+from podrunner.watch.states import (
+    InStep,
+    Listing,
+    NoInitialEventsError,
+    ShortWatchError,
+    State,
+    Streaming,
+    StreamingLists,
+    after_failure,
+    after_page,
+)
+from tests.unit.pods import pod
+
+GONE = GoneError(status=410)
+BROKEN = TransportError("reset")
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "streaming", "following", "waits"),
+    [
+        (InStep(version="5"), GONE, "off", Listing(), False),
+        (InStep(version="5"), GONE, "auto", Streaming(), False),
+        (InStep(version="5"), BROKEN, "auto", InStep(version="5"), True),
+        (InStep(version="5"), ShortWatchError(), "off", InStep(version="5"), True),
+        (Listing(token="t"), GONE, "off", Listing(paged=False), False),
+        (Listing(), GONE, "off", Listing(), True),
+        (Listing(token="t"), ServerError(status=500), "off", Listing(token="t"), True),
+        (Streaming(), InvalidError(status=422), "auto", Listing(), False),
+        (Streaming(), BadRequestError(status=400), "auto", Listing(), False),
+        (Streaming(), NoInitialEventsError(), "auto", Listing(), False),
+        (Streaming(), InvalidError(status=422), "on", Streaming(), True),
+        (Streaming(), BROKEN, "auto", Streaming(), True),
+    ],
+)
+def test_the_table_of_failures(
+    state: State, error: Exception, streaming: StreamingLists, following: State, *, waits: bool
+):
+    """W1, W8: only an expired version leads to a new list; everything else goes on where it was."""
+    assert after_failure(state, error, streaming=streaming) == (following, waits)
+
+
+def test_a_broken_streaming_list_begins_with_nothing():
+    """W8: what half a list told is forgotten."""
+    broken = Streaming(found={"u1": pod()})
+    assert after_failure(broken, BROKEN, streaming="auto").state == Streaming()
+
+
+def test_the_last_page_leads_in_step():
+    state = after_page(Listing(), {"u1": pod(uid="u1")}, version="7", token="t")
+    assert state == Listing(token="t", found={"u1": pod(uid="u1")})
+    assert isinstance(state, Listing)
+    assert after_page(state, {}, version="7", token=None) == InStep(version="7")
+
+
+class TestBackoff:
+    """W10."""
+
+    settings = WatchSettings(backoff_initial_s=1, backoff_max_s=8, backoff_reset_s=60)
+
+    def test_waits_double_up_to_a_limit_and_are_spread(self):
+        backoff = Backoff(self.settings, Random(1))
+        waits = [backoff.wait_s() for _ in range(8)]
+        for wait_s, full_s in zip(waits, [1, 2, 4, 8, 8, 8, 8, 8], strict=True):
+            assert full_s / 2 <= wait_s <= full_s
+        assert len(set(waits)) == 8
+
+    def test_health_starts_them_short_again(self):
+        backoff = Backoff(self.settings, Random(1))
+        for _ in range(5):
+            backoff.wait_s(healthy_s=59)
+        assert backoff.failures == 5
+        assert backoff.wait_s(healthy_s=60) <= 1
+
+    def test_the_servers_wish_is_never_undercut(self):
+        assert Backoff(self.settings, Random(1)).wait_s(asked_s=100) == 100
+
+    def test_a_week_of_failures_is_no_overflow(self):
+        backoff = Backoff(self.settings, Random(1))
+        assert max(backoff.wait_s() for _ in range(5000)) <= 8
+
+
+class TestStore:
+    """What is new about which pod."""
+
+    def test_versions_that_are_no_numbers_are_never_older(self):
+        store = PodStore()
+        store.apply("ADDED", pod(version="abc"))
+        observation = store.apply("MODIFIED", pod(version="abb"))
+        assert observation is not None
+        assert observation.kind is Kind.MODIFIED
+
+    def test_an_older_version_tells_nothing(self):
+        store = PodStore()
+        store.apply("ADDED", pod(version="10"))
+        assert store.apply("MODIFIED", pod(version="9")) is None
+        assert store.apply("DELETED", pod(version="9")) is None
+
+    def test_a_deletion_of_an_unknown_pod_is_told_once(self):
+        store = PodStore()
+        observation = store.apply("DELETED", pod(version="9"))
+        assert observation is not None
+        store.bury(observation.pod)
+        assert store.apply("DELETED", pod(version="9")) is None
+
+    def test_graves_are_bounded(self):
+        store = PodStore()
+        for number in range(10_001):
+            store.bury(pod(uid=f"u{number}"))
+        assert not store.is_buried("u0")
+        assert store.is_buried("u10000")
+
+    def test_readers_see_the_pods_and_cannot_change_them(self):
+        store = PodStore()
+        view = store.view
+        store.replace({"u1": pod(uid="u1"), "u2": pod(uid="u2")})
+        assert len(view) == 2
+        assert "u1" in view
+        assert view.get("u3") is None
+        for known in view:
+            store.apply("DELETED", known)
+        assert len(view) == 0
+        assert not hasattr(view, "apply")
