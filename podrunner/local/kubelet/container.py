@@ -238,7 +238,7 @@ class ContainerWorker:
         if self.logs:
             self.record.restart_count += 1
         run = self._launch(plan)
-        self._home.event("Created", f"Created container {self.name}", container=self)
+        self._home.event("Created", f"Created container: {self.name}", container=self)
         try:
             await asyncio.shield(run.shim.started)
         except StartError as error:
