@@ -56,7 +56,7 @@ def demo(
         raise ConfigError(
             "--local and --kubeconfig exclude each other", source="command line", remedy="Keep one"
         )
-    settings = say_findings(read_config(config or EXAMPLE))
+    settings = say_findings(read_config(config)) if config else read_config(EXAMPLE).config
     if image:
         settings = settings.with_changes(image=image)
     narrator = Narrator(silent=json)

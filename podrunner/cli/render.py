@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 from podrunner.builder import build_plan, explain_pod
 from podrunner.cli.options import Config, read_config, say_findings
-from podrunner.cli.output import print_json
+from podrunner.cli.output import columns, print_json
+from podrunner.config import RunnerConfig
 from podrunner.config.files import load_file
 from podrunner.workload import Workload
 
@@ -50,11 +49,9 @@ def render(
         print(yaml.safe_dump(manifest, sort_keys=False), end="")
 
 
-def _print_provenance(settings, wanted) -> None:  # noqa: ANN001  # both types stand above
-    table = Table("FIELD", "FROM", box=None, pad_edge=False)
-    for row in explain_pod(settings, wanted):
-        table.add_row(row.path, row.source)
-    Console(highlight=False).print(table)
+def _print_provenance(settings: RunnerConfig, wanted: Workload) -> None:
+    rows = [("FIELD", "FROM"), *((row.path, row.source) for row in explain_pod(settings, wanted))]
+    print("\n".join(columns(rows)))
 
 
 @config_app.callback()

@@ -40,7 +40,7 @@ def local_image(folder: Path) -> Image:
     python = shlex.quote(sys.executable)
     _program(programs / "python3", f'exec {python} "$@"')
     _program(programs / PROGRAM, f'exec {python} -I {shlex.quote(str(HERE / "airflow_run.py"))} "$@"')
-    return Image(path=programs)
+    return Image(path=(programs,))
 
 
 def _program(path: Path, line: str) -> None:

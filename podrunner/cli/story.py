@@ -114,7 +114,7 @@ async def tell(client: KubeClient, config: RunnerConfig, workload: Workload, nar
         tasks.cancel_scope.cancel()
     narrator.say(f"\nOutcome: {outcome}\n")
     log = await _read_log(config, workload)
-    narrator.say(str(log))
+    narrator.say(str(log).rstrip())
     return Story(pod.name, pod.namespace, manifest, life.states, looks, outcome, log.header, list(log.lines))
 
 
@@ -159,7 +159,6 @@ class _Life:
     def _see(self, kind: str, pod: Pod) -> None:
         if kind == "DELETED":
             self.gone.set()
-            return
         state = State(printer_status(pod, classic=True), ready_column(pod), restarts_of(pod))
         self.ended = pod.status.phase in {"Succeeded", "Failed"}
         if state.status == "Running" or self.ended:

@@ -13,6 +13,8 @@ __all__ = ["PodTable", "age"]
 
 _HEADER = ("NAME", "READY", "STATUS", "RESTARTS", "AGE")
 _WIDE = ("NODE",)
+_LEAST_WIDTHS = (4, 5, len("ContainerCreating"), 8, 3, 4)
+"""Room for what later lines of a watch will show."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
@@ -36,7 +38,10 @@ class PodTable:
         if not pods:
             return []
         rows = [self._header(), *(self._row(pod) for pod in pods)]
-        self._widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+        self._widths = [
+            max(least, *map(len, cells))
+            for least, cells in zip(_LEAST_WIDTHS, zip(*rows, strict=True), strict=False)
+        ]
         return [column_line(row, self._widths) for row in rows]
 
     def line(self, pod: Pod) -> str:

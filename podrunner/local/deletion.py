@@ -52,10 +52,20 @@ def delete_object(
         return obj, gone
     namespace, name = meta.get("namespace", ""), meta["name"]
     if gone:
-        if resource == "pods":  # the registry of pods marks first, so watchers see a pod terminating before it is gone
-            store.update(resource, namespace, name, lambda it: _mark(store, it, grace, finalizers))
-        return store.remove(resource, namespace, name), True
+        return _remove(store, resource, obj), True
     return store.update(resource, namespace, name, lambda it: _mark(store, it, grace, finalizers)), False
+
+
+def _remove(store: Store, resource: str, obj: Stored) -> dict[str, Any]:
+    """Remove an object; a pod is marked first, as the registry does, so watchers see it terminating."""
+    meta = obj["metadata"]
+    where = (resource, meta.get("namespace", ""), meta["name"])
+    if resource == "pods":
+        store.update(*where, lambda it: _mark(store, it, 0, []))
+        left = store.find(*where)
+        if left is None or left["metadata"]["uid"] != meta["uid"]:  # the kubelet saw the mark and was faster
+            return obj
+    return store.remove(*where)
 
 
 def _mark(store: Store, obj: dict[str, Any], grace: int, finalizers: list[str]) -> dict[str, Any]:

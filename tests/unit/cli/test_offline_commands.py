@@ -1,0 +1,91 @@
+"""What works without a cluster: render, config check, and the refusal of what cannot be meant."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from podrunner import errors
+from podrunner.cli.app import app
+
+ROOT = Path(__file__).parents[3]
+CFG = str(ROOT / "examples" / "airflow.cfg")
+WORKLOAD = str(ROOT / "examples" / "workload.json")
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=True)
+
+
+def test_render_prints_the_same_pod_as_json_and_yaml() -> None:
+    as_json = run("render", "--config", CFG, "--workload", WORKLOAD, "-o", "json")
+    as_yaml = run("render", "--config", CFG, "--workload", WORKLOAD, "-o", "yaml")
+    assert as_json.exit_code == as_yaml.exit_code == 0
+    pod = json.loads(as_json.stdout)
+    assert pod == yaml.safe_load(as_yaml.stdout)
+    assert pod["spec"]["containers"][0]["command"][:4] == ["airflow", "run", "sample_k8s", "test-task001"]
+
+
+def test_render_can_say_which_setting_put_each_field_there() -> None:
+    shown = run("render", "--config", CFG, "--workload", WORKLOAD, "--explain")
+    assert shown.exit_code == 0
+    rows = [line for line in shown.stdout.splitlines() if line.startswith("metadata.name ")]
+    assert rows == [rows[0]]
+    assert "workload.key" in rows[0]
+
+
+def test_config_check_tells_what_is_odd_and_that_the_file_is_usable() -> None:
+    shown = run("config", "check", CFG)
+    assert shown.exit_code == 0
+    assert "git_sync_path" in shown.stdout
+    assert shown.stdout.endswith("usable, 2 warnings\n")
+
+
+def test_config_check_strict_refuses_what_is_odd() -> None:
+    with pytest.raises(errors.ConfigError, match="git_sync_path"):
+        raise run("config", "check", "--strict", CFG).exception
+
+
+def test_config_check_shows_the_settings_without_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "airflow.cfg"
+    file.write_text(
+        "[core]\nsql_alchemy_conn = postgresql://user:hunter2@db/x\n[kubernetes]\ndags_in_image = True\n"
+        "worker_container_repository = r\nworker_container_tag = t\n"
+    )
+    shown = run("config", "check", "--show", str(file))
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout)["image"] == "r:t"
+    assert "hunter2" not in shown.stdout
+
+
+@pytest.mark.parametrize("command", [["run", "--", "true"], ["demo"]])
+def test_local_and_kubeconfig_exclude_each_other(command, tmp_path: Path) -> None:
+    words = [command[0], "--local", "--kubeconfig", str(tmp_path / "k"), *command[1:]]
+    error = run(*words).exception
+    assert isinstance(error, errors.ConfigError)
+
+
+def test_a_variable_needs_a_value() -> None:
+    assert isinstance(run("run", "--local", "-e", "NAME", "--", "true").exception, errors.UsageError)
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version").stdout.startswith("podrunner 0.")
+
+
+def test_a_missing_workload_file_is_named_by_the_program_itself(tmp_path: Path) -> None:
+    """The real program: one line on standard error, exit code 65."""
+    command = [sys.executable, "-c", "from podrunner.cli import main; main()"]
+    missing = tmp_path / "none.json"
+    end = subprocess.run(
+        [*command, "render", "--workload", str(missing)], capture_output=True, text=True, check=False
+    )
+    assert (end.returncode, end.stdout) == (65, "")
+    assert str(missing) in end.stderr
+    assert len(end.stderr.splitlines()) == 1
