@@ -186,8 +186,7 @@ class AirflowSettings(Settings):
             ``<home>/config``, or None.
         dags: Where the DAGs come from.
         logs: What the worker's log folder is.
-        worker_uuid: Value of the label ``airflow-worker``, the scheduler's identity; None: the runner's owner
-            name.
+        worker_uuid: Value of the label ``airflow-worker``, the scheduler's identity; None: no such label.
     """
 
     home: AbsolutePath = "/opt/airflow"

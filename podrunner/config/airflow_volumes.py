@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from podrunner.config.draft import Place
+
 if TYPE_CHECKING:
     from podrunner.config.airflow_conversion import Conversion
     from podrunner.config.airflow_sources import AirflowSources, Given
@@ -96,7 +98,7 @@ def _none(conversion: Conversion) -> None:
             "the DAGs cannot come from git: git_dags_folder_mount_point is missing",
             remedy="Set it to the folder where the worker is to mount the clone",
         )
-    raise conversion.place("dags_in_image").error("no source of DAGs is set", remedy=_REMEDY)
+    raise Place(sources.file.source, "kubernetes").error("no source of DAGs is set", remedy=_REMEDY)
 
 
 def _volume_or_image(conversion: Conversion, source: str, given: Given) -> None:

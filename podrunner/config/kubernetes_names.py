@@ -22,10 +22,12 @@ __all__ = [
     "ObjectName",
     "PlainText",
     "RelativePath",
+    "SecretKey",
 ]
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NAME_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_SECRET_KEY = re.compile(r"[-._A-Za-z0-9]+")
 _ENV_NAME = re.compile(r"[!-<>-~]+( *[!-<>-~]+)*")
 
 
@@ -79,6 +81,12 @@ def _label_value(value: str) -> str:
     return value
 
 
+def _secret_key(value: str) -> str:
+    if len(value) > 253 or not _SECRET_KEY.fullmatch(value):
+        raise ValueError("not a valid key of a Secret; Use letters, digits, '-', '_' and '.', at most 253")
+    return value
+
+
 def _env_name(value: str) -> str:
     if not _ENV_NAME.fullmatch(value):
         raise ValueError("not a valid name of an environment variable; Use printable ASCII without '='")
@@ -105,4 +113,5 @@ AnnotationKey = Annotated[str, AfterValidator(_annotation_key)]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 RelativePath = Annotated[str, AfterValidator(_relative)]
+SecretKey = Annotated[str, AfterValidator(_secret_key)]
 PlainText = Annotated[str, Field(min_length=1)]

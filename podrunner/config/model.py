@@ -26,6 +26,7 @@ from podrunner.config.kubernetes_names import (
     Namespace,
     ObjectName,
     PlainText,
+    SecretKey,
 )
 from podrunner.config.policies import (
     LogSettings,
@@ -57,7 +58,7 @@ class SecretRef(NamedTuple):
     """
 
     secret: ObjectName
-    key: PlainText
+    key: SecretKey
 
 
 def _parsed_ref(value: object) -> object:
@@ -132,8 +133,8 @@ class RunnerConfig(Settings):
         pod_template: A pod onto which everything is merged; None: an empty one. Files may name a YAML file.
         container_name: Name of the main container.
         airflow: What makes the pods Airflow workers; None: they are not.
-        delete_pods: Whether a pod is deleted when it succeeded and its log is read.
-        delete_pods_on_failure: Whether also when it failed; otherwise it stays to be looked at.
+        delete_pods: Whether finished pods are deleted, after their log is read.
+        delete_pods_on_failure: Whether also those that failed; otherwise they stay to be looked at.
         delete_grace_period_s: Seconds between SIGTERM and SIGKILL when a pod is deleted; None: the pod's own.
         max_creates_in_flight: Upper bound of creates at once; None: found by podrunner (additive increase,
             multiplicative decrease).

@@ -168,7 +168,7 @@ def _option_table() -> Iterator[str]:
     yield "| Option | podrunner's setting | Airflow's default | Effect |\n|---|---|---|---|"
     for option in OPTIONS:
         default = f"`{option.default}`" if option.default else ""
-        setting = f"`{option.setting}`" if option.setting else "(no meaning here)"
+        setting = f"`{option.setting.replace(', ', '`, `')}`" if option.setting else "(no meaning here)"
         yield f"| {_option_name(option)} | {setting} | {default} | {option.effect} |"
 
 

@@ -56,8 +56,8 @@ for _tag, _pattern, _first in _SCALARS:
 
 
 def write_yaml(data: Any) -> str:
-    """Write plain data as one YAML document."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    """Write plain data as one YAML document, in ASCII: PyYAML loses some line ends (U+0085) otherwise."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=110)
 
 
 def parse_yaml(text: str, place: Place) -> Any:

@@ -1,0 +1,35 @@
+"""The reference page is complete: every setting and every option, as the code has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS
+from podrunner.config.reference import _SECTIONS, attribute_texts, reference_page
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
+MODELS = [model for _, model in _SECTIONS]
+
+
+def test_the_page_is_what_the_code_says():
+    """If not: ``python -m podrunner.config.reference > docs/reference/configuration.md``."""
+    assert PAGE.read_text(encoding="utf-8") == reference_page()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_setting_is_described(model):
+    fields = set(model.model_fields) - {"kind"}
+    assert fields <= set(attribute_texts(model)) <= fields | {"kind"}
+    assert all(f"| `{field}` |" in reference_page() for field in fields)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
+def test_every_option_of_airflow_is_on_the_page(option):
+    _, _, options = reference_page().partition("## Options of Airflow")
+    (row,) = [line for line in options.splitlines() if line.startswith(f"| `{option.key}`")]
+    assert option.effect in row
+
+
+def test_every_free_section_is_on_the_page():
+    assert all(f"| `[{section.name}]` |" in reference_page() for section in FREE_SECTIONS)
