@@ -108,10 +108,16 @@ class PodBuilder:
         warnings: tuple[str, ...] = ()
         if workload.overrides:
             pod, warnings = overridden(pod, workload.overrides)
-        if self._hook is not None:
-            own = clone(pod)
-            pod = self._hook(own) or own
-        return pod, warnings
+        return pod if self._hook is None else _hooked(pod, self._hook), warnings
+
+
+def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
+    own: dict[str, Any] = clone(pod)
+    changed = hook(own) or own
+    for field in ("metadata", "spec"):
+        if not isinstance(changed.get(field), dict):
+            raise SpecError("the pod hook left no object there", field=field)
+    return changed
 
 
 def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any]:
@@ -148,6 +154,8 @@ def _env(common: Compiled, workload: Workload, secret: str) -> Env:
 
 def _secret_values(common: Compiled, workload: Workload) -> dict[str, str]:
     """What the pod's Secret holds, by key: not what the workload brings in another way."""
+    if not (common.credentials or workload.credentials or common.git_password):
+        return {}
     brought = workload.env.keys() | workload.secret_env.keys()
     values = {name: value for name, value in common.credentials.items() if name not in brought}
     values |= {name: value.get_secret_value() for name, value in workload.credentials.items()}
@@ -163,14 +171,20 @@ def _init_containers(common: Compiled, draft: Draft, secret: str) -> list[dict[s
 
 def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name: str) -> None:
     """Put on what nothing goes before: the name, and the identity's labels and annotations."""
-    metadata = pod["metadata"]
     check_label_keys(workload.identity_labels, field="Workload.identity_labels")
-    identity = {**common.identity_labels, **safe_labels(workload.identity_labels)}
-    labels = {**(metadata.get("labels") or {}), **identity}
-    annotations = {**(metadata.get("annotations") or {}), **workload.identity_annotations}
-    rest = {field: metadata[field] for field in metadata if field not in {"name", "labels", "annotations"}}
-    given = {"labels": labels, "annotations": annotations}
-    pod["metadata"] = {"name": name, **{field: value for field, value in given.items() if value}, **rest}
+    given = pod["metadata"]
+    labels = {
+        **(given.pop("labels", None) or {}),
+        **common.identity_labels,
+        **safe_labels(workload.identity_labels),
+    }
+    annotations = {**(given.pop("annotations", None) or {}), **workload.identity_annotations}
+    metadata: dict[str, Any] = {**given, "name": name}
+    if labels:
+        metadata["labels"] = labels
+    if annotations:
+        metadata["annotations"] = annotations
+    pod["metadata"] = metadata
 
 
 def _check_main(pod: dict[str, Any], main: str) -> None:

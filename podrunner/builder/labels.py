@@ -50,11 +50,9 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 MAX_LABEL = 63
 """Characters of a label's value (Kubernetes: ``LabelValueMaxLength``)."""
 _DIGEST = 9
-_VALID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_is_valid = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?").fullmatch
 _ILLEGAL = re.compile(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]|[^A-Za-z0-9]+$")
-_LABEL_KEY = re.compile(
-    r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-)
+_is_domain = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?").fullmatch
 
 
 def safe_label(value: str) -> str:
@@ -64,7 +62,7 @@ def safe_label(value: str) -> str:
     hexadecimal digits of its MD5, so that two values stay two. Text without a single legal character (where
     Airflow made a value that Kubernetes refuses) becomes those digits alone.
     """
-    if not value or _VALID.fullmatch(value):
+    if not value or _is_valid(value):
         return value
     digest = hashlib.md5(value.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()[:_DIGEST]
     legal = _ILLEGAL.sub("", value)[: MAX_LABEL - _DIGEST - 1]
@@ -83,6 +81,11 @@ def check_label_keys(labels: Mapping[str, str], *, field: str) -> None:
         SpecError: A key is not a qualified name.
     """
     for key in labels:
-        if not _LABEL_KEY.fullmatch(key):
+        if not _is_valid(key) and not _is_prefixed(key):
             problem = "not a valid key; use letters, digits, '-', '_' and '.', at most 63, optionally after 'domain/'"
             raise SpecError(problem, field=field, value=repr(key)[:80])
+
+
+def _is_prefixed(key: str) -> bool:
+    domain, slash, name = key.partition("/")
+    return bool(slash and _is_domain(domain) and _is_valid(name))

@@ -24,6 +24,8 @@ MAX_IDENTITY_BYTES = 32 * 1024
 """Annotations may hold 256 KiB together (Kubernetes' ``TotalAnnotationSizeLimitB``); an eighth is
 ours."""
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 class WorkloadKey:
     """Identity and attempt of a workload; immutable and hashable, equal whatever the order of its parts.
@@ -43,7 +45,7 @@ class WorkloadKey:
 
     def __init__(self, parts: Mapping[str, str], attempt: int = 1) -> None:
         checked = _checked_parts(parts)
-        identity = json.dumps(checked, sort_keys=True, separators=(",", ":"))
+        identity = _canonical(checked)
         if len(identity) > MAX_IDENTITY_BYTES:
             problem = f"is longer than {MAX_IDENTITY_BYTES} bytes as ASCII JSON"
             raise SpecError(problem, field="WorkloadKey", value=f"{len(identity)} bytes")
@@ -134,9 +136,14 @@ def _checked_parts(parts: Any) -> dict[str, str]:
 
 def _checked_texts(parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in parts.items():
-        for text in (name, value):
-            _check_text(text, field=f"WorkloadKey.parts[{name!r}]")
+        if not _is_ascii(name) or not _is_ascii(value):
+            for text in (name, value):
+                _check_text(text, field=f"WorkloadKey.parts[{name!r}]")
         yield str(name), str(value)
+
+
+def _is_ascii(text: Any) -> bool:
+    return isinstance(text, str) and text.isascii()
 
 
 def _check_text(text: Any, *, field: str) -> None:

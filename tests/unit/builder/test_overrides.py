@@ -84,3 +84,11 @@ def test_a_hook_may_return_another_pod(workload):
         RunnerConfig(image="i"), pod_hook=lambda pod: {**pod, "spec": {**pod["spec"], "hostname": "h"}}
     )
     assert builder.build(workload).manifest["spec"]["hostname"] == "h"
+
+
+def test_a_hook_that_breaks_the_pod_is_told(workload):
+    with pytest.raises(SpecError) as caught:
+        PodBuilder(RunnerConfig(image="i"), pod_hook=lambda pod: {"metadata": pod["metadata"]}).build(
+            workload
+        )
+    assert caught.value.field == "spec"
