@@ -34,7 +34,14 @@ _STEPS = st.one_of(
 )
 
 
-async def play(server: FakeServer, step: tuple[Any, ...]) -> None:
+def silence(server: FakeServer, silent: bool) -> None:  # noqa: FBT001  # drawn
+    """Begin or end a silence of all connections. TCP loses nothing in the middle: what was silent is broken."""
+    if server.muted and not silent:
+        server.break_watches()
+    server.muted = silent
+
+
+async def play(server: FakeServer, step: tuple[Any, ...]) -> None:  # noqa: C901, PLR0912  # one case per kind of step
     """Let one thing happen; what makes no sense now does not happen."""
     match step:
         case ["put", name] if ("default", name) not in server.pods:
@@ -48,12 +55,12 @@ async def play(server: FakeServer, step: tuple[Any, ...]) -> None:
         case ["relabel", name] if ("default", name) in server.pods:
             labels = server.pods["default", name]["metadata"]["labels"]
             server.change(name, metadata={"labels": {"app": "x" if labels["app"] != "x" else "y"}})
-        case ["replay", count]:
+        case ["replay", count] if not server.muted:
             for watch in server.watches:
                 for change in server.history[-count:]:
                     watch.tell(change)
         case ["mute", silent]:
-            server.muted = silent
+            silence(server, silent)
         case ["fail", status, times]:
             server.fail("GET", status=status, times=times)
         case ["refuse", times]:
@@ -64,7 +71,7 @@ async def play(server: FakeServer, step: tuple[Any, ...]) -> None:
             server.end_watches()
         case ["break"]:
             server.break_watches()
-        case ["bookmark"]:
+        case ["bookmark"] if not server.muted:
             server.bookmark()
         case ["garbage"]:
             for watch in server.watches:
@@ -98,7 +105,7 @@ async def scenario(steps: list[tuple[Any, ...]], *, streaming: str) -> None:
         for step in steps:
             await play(server, step)
         asked = len(server.requests)
-        server.muted = False
+        silence(server, silent=False)
         server.faults.clear()
         await anyio.sleep(3600)
         check(watched)

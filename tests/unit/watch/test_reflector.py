@@ -56,7 +56,7 @@ async def test_one_watch_serves_all_pods():
 
 
 @pytest.mark.parametrize("gone_in_stream", [False, True], ids=["at the start", "in the stream"])
-async def test_an_expired_version_leads_to_a_new_list(gone_in_stream: bool):
+async def test_an_expired_version_leads_to_a_new_list(*, gone_in_stream: bool):
     """W1: 410, answered to the watch or sent as its first event: relist, diff, go on."""
     server = FakeServer(gone_in_stream=gone_in_stream)
     server.put("kept")
