@@ -144,7 +144,9 @@ def _default_items(source: Json) -> None:
 def qos_class(spec: Json) -> str:
     """``Guaranteed``, ``Burstable`` or ``BestEffort``, from cpu and memory of all containers."""
     resources = [
-        each.get("resources") or {} for each in (*(spec.get("initContainers") or ()), *spec["containers"])
+        each.get("resources") or {}
+        for field in ("initContainers", "containers")
+        for each in spec.get(field) or ()
     ]
     requested = [(each.get("requests") or {}, each.get("limits") or {}) for each in resources]
     counted = ("cpu", "memory")

@@ -12,7 +12,7 @@ from typing import Any
 from podrunner.local.options import DeleteOptions
 from podrunner.local.resources import BY_STORAGE
 from podrunner.local.status import conflict
-from podrunner.local.store import Store, Stored, copy_json, rfc3339
+from podrunner.local.store import Store, Stored, rfc3339
 
 __all__ = ["FOREGROUND", "ORPHAN", "check_preconditions", "delete_object", "remove_if_finished"]
 
@@ -23,14 +23,17 @@ _OVER: dict[str, str] = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 
 def check_preconditions(resource: str, obj: dict[str, Any], *, uid: str | None, version: str | None) -> None:
     """Raise 409 if the object is not the one that is meant."""
-    meta = obj["metadata"]
-    for word, wanted, actual in (
-        ("UID", uid, meta["uid"]),
-        ("ResourceVersion", version, meta["resourceVersion"]),
+    meta, kind = obj["metadata"], BY_STORAGE[resource]
+    for word, wanted, actual, then in (
+        ("UID", uid, meta["uid"], "deleted and then recreated"),
+        ("ResourceVersion", version, meta["resourceVersion"], "modified"),
     ):
         if wanted and wanted != actual:
-            why = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {actual}"
-            raise conflict(resource, meta["name"], group=BY_STORAGE[resource].group, why=why)
+            why = (
+                f"the {word} in the precondition ({wanted}) does not match the {word} in record ({actual}). "
+                f"The object might have been {then}"
+            )
+            raise conflict(kind.kind, meta["name"], group=kind.group, why=why)
 
 
 def delete_object(
@@ -92,7 +95,7 @@ def _grace(resource: str, obj: Stored, options: DeleteOptions) -> int:
     if not spec.get("nodeName") or status.get("phase") in _TERMINAL:
         return 0
     if options.grace_period_s is not None:
-        return options.grace_period_s
+        return options.grace_period_s if options.grace_period_s >= 0 else 1
     wanted: int = spec.get("terminationGracePeriodSeconds", 30)
     return max(wanted, 1)
 
@@ -117,8 +120,3 @@ def remove_if_finished(store: Store, resource: str, obj: Stored) -> bool:
         return False
     store.remove(resource, meta.get("namespace", ""), meta["name"], uid=meta["uid"])
     return True
-
-
-def terminating_copy(obj: Stored) -> dict[str, Any]:
-    """A copy to show what a dry run would have left."""
-    return copy_json(obj)

@@ -10,7 +10,7 @@ from podrunner.local.resources import ALL, ResourceType, Subresource, group_vers
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["VERSION", "answer"]
+__all__ = ["VERSION", "answer", "knows_version"]
 
 Json = dict[str, Any]
 
@@ -47,6 +47,14 @@ def answer(path: str, accept: str) -> Answer | None:
         )
     document = _document(path)
     return None if document is None else Answer(encode_json(document))
+
+
+def knows_version(path: str) -> bool:
+    """Whether the path lies in a group and version that is served."""
+    parts = path.strip("/").split("/")
+    if parts[:2] == ["api", "v1"]:
+        return True
+    return parts[0] == "apis" and len(parts) > 2 and parts[2] in group_versions().get(parts[1], ())
 
 
 def _aggregated_version(accept: str) -> str:

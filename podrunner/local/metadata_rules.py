@@ -79,7 +79,7 @@ def _owner_errors(owners: Any) -> Iterator[FieldError]:
     controllers = [owner.get("name", "") for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         named = " and ".join(controllers)
-        words = "Only one reference can have Controller set to true. Found \"true\" in references for " + named
+        words = 'Only one reference can have Controller set to true. Found "true" in references for ' + named
         yield invalid_value("metadata.ownerReferences", list(owners), words)
 
 

@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Any
 from podrunner.local.admission import admit_create
 from podrunner.local.decoding import of_kind
 from podrunner.local.defaults import set_defaults
-from podrunner.local.deletion import check_preconditions, delete_object, remove_if_finished
+from podrunner.local.deletion import delete_object, remove_if_finished
+from podrunner.local.fielderrors import invalid_value, required
 from podrunner.local.listing import list_page
 from podrunner.local.names import generate_name
 from podrunner.local.patching import apply_patch
-from podrunner.local.status import bad_request, conflict, invalid, not_found, success
+from podrunner.local.status import (
+    FieldError,
+    StatusError,
+    already_exists,
+    bad_request,
+    conflict,
+    invalid,
+    not_found,
+    success,
+)
 from podrunner.local.store import Store, Stored, copy_json, rfc3339
 from podrunner.local.strategies import keep_untouchable, prepare_create, unconditional_update
 from podrunner.local.validation import validate_create, validate_update
@@ -74,10 +84,10 @@ class Objects:
     ) -> Written:
         meta, storage = obj["metadata"], target.type.storage
         if meta.get("resourceVersion"):
-            raise bad_request("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = generate_name(meta["generateName"])
-        prepare_create(storage, obj)
+        prepare_create(storage, obj, now=rfc3339(self.store.now()))
         set_defaults(storage, obj)
         admit_create(self.store, target.type, obj)
         self._check(target, obj, validate_create(storage, obj))
@@ -108,6 +118,7 @@ class Objects:
         def change(current: dict[str, Any]) -> dict[str, Any]:
             patched = apply_patch(current, body, media=media, kind=target.type.kind)
             read, told = self._read(target, patched, options)
+            self._place(target, read)
             warnings.extend(told)
             return read
 
@@ -116,9 +127,8 @@ class Objects:
 
     def _apply(self, target: Target, body: Any, options: WriteOptions) -> Written:
         if not options.field_manager:
-            raise bad_request(
-                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-            )
+            error = required("fieldManager", "is required for apply patch")
+            raise invalid("PatchOptions", "", [error], group="meta.k8s.io")
         applied = of_kind(body, target)
         self._place(target, applied)
         if self.store.find(target.type.storage, target.namespace, target.name):
@@ -141,7 +151,7 @@ class Objects:
 
         def checked(current: dict[str, Any]) -> dict[str, Any]:
             wanted = named or {}
-            check_preconditions(storage, before, uid=wanted.get("uid"), version=None)
+            _check_uid(target, before, wanted.get("uid"))
             after = change(current)
             self._same_version(target, after, before)
             keep_untouchable(target, after, before)
@@ -212,11 +222,19 @@ class Objects:
         meta = obj["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
         if self.store.find(target.type.storage, *key):
-            from podrunner.local.status import already_exists
-
             raise already_exists(target.type.plural, meta["name"], group=target.type.group)
         shown = {**meta, "uid": str(uuid.uuid4()), "creationTimestamp": rfc3339(self.store.now())}
         return {**obj, "metadata": shown}
+
+
+def _check_uid(target: Target, before: Stored, uid: str | None) -> None:
+    actual = before["metadata"]["uid"]
+    if uid and uid != actual:
+        key = "/".join(part for part in (target.type.plural, target.namespace, target.name) if part)
+        words = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {actual}"
+        where = f"invalid object, Code: 4, Key: /registry/{key}, ResourceVersion: 0"
+        why = f"StorageError: {where}, AdditionalErrorMsg: {words}"
+        raise conflict(target.type.plural, target.name, group=target.type.group, why=why)
 
 
 APPLY = "application/apply-patch+yaml"
@@ -235,9 +253,5 @@ _SHOWN_WHEN_DELETED = frozenset(
 )
 
 
-def _version_needed() -> Any:
-    from podrunner.local.status import FieldError
-
-    return FieldError(
-        "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
-    )
+def _version_needed() -> FieldError:
+    return invalid_value("metadata.resourceVersion", 0, "must be specified for an update")

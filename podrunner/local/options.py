@@ -101,7 +101,7 @@ def _forbidden(field: str, why: str) -> FieldError:
 
 
 def _unsupported(value: str) -> FieldError:
-    words = f'Unsupported value: "{value}": supported values: "Exact", "NotOlderThan"'
+    words = f'Unsupported value: "{value}": supported values: "Exact", "NotOlderThan", ""'
     return FieldError("FieldValueNotSupported", "resourceVersionMatch", words)
 
 
@@ -116,7 +116,7 @@ def _list_errors(options: ListOptions) -> list[FieldError]:
     if match not in {"", "Exact", "NotOlderThan"}:
         return [_unsupported(match)]
     if match == "Exact" and options.version == "0":
-        return [_forbidden(field, 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"')]
+        return [_forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')]
     return []
 
 
@@ -218,13 +218,6 @@ def _grace(value: Any) -> int:
         raise bad_request(
             "json: cannot unmarshal into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
         )
-    if value < 0:
-        error = FieldError(
-            "FieldValueInvalid",
-            "gracePeriodSeconds",
-            f"Invalid value: {value}: must be greater than or equal to 0",
-        )
-        raise invalid("DeleteOptions", "", [error], group="meta.k8s.io")
     return value
 
 

@@ -45,7 +45,9 @@ def _apply(current: dict[str, Any], patch: Any, media: str, kind: str) -> dict[s
 
 def _refused(error: SpecError, media: str) -> StatusError:
     if media == JSON_PATCH:
-        return StatusError(
-            422, "Invalid", f"the server rejected our request due to an error in our request: {error}"
+        refused = StatusError(
+            422, "Invalid", "the server rejected our request due to an error in our request"
         )
+        refused.generic = True
+        return refused
     return bad_request(f"error applying patch: {error}")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
-from podrunner.local.decoding import decode_body, of_kind
+from podrunner.local.decoding import decode_body, expected_kind, of_kind
 from podrunner.local.deletion import delete_object
+from podrunner.local.fielderrors import invalid_value
 from podrunner.local.options import DeleteOptions, WriteOptions, read_bool, read_int
 from podrunner.local.paths import Target
 from podrunner.local.rendering import Answer, encode_json
@@ -102,13 +103,12 @@ class PodParts:
     async def log(self, request: web.Request, target: Target) -> web.StreamResponse:
         """A container's log."""
         pod, container = self._located(request, target)
-        options = _read_log_query(request)
+        options = _read_log_query(request, target.name)
+        if self._runtime is None or not pod["spec"].get("nodeName"):
+            return web.Response(status=204)
         response = web.StreamResponse(
             headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"}
         )
-        if self._runtime is None or not pod["spec"].get("nodeName"):
-            await response.prepare(request)
-            return response
         pieces = self._runtime.read_log(pod, container, options)
         await _send(request, response, pieces)
         return response
@@ -142,7 +142,7 @@ class PodParts:
 
     async def bind(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Assign a pod to a node."""
-        body = of_kind(await _body(request), target)
+        body = of_kind(await _body(request, expected_kind(target)[1]), target)
         options = WriteOptions.read(request.query)
         node = (body.get("target") or {}).get("name") or ""
         if not node:
@@ -156,7 +156,7 @@ class PodParts:
 
     async def evict(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Delete a pod, saying why."""
-        body = of_kind(await _body(request), target)
+        body = of_kind(await _body(request, expected_kind(target)[1]), target)
         pod = self._objects.get(target)
         options = DeleteOptions.read(request.query, body.get("deleteOptions") or {})
         if not options.dry_run:
@@ -176,7 +176,7 @@ class PodParts:
 
     async def token(self, request: web.Request, target: Target) -> web.StreamResponse:
         """A token of a service account."""
-        body = of_kind(await _body(request), target)
+        body = of_kind(await _body(request, expected_kind(target)[1]), target)
         account = self._objects.get(target)
         spec = body.setdefault("spec", {})
         user = f"system:serviceaccount:{target.namespace}:{target.name}"
@@ -226,18 +226,20 @@ def _choices(names: dict[str, list[str]]) -> str:
     return text
 
 
-def _read_log_query(request: web.Request) -> LogOptions:
+_LEAST = {"sinceSeconds": 1, "tailLines": 0, "limitBytes": 1}
+
+
+def _too_small(field: str, value: int) -> FieldError:
+    return invalid_value(field, value, f"must be greater than {'0' if _LEAST[field] else 'or equal to 0'}")
+
+
+def _read_log_query(request: web.Request, name: str) -> LogOptions:
     from podrunner.local.kubelet.logreader import LogOptions
 
     query = request.query
     counts = {name: read_int(query, name) for name in ("sinceSeconds", "tailLines", "limitBytes")}
-    errors = [
-        FieldError(
-            "FieldValueInvalid", name, f"Invalid value: {value}: must be greater than or equal to {least}"
-        )
-        for name, value in counts.items()
-        if value is not None and value < (least := 0 if name == "tailLines" else 1)
-    ]
+    given = {field: value for field, value in counts.items() if value is not None}
+    errors = [_too_small(field, value) for field, value in given.items() if value < _LEAST[field]]
     if query.get("sinceTime") and counts["sinceSeconds"] is not None:
         errors.append(
             FieldError(
@@ -247,7 +249,7 @@ def _read_log_query(request: web.Request) -> LogOptions:
             )
         )
     if errors:
-        raise invalid("PodLogOptions", request.match_info.get("name", ""), errors)
+        raise invalid("PodLogOptions", name, errors)
     return LogOptions(
         follow=read_bool(query, "follow"),
         previous=read_bool(query, "previous"),
@@ -291,8 +293,8 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     return await asyncio.open_connection("127.0.0.1", port)
 
 
-async def _body(request: web.Request) -> Any:
-    return decode_body(await request.read(), request.headers.get("Content-Type", ""))
+async def _body(request: web.Request, kind: str) -> Any:
+    return decode_body(await request.read(), request.headers.get("Content-Type", ""), kind=kind)
 
 
 def _json(value: Json, code: int) -> web.Response:

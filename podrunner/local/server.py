@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from podrunner.local import discovery, reviews
-from podrunner.local.decoding import decode_body, media_type
+from podrunner.local.decoding import decode_body, expected_kind, media_type
 from podrunner.local.events_v1 import converter
 from podrunner.local.listing import list_page
 from podrunner.local.options import DeleteOptions, ListOptions, WriteOptions
 from podrunner.local.patching import APPLY
 from podrunner.local.paths import Target, parse_path
 from podrunner.local.rendering import Answer, View, as_yaml, choose_view, encode_json, prefers_yaml
-from podrunner.local.status import StatusError, bad_request, method_not_allowed, too_large
+from podrunner.local.status import StatusError, bad_request, method_not_allowed, no_such_resource, too_large
 from podrunner.local.watching import Watch
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class ApiServer:
         answer = discovery.answer(path, accept) or self._openapi.answer(
             path, accept=accept, query=request.query
         )
+        if answer is None and discovery.knows_version(path):
+            raise no_such_resource()
         if answer is None:
             return web.Response(status=404, text="404 page not found\n")
         return _respond(request, answer)
@@ -163,7 +165,10 @@ class ApiServer:
         content_type = request.headers.get("Content-Type", "")
         options = WriteOptions.read(request.query)
         if not target.type.stored:
-            return Answer(encode_json(reviews.answer(target, decode_body(body, content_type))), 201)
+            return Answer(
+                encode_json(reviews.answer(target, decode_body(body, content_type, kind=target.type.kind))),
+                201,
+            )
         written = self._written(target, body, options, verb=verb, content_type=content_type)
         code = 201 if written.created else 200
         return Answer(self._view(request, target).one(written.obj), code, written.warnings)
@@ -174,9 +179,11 @@ class ApiServer:
         convert = converter(target.type, to_stored=True)
         if verb == "patch":
             media = media_type(content_type)
-            value = decode_body(body, "application/yaml" if media == APPLY else "application/json")
+            value = decode_body(
+                body, "application/yaml" if media == APPLY else "application/json", kind=target.type.kind
+            )
             return self._objects.patch(target, value, options, media=media)
-        value = decode_body(body, content_type)
+        value = decode_body(body, content_type, kind=expected_kind(target)[1])
         if convert and isinstance(value, dict):
             value = convert(value)
         if verb == "create":
@@ -184,7 +191,11 @@ class ApiServer:
         return self._objects.update(target, value, options)
 
     def _delete(self, request: web.Request, target: Target, body: bytes) -> Answer:
-        value = decode_body(body, request.headers.get("Content-Type", "")) if body.strip() else {}
+        value = (
+            decode_body(body, request.headers.get("Content-Type", ""), kind="DeleteOptions")
+            if body.strip()
+            else {}
+        )
         if not isinstance(value, dict):
             raise bad_request("DeleteOptions must be an object")
         options = DeleteOptions.read(request.query, value)

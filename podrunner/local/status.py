@@ -22,6 +22,7 @@ __all__ = [
     "forbidden",
     "invalid",
     "method_not_allowed",
+    "no_such_resource",
     "not_acceptable",
     "not_found",
     "qualified",
@@ -41,6 +42,7 @@ class StatusError(Exception):
         reason: Kubernetes' machine-readable reason (``NotFound``).
         message: The words for people.
         details: ``details`` of the Status body; empty if there are none.
+        generic: Whether it is about the path, not an object: ``details`` is then there, and empty.
         list_continue: Token that goes on with a list that is too old, "" if there is none.
     """
 
@@ -51,14 +53,16 @@ class StatusError(Exception):
         self.reason = reason
         self.message = message
         self.details = dict(details or {})
+        self.generic = False
         self.list_continue = ""
         super().__init__(f"{code} {reason}: {message}")
 
     def body(self) -> dict[str, Any]:
         """The ``Status`` object to send."""
-        body = status_body(
-            "Failure", code=self.code, reason=self.reason, message=self.message, details=self.details
-        )
+        fields = {"code": self.code, "reason": self.reason, "message": self.message}
+        if self.details or self.generic:
+            fields["details"] = self.details
+        body = status_body("Failure", **fields)
         if self.list_continue:
             body["metadata"] = {"continue": self.list_continue}
         return body
@@ -85,8 +89,10 @@ class FieldError:
 def status_body(status: str, **fields: Any) -> dict[str, Any]:
     """A ``Status`` object; fields that are empty are left out."""
     body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": status}
-    order = ("message", "reason", "details", "code")
-    body.update({name: fields[name] for name in order if fields.get(name)})
+    order = ("message", "reason", "details", "code")  # as Go writes them
+    body.update(
+        {name: fields[name] for name in order if fields.get(name) or (name == "details" and name in fields)}
+    )
     return body
 
 
@@ -161,9 +167,20 @@ def unauthorized() -> StatusError:
 
 def method_not_allowed() -> StatusError:
     """405: the resource has no such verb."""
-    return StatusError(
-        405, "MethodNotAllowed", "the server does not allow this method on the requested resource", details={}
+    return _generic(
+        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
     )
+
+
+def no_such_resource() -> StatusError:
+    """404: the group and version are served, but no such resource in it."""
+    return _generic(404, "NotFound", "the server could not find the requested resource")
+
+
+def _generic(code: int, reason: str, message: str) -> StatusError:
+    error = StatusError(code, reason, message)
+    error.generic = True
+    return error
 
 
 def not_acceptable(accepted: Sequence[str]) -> StatusError:

@@ -41,13 +41,15 @@ _WITH_STATUS = frozenset(
 _SPEC_PARTS = frozenset({"ephemeralcontainers", "resize"})
 
 
-def prepare_create(storage: str, obj: Json) -> None:
-    """Give a new object what a new object has, and take away what only the server sets."""
+def prepare_create(storage: str, obj: Json, *, now: str) -> None:
+    """Give a new object what a new object has, and take away what only the server sets; ``now`` is RFC 3339."""
     meta = obj["metadata"]
     for field in _SERVER_SET:
         meta.pop(field, None)
     if storage in _NEW:
         _NEW[storage](obj)
+    if storage == "pods" and (obj.get("spec") or {}).get("schedulingGates"):
+        obj["status"]["conditions"] = [{**_GATED, "lastTransitionTime": now}]
 
 
 def keep_untouchable(target: Target, after: Json, before: Stored) -> None:
@@ -63,7 +65,26 @@ def keep_untouchable(target: Target, after: Json, before: Stored) -> None:
         _keep(meta, before["metadata"], ["ownerReferences", "finalizers"])
     elif target.type.storage in _WITH_STATUS and not (target.part and target.part.name == "finalize"):
         _keep(after, before, ["status"])
+    if target.type.storage == "pods":
+        _keep_admitted(after.setdefault("spec", {}), before["spec"])
     _CHANGED.get(target.type.storage, _nothing)(after)
+
+
+_ADMITTED = (
+    "priority",
+    "preemptionPolicy",
+    "serviceAccountName",
+    "serviceAccount",
+    "nodeName",
+    "tolerations",
+)
+
+
+def _keep_admitted(spec: Json, before: Json) -> None:
+    """What admission gave a pod stays, also if a writer sends the pod as he once made it."""
+    for field in _ADMITTED:
+        if field in before:
+            spec.setdefault(field, before[field])
 
 
 def _nothing(_obj: Json) -> None:
@@ -89,6 +110,15 @@ def unconditional_update(storage: str) -> bool:
 def _new_pod(obj: Json) -> None:
     obj["metadata"]["generation"] = 1
     obj["status"] = {"phase": "Pending"}
+
+
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "lastProbeTime": None,
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
 
 
 def _new_namespace(obj: Json) -> None:
