@@ -1,7 +1,7 @@
 """What ``import podrunner`` costs: CPU seconds and memory, against an empty interpreter.
 
-Run: ``python benchmarks/import_time.py [--rounds N] [--json] [MODULE …]``. Each import runs in a process of its own, and
-rounds alternate between the modules; the minimum and the median are told. Compare figures within one run only.
+Run: ``python benchmarks/import_time.py [--rounds N] [--json] [MODULE …]``. Each import runs in a process of its own,
+and rounds alternate between the modules; the minimum and the median are told. Compare figures within one run only.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from podrunner.errors import ConfigError
 from podrunner.kube.credentials import (
     ApiClientCredentials,
+    CertificateCredentials,
     Credentials,
     Grant,
     RenewedCredentials,
@@ -25,7 +26,7 @@ from podrunner.kube.kubeconfig import Kubeconfig, kubeconfig_paths, read_kubecon
 from podrunner.kube.plugins import fetch_grant, tls_of_configuration
 from podrunner.kube.proxy import resolve_proxy
 from podrunner.kube.redact import redact
-from podrunner.kube.tls import Pem, TlsSettings
+from podrunner.kube.tls import Pem, TlsRotation, TlsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Access:
 
     Attributes:
         url: Its URL, with the path prefix if it has one.
-        tls: TLS settings; unused with a plain-text URL.
+        rotation: TLS settings, which may be replaced meanwhile; unused with a plain-text URL.
         credentials: Who we are.
         namespace: The namespace that the source names (context, service account), or None.
         proxy: URL of an HTTP proxy, or None.
@@ -62,12 +63,17 @@ class Access:
     """
 
     url: str
-    tls: TlsSettings = field(default_factory=TlsSettings)
+    rotation: TlsRotation = field(default_factory=lambda: TlsRotation(TlsSettings()))
     credentials: Credentials = field(default_factory=StaticCredentials)
     namespace: str | None = None
     proxy: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     source: str = "explicit"
+
+    @property
+    def tls(self) -> TlsSettings:
+        """The TLS settings as they are now."""
+        return self.rotation.settings
 
     def __post_init__(self) -> None:
         """Check the URL.
@@ -146,7 +152,7 @@ def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Access:
         )
     return Access(
         url=f"https://{f'[{host}]' if ':' in host else host}:{port}",
-        tls=TlsSettings(ca=authority if authority.is_file() else None),
+        rotation=TlsRotation(TlsSettings(ca=authority if authority.is_file() else None)),
         credentials=TokenFileCredentials(token),
         namespace=_namespace(service_account / "namespace"),
         source=f"service account in {service_account}",
@@ -167,32 +173,37 @@ async def _of_kubeconfig(kubeconfig: Kubeconfig) -> Access:
     )
     if not kubeconfig.is_static:
         return await _granted(access, kubeconfig)
-    return replace(access, tls=kubeconfig.tls, credentials=_static(kubeconfig))
+    rotation = TlsRotation(kubeconfig.tls)
+    return replace(access, rotation=rotation, credentials=_static(kubeconfig, rotation))
 
 
-def _static(kubeconfig: Kubeconfig) -> Credentials:
+def _static(kubeconfig: Kubeconfig, rotation: TlsRotation) -> Credentials:
     if kubeconfig.token_file is not None:
         return TokenFileCredentials(kubeconfig.token_file)
+    if kubeconfig.authorization is None and isinstance(rotation.settings.certificate, Path):
+        return CertificateCredentials(rotation)
     return StaticCredentials(kubeconfig.authorization)
 
 
 async def _granted(access: Access, kubeconfig: Kubeconfig) -> Access:
     first = await fetch_grant(kubeconfig)
+    rotation = TlsRotation(first.tls)
 
     async def fetch() -> Grant:
-        return (await fetch_grant(kubeconfig)).grant
+        granted = await fetch_grant(kubeconfig)
+        rotation.offer(granted.tls)
+        return granted.grant
 
-    return replace(access, tls=first.tls, credentials=RenewedCredentials(first.grant, fetch))
+    return replace(access, rotation=rotation, credentials=RenewedCredentials(first.grant, fetch))
 
 
 def _overridden(access: Access, config: RunnerConfig) -> Access:
     """Let the configuration's own TLS settings win."""
-    tls = access.tls
     if not config.verify_ssl:
-        tls = replace(tls, verify=False)
+        access.rotation.settings = replace(access.tls, verify=False)
     if config.ssl_ca_cert is not None:
-        tls = replace(tls, ca=config.ssl_ca_cert)
-    return replace(access, tls=tls)
+        access.rotation.settings = replace(access.tls, ca=config.ssl_ca_cert)
+    return access
 
 
 def _with_proxy(access: Access, environ: Mapping[str, str]) -> Access:
@@ -221,7 +232,9 @@ def explicit_access(
     """
     credentials = StaticCredentials(f"Bearer {token}" if token else None)
     tls = TlsSettings(ca=ca, verify=verify)
-    return _with_proxy(Access(url=url.rstrip("/"), tls=tls, credentials=credentials), environ)
+    return _with_proxy(
+        Access(url=url.rstrip("/"), rotation=TlsRotation(tls), credentials=credentials), environ
+    )
 
 
 def access_of_api_client(api_client: Any) -> Access:
@@ -233,7 +246,7 @@ def access_of_api_client(api_client: Any) -> Access:
     own = {name: value for name, value in api_client.default_headers.items() if name.lower() != "user-agent"}
     return Access(
         url=configuration.host.rstrip("/"),
-        tls=tls_of_configuration(configuration),
+        rotation=TlsRotation(tls_of_configuration(configuration)),
         credentials=ApiClientCredentials(configuration),
         proxy=configuration.proxy,
         headers=own,

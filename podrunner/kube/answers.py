@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +214,8 @@ def retry_after_s(header: str | None, *, now_s: float) -> float | None:
     text = header.strip()
     if text.replace(".", "", 1).isdecimal():
         return _seconds(float(text))
+    from email.utils import parsedate_to_datetime
+
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,6 +13,7 @@ from podrunner.errors import ConfigError
 from podrunner.kube.access import Access, access_of_api_client, open_access
 from podrunner.kube.client import KubeClient
 from podrunner.kube.flow import AdaptiveLimit
+from podrunner.kube.rotation import RotatingTransport
 from podrunner.kube.sockets import SocketOption, keepalive_options
 from podrunner.kube.tls import ssl_context
 
@@ -77,8 +79,16 @@ def open_transport(
     Raises:
         ConfigError: It does not run here, or is not installed.
     """
-    if _transport_name(config, given=http_client is not None) == "httpx":
+    name = _transport_name(config, given=http_client is not None)
+    if http_client is not None:
         return _httpx_transport(config, access, http_client)
+    make = _httpx_transport if name == "httpx" else _aiohttp_transport
+    if not access.url.startswith("https:"):
+        return make(config, access)
+    return RotatingTransport(access.rotation, lambda: make(config, access))
+
+
+def _aiohttp_transport(config: RunnerConfig, access: Access) -> Transport:
     from podrunner.kube.aiohttp_transport import AiohttpTransport
 
     return AiohttpTransport(
@@ -92,7 +102,9 @@ def open_transport(
     )
 
 
-def _httpx_transport(config: RunnerConfig, access: Access, client: httpx.AsyncClient | None) -> Transport:
+def _httpx_transport(
+    config: RunnerConfig, access: Access, client: httpx.AsyncClient | None = None
+) -> Transport:
     try:
         from podrunner.kube.httpx_transport import HttpxTransport, httpx_client
     except ModuleNotFoundError as error:
@@ -101,19 +113,21 @@ def _httpx_transport(config: RunnerConfig, access: Access, client: httpx.AsyncCl
             key="transport",
             remedy="Install podrunner[httpx] (on trio: podrunner[trio]).",
         ) from error
+    patience_s, server_name = config.connect_timeout_s, access.tls.server_name
     if client is not None:
-        return HttpxTransport(
-            access.url, requests=client, connect_timeout_s=config.connect_timeout_s, owns_clients=False
-        )
-    tls, options = _tls(access), _socket_options(config.tcp_keepalive)
+        return HttpxTransport(access.url, requests=client, connect_timeout_s=patience_s, owns_clients=False)
+    made = partial(
+        httpx_client,
+        tls=_tls(access),
+        proxy=access.proxy,
+        socket_options=_socket_options(config.tcp_keepalive),
+    )
     return HttpxTransport(
         access.url,
-        requests=httpx_client(
-            connections=config.connections, tls=tls, proxy=access.proxy, socket_options=options
-        ),
-        streams=httpx_client(connections=None, tls=tls, proxy=access.proxy, socket_options=options),
-        connect_timeout_s=config.connect_timeout_s,
-        server_name=access.tls.server_name,
+        requests=made(connections=config.connections),
+        streams=made(connections=None),
+        connect_timeout_s=patience_s,
+        server_name=server_name,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,10 +19,12 @@ from podrunner.kube.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
+
+    from podrunner.kube.tls import TlsRotation
 
 __all__ = [
     "ApiClientCredentials",
+    "CertificateCredentials",
     "Credentials",
     "Grant",
     "RenewedCredentials",
@@ -114,6 +117,39 @@ class TokenFileCredentials:
         return f"Bearer {token}"
 
 
+class CertificateCredentials:
+    """A client certificate in files that somebody else rotates. The connection itself says who we are.
+
+    Args:
+        rotation: Told when the files have changed.
+    """
+
+    def __init__(self, rotation: TlsRotation) -> None:
+        self._rotation = rotation
+        self._seen = self._stamps()
+
+    async def authorization(self) -> str | None:
+        """No header is sent."""
+        return None
+
+    async def renew(self, refused: str | None) -> bool:
+        """Look whether the files changed since they were read."""
+        del refused
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return False
+        self._seen = stamps
+        self._rotation.reread()
+        return True
+
+    def _stamps(self) -> list[tuple[int, int]]:
+        settings = self._rotation.settings
+        files = [
+            pem for pem in (settings.certificate, settings.key) if isinstance(pem, Path) and pem.is_file()
+        ]
+        return [(found.st_mtime_ns, found.st_ino) for found in (path.stat() for path in files)]
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a plugin or an identity provider granted.
@@ -169,8 +205,9 @@ class RenewedCredentials:
 
     async def renew(self, refused: str | None) -> bool:
         """Fetch another grant, unless somebody did so meanwhile."""
+        under_way = self._lock.locked()
         async with self._lock:
-            if self._grant.value == refused:
+            if self._grant.value == refused and not under_way:
                 await self._replace()
         return self._grant.value is None or self._grant.value != refused
 

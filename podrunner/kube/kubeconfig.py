@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from podrunner.errors import ConfigError
 from podrunner.kube.redact import redact
 from podrunner.kube.tls import Pem, TlsSettings
@@ -176,6 +174,8 @@ _Documents = Sequence[tuple[Path, Mapping[str, Any]]]
 
 
 def _document(path: Path) -> Mapping[str, Any]:
+    import yaml
+
     try:
         document = yaml.safe_load(path.read_bytes())
     except OSError as error:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from podrunner.errors import ConfigError
 
-__all__ = ["Pem", "TlsSettings", "load_client_certificate", "ssl_context"]
+__all__ = ["Pem", "TlsRotation", "TlsSettings", "ssl_context"]
 
 Pem = Path | bytes
 """A PEM file, or its content."""
@@ -37,6 +37,26 @@ class TlsSettings:
     server_name: str | None = None
 
 
+class TlsRotation:
+    """Settings that may be replaced while they are in use, because a client certificate was renewed.
+
+    Args:
+        settings: The first ones.
+    """
+
+    def __init__(self, settings: TlsSettings) -> None:
+        self.settings = settings
+
+    def offer(self, settings: TlsSettings) -> None:
+        """Take the client certificate of these settings, if it is another; the rest stays as it is."""
+        if (settings.certificate, settings.key) != (self.settings.certificate, self.settings.key):
+            self.settings = replace(self.settings, certificate=settings.certificate, key=settings.key)
+
+    def reread(self) -> None:
+        """Have the files read again: their content changed."""
+        self.settings = replace(self.settings)
+
+
 def ssl_context(settings: TlsSettings) -> ssl.SSLContext:
     """Build the context for a connection to the API server.
 
@@ -49,7 +69,7 @@ def ssl_context(settings: TlsSettings) -> ssl.SSLContext:
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    load_client_certificate(context, settings)
+    _load_client_certificate(context, settings)
     return context
 
 
@@ -67,12 +87,7 @@ def _trusting(authorities: Pem | None) -> ssl.SSLContext:
         ) from error
 
 
-def load_client_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    """Load the client's certificate into a context; again, when it was rotated: new connections then use it.
-
-    Raises:
-        ConfigError: It cannot be read, or certificate and key do not belong together.
-    """
+def _load_client_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
     if settings.certificate is None:
         return
     # OpenSSL reads a key from files only: what came inline is written to a private folder for a moment.

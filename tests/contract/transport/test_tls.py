@@ -6,7 +6,7 @@ import anyio
 import pytest
 from podrunner.errors import TransportError
 from podrunner.kube import Access, Request, explicit_access
-from podrunner.kube.tls import TlsSettings
+from podrunner.kube.tls import TlsRotation, TlsSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ async def test_the_servers_name_may_be_another_than_the_urls_host(opened, tls_st
     """``tls-server-name`` of a kubeconfig."""
     tls_stub.json({})
     tls = TlsSettings(ca=certificates.authority.encode(), server_name=name)
-    async with opened("", access=Access(url=tls_stub.url, tls=tls)) as transport:
+    async with opened("", access=Access(url=tls_stub.url, rotation=TlsRotation(tls))) as transport:
         with anyio.fail_after(5):
             if fits:
                 assert (await transport.request(GET)).status == 200
@@ -53,7 +53,7 @@ async def test_streams_and_upgrades_use_the_same_settings(opened, tls_stub, cert
     tls_stub.json({"a": 1})
     tls = TlsSettings(ca=certificates.authority.encode(), server_name="localhost")
     async with (
-        opened("", access=Access(url=tls_stub.url, tls=tls)) as transport,
+        opened("", access=Access(url=tls_stub.url, rotation=TlsRotation(tls))) as transport,
         transport.stream(GET) as stream,
     ):
         assert b"".join([batch async for batch in stream]) == b'{"a": 1}'

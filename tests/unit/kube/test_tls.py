@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 from podrunner.errors import ConfigError
-from podrunner.kube.tls import TlsSettings, load_client_certificate, ssl_context
+from podrunner.kube.tls import TlsRotation, TlsSettings, ssl_context
 from podrunner.local.tls import make_certificates
 
 
@@ -37,7 +37,7 @@ def test_a_client_certificate_comes_inline_or_from_files(certificates, tmp_path)
     inline = TlsSettings(certificate=certificates.chain.encode(), key=certificates.key.encode())
     both = TlsSettings(certificate=(certificates.chain + certificates.key).encode())
     for settings in (files, inline, both):
-        load_client_certificate(ssl_context(settings), settings)
+        assert ssl_context(settings) is not None
 
 
 def test_an_inline_key_stays_nowhere(certificates, tmp_path, monkeypatch):
@@ -63,3 +63,12 @@ def test_a_key_that_does_not_belong_is_named(certificates, tmp_path):
     assert caught.value.source == str(path)
     with pytest.raises(ConfigError):
         ssl_context(TlsSettings(certificate=tmp_path / "gone"))
+
+
+def test_only_another_certificate_is_a_rotation():
+    first = TlsSettings(certificate=b"1", key=b"k", server_name="x", verify=False)
+    rotation = TlsRotation(first)
+    rotation.offer(TlsSettings(certificate=b"1", key=b"k"))
+    assert rotation.settings is first
+    rotation.offer(TlsSettings(certificate=b"2", key=b"l", ca=b"ignored"))
+    assert rotation.settings == TlsSettings(certificate=b"2", key=b"l", server_name="x", verify=False)
