@@ -4,6 +4,9 @@ What belongs here: the settings (``model.py`` and what it is made of: pure) and 
 (``airflow.cfg``, podrunner's own files, the environment). Acting on a setting does not belong here.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from podrunner.config.airflow_settings import (
     AirflowSettings,
     DagsFromClaim,
@@ -19,6 +22,12 @@ from podrunner.config.airflow_settings import (
 from podrunner.config.findings import ConfigWarning, Finding, LoadedConfig
 from podrunner.config.model import LOCAL_IMAGE, RunnerConfig, SecretRef
 from podrunner.config.policies import LogSettings, PendingPolicy, RetrySettings, TcpKeepalive, WatchSettings
+
+if TYPE_CHECKING:
+    from podrunner.config.airflow_cfg import load_airflow_cfg
+    from podrunner.config.dump import as_data, as_toml, as_yaml
+    from podrunner.config.files import load_file
+    from podrunner.config.pod_template import load_pod_template
 
 __all__ = [
     "LOCAL_IMAGE",
@@ -42,4 +51,26 @@ __all__ = [
     "SecretRef",
     "TcpKeepalive",
     "WatchSettings",
+    "as_data",
+    "as_toml",
+    "as_yaml",
+    "load_airflow_cfg",
+    "load_file",
+    "load_pod_template",
 ]
+
+_LAZY = {
+    "as_data": "dump",
+    "as_toml": "dump",
+    "as_yaml": "dump",
+    "load_airflow_cfg": "airflow_cfg",
+    "load_file": "files",
+    "load_pod_template": "pod_template",
+}
+"""Reading and writing files needs parsers that most programs never use: imported at the first use."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

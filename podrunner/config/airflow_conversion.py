@@ -78,19 +78,8 @@ def convert_options(conversion: Conversion) -> None:
             _convert_direct(conversion, option)
         elif option.setting is None:
             _tell_meaningless(conversion, option)
-    for convert in (
-        _worker,
-        _image,
-        _template,
-        _access,
-        _namespaces,
-        _requests,
-        _retries,
-        _creates,
-        _deletes,
-    ):
+    for convert in _CONVERTERS:
         convert(conversion)
-    _free_sections(conversion)
 
 
 def _convert_direct(conversion: Conversion, option: Option) -> None:
@@ -252,9 +241,13 @@ _RETRY_KEYS = ("total", "backoff_factor")
 
 def _retry(conversion: Conversion, setting: str, arguments: dict[str, Any], place: Place) -> None:
     total, factor = (arguments.get(key) for key in _RETRY_KEYS)
-    if isinstance(total, int):
+    if total is not None:
+        if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+            raise place.error(
+                "total is not a number of retries", value=shown(total), remedy="Write 0 or more"
+            )
         conversion.put(f"{setting}.attempts", total + 1, place)
-    if _is_positive(factor):
+    if factor is not None:
         conversion.put(f"{setting}.initial_s", factor, place)
 
 
@@ -264,6 +257,14 @@ def _creates(conversion: Conversion) -> None:
         value = conversion.sources.value(key)
         if value is not None and value != automatic:
             conversion.put("max_creates_in_flight", value, conversion.place(key))
+
+
+def _fatal_reasons(conversion: Conversion) -> None:
+    """Take the list unless it is Airflow's own, which ends a pod before its own Secret is there, by one bad moment."""
+    key = "worker_pod_pending_fatal_container_state_reasons"
+    reasons, default = conversion.sources.value(key), conversion.sources.default_of(key).text
+    if {*reasons} != {*default.split(",")}:
+        conversion.put("pending.fatal_reasons", reasons, conversion.place(key))
 
 
 def _tell_rest(conversion: Conversion, arguments: dict[str, Any], place: Place) -> None:
@@ -293,3 +294,18 @@ def _setting_of_variable(conversion: Conversion, name: str, given: Given) -> str
         return "env"
     conversion.note(given.place, "looks like a secret, so it goes into a Secret that the pod owns")
     return "credentials"
+
+
+_CONVERTERS = (
+    _worker,
+    _image,
+    _template,
+    _access,
+    _namespaces,
+    _requests,
+    _retries,
+    _creates,
+    _deletes,
+    _fatal_reasons,
+    _free_sections,
+)

@@ -165,9 +165,10 @@ _LIFE = (
         "worker_pod_pending_fatal_container_state_reasons",
         "CreateContainerConfigError,ErrImagePull,CreateContainerError,ImageInspectError,InvalidImageName",
         "pending.fatal_reasons",
-        "waiting reasons that end a pod at once (podrunner's default gives registries and "
-        "Secrets a grace time instead)",
+        "waiting reasons that end a pod at once; Airflow's own list leaves it to podrunner, which gives "
+        "registries and Secrets a grace time instead",
         "csv",
+        direct=False,
         since="provider",
         own_default=True,
     ),

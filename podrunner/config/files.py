@@ -5,8 +5,11 @@ What belongs here: reading and layering. Writing is in ``dump.py``; ``airflow.cf
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +37,8 @@ def load_file(
 ) -> LoadedConfig:
     """Read a configuration file of any kind and tell what was found.
 
-    ``.toml``, ``.yaml``, ``.yml`` and ``.json`` are podrunner's own; ``.cfg`` and ``.ini`` Airflow's.
+    ``.toml``, ``.yaml``, ``.yml`` and ``.json`` are podrunner's own; ``.cfg`` and ``.ini`` Airflow's, and so is a file
+    of any other name that has a section of Airflow's.
 
     Args:
         path: The file.
@@ -46,7 +50,7 @@ def load_file(
         ConfigError: The file cannot be read, or says something that cannot be meant.
     """
     suffix = Path(path).suffix.lower()
-    if suffix in {".cfg", ".ini"}:
+    if suffix in {".cfg", ".ini"} or (suffix not in _PARSERS and _AIRFLOW_SECTION.search(read_text(path))):
         return load_airflow_cfg(path, environ=environ, overrides=overrides, allow_commands=allow_commands)
     if suffix not in _PARSERS:
         raise ConfigError(
@@ -84,4 +88,20 @@ def _toml(text: str, place: Place) -> Any:
         raise place.error(f"is not TOML: {error}", remedy="Correct that line") from None
 
 
-_PARSERS = {".toml": _toml, ".yaml": parse_yaml, ".yml": parse_yaml, ".json": parse_yaml}
+def _json(text: str, place: Place) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=lambda pairs: _without_repetition(pairs, place))
+    except json.JSONDecodeError as error:
+        raise place.error(f"line {error.lineno}, column {error.colno}: {error.msg.lower()}") from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]], place: Place) -> dict[str, Any]:
+    """Refuse what JSON parsers pass over in silence: a key that is set twice."""
+    counted = Counter(key for key, _ in pairs)
+    if repeated := [key for key, count in counted.items() if count > 1]:
+        raise place.error(f"{repeated[0]!r} is set twice", remedy="Keep one of them")
+    return dict(pairs)
+
+
+_AIRFLOW_SECTION = re.compile(r"^\[(core|kubernetes|kubernetes_executor)\]", re.MULTILINE)
+_PARSERS = {".toml": _toml, ".yaml": parse_yaml, ".yml": parse_yaml, ".json": _json}

@@ -304,7 +304,7 @@ class RunnerConfig(Settings):
     ) -> RunnerConfig:
         """Read podrunner's own TOML or YAML file, or an ``airflow.cfg``.
 
-        The suffix tells which: ``.toml``, ``.yaml``, ``.yml``, ``.json``, ``.cfg``. ``PODRUNNER_*`` variables
+        The suffix tells which: ``.toml``, ``.yaml``, ``.yml``, ``.json``, ``.cfg``, ``.ini``. ``PODRUNNER_*`` variables
         win over the file.
 
         Args:

@@ -31,11 +31,11 @@ DIRECT = [
     ("tcp_keep_cnt", "3", "tcp_keepalive.count", 3),
     ("delete_worker_pods", "False", "delete_pods", False),
     ("delete_worker_pods_on_failure", "True # all of them", "delete_pods_on_failure", True),
-    ("worker_pod_pending_fatal_container_state_reasons", "A, B", "pending.fatal_reasons", ("A", "B")),
     ("worker_pods_pending_timeout", "600", "pending.startup_timeout_s", 600),
 ]
 
 CONVERTED = [
+    ("worker_pod_pending_fatal_container_state_reasons", "A, B", "pending.fatal_reasons", ("A", "B")),
     ("worker_container_repository", "airflow", "image", "airflow"),
     ("worker_pods_creation_batch_size", "16", "max_creates_in_flight", 16),
     ("worker_pods_creation_batch_size", "1", "max_creates_in_flight", None),
@@ -127,6 +127,8 @@ def test_no_option_stands_twice_in_the_table():
         ("tolerations", "[3]", "[0]: should be a valid dictionary (value: 3)"),
         ("tcp_keep_cnt", "0", "greater than or equal to 1"),
         ("worker_container_image_pull_policy", "Sometimes", "Use 'Always', 'IfNotPresent' or 'Never'"),
+        ("api_client_retry_configuration", '{"total": "many"}', "total is not a number of retries"),
+        ("api_client_retry_configuration", '{"backoff_factor": 0}', "greater than 0"),
         ("delete_option_kwargs", '{"grace_period_seconds": -1}', "greater than or equal to 0"),
     ],
 )

@@ -81,7 +81,7 @@ def test_two_sources_are_refused(load, one, other):
 
 
 def test_no_source_is_refused(load):
-    with pytest.raises(ConfigError, match="no source of DAGs is set.*Set one of dags_volume_claim"):
+    with pytest.raises(ConfigError, match=r"no source of DAGs is set.*Set one of dags_volume_claim"):
         load("[kubernetes]\nnamespace = a\n")
 
 
@@ -111,7 +111,7 @@ def test_git_without_mount_point_beside_another_source_is_one_warning(load, sour
     ],
 )
 def test_two_kinds_of_git_credentials_are_refused(load, credentials):
-    with pytest.raises(ConfigError, match="exclude each other. Keep one kind"):
+    with pytest.raises(ConfigError, match=r"exclude each other\. Keep one kind"):
         load(f"[kubernetes]\n{GIT}{credentials}")
 
 

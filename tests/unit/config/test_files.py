@@ -61,7 +61,9 @@ def test_a_cluster_chosen_by_a_variable_drops_the_files_kubeconfig(write):
         ("c.yaml", "- a\n", "holds no settings"),
         ("c.yaml", "", "holds no settings"),
         ("c.yaml", "1: a\n", "1: unknown setting"),
-        ("c.json", "{", "line 1"),
+        ("c.json", "{", "line 1, column 2"),
+        ("c.json", '{"a": {"b": 1, "b": 2}}', "'b' is set twice"),
+        ("c.json", "[]", "holds no settings"),
         ("c.txt", "", "of no known kind"),
     ],
 )
@@ -70,6 +72,11 @@ def test_what_is_wrong_names_the_file_and_the_place(write, name, text, says):
     with pytest.raises(ConfigError, match=says) as caught:
         RunnerConfig.from_file(path, environ={})
     assert str(path) in str(caught.value)
+
+
+def test_a_file_of_any_name_with_a_section_of_airflow_is_airflows(write):
+    path = write("[kubernetes]\ndags_in_image = True\nnamespace = a\n", "airflow.cfg.production")
+    assert RunnerConfig.from_file(path, environ={}).namespace == "a"
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -58,7 +58,7 @@ def test_defaults_are_left_out_unless_asked_for():
 
 
 def test_toml_cannot_say_null():
-    with pytest.raises(ConfigError, match="affinity.a.b: is null.*Write YAML"):
+    with pytest.raises(ConfigError, match=r"affinity\.a\.b: is null.*Write YAML"):
         as_toml(RunnerConfig(affinity={"a": {"b": None}}))
 
 
