@@ -41,7 +41,7 @@ class FileSystem:
         self.libc = libc
         self.root = root
         self.staging = staging  # an empty folder of the kubelet's, to build another root on
-        self.owned: list[str] = []  # folders in which mount points may simply be made
+        self.ours: dict[str, bool] = {}  # folder → whether mount points may simply be made in it
 
     def build(self, spec: Spec) -> None:
         """All of it, in order."""
@@ -66,7 +66,7 @@ class FileSystem:
         except OSError:
             mount(self.libc, self.root, self.staging, flags=MS_BIND | MS_REC)
         self.root = self.staging
-        self.owned.append(self.root)
+        self.ours[self.root] = True
         for name in ("/dev", "/proc", "/sys"):
             os.makedirs(self.root + name, exist_ok=True)
         mount(self.libc, "/sys", self.root + "/sys", flags=MS_BIND | MS_REC)
@@ -83,7 +83,7 @@ class FileSystem:
         """A /dev as containers have it; the machine's own is never written to."""
         dev, found = self.root + "/dev", open_devices()
         mount(self.libc, "tmpfs", dev, kind="tmpfs", flags=MS_NOSUID, data="mode=755,size=65536k")
-        self.owned.append(dev)
+        self.ours[dev] = True
         for name, fd in found:
             self.bind_fd(fd, f"{dev}/{name}")
             os.close(fd)
@@ -104,7 +104,7 @@ class FileSystem:
         if readonly:
             remount_readonly(self.libc, target)
         else:
-            self.owned.append(target)
+            self.ours[target] = True
 
     def resolve_under_root(self, target: str) -> str:
         """The target below a root that ``make_room`` may just have changed."""
@@ -138,12 +138,17 @@ class FileSystem:
         above = os.path.dirname(target)
         while not os.path.isdir(above):
             above = os.path.dirname(above)
-        if any(is_below(above, own) for own in self.owned) and os.access(above, os.W_OK):
+        if self.is_ours(above) and os.access(above, os.W_OK):
             return
         if above == "/":
             self.mimic_root()
         else:
             self.mimic(above)
+
+    def is_ours(self, folder: str) -> bool:
+        """Whether a folder is the container's own: what is bound back into a mimic is the machine's."""
+        known = [each for each in self.ours if is_below(folder, each)]
+        return bool(known) and self.ours[max(known, key=len)]
 
     def mimic(self, folder: str) -> None:
         """Put a tmpfs over a folder, and its entries back into it."""
@@ -155,7 +160,7 @@ class FileSystem:
             os.chown(folder, info.st_uid, info.st_gid)
         except OSError:
             pass  # an owner that this user namespace does not know
-        self.owned.append(folder)
+        self.ours[folder] = True
         self.put_back(kept, folder)
 
     def put_back(self, kept: list[tuple[str, int, str]], folder: str) -> None:
@@ -165,16 +170,18 @@ class FileSystem:
                 os.symlink(link, f"{folder}/{name}")
             else:
                 self.bind_fd(fd, f"{folder}/{name}")
+                self.ours.setdefault(f"{folder}/{name}", False)
                 os.close(fd)
 
     def mimic_root(self) -> None:
         """As ``mimic`` for ``/``, which cannot be mounted over: a new root that is moved into at the end."""
         new = self.staging
+        self.ours = {new: True, **{new + folder: own for folder, own in self.ours.items()}}
         mount(self.libc, "tmpfs", new, kind="tmpfs", data="mode=755")
         kept = [entry for entry in open_entries("/") if entry[0] != "proc"]
         self.put_back(kept, new)
         os.mkdir(new + "/proc")
-        self.root, self.owned = new, [new + own for own in self.owned] + [new]
+        self.root = new
 
     def mount_proc(self) -> None:
         """A /proc of the PID namespace; the machine's own where the kernel refuses (masked /proc)."""
