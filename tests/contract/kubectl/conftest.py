@@ -1,0 +1,219 @@
+"""A stock kubectl, as people use it, against the cluster under test.
+
+Which one: ``PODRUNNER_KUBECTL`` (several may be given, separated by colons), else those on PATH: ``kubectl`` and
+siblings that carry a version in their name. The newest drives all tests; the oldest also those of streams, as kubectl
+up to 1.30 speaks SPDY there and later ones WebSockets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OLDEST = (1, 27)
+TIMEOUT_S = 30.0
+READY = "trap 'exit 0' TERM INT; echo ready; while :; do sleep 0.1; done"
+"""A shell that says so when it runs, and that ends at once when it is asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """One kubectl with a kubeconfig and a namespace."""
+
+    binary: Path
+    version: tuple[int, int]
+    environment: dict[str, str]
+    image: str
+    namespace: str = "default"
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(self.binary), "--namespace", self.namespace, *arguments]
+
+    def run(self, *arguments: str, stdin: str = "") -> Result:
+        done = subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            env=self.environment,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def __call__(self, *arguments: str, stdin: str = "") -> str:
+        """Standard output of a command that must succeed."""
+        result = self.run(*arguments, stdin=stdin)
+        assert result.code == 0, f"kubectl {' '.join(arguments)}: {result.err}"
+        return result.out
+
+    def fails(self, *arguments: str, stdin: str = "") -> str:
+        """Standard error of a command that must fail."""
+        result = self.run(*arguments, stdin=stdin)
+        assert result.code != 0, f"kubectl {' '.join(arguments)} succeeded: {result.out}"
+        return result.err.strip()
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "-o", "json"))
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """A command that goes on; read its ``stdout``, end it with ``terminate``."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+            **options,
+        )
+
+    def pod(self, name: str, script: str = READY, *, labels: str = "", wait: str = "condition=Ready") -> str:
+        """Start a pod that runs a shell script and is not restarted; wait for it. Its name."""
+        labelled = ["--labels", labels] if labels else []
+        self(
+            "run",
+            name,
+            "--image",
+            self.image,
+            "--restart=Never",
+            *labelled,
+            "--command",
+            "--",
+            "sh",
+            "-c",
+            script,
+        )
+        self("wait", f"--for={wait}", f"pod/{name}", "--timeout=20s")
+        return name
+
+
+def _candidates() -> list[Path]:
+    if given := os.environ.get("PODRUNNER_KUBECTL"):
+        return [Path(each) for each in given.split(":")]
+    folders = [Path(each) for each in os.environ.get("PATH", "").split(":") if each]
+    named = re.compile(r"kubectl([.-]v?\d+\.\d+(\.\d+)?)?")
+    found = [path for folder in folders if folder.is_dir() for path in folder.glob("kubectl*")]
+    siblings = [
+        each for path in found if path.name == "kubectl" for each in path.resolve().parent.glob("kubectl*")
+    ]
+    return [path for path in [*found, *siblings] if named.fullmatch(path.name) and os.access(path, os.X_OK)]
+
+
+def _version(binary: Path) -> tuple[int, int] | None:
+    asked = subprocess.run(
+        [str(binary), "version", "--client", "-o", "json"],
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    try:
+        said = json.loads(asked.stdout)["clientVersion"]
+        return int(said["major"]), int(re.match(r"\d+", said["minor"])[0])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+@cache
+def installed() -> dict[tuple[int, int], Path]:
+    """Every kubectl that is new enough, by version. Programs that dispatch to another kubectl come last."""
+    found: dict[tuple[int, int], Path] = {}
+    for path in sorted(set(_candidates()), key=lambda path: (path.name == "kubectl", path)):
+        version = _version(path)
+        if version is not None and version >= OLDEST:
+            found.setdefault(version, path)
+    return dict(sorted(found.items()))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that take ``any_kubectl`` run with the oldest and the newest."""
+    if "any_version" in metafunc.fixturenames:
+        versions = list(installed())
+        chosen = list(dict.fromkeys([*versions[:1], *versions[-1:]])) or [None]
+        metafunc.parametrize(
+            "any_version",
+            chosen,
+            ids=lambda each: "none" if each is None else f"1.{each[1]}",
+            scope="session",
+        )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.kubectl)
+
+
+def _wanted(version: tuple[int, int] | None) -> tuple[tuple[int, int], Path]:
+    if not installed():
+        pytest.skip("no kubectl 1.27 or newer: put one on PATH, or name it in PODRUNNER_KUBECTL")
+    version = version or list(installed())[-1]
+    return version, installed()[version]
+
+
+@pytest.fixture(scope="session")
+def make_kubectl(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Kubectl]:
+    """Makes kubectls with a home of their own."""
+    home = tmp_path_factory.mktemp("kubectl")
+    environment = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "TERM": "xterm",
+    }
+
+    def make(version: tuple[int, int] | None = None) -> Kubectl:
+        found, binary = _wanted(version)
+        return Kubectl(binary, found, environment, cluster.image)
+
+    return make
+
+
+@contextmanager
+def _own_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:
+    name = f"kubectl-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    try:
+        yield replace(kubectl, namespace=name)
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="class")
+def kubectl(make_kubectl: Callable[..., Kubectl]) -> Iterator[Kubectl]:
+    """The newest kubectl, in a namespace that the class has for itself."""
+    with _own_namespace(make_kubectl()) as made:
+        yield made
+
+
+@pytest.fixture(scope="class")
+def any_kubectl(
+    make_kubectl: Callable[..., Kubectl], any_version: tuple[int, int] | None
+) -> Iterator[Kubectl]:
+    """The oldest and the newest kubectl, each in a namespace of its own."""
+    with _own_namespace(make_kubectl(any_version)) as made:
+        yield made

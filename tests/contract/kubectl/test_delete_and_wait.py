@@ -1,0 +1,103 @@
+"""kubectl delete and kubectl wait."""
+
+from __future__ import annotations
+
+import re
+import time
+
+STUBBORN = "trap '' TERM; while :; do sleep 0.1; done"
+
+
+class TestDelete:
+    def test_gracefully_it_waits_until_the_pod_is_gone(self, kubectl) -> None:
+        kubectl.pod("polite", "trap 'sleep 0.4; exit 0' TERM; while :; do sleep 0.1; done")
+        deleting = kubectl.start("delete", "pod", "polite")
+        states = set()
+        while deleting.poll() is None:
+            rows = kubectl("get", "pod", "polite", "--no-headers", "--ignore-not-found")
+            states |= {rows.split()[2]} if rows else set()
+        assert deleting.communicate()[0].startswith('pod "polite" deleted')
+        assert "Terminating" in states
+        assert "NotFound" in kubectl.fails("get", "pod", "polite")
+
+    def test_after_the_grace_period_it_is_killed(self, kubectl) -> None:
+        kubectl.pod("stubborn", STUBBORN)
+        begun = time.monotonic()
+        kubectl("delete", "pod", "stubborn", "--grace-period=1")
+        assert 0.9 < time.monotonic() - begun < 10
+
+    def test_by_force_the_object_goes_at_once(self, kubectl) -> None:
+        kubectl.pod("forced", STUBBORN)
+        result = kubectl.run("delete", "pod", "forced", "--force", "--grace-period=0")
+        assert result.out.startswith('pod "forced" force deleted')
+        assert "Immediate deletion does not wait for confirmation" in result.err
+        assert "NotFound" in kubectl.fails("get", "pod", "forced")
+
+    def test_by_label(self, kubectl) -> None:
+        for name, label in (("one", "batch=1"), ("two", "batch=1"), ("other", "batch=2")):
+            kubectl("create", "configmap", name)
+            kubectl("label", "configmap", name, label)
+        out = kubectl("delete", "configmap", "-l", "batch=1")
+        assert re.findall(r'"(\w+)" deleted', out) == ["one", "two"]
+        assert kubectl("get", "cm", "-l", "batch", "-o", "name") == "configmap/other\n"
+
+    def test_all_of_a_type(self, kubectl) -> None:
+        kubectl("create", "secret", "generic", "last")
+        assert 'secret "last" deleted' in kubectl("delete", "secrets", "--all")
+        assert kubectl.run("delete", "secrets", "--all").out == "No resources found\n"
+
+    def test_what_is_not_there(self, kubectl) -> None:
+        assert kubectl.fails("delete", "pod", "nope") == 'Error from server (NotFound): pods "nope" not found'
+        assert kubectl("delete", "pod", "nope", "--ignore-not-found") == ""
+
+    def test_dry_run(self, kubectl) -> None:
+        kubectl("create", "configmap", "kept")
+        assert 'configmap "kept" deleted' in kubectl("delete", "cm", "kept", "--dry-run=server")
+        assert kubectl("get", "cm", "kept", "-o", "name") == "configmap/kept\n"
+
+    def test_a_finalizer_holds_the_object(self, kubectl) -> None:
+        kubectl("create", "configmap", "held")
+        kubectl("patch", "cm", "held", "-p", '{"metadata":{"finalizers":["example.com/hold"]}}')
+        kubectl("delete", "cm", "held", "--wait=false")
+        assert kubectl("get", "cm", "held", "-o", "jsonpath={.metadata.deletionTimestamp}")
+        kubectl("patch", "cm", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        assert "NotFound" in kubectl.fails("get", "cm", "held")
+
+
+class TestWait:
+    def test_for_a_condition(self, kubectl) -> None:
+        kubectl(
+            "run",
+            "soon",
+            "--image",
+            kubectl.image,
+            "--restart=Never",
+            "--command",
+            "--",
+            "sh",
+            "-c",
+            "sleep 5",
+        )
+        assert (
+            kubectl("wait", "--for=condition=Ready", "pod/soon", "--timeout=20s")
+            == "pod/soon condition met\n"
+        )
+
+    def test_for_a_field(self, kubectl) -> None:
+        kubectl("run", "done", "--image", kubectl.image, "--restart=Never", "--command", "--", "true")
+        said = kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=20s")
+        assert said == "pod/done condition met\n"
+
+    def test_for_a_deletion(self, kubectl) -> None:
+        kubectl.pod("leaving")
+        kubectl("delete", "pod", "leaving", "--wait=false")
+        assert kubectl("wait", "--for=delete", "pod/leaving", "--timeout=20s") in {
+            "",
+            "pod/leaving condition met\n",
+        }
+        assert "NotFound" in kubectl.fails("get", "pod", "leaving")
+
+    def test_in_vain(self, kubectl) -> None:
+        kubectl("create", "configmap", "never")
+        words = kubectl.fails("wait", "--for=jsonpath={.data.x}=1", "cm/never", "--timeout=1s")
+        assert words.endswith("timed out waiting for the condition on configmaps/never")

@@ -1,0 +1,162 @@
+"""kubectl exec, attach and port-forward: SPDY with an old kubectl, WebSockets with a new one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+
+class Terminal:
+    """A kubectl in a terminal of its own, as a person sits at."""
+
+    def __init__(self, kubectl, *arguments: str, rows: int = 24, columns: int = 80) -> None:
+        self.master, slave = pty.openpty()
+        os.environ.setdefault("TERM", "xterm")
+        subprocess.run(["stty", "rows", str(rows), "cols", str(columns)], stdin=slave, check=True)
+        self.process = subprocess.Popen(
+            kubectl.command(*arguments), stdin=slave, stdout=slave, stderr=slave, env=kubectl.environment
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def until(self, pattern: str, timeout_s: float = 15) -> re.Match[str]:
+        deadline = time.monotonic() + timeout_s
+        while not (match := re.search(pattern, self.seen)):
+            assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.master, 4096).decode(errors="replace")
+                except OSError:
+                    assert re.search(pattern, self.seen), f"no {pattern!r} in {self.seen!r}"
+        return match
+
+    def close(self) -> int:
+        try:
+            return self.process.wait(timeout=15)
+        finally:
+            self.process.kill()
+            os.close(self.master)
+
+
+@pytest.fixture(scope="class")
+def shell(any_kubectl) -> str:
+    return any_kubectl.pod("shell")
+
+
+class TestExec:
+    def test_output_and_errors_are_told_apart(self, any_kubectl, shell) -> None:
+        result = any_kubectl.run("exec", shell, "--", "sh", "-c", "echo out; echo err >&2")
+        assert (result.code, result.out, result.err) == (0, "out\n", "err\n")
+
+    def test_the_exit_code_is_the_commands(self, any_kubectl, shell) -> None:
+        result = any_kubectl.run("exec", shell, "--", "sh", "-c", "exit 42")
+        assert (result.code, result.err) == (42, "command terminated with exit code 42\n")
+
+    def test_input_is_passed_on_to_its_end(self, any_kubectl, shell) -> None:
+        assert (
+            any_kubectl("exec", "-i", shell, "--", "sh", "-c", "cat; echo end", stdin="a\nb\n")
+            == "a\nb\nend\n"
+        )
+
+    def test_much_goes_both_ways(self, any_kubectl, shell) -> None:
+        text = "0123456789abcdef" * 65_536 * 4
+        assert any_kubectl("exec", "-i", shell, "--", "cat", stdin=text) == text
+
+    def test_a_terminal_is_one(self, any_kubectl, shell) -> None:
+        """Echo, size, Ctrl-C, Ctrl-D: an interactive shell."""
+        terminal = Terminal(any_kubectl, "exec", "-it", shell, "--", "sh", rows=17, columns=91)
+        terminal.type("PS1='> '; tty; sleep 0.3; stty size\n")
+        terminal.until(r"/dev/\S*\d\r\n")
+        terminal.until(r"17 91\r\n")
+        terminal.type("sleep 100\n")
+        time.sleep(0.3)
+        terminal.type("\x03")
+        terminal.type("echo back $((40+2))\n")
+        terminal.until("back 42")
+        terminal.type("exit 5\n")
+        assert terminal.close() == 5
+
+    def test_a_program_that_is_not_there(self, any_kubectl, shell) -> None:
+        result = any_kubectl.run("exec", shell, "--", "no-such-program")
+        assert result.code != 0
+        assert re.search("no-such-program.*(not found|no such file)", result.err, re.IGNORECASE), result.err
+
+    def test_a_pod_that_is_not_there(self, any_kubectl) -> None:
+        assert (
+            any_kubectl.fails("exec", "nope", "--", "true")
+            == 'Error from server (NotFound): pods "nope" not found'
+        )
+
+    def test_a_container_that_is_not_there(self, any_kubectl, shell) -> None:
+        words = any_kubectl.fails("exec", shell, "-c", "x", "--", "true")
+        assert "container x" in words or 'container not found ("x")' in words, words
+
+    def test_a_pod_that_is_over(self, any_kubectl) -> None:
+        over = any_kubectl.pod("over", "exit 0", wait="jsonpath={.status.phase}=Succeeded")
+        words = any_kubectl.fails("exec", over, "--", "true")
+        assert "cannot exec into a container in a completed pod; current phase is Succeeded" in words
+
+    def test_a_client_that_leaves_takes_its_command_along(self, any_kubectl, shell) -> None:
+        running = any_kubectl.start("exec", shell, "--", "sh", "-c", "echo $$; exec sleep 1000")
+        try:
+            number = running.stdout.readline().strip()
+        finally:
+            running.kill()
+            running.communicate()
+        gone = f"for i in $(seq 100); do kill -0 {number} 2>/dev/null || exit 0; sleep 0.05; done; exit 1"
+        assert any_kubectl.run("exec", shell, "--", "sh", "-c", gone).code == 0
+
+
+class TestAttach:
+    def test_output_is_joined_where_it_is(self, any_kubectl) -> None:
+        script = "trap 'exit 0' TERM; i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.1; done"
+        any_kubectl.pod("ticker", script)
+        attached = any_kubectl.start("attach", "ticker")
+        try:
+            seen = [attached.stdout.readline() for _ in range(5)]
+        finally:
+            attached.kill()
+            attached.communicate()
+        assert any(re.match(r"tick \d+", line) for line in seen), seen
+        assert any_kubectl("get", "pod", "ticker", "-o", "jsonpath={.status.phase}") == "Running"
+
+
+class TestPortForward:
+    SERVER = """
+        folder=$(mktemp -d); trap 'kill $!; rm -r $folder; exit' TERM
+        cd $folder; echo hello >index.txt; python3 -u -m http.server {port} --bind 127.0.0.1 & wait
+    """
+
+    @staticmethod
+    def _free_port() -> int:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            return found.getsockname()[1]
+
+    def test_connections_reach_the_pod(self, any_kubectl) -> None:
+        remote, local = self._free_port(), self._free_port()
+        any_kubectl.pod("web", self.SERVER.format(port=remote))
+        forwarding = any_kubectl.start("port-forward", "pod/web", f"{local}:{remote}")
+        try:
+            assert f"Forwarding from 127.0.0.1:{local} -> {remote}" in forwarding.stdout.readline()
+            deadline = time.monotonic() + 10
+            while "Serving" not in any_kubectl("logs", "web"):
+                assert time.monotonic() < deadline
+            for _ in range(3):
+                with urllib.request.urlopen(f"http://127.0.0.1:{local}/index.txt", timeout=10) as answer:
+                    assert answer.read() == b"hello\n"
+        finally:
+            forwarding.terminate()
+            forwarding.communicate()
+        any_kubectl("delete", "pod", "web", "--grace-period=1")

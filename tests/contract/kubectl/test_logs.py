@@ -1,0 +1,129 @@
+"""kubectl logs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+TWO_CONTAINERS = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: pair
+  annotations: {{kubectl.kubernetes.io/default-container: second}}
+spec:
+  restartPolicy: Never
+  initContainers:
+  - {{name: before, image: "{image}", command: [sh, -c, "echo from before"]}}
+  containers:
+  - {{name: first, image: "{image}", command: [sh, -c, "echo from first"]}}
+  - {{name: second, image: "{image}", command: [sh, -c, "echo from second"]}}
+"""
+
+
+@pytest.fixture(scope="class")
+def counter(kubectl) -> str:
+    script = "for i in 1 2 3 4 5; do echo line $i; done; printf unended"
+    return kubectl.pod("counter", script, wait="jsonpath={.status.phase}=Succeeded")
+
+
+class TestAFinishedPod:
+    def test_all_of_it(self, kubectl, counter) -> None:
+        assert kubectl("logs", counter) == "line 1\nline 2\nline 3\nline 4\nline 5\nunended"
+
+    def test_the_last_lines(self, kubectl, counter) -> None:
+        assert kubectl("logs", counter, "--tail=2") == "line 5\nunended"
+
+    def test_timestamps_stand_before_each_line(self, kubectl, counter) -> None:
+        first = kubectl("logs", counter, "--timestamps").splitlines()[0]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d) line 1", first)
+
+    def test_since_long_ago_is_everything(self, kubectl, counter) -> None:
+        assert kubectl("logs", counter, "--since=1h").startswith("line 1\n")
+        assert kubectl("logs", counter, "--since-time=2001-01-01T00:00:00Z").startswith("line 1\n")
+
+    def test_a_limit_of_bytes(self, kubectl, counter) -> None:
+        assert kubectl("logs", counter, "--limit-bytes=6") == "line 1"
+
+    def test_following_what_has_ended_ends(self, kubectl, counter) -> None:
+        assert kubectl("logs", "-f", counter).endswith("unended")
+
+    def test_by_label_each_line_may_name_its_source(self, kubectl, counter) -> None:
+        out = kubectl("logs", "-l", "run=counter", "--prefix", "--tail=1")
+        assert out == "[pod/counter/counter] unended"
+
+    def test_there_is_no_previous_one(self, kubectl, counter) -> None:
+        assert kubectl.fails("logs", counter, "--previous") == (
+            'Error from server (BadRequest): previous terminated container "counter" in pod "counter" not found'
+        )
+
+    def test_no_such_pod(self, kubectl) -> None:
+        words = kubectl.fails("logs", "nope")
+        assert re.search(r'rror from server \(NotFound\): pods "nope" not found', words), words
+
+    def test_no_such_container(self, kubectl, counter) -> None:
+        assert kubectl.fails("logs", counter, "-c", "x").endswith("container x is not valid for pod counter")
+
+
+@pytest.fixture(scope="class")
+def pair(kubectl) -> str:
+    kubectl("apply", "-f", "-", stdin=TWO_CONTAINERS.format(image=kubectl.image))
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/pair", "--timeout=20s")
+    return "pair"
+
+
+class TestSeveralContainers:
+    def test_the_annotation_names_the_default(self, kubectl, pair) -> None:
+        assert kubectl("logs", pair) == "from second\n"
+
+    def test_one_by_name_an_init_container_too(self, kubectl, pair) -> None:
+        assert kubectl("logs", pair, "-c", "first") == "from first\n"
+        assert kubectl("logs", pair, "-c", "before") == "from before\n"
+
+    def test_all_of_them(self, kubectl, pair) -> None:
+        out = kubectl("logs", pair, "--all-containers", "--prefix")
+        assert sorted(out.splitlines()) == [
+            "[pod/pair/before] from before",
+            "[pod/pair/first] from first",
+            "[pod/pair/second] from second",
+        ]
+
+    def test_the_server_asks_which(self, kubectl, pair) -> None:
+        path = f"/api/v1/namespaces/{kubectl.namespace}/pods/pair/log"
+        assert kubectl.fails("get", "--raw", path) == (
+            "Error from server (BadRequest): a container name must be specified for pod pair, "
+            "choose one of: [first second] or one of the init containers: [before]"
+        )
+
+
+class TestARunningPod:
+    def test_lines_come_as_they_are_written(self, kubectl) -> None:
+        mark = f"/tmp/{kubectl.namespace}-talk"
+        kubectl.pod("talker", f"echo one; until [ -e {mark} ]; do sleep 0.05; done; rm {mark}; echo two")
+        following = kubectl.start("logs", "-f", "talker")
+        try:
+            assert following.stdout.readline() == "one\n"
+            kubectl("exec", "talker", "--", "touch", mark)
+            assert following.stdout.readline() == "two\n"
+            assert following.wait(timeout=10) == 0
+        finally:
+            following.terminate()
+            following.communicate()
+
+    def test_the_one_before_a_restart(self, kubectl) -> None:
+        script = "echo a life; sleep 0.2; exit 1"
+        kubectl("run", "again", "--image", kubectl.image, "--command", "--", "sh", "-c", script)
+        kubectl(
+            "wait",
+            "--for=jsonpath={.status.containerStatuses[0].restartCount}=1",
+            "pod/again",
+            "--timeout=20s",
+        )
+        assert kubectl("logs", "again", "--previous") == "a life\n"
+        kubectl("delete", "pod", "again", "--grace-period=0", "--force")
+
+    def test_a_container_that_waits_has_no_log(self, kubectl) -> None:
+        overrides = '{"spec":{"schedulingGates":[{"name":"example.com/hold"}]}}'
+        kubectl("run", "gated", "--image", kubectl.image, "--restart=Never", f"--overrides={overrides}")
+        assert kubectl("logs", "gated") == ""

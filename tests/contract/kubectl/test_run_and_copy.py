@@ -1,0 +1,97 @@
+"""kubectl run with its many switches, and kubectl cp."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+class TestRun:
+    def test_a_plain_one_runs_the_image(self, kubectl) -> None:
+        out = kubectl("run", "plain", "--image", kubectl.image, "--restart=Never", "--command", "--", "true")
+        assert out == "pod/plain created\n"
+
+    def test_attached_it_shows_the_output_and_ends_with_the_exit_code(self, kubectl) -> None:
+        result = kubectl.run(
+            "run", "attached", "--image", kubectl.image, "--restart=Never", "--attach", "--rm", "-q",
+            "--command", "--", "sh", "-c", "sleep 0.5; echo said; exit 3",
+        )  # fmt: skip
+        assert "said\n" in result.out
+        assert result.code == 3
+        assert "NotFound" in kubectl.fails("get", "pod", "attached")
+
+    def test_input_is_piped_in(self, kubectl) -> None:
+        out = kubectl(
+            "run", "piped", "--image", kubectl.image, "--restart=Never", "-i", "--rm", "-q",
+            "--command", "--", "sh", "-c", "sleep 0.3; cat", stdin="through the pipe\n",
+        )  # fmt: skip
+        assert "through the pipe\n" in out
+
+    def test_environment_labels_and_overrides(self, kubectl) -> None:
+        kubectl(
+            "run", "dressed", "--image", kubectl.image, "--restart=Never", "--env=COLOUR=red", "--labels=a=b",
+            '--overrides={"metadata":{"annotations":{"c":"d"}}}', "--command", "--", "sh", "-c", "echo $COLOUR",
+        )  # fmt: skip
+        kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/dressed", "--timeout=20s")
+        assert kubectl("logs", "dressed") == "red\n"
+        meta = kubectl.json("get", "pod", "dressed")["metadata"]
+        assert (meta["labels"], meta["annotations"]["c"]) == ({"a": "b"}, "d")
+
+    def test_a_dry_run_shows_the_pod(self, kubectl) -> None:
+        out = kubectl(
+            "run",
+            "dry",
+            "--image=some/image:1",
+            "--dry-run=server",
+            "-o",
+            "jsonpath={.spec.containers[0].image}",
+        )
+        assert out == "some/image:1"
+        assert "NotFound" in kubectl.fails("get", "pod", "dry")
+
+    def test_twice_the_same_name(self, kubectl) -> None:
+        kubectl("run", "twice", "--image", kubectl.image, "--restart=Never", "--command", "--", "true")
+        words = kubectl.fails("run", "twice", "--image", kubectl.image)
+        assert words == 'Error from server (AlreadyExists): pods "twice" already exists'
+
+    def test_no_image_at_all(self, kubectl) -> None:
+        assert kubectl.fails("run", "bare") == 'error: required flag(s) "image" not set'
+
+
+@pytest.fixture(scope="class")
+def box(kubectl) -> str:
+    """A pod with a volume of its own."""
+    container = {
+        "name": "box",
+        "image": kubectl.image,
+        "command": ["sh", "-c", "while :; do sleep 0.1; done"],
+        "volumeMounts": [{"name": "w", "mountPath": "/work-here"}],
+    }
+    volumes = [{"name": "w", "emptyDir": {}}]
+    overrides = {"spec": {"volumes": volumes, "containers": [container], "terminationGracePeriodSeconds": 0}}
+    kubectl("run", "box", "--image", kubectl.image, "--restart=Never", f"--overrides={json.dumps(overrides)}")
+    kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=20s")
+    return "box"
+
+
+class TestCopy:
+    def test_a_file_goes_in_and_comes_out(self, kubectl, box, tmp_path) -> None:
+        there, back = tmp_path / "there.bin", tmp_path / "back.bin"
+        there.write_bytes(bytes(range(256)) * 4096)
+        kubectl("cp", str(there), f"{box}:/work-here/file.bin")
+        assert kubectl("exec", box, "--", "sh", "-c", "wc -c </work-here/file.bin").strip() == "1048576"
+        kubectl("cp", f"{box}:/work-here/file.bin", str(back))
+        assert back.read_bytes() == there.read_bytes()
+
+    def test_a_folder_goes_in_and_comes_out(self, kubectl, box, tmp_path) -> None:
+        (tmp_path / "dags" / "deep").mkdir(parents=True)
+        (tmp_path / "dags" / "deep" / "dag.py").write_text("print('hi')\n")
+        kubectl("cp", str(tmp_path / "dags"), f"{box}:/work-here/dags")
+        assert kubectl("exec", box, "--", "python3", "/work-here/dags/deep/dag.py") == "hi\n"
+        kubectl("cp", f"{box}:/work-here/dags", str(tmp_path / "back"))
+        assert (tmp_path / "back" / "deep" / "dag.py").read_text() == "print('hi')\n"
+
+    def test_a_file_that_is_not_there(self, kubectl, box, tmp_path) -> None:
+        result = kubectl.run("cp", f"{box}:/work-here/nothing", str(tmp_path / "x"))
+        assert "No such file or directory" in result.out + result.err
