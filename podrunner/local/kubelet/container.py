@@ -133,7 +133,7 @@ class ContainerWorker:
         """End it without any ceremony."""
         self._stop_probes()
         if self.current is not None and self.current.running:
-            self.current.shim.kill_now()
+            self.current.shim.kill()
 
     def never_ran(self) -> None:
         """The pod ends; if the container has not run, say so."""

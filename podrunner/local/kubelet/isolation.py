@@ -80,7 +80,7 @@ async def _watch(shim: Shim) -> str | None:
             await shim.started
             code = await asyncio.shield(shim.exited)
     except (StartError, TimeoutError) as error:
-        shim.kill_now()
+        shim.kill()
         await shim.exited
         return str(error) or "it took too long"
     return None if code == 0 else f"exit code {code}"

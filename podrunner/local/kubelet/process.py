@@ -18,6 +18,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.kubelet.proctree import descendants, parents
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
@@ -108,11 +110,6 @@ class Shim(Launch):
             self._send(b"KILL")
             self._loop.call_later(STUBBORN_S, self._kill_shim)
 
-    def kill_now(self) -> None:
-        """As :meth:`kill`, when there is no time to wait for the shim's part."""
-        self._send(b"KILL")
-        self._kill_shim()
-
     def exec(self, program: dict[str, Any], streams: tuple[int, int, int]) -> tuple[int, Launch]:
         """Start another program in the container; its number for :meth:`signal_exec`."""
         self._number += 1
@@ -137,6 +134,10 @@ class Shim(Launch):
 
     def _kill_shim(self) -> None:
         if self.running:
+            # Without a PID namespace those below it would live on.
+            for pid in descendants(parents(), self.pid):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.kill()
 
     def _on_control(self) -> None:

@@ -1,0 +1,176 @@
+"""Killed -9, a cluster takes its containers along; what slipped through is swept at the next start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from podrunner.local.kubelet.proctree import process_start
+from podrunner.local.kubelet.sweep import note_process, sweep
+
+pytestmark = pytest.mark.processes
+
+SCRIPT = '''
+import asyncio, os, sys
+from pathlib import Path
+from podrunner.local.events import EventRecorder
+from podrunner.local.kubelet import Kubelet
+from podrunner.local.store import Store
+
+DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        while True: open(sys.argv[1], "w").write("x"); time.sleep(0.02)
+    os._exit(0)
+while True: open(sys.argv[2], "w").write("x"); time.sleep(0.02)
+"""
+
+def pod(name, command):
+    container = {"name": "main", "image": "x", "command": command}
+    spec = {"containers": [container], "restartPolicy": "Always"}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec, "status": {"phase": "Pending"}}
+
+async def main(folder, isolation):
+    store = Store()
+    kubelet = Kubelet(store, EventRecorder(store), folder=folder, isolation=isolation)
+    await kubelet.start()
+    marks = [str(folder.parent / name) for name in ("daemon", "main")]
+    store.create("pods", pod("a", [sys.executable, "-c", DAEMON, *marks]))
+    store.create("pods", pod("b", ["sh", "-c", "trap '' TERM HUP INT; sleep 1000"]))
+    while not all(map(os.path.exists, marks)):
+        await asyncio.sleep(0.01)
+    shims = [w.current.shim.pid for p in kubelet._workers.values() for w in p.containers.values()]
+    print(kubelet.node.isolation, *shims, flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+'''
+
+
+def interpreter_for(uid: int | None) -> str:
+    """This interpreter, or the system's of the same version if another user may not run this one."""
+    if uid is None or os.stat(Path(sys.executable).resolve()).st_uid != 0 or not _closed(Path(sys.executable).resolve()):
+        return sys.executable
+    same = f"/usr/bin/python3.{sys.version_info.minor}"
+    if not os.access(same, os.X_OK):
+        pytest.skip("an ordinary user may run no interpreter of this version here")
+    return same
+
+
+def _closed(path: Path) -> bool:
+    return any(not folder.stat().st_mode & 0o001 for folder in path.parents)
+
+
+def start_cluster(folder: Path, isolation: str, uid: int | None = None) -> tuple[subprocess.Popen[str], list[str]]:
+    """A kubelet in a process of its own; what it printed."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONDONTWRITEBYTECODE": "1"}
+    options = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+    process = subprocess.Popen(
+        [interpreter_for(uid), "-c", SCRIPT, str(folder / "cluster"), isolation],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd="/",
+        **options,
+    )
+    line = process.stdout.readline().split()
+    if not line:
+        process.wait()
+        raise AssertionError("the cluster did not start")
+    return process, line
+
+
+def below(pids: list[int]) -> list[int]:
+    """Living processes whose environment or arguments show that they are the shims' or below them."""
+    return [pid for pid in pids if process_start(pid)]
+
+
+def family(pid: int) -> list[int]:
+    from podrunner.local.kubelet.proctree import descendants, parents
+
+    return [pid, *descendants(parents(), pid)]
+
+
+@pytest.fixture
+def open_folder(tmp_path_factory):
+    """A folder that an ordinary user may reach and write to."""
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="podrunner-test-"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("isolation", ["auto", "none"])
+@pytest.mark.parametrize("uid", [None, 54321], ids=["as we are", "ordinary user"])
+def test_no_process_outlives_a_killed_cluster(open_folder, isolation, uid):
+    """Neither programs that ignore signals nor daemons that forked twice; by root and by an ordinary user."""
+    if uid is not None and os.geteuid() != 0:
+        pytest.skip("needs root to become another user")
+    process, (_, *shims) = start_cluster(open_folder, isolation, uid)
+    everybody = [pid for shim in shims for pid in family(int(shim))]
+    assert len(everybody) >= 5
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    until = time.monotonic() + 10
+    while below(everybody) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert below(everybody) == []
+    process.stdout.close()
+    for name in ("daemon", "main"):
+        (open_folder / name).unlink()
+    time.sleep(0.1)
+    assert not (open_folder / "daemon").exists()
+
+
+def test_leftovers_of_a_dead_owner_are_killed_and_removed(tmp_path):
+    """A noted shim that still runs ends at the next start."""
+    left = subprocess.Popen(["sleep", "1000"])
+    folder = tmp_path / "pods" / "uid" / "containers" / "main"
+    folder.mkdir(parents=True)
+    (folder / "shim.pid").write_text(f"{left.pid} {process_start(left.pid)}\n")
+    (tmp_path / "kubelet.pid").write_text("999999999 1\n")
+    sweep(tmp_path)
+    assert left.wait(10) == -signal.SIGKILL
+    assert not (tmp_path / "pods").exists()
+
+
+def test_a_process_that_only_got_the_number_is_left_alone(tmp_path):
+    """The start time tells them apart."""
+    other = subprocess.Popen(["sleep", "1000"])
+    folder = tmp_path / "pods" / "uid" / "containers" / "main"
+    folder.mkdir(parents=True)
+    (folder / "shim.pid").write_text(f"{other.pid} 1\n")
+    sweep(tmp_path)
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+def test_the_folder_of_a_living_owner_is_left_alone(tmp_path):
+    """Two clusters started on one folder: the second does not sweep the first one's pods away."""
+    owner = subprocess.Popen(["sleep", "1000"])
+    (tmp_path / "pods").mkdir()
+    (tmp_path / "kubelet.pid").write_text(f"{owner.pid} {process_start(owner.pid)}\n")
+    sweep(tmp_path)
+    assert (tmp_path / "pods").exists()
+    owner.kill()
+    owner.wait()
+
+
+def test_our_own_note_does_not_keep_us_out(tmp_path):
+    """The folder is swept again when the same process stops."""
+    (tmp_path / "pods").mkdir()
+    note_process(tmp_path)
+    sweep(tmp_path)
+    assert not (tmp_path / "pods").exists()

@@ -1,0 +1,62 @@
+"""Stopping a kubelet is bounded and leaves nothing: no process, no file descriptor, no folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from podrunner.local.kubelet.proctree import descendants, parents, process_start
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
+
+
+async def test_stop_kills_everything_at_once(any_lab):
+    """Also programs that ignore SIGTERM, and in no time."""
+    for number in range(4):
+        any_lab.run(f"p{number}", ["sh", "-c", "trap '' TERM; sleep 1000"])
+    for number in range(4):
+        await any_lab.phase(f"p{number}", "Running")
+    workers = list(any_lab.kubelet._workers.values())
+    shims = [worker.containers["main"].current.shim.pid for worker in workers]
+    everybody = [pid for shim in shims for pid in (shim, *descendants(parents(), shim))]
+    began = time.monotonic()
+    await any_lab.kubelet.stop()
+    assert time.monotonic() - began < 4
+    assert [pid for pid in everybody if process_start(pid)] == []
+    assert not (any_lab.folder / "pods").exists()
+
+
+async def test_many_pods_leak_no_file_descriptor_and_no_zombie(lab):
+    """What a pod held is given back when it is gone."""
+    await lab.output("warm", ["true"])
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(6):
+        lab.run(f"p{number}", ["sh", "-c", "echo hi"], tty=number % 2 == 0, stdin=number % 3 == 0)
+    for number in range(6):
+        await lab.phase(f"p{number}", "Succeeded")
+        lab.delete(f"p{number}", 0)
+        await lab.gone(f"p{number}")
+    await asyncio.sleep(0.05)
+    assert len(os.listdir("/proc/self/fd")) <= before
+    zombies = [pid for pid in parents().get(os.getpid(), []) if not process_start(pid)]
+    assert zombies == []
+
+
+async def test_a_kubelet_can_be_stopped_before_its_pods_have_started(lab):
+    """In the middle of everything."""
+    for number in range(5):
+        lab.run(f"p{number}", ["sleep", "1000"])
+    await asyncio.sleep(0.01)
+    await lab.kubelet.stop()
+    assert [pid for pid in parents().get(os.getpid(), []) if process_start(pid)] == []
+
+
+async def test_the_node_says_how_containers_are_isolated(any_lab):
+    """As an annotation; with the machine's resources."""
+    node = any_lab.store.get("nodes", "", "podrunner-local")
+    assert node["metadata"]["annotations"]["local.podrunner.io/isolation"] == any_lab.kubelet.node.isolation
+    assert node["metadata"]["labels"]["kubernetes.io/hostname"] == "podrunner-local"
+    assert node["status"]["allocatable"]["cpu"] == str(os.cpu_count())
