@@ -53,8 +53,9 @@ async def until_running(client, namespace, pod):
 async def until_gone(client, namespace, name):
     """With no grace at all, a real API server may still wait for the node's last word."""
     with anyio.fail_after(30):
-        while (await client.list_pods(namespace, field_selector=f"metadata.name={name}")).items:
-            await anyio.sleep(0.1)  # the cluster has no event of ours to set
+        # A cluster has no event of ours to set.
+        while (await client.list_pods(namespace, field_selector=f"metadata.name={name}")).items:  # noqa: ASYNC110
+            await anyio.sleep(0.1)
     assert not await client.delete_pod(namespace, name)
 
 
