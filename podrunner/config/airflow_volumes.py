@@ -98,7 +98,18 @@ def _none(conversion: Conversion) -> None:
             "the DAGs cannot come from git: git_dags_folder_mount_point is missing",
             remedy="Set it to the folder where the worker is to mount the clone",
         )
-    raise Place(sources.file.source, "kubernetes").error("no source of DAGs is set", remedy=_REMEDY)
+    raise Place(sources.file.source, "kubernetes").error(
+        f"no source of DAGs is set{_misspelt(conversion)}", remedy=_REMEDY
+    )
+
+
+def _misspelt(conversion: Conversion) -> str:
+    """Name the unknown options that were meant to be a source: their warnings would not be seen beside an error."""
+    meant = [
+        f"{finding.key} is unknown: {finding.remedy}" for finding in conversion.findings if finding.remedy
+    ]
+    likely = [text for text in meant if "'dags_" in text or "'git_" in text]
+    return f" ({'; '.join(likely)})" if likely else ""
 
 
 def _volume_or_image(conversion: Conversion, source: str, given: Given) -> None:

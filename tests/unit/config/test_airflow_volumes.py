@@ -85,6 +85,11 @@ def test_no_source_is_refused(load):
         load("[kubernetes]\nnamespace = a\n")
 
 
+def test_a_misspelt_source_is_named_beside_the_error(load):
+    with pytest.raises(ConfigError, match=r"dag_volume_claim is unknown: Did you mean 'dags_volume_claim'\?"):
+        load("[kubernetes]\ndag_volume_claim = dags\n")
+
+
 def test_git_without_mount_point_is_refused_when_it_is_the_only_source(load):
     with pytest.raises(ConfigError, match="git_dags_folder_mount_point is missing"):
         load("[kubernetes]\ngit_repo = https://x/y\ngit_branch = main\n")
