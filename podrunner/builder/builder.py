@@ -15,6 +15,7 @@ from podrunner.builder.names import pod_name, secret_key, secret_name
 from podrunner.builder.overrides import overridden
 from podrunner.builder.plan import PodPlan
 from podrunner.builder.secret import credentials_secret
+from podrunner.builder.shape import check_shape
 from podrunner.errors import SpecError
 from podrunner.merge.json_value import clone
 
@@ -108,16 +109,22 @@ class PodBuilder:
         warnings: tuple[str, ...] = ()
         if workload.overrides:
             pod, warnings = overridden(pod, workload.overrides)
-        return pod if self._hook is None else _hooked(pod, self._hook), warnings
+        if self._hook is not None:
+            own = clone(pod)
+            pod = self._hook(own) or own
+        if workload.overrides or self._hook is not None:
+            _check_changed(pod)
+        return pod, warnings
 
 
-def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
-    own: dict[str, Any] = clone(pod)
-    changed = hook(own) or own
+def _check_changed(pod: dict[str, Any]) -> None:
+    """Check what overrides and hook left, and take out the names they gave."""
+    check_shape(pod, place="")
     for field in ("metadata", "spec"):
-        if not isinstance(changed.get(field), dict):
-            raise SpecError("the pod hook left no object there", field=field)
-    return changed
+        if pod.get(field) is None:
+            raise SpecError("is gone: an override or hook took it out", field=field)
+    for name in ("name", "generateName", "namespace"):
+        pod["metadata"].pop(name, None)
 
 
 def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any]:

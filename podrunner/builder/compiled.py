@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiled", "compiled", "containers", "sidecars"]
 
-_TEMPLATE_ENV = "pod_template.spec.containers[].env"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
@@ -137,8 +135,7 @@ def _env(config: RunnerConfig, start: Template) -> tuple[Env, Env]:
 
     The place of a credential is kept by an empty variable: its Secret has the pod's name in its own.
     """
-    variables = start.main.pop("env", None) or []
-    template = {variable["name"]: variable for variable in joined([], variables, field=_TEMPLATE_ENV)}
+    template = {variable["name"]: variable for variable in start.main.pop("env", None) or []}
     airflow = worker_env(config.airflow) if config.airflow is not None else {}
     secret: Env = {name: {} for name in _credentials(config)}
     connection = {name: secret.pop(name) for name in (CONNECTION,) if name in secret}

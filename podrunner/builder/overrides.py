@@ -22,8 +22,6 @@ def overridden(pod: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[dict[s
     metadata = patch.get("metadata")
     named = [name for name in _IDENTITY if isinstance(metadata, Mapping) and metadata.get(name) is not None]
     merged = strategic_merge(pod, _with_one_source(patch))
-    for name in _IDENTITY:
-        merged["metadata"].pop(name, None)
     warnings = [f"overrides.metadata.{name} has no effect: podrunner names pods" for name in named]
     return merged, tuple(warnings)
 

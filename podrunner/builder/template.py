@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from podrunner.errors import SpecError
-from podrunner.merge.json_value import clone, type_name
+from podrunner.builder.shape import check_shape
+from podrunner.merge.json_value import clone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,33 +51,20 @@ def opened(template: Mapping[str, Any] | None, *, container: str, insist: bool) 
         SpecError: The template's shape is not a pod's.
     """
     pod = clone(template or {})
-    metadata, spec = _object(pod, "metadata", ""), _object(pod, "spec", "")
-    containers = _containers(spec)
-    before, main, after = _around_main(containers, container=container, insist=insist)
-    labels, annotations = (
-        _object(metadata, "labels", "metadata."),
-        _object(metadata, "annotations", "metadata."),
-    )
-    return Template(
-        labels, annotations, _unnamed(metadata), spec, main, before, after, warnings=_warnings(metadata, spec)
-    )
-
-
-def _object(parent: dict[str, Any], name: str, place: str) -> dict[str, Any]:
-    value = parent.pop(name, None)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise SpecError(f"must be an object, not {type_name(value)}", field=f"pod_template.{place}{name}")
-    return value
-
-
-def _containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    check_shape(pod, place="pod_template.")
+    metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     containers = spec.pop("containers", None) or []
-    for index, container in enumerate(containers):
-        if not isinstance(container, dict) or not container.get("name"):
-            raise SpecError("needs 'name'", field=f"pod_template.spec.containers[{index}]")
-    return list(containers)
+    before, main, after = _around_main(containers, container=container, insist=insist)
+    return Template(
+        labels=metadata.get("labels") or {},
+        annotations=metadata.get("annotations") or {},
+        metadata=_unnamed(metadata),
+        spec=spec,
+        main=main,
+        before=before,
+        after=after,
+        warnings=_warnings(metadata, spec),
+    )
 
 
 def _around_main(

@@ -174,7 +174,11 @@ def _check_order(wanted: Any, patched: Any, *, key: str | None, where: str) -> N
     for index, element in enumerate(wanted):
         if key is not None and (not isinstance(element, Mapping) or key not in element):
             raise SpecError(f"must be an object with {key!r}", field=f"{where}[{index}]")
-    plain = [item for item in patched or [] if not (isinstance(item, Mapping) and _DIRECTIVE in item)]
+    plain = [
+        item
+        for item in (patched if isinstance(patched, list) else [])
+        if not (isinstance(item, Mapping) and _DIRECTIVE in item)
+    ]
     places = [_position(wanted, key, _key_of(item, key)) for item in plain]
     if None in places or places != sorted(place for place in places if place is not None):
         raise SpecError("does not agree with the order of the list that the patch gives", field=where)
@@ -220,7 +224,7 @@ def _element_directive(element: Any, key: str, place: str) -> str:
     if not isinstance(element, Mapping):
         raise SpecError(f"must be an object, not {type_name(element)}", field=place)
     directive = element.get(_DIRECTIVE, "merge")
-    if directive not in {"merge", "replace", "delete"}:
+    if directive not in ("merge", "replace", "delete"):
         raise SpecError(_BAD_DIRECTIVE, field=f"{place}.{_DIRECTIVE}", value=str(directive))
     if key not in element and not (directive == "replace" and len(element) == 1):
         raise SpecError(f"has no {key!r}, by which elements of this list are told apart", field=place)

@@ -86,6 +86,18 @@ def test_a_hook_may_return_another_pod(workload):
     assert builder.build(workload).manifest["spec"]["hostname"] == "h"
 
 
+@pytest.mark.parametrize("patch", [{"metadata": None}, {"spec": None}, {"spec": {"$patch": "delete"}}])
+def test_metadata_and_spec_cannot_be_taken_out(patch):
+    with pytest.raises(SpecError, match="is gone"):
+        built(patch)
+
+
+def test_labels_that_are_no_text_are_refused_with_the_remedy():
+    with pytest.raises(SpecError, match="put it in quotes") as caught:
+        built({"metadata": {"labels": {"version": 1}}})
+    assert caught.value.field == "metadata.labels.version"
+
+
 def test_a_hook_that_breaks_the_pod_is_told(workload):
     with pytest.raises(SpecError) as caught:
         PodBuilder(RunnerConfig(image="i"), pod_hook=lambda pod: {"metadata": pod["metadata"]}).build(

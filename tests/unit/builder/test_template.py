@@ -108,7 +108,7 @@ def test_what_a_template_says_without_effect_is_told(workload):
         ({"spec": {"containers": ["base"]}}, "pod_template.spec.containers[0]"),
         (
             {"spec": {"containers": [{"name": "base", "env": [{"value": "x"}]}]}},
-            "pod_template.spec.containers[].env[0]",
+            "pod_template.spec.containers[0].env[0]",
         ),
     ],
 )

@@ -1,0 +1,72 @@
+"""Whatever a template or an override says, the answer is a pod or a SpecError."""
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from podrunner.builder import build_pod, stamp
+from podrunner.config import RunnerConfig
+from podrunner.errors import SpecError
+from podrunner.workload import Workload
+
+WORDS = """
+    metadata labels annotations finalizers $deleteFromPrimitiveList/finalizers
+    spec containers $setElementOrder/containers initContainers ephemeralContainers volumes securityContext
+    imagePullSecrets schedulingGates name image env envFrom valueFrom volumeMounts mountPath $patch $retainKeys
+"""
+NAMES = st.sampled_from(WORDS.split())
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["base", "a", "replace", "delete", "merge"])
+)
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3)
+)
+OBJECTS = st.dictionaries(NAMES, JSON, max_size=3)
+
+
+def near_pods(inner):
+    """Pods with something odd in a place where it may matter."""
+    containers = st.lists(st.dictionaries(NAMES, inner, max_size=3) | st.just({"name": "base"}), max_size=2)
+    spec = st.fixed_dictionaries(
+        {},
+        optional={
+            "containers": containers | inner,
+            "volumes": inner,
+            "initContainers": inner,
+            "securityContext": inner,
+            "imagePullSecrets": inner,
+            "schedulingGates": inner,
+        },
+    )
+    return st.fixed_dictionaries(
+        {}, optional={"metadata": st.dictionaries(NAMES, inner, max_size=2) | inner, "spec": spec | inner}
+    )
+
+
+def is_pod_or_refused(config, workload):
+    try:
+        pod = build_pod(config, workload)
+        pod = stamp(pod, owner="o", scope="s", key=workload.key)
+    except SpecError:
+        return
+    assert json.loads(json.dumps(pod)) == pod
+    assert pod["spec"]["containers"]
+
+
+@given(near_pods(JSON) | OBJECTS)
+@settings(max_examples=300)
+def test_any_override_makes_a_pod_or_is_refused(overrides):
+    config = RunnerConfig(image="i", volumes=[{"name": "a", "emptyDir": {}}], env={"base": "x"}, fs_group=1)
+    is_pod_or_refused(config, Workload(key={"a": "b"}, overrides=overrides))
+
+
+@given(near_pods(JSON) | OBJECTS)
+@settings(max_examples=300)
+def test_any_template_makes_a_pod_or_is_refused(template):
+    config = RunnerConfig(
+        image="i", fs_group=1, image_pull_secrets=["a"], scheduling_gates=["g"], env_from_secrets=["s"]
+    )
+    is_pod_or_refused(
+        config,
+        Workload(key={"a": "b"}, pod_template=template, volume_mounts=[{"mountPath": "/", "name": "a"}]),
+    )
