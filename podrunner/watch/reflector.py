@@ -16,6 +16,7 @@ from podrunner.errors import ApiError, RequestTimeoutError, TransportError
 from podrunner.watch.backoff import Backoff
 from podrunner.watch.confirm import Confirmer, PodReader, certain
 from podrunner.watch.health import Vitals, WatchHealth
+from podrunner.watch.slim import Slimmer
 from podrunner.watch.states import (
     InStep,
     Listing,
@@ -27,7 +28,7 @@ from podrunner.watch.states import (
     after_failure,
     after_page,
 )
-from podrunner.watch.store import Kind, Observation, PodStore, PodView, slim
+from podrunner.watch.store import Kind, Observation, PodStore, PodView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,6 +114,7 @@ class Reflector:
         self._sink = sink
         self._accept = accept
         self._store = PodStore()
+        self._slim = Slimmer()
         self._backoff = Backoff(settings, random)
         self._vitals = Vitals(anyio.current_time())
         self._confirmer = Confirmer(client, settings, random=random, tell=self._confirmed)
@@ -206,7 +208,7 @@ class Reflector:
         )
         self._vitals.sign(anyio.current_time())
         self._vitals.skipped += page.skipped
-        ours = {pod.metadata.uid: slim(pod) for pod in page.items if self._is_ours(pod)}
+        ours = {pod.metadata.uid: self._slim(pod) for pod in page.items if self._is_ours(pod)}
         following = after_page(state, ours, version=page.resource_version, token=page.continue_token)
         if isinstance(following, InStep):
             self._swap(state.found)
@@ -289,7 +291,7 @@ class Reflector:
             self._collect(self._state, event)
             return
         if event.pod is not None and self._is_ours(event.pod):
-            observation = self._store.apply(event.type, slim(event.pod))
+            observation = self._store.apply(event.type, self._slim(event.pod))
             if observation is not None:
                 observations.append(observation)
         if event.resource_version:
@@ -303,7 +305,7 @@ class Reflector:
         elif event.pod is not None and event.type == "DELETED":
             state.found.pop(event.pod.metadata.uid, None)
         elif event.pod is not None and self._is_ours(event.pod):
-            state.found[event.pod.metadata.uid] = slim(event.pod)
+            state.found[event.pod.metadata.uid] = self._slim(event.pod)
 
     # Telling
 

@@ -17,16 +17,11 @@ if TYPE_CHECKING:
 
     from podrunner.outcome.record import Pod
 
-__all__ = ["Kind", "Observation", "PodStore", "PodView", "slim"]
+__all__ = ["Kind", "Observation", "PodStore", "PodView"]
 
 _GRAVES = 10_000
 """UIDs of deleted pods that are remembered, so that an event that arrives late does not raise the dead: about 1 MB,
 and more pods than end between two lists."""
-
-_LONGEST_ANNOTATION = 4096
-"""Foreign annotations beyond this many characters are not held: kubectl's last-applied-configuration is a whole pod."""
-
-_OWN = "podrunner.io/"
 
 
 class Kind(StrEnum):
@@ -168,16 +163,3 @@ def _older(pod: Pod, known: Pod) -> bool:
     """
     new, old = pod.metadata.resource_version, known.metadata.resource_version
     return new.isdecimal() and old.isdecimal() and int(new) < int(old)
-
-
-def slim(pod: Pod) -> Pod:
-    """Drop what nobody reads and what can be large: foreign annotations of many kilobytes."""
-    annotations = pod.metadata.annotations
-    if not annotations or not any(_is_ballast(*item) for item in annotations.items()):
-        return pod
-    kept = {name: value for name, value in annotations.items() if not _is_ballast(name, value)}
-    return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(pod.metadata, annotations=kept))
-
-
-def _is_ballast(name: str, value: str) -> bool:
-    return len(value) > _LONGEST_ANNOTATION and not name.startswith(_OWN)

@@ -1,0 +1,77 @@
+"""Makes records small before they are held: drops what nobody reads, shares what many pods have in common.
+
+A hundred thousand pods are held at once, so bytes per pod count. What a record means does not belong here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from podrunner.outcome.record import ObjectMeta, Pod, PodCondition, PodSpec, PodStatus
+
+__all__ = ["Slimmer"]
+
+T = TypeVar("T")
+
+_CONDITIONS_READ = frozenset({"PodScheduled", "Initialized", "Ready", "DisruptionTarget"})
+"""What outcomes, timings and the STATUS column read. A pod has five or more, 260 bytes each."""
+
+_LONGEST_ANNOTATION = 4096
+"""Foreign annotations beyond this many characters are not held: kubectl's last-applied-configuration is a whole pod."""
+
+_OWN = "podrunner.io/"
+
+_SHARED = 4096
+"""Values that are remembered for sharing; then all are forgotten, which costs memory only."""
+
+
+class Slimmer:
+    """Makes the records of one reflector small. Equal parts of different records become one object."""
+
+    def __init__(self) -> None:
+        self._shared: dict[Hashable, object] = {}
+
+    def __call__(self, pod: Pod) -> Pod:
+        """Return the record to hold."""
+        return replace(
+            pod,
+            metadata=self._metadata(pod.metadata),
+            spec=self._spec(pod.spec),
+            status=self._status(pod.status),
+        )
+
+    def _metadata(self, meta: ObjectMeta) -> ObjectMeta:
+        labels = meta.labels and self._share(tuple(meta.labels.items()), meta.labels)
+        annotations = meta.annotations
+        if annotations and any(_is_ballast(*item) for item in annotations.items()):
+            annotations = {name: text for name, text in annotations.items() if not _is_ballast(name, text)}
+        namespace = self._share(meta.namespace, meta.namespace)
+        return replace(meta, namespace=namespace, labels=labels, annotations=annotations)
+
+    def _spec(self, spec: PodSpec) -> PodSpec:
+        inits = tuple((c.name, c.restart_policy) for c in spec.init_containers or ())
+        mains = tuple((c.name, c.restart_policy, bool(c.restart_policy_rules)) for c in spec.containers or ())
+        return self._share((spec.node_name, spec.restart_policy, inits, mains), spec)
+
+    def _status(self, status: PodStatus) -> PodStatus:
+        if not status.conditions:
+            return status
+        kept = [self._condition(item) for item in status.conditions if item.type in _CONDITIONS_READ]
+        return replace(status, conditions=kept or None)
+
+    def _condition(self, found: PodCondition) -> PodCondition:
+        return self._share(found, found)
+
+    def _share(self, key: Hashable, value: T) -> T:
+        if len(self._shared) >= _SHARED:
+            self._shared.clear()
+        return self._shared.setdefault(key, value)  # type: ignore[return-value]  # the key determines the type
+
+
+def _is_ballast(name: str, text: str) -> bool:
+    return len(text) > _LONGEST_ANNOTATION and not name.startswith(_OWN)
