@@ -174,11 +174,8 @@ def _check_order(wanted: Any, patched: Any, *, key: str | None, where: str) -> N
     for index, element in enumerate(wanted):
         if key is not None and (not isinstance(element, Mapping) or key not in element):
             raise SpecError(f"must be an object with {key!r}", field=f"{where}[{index}]")
-    plain = [
-        item
-        for item in (patched if isinstance(patched, list) else [])
-        if not (isinstance(item, Mapping) and _DIRECTIVE in item)
-    ]
+    given = patched if isinstance(patched, list) else []
+    plain = [item for item in given if not (isinstance(item, Mapping) and _DIRECTIVE in item)]
     places = [_position(wanted, key, _key_of(item, key)) for item in plain]
     if None in places or places != sorted(place for place in places if place is not None):
         raise SpecError("does not agree with the order of the list that the patch gives", field=where)
