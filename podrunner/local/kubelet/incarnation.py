@@ -167,6 +167,7 @@ class Incarnation:
     def attach(self, *, stdin: bool) -> AttachedProcess:
         """Listen to it, and perhaps write to it."""
         buffer = Buffered(pause=self._pause, resume=self._resume)
+        self._listeners = [each for each in self._listeners if not each.ended]
         if self.running and self._open:
             self._listeners.append(buffer)
         else:

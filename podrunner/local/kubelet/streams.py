@@ -154,6 +154,11 @@ class Buffered:
         self._resume = resume
         self._changed = asyncio.Event()
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._ended
+
     def put(self, name: StreamName, data: bytes) -> None:
         """More output."""
         if self._ended:
