@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AiohttpTransport"]
 
-READ_BUFFER_BYTES = 256 * 1024
-"""A batch of a busy stream is at most about twice this; smaller buffers cost a wake-up each few events."""
+READ_BUFFER_BYTES = 64 * 1024
+"""How much of a stream waits for a slow reader: a thousand followed logs must not hold hundreds of megabytes. Larger
+buffers made a watch no faster."""
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """The largest WebSocket message accepted; Kubernetes sends at most a few hundred KiB."""
