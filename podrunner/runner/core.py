@@ -23,6 +23,7 @@ from podrunner.kube import KubeClient, RetryPolicy
 from podrunner.launcher import Launcher
 from podrunner.ownership import Adopter, LeaseKeeper, new_owner
 from podrunner.runner.access import open_client
+from podrunner.runner.background import Background
 from podrunner.runner.batch import FailedLaunch, LaunchBatch
 from podrunner.runner.desk import Desk
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
@@ -139,8 +140,8 @@ class AsyncPodRunner:
         lease = self._lease(client)
         await lease.acquire()
         stack.push_async_callback(_shielded, lease.release)
-        group = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(group.cancel_scope.cancel)
+        group = Background(await stack.enter_async_context(anyio.create_task_group()))
+        stack.callback(group.cancel)
         launcher = Launcher(client, owner=self._owner, scope=config.scope, config=config, random=self._random)
         supervisor = Supervisor(
             client,

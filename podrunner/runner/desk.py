@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
     from random import Random
 
-    from anyio.abc import TaskGroup
-
     from podrunner.builder import PodPlan
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
+    from podrunner.runner.background import Background
     from podrunner.runner.supervision import Supervisor
     from podrunner.watch import WatchHealth
     from podrunner.workload import Workload
@@ -61,7 +60,7 @@ class Desk:
         *,
         supervisor: Supervisor,
         config: RunnerConfig,
-        group: TaskGroup,
+        group: Background,
         random: Random,
         watches: Callable[[], Iterable[WatchHealth]],
     ) -> None:

@@ -13,27 +13,25 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from podrunner.errors import PodrunnerError
+from podrunner.errors import NotFoundError, PodrunnerError
 from podrunner.logs import FileLogSink, FollowLimits, LogCollector, LogGap, container_log_path, safe_log_path
 from podrunner.outcome import Category, Outcome, classify, printer_status, verdict_outcome
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
 from podrunner.runner.evidence import log_tail, pod_events
 from podrunner.runner.patience import needs_attention, next_verdict
 from podrunner.runner.tracked import Intent, TrackedPod
-from podrunner.watch import Kind
+from podrunner.watch import Kind, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from random import Random
-
-    from anyio.abc import TaskGroup
 
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
     from podrunner.logs import SinkFactory
     from podrunner.outcome.record import Event, Pod
-    from podrunner.watch import Observation
+    from podrunner.runner.background import Background
 
 __all__ = ["Supervisor"]
 
@@ -46,6 +44,9 @@ _TICK_S: Final = 1.0
 _DELETION_MARGIN_S: Final = 60.0
 _DEFAULT_GRACE_S: Final = 30
 _RETRY_DELETE_S: Final = 10.0
+# A pod that was created and that the watch has not shown for so long is asked for by name: it may have been deleted
+# while the watch was broken, and then no list will ever tell.
+_UNSEEN_S: Final = 10.0
 _UNCERTAIN: Final = frozenset({Category.DELETED_BY_OTHERS, Category.NODE_LOST, Category.UNKNOWN})
 
 
@@ -68,7 +69,7 @@ class Supervisor:
         *,
         config: RunnerConfig,
         bus: EventBus,
-        group: TaskGroup,
+        group: Background,
         random: Random,
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None = None,
     ) -> None:
@@ -87,6 +88,7 @@ class Supervisor:
         self._by_uid: dict[str, TrackedPod] = {}
         self._early: dict[str, Observation] = {}
         self._attention: dict[str, TrackedPod] = {}
+        self._unseen: dict[str, tuple[TrackedPod, float]] = {}
         self._readers: dict[str, int] = {}
         self._idle: anyio.Event | None = None
         self._active = 0
@@ -121,13 +123,14 @@ class Supervisor:
         tracked.pod = pod
         tracked.seen_at = anyio.current_time()
         self._by_uid[pod.metadata.uid] = tracked
+        self._unseen[pod.metadata.uid] = tracked, tracked.seen_at
         self._active += 1
         tracked.status = printer_status(pod)
         self._emit(tracked, kind)
         early = self._early.pop(pod.metadata.uid, None)
         self._update(tracked, pod, gone=False)
         if early is not None:
-            self._update(tracked, early.pod, gone=_is_gone(early))
+            self._take(tracked, early)
         return tracked
 
     def observe(self, batch: Sequence[Observation]) -> None:
@@ -157,6 +160,7 @@ class Supervisor:
             self._early.clear()
 
     def _take(self, tracked: TrackedPod, observation: Observation) -> None:
+        self._unseen.pop(tracked.uid, None)
         if observation.kind is Kind.LEFT:
             self._lose(tracked)
         else:
@@ -367,6 +371,27 @@ class Supervisor:
             now = anyio.current_time()
             for tracked in tuple(self._attention.values()):
                 self._look_after(tracked, now)
+            for tracked, since in tuple(self._unseen.values()):
+                if now - since >= _UNSEEN_S:
+                    self._unseen[tracked.uid] = tracked, now
+                    self._group.start_soon(self._look_for, tracked, name=f"look for {tracked.name}")
+
+    async def _look_for(self, tracked: TrackedPod) -> None:
+        """Asks for a pod that the watch does not show. Only a clear answer counts."""
+        assert tracked.pod is not None, "only what was created is looked for"
+        try:
+            found = await self._client.read_pod(tracked.namespace, tracked.name)
+        except NotFoundError:
+            found = None
+        except PodrunnerError as error:
+            _logger.info("pod %s/%s could not be looked for: %s", tracked.namespace, tracked.name, error)
+            return
+        if tracked.uid not in self._unseen:
+            return
+        if found is None or found.metadata.uid != tracked.uid:
+            self._take(tracked, Observation(Kind.VANISHED, tracked.pod))
+        else:
+            self._update(tracked, found, gone=False)
 
     def _look_after(self, tracked: TrackedPod, now: float) -> None:
         if tracked.ending or tracked.intent is not None or tracked.pod is None:
