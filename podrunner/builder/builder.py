@@ -59,13 +59,17 @@ def build_plan(config: RunnerConfig, workload: Workload) -> PodPlan:
 class PodBuilder:
     """Builds the pods of one configuration: what they have in common is prepared once."""
 
-    __slots__ = ("_compiled", "_config", "_hook")
+    __slots__ = ("_compiled", "_config", "_hook", "_owner")
 
-    def __init__(self, config: RunnerConfig, *, pod_hook: PodHook | None = None) -> None:
+    def __init__(
+        self, config: RunnerConfig, *, owner: str | None = None, pod_hook: PodHook | None = None
+    ) -> None:
         """Prepare the configuration.
 
         Args:
             config: The configuration.
+            owner: The runner's name, for the label ``airflow-worker`` of Airflow's workers; None: only a
+                ``worker_uuid`` in the configuration or the task makes that label.
             pod_hook: Called with each finished pod, but for its identity, which the hook cannot change.
 
         Raises:
@@ -73,7 +77,8 @@ class PodBuilder:
         """
         self._config = config
         self._hook = pod_hook
-        self._compiled = compiled(config, config.pod_template)
+        self._owner = owner
+        self._compiled = compiled(config, config.pod_template, owner=owner)
 
     def build(self, workload: Workload) -> PodPlan:
         """Build a workload's pod and what belongs to it.
@@ -102,7 +107,7 @@ class PodBuilder:
         if workload.pod_template is None and workload.container_name in {None, self._compiled.main["name"]}:
             return self._compiled
         template = self._config.pod_template if workload.pod_template is None else workload.pod_template
-        return compiled(self._config, template, container_name=workload.container_name)
+        return compiled(self._config, template, container_name=workload.container_name, owner=self._owner)
 
     def _changed(self, pod: dict[str, Any], workload: Workload) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Apply the overrides and the hook."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from podrunner.builder.airflow import CONNECTION, worker_env, worker_mounts, worker_volumes
 from podrunner.builder.env import Env, env_from, from_secrets, plain
 from podrunner.builder.git_sync import FS_GROUP
+from podrunner.builder.labels import safe_label
 from podrunner.builder.named import joined
 from podrunner.builder.resources import resource_requirements
 from podrunner.builder.template import Template, opened
@@ -70,7 +71,11 @@ class Compiled:
 
 
 def compiled(
-    config: RunnerConfig, template: Mapping[str, Any] | None, *, container_name: str | None = None
+    config: RunnerConfig,
+    template: Mapping[str, Any] | None,
+    *,
+    container_name: str | None = None,
+    owner: str | None = None,
 ) -> Compiled:
     """Join ``config`` onto ``template``.
 
@@ -78,6 +83,7 @@ def compiled(
         config: The configuration.
         template: A pod; None: an empty one.
         container_name: Name that the main container must have; None: the configuration decides.
+        owner: The runner's name: Airflow's ``worker_uuid`` where the configuration has none; None: it is not known.
 
     Raises:
         SpecError: The template's shape is not a pod's, or an element of a list has no name.
@@ -89,7 +95,7 @@ def compiled(
     first_env, last_env = _env(config, start)
     return Compiled(
         labels={**start.labels, **config.labels},
-        identity_labels=_identity_labels(airflow),
+        identity_labels=_identity_labels(airflow, owner),
         template_annotations=start.annotations,
         annotations=dict(config.annotations),
         metadata=start.metadata,
@@ -119,9 +125,9 @@ def sidecars(objects: Iterable[Mapping[str, Any]], *, field: str) -> list[dict[s
     return [{**container, "restartPolicy": "Always"} for container in containers(objects, field=field)]
 
 
-def _identity_labels(airflow: AirflowSettings | None) -> dict[str, str]:
-    uuid = airflow.worker_uuid if airflow is not None else None
-    return {"airflow-worker": uuid} if uuid is not None else {}
+def _identity_labels(airflow: AirflowSettings | None, owner: str | None) -> dict[str, str]:
+    uuid = airflow.worker_uuid or owner if airflow is not None else None
+    return {"airflow-worker": safe_label(uuid)} if uuid is not None else {}
 
 
 def _volumes(config: RunnerConfig, start: Template) -> list[dict[str, Any]]:

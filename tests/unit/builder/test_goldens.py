@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from podrunner.builder import build_plan
+from podrunner.builder import PodBuilder, build_plan
 from podrunner.config import (
     AirflowSettings,
     DagsFromClaim,
@@ -17,9 +17,11 @@ from podrunner.config import (
     LogsOnHostPath,
     RunnerConfig,
 )
+from podrunner.config.files import load_file
 from podrunner.workload import Workload
 
 GOLDEN = Path(__file__).parents[2] / "golden"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "airflow.cfg"
 UUID = "cf4a56d2-8101-4217-b027-2af6216feb48"
 TASK = {
     "dag_id": "sample_k8s",
@@ -147,6 +149,66 @@ def test_no_credential_stands_in_the_pod(name):
     plan = build_plan(CONFIGS[name], Workload.airflow(**TASK))
     assert CONNECTION not in json.dumps(plan.manifest)
     assert '"p"' not in json.dumps(plan.manifest)
+
+
+def test_an_owner_is_the_worker_uuid_where_none_is_set():
+    settings = CONFIGS["dags_in_image"]
+    anonymous = settings.model_copy(
+        update={"airflow": settings.airflow.model_copy(update={"worker_uuid": None})}
+    )
+    label = PodBuilder(anonymous, owner="a b").build(Workload.airflow(**TASK)).manifest["metadata"]["labels"]
+    assert label["airflow-worker"] == "ab-0cc9cd4dd"
+    named = PodBuilder(settings, owner="other").build(Workload.airflow(**TASK)).manifest["metadata"]["labels"]
+    assert named["airflow-worker"] == UUID
+
+
+CFG = """
+[core]
+airflow_home = /root/airflow
+dags_folder = /root/airflow/dags
+base_log_folder = /root/airflow/logs
+executor = KubernetesExecutor
+sql_alchemy_conn = postgresql://u:p@h/db
+[kubernetes]
+worker_container_repository = airflow
+worker_container_tag = latest
+"""
+CFGS = {
+    "dags_in_image": "dags_in_image = True",
+    "hostpath": """
+dags_volume_host = /airflow-dags/
+dags_volume_subpath = a/b
+logs_volume_host = /airflow-logs/
+logs_volume_subpath = c
+""",
+    "git_sync_https": """
+git_repo = https://x/y.git
+git_branch = master
+git_subpath = dags
+git_user = u
+git_password = p
+git_dags_folder_mount_point = /root/airflow/dags
+logs_volume_claim = airflow-logs
+""",
+}
+
+
+@pytest.mark.parametrize("name", CFGS)
+def test_an_airflow_cfg_gives_airflows_pod(name, tmp_path):
+    path = tmp_path / "airflow.cfg"
+    path.write_text(CFG + CFGS[name])
+    settings = load_file(path, environ={}).config
+    plan = build_plan(settings, Workload.airflow(**TASK, worker_uuid=UUID))
+    golden = json.loads((GOLDEN / f"{name}.json").read_text())
+    assert normalized(in_plain_text(plan)) == normalized(golden)
+
+
+def test_the_example_gives_airflows_pod():
+    settings = load_file(EXAMPLE, environ={}).config
+    plan = build_plan(settings, Workload.airflow(**TASK, worker_uuid=UUID))
+    golden = json.loads((GOLDEN / "airflow_cfg_pvc.json").read_text())
+    assert normalized(in_plain_text(plan)) == normalized(golden)
+    assert plan.namespace == "airflow"
 
 
 def test_the_uuid_may_come_with_the_task():
