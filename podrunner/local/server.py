@@ -42,6 +42,9 @@ MAX_BODY = 3 * 1024 * 1024
 _STOP_S = 1.0
 """Seconds that open requests have to end when the server stops."""
 
+_TLS_GOODBYE_S = 0.1
+"""Seconds that a client has to answer the end of TLS; asyncio's own 30 would outlive the server's loop."""
+
 _HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 
 
@@ -61,6 +64,7 @@ class ApiServer:
         self._openapi = openapi
         self._tokens = tokens
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
 
     async def start(
         self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
@@ -72,16 +76,23 @@ class ApiServer:
             app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=_STOP_S
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=tls)
-        await site.start()
-        bound: int = self._runner.addresses[0][1]
+        assert self._runner.server is not None
+        goodbye = _TLS_GOODBYE_S if tls else None
+        self._listener = await asyncio.get_running_loop().create_server(
+            self._runner.server, host, port, ssl=tls, ssl_shutdown_timeout=goodbye
+        )
+        bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 
     async def stop(self) -> None:
         """Stop listening and end every open request."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+            await asyncio.sleep(_TLS_GOODBYE_S)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
