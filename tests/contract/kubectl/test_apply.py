@@ -100,9 +100,8 @@ class TestApply:
         assert 'unknown field "spec.containers[0].comand"' in words
 
     def test_a_pod_without_containers(self, kubectl) -> None:
-        words = kubectl.fails(
-            "apply", "-f", "-", stdin="{apiVersion: v1, kind: Pod, metadata: {name: empty}, spec: {}}"
-        )
+        manifest = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"empty"},"spec":{}}'
+        words = kubectl.fails("apply", "-f", "-", stdin=manifest)
         assert 'The Pod "empty" is invalid: spec.containers: Required value' in words
 
     def test_a_name_that_is_none(self, kubectl) -> None:

@@ -1,0 +1,66 @@
+"""Other people's Python clients against the cluster under test: each in a namespace of its own."""
+
+from __future__ import annotations
+
+import gc
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TALKER = "trap 'exit 0' TERM; for i in 1 2 3; do echo line $i; sleep 0.1; done; while :; do sleep 0.1; done"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These clients leave connections to the garbage collector; that is theirs to mend, and no failure of ours."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected() -> Iterator[None]:
+    """What they leave is collected here, not in somebody else's test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def place(cluster: Any) -> Iterator[str]:
+    """A namespace that the tests of one client share."""
+    name = f"client-{uuid.uuid4().hex[:8]}"
+    with cluster.http() as http:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        http.post("/api/v1/namespaces", json=body).raise_for_status()
+        try:
+            yield name
+        finally:
+            http.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+
+
+@pytest.fixture
+def talker(cluster: Any) -> dict[str, Any]:
+    """A pod that says three lines and then waits to be asked to end."""
+    container = {"name": "main", "image": cluster.image, "command": ["sh", "-c", TALKER]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "talker", "labels": {"app": "talker"}},
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, "containers": [container]},
+    }
+
+
+@pytest.fixture
+def lease() -> dict[str, Any]:
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "owner"},
+        "spec": {"holderIdentity": "first", "leaseDurationSeconds": 60},
+    }
