@@ -90,6 +90,7 @@ class ControlPlane:
     async def start(self, *, host: str, port: int, tls: ssl.SSLContext | None) -> int:
         """Start all parts; the port."""
         populate(self.store)
+        self.store.compact()  # nobody can have seen a version before the start
         for controller in self._controllers:
             controller.start()
         bound = await self.server.start(host=host, port=port, tls=tls)

@@ -202,28 +202,18 @@ _PARTS: dict[tuple[str, str], Part] = {
 def choose_container(pod: Json, wanted: str) -> str:
     """The container that is meant; 400 with the choices if that is unclear or none is called so."""
     spec, pod_name = pod["spec"], pod["metadata"]["name"]
-    names = {field: [each["name"] for each in spec.get(field) or ()] for field in _CONTAINER_FIELDS}
+    names = [each["name"] for field in _CONTAINER_FIELDS for each in spec.get(field) or ()]
     if wanted:
-        if not any(wanted in found for found in names.values()):
+        if wanted not in names:
             raise bad_request(f"container {wanted} is not valid for pod {pod_name}")
         return wanted
-    if len(names["containers"]) == 1:
-        return str(names["containers"][0])
-    raise bad_request(
-        f"a container name must be specified for pod {pod_name}, choose one of: {_choices(names)}"
-    )
+    if len(spec["containers"]) == 1:
+        return str(spec["containers"][0]["name"])
+    choices = f"choose one of: [{' '.join(names)}]"
+    raise bad_request(f"a container name must be specified for pod {pod_name}, {choices}")
 
 
-_CONTAINER_FIELDS = ("containers", "initContainers", "ephemeralContainers")
-
-
-def _choices(names: dict[str, list[str]]) -> str:
-    words = {"initContainers": "init containers", "ephemeralContainers": "ephemeral containers"}
-    text = f"[{' '.join(names['containers'])}]"
-    for field, label in words.items():
-        if names[field]:
-            text += f" or one of the {label}: [{' '.join(names[field])}]"
-    return text
+_CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
 
 
 _LEAST = {"sinceSeconds": 1, "tailLines": 0, "limitBytes": 1}

@@ -69,7 +69,7 @@ def _config_map(obj: Json) -> Found:
         yield invalid_value(f"data[{key}]", key, "duplicate of key present in binaryData")
     yield from _key_errors("binaryData", binary)
     if sum(map(len, text.values())) + _size(binary) > MAX_DATA:
-        yield too_long("", MAX_DATA)
+        yield too_long("[]", MAX_DATA)
 
 
 def _key_errors(field: str, data: Mapping[str, str]) -> Found:

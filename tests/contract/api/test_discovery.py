@@ -1,0 +1,109 @@
+"""What a client learns before it asks: versions, groups, resources, schemas, health; and who may ask."""
+
+from __future__ import annotations
+
+import pytest
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def test_nobody_without_the_token(cluster):
+    with cluster.http() as http:
+        for header in ("Bearer wrong", "Basic eDp5", "Bearer"):
+            refused = http.get("/api/v1/namespaces/default/pods", headers={"Authorization": header})
+            assert refused.status_code in {401, 403}
+        wrong = http.get("/api/v1/pods", headers={"Authorization": "Bearer wrong"})
+        assert wrong.status_code == 401
+        assert wrong.json()["reason"] == "Unauthorized"
+        assert wrong.json()["message"] == "Unauthorized"
+
+
+def test_version(api):
+    version = api.ok(api.http.get("/version"))
+    assert version["major"] == "1"
+    assert version["gitVersion"].startswith("v1.")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/livez"])
+def test_health(api, path):
+    answer = api.http.get(path)
+    assert (answer.status_code, answer.text) == (200, "ok")
+
+
+def test_core_resources(api):
+    found = api.ok(api.http.get("/api/v1"))
+    resources = {each["name"]: each for each in found["resources"]}
+    assert found["groupVersion"] == "v1"
+    assert resources["pods"]["shortNames"] == ["po"]
+    assert resources["pods"]["namespaced"] is True
+    assert set(resources["pods"]["verbs"]) == {
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch",
+    }
+    assert resources["nodes"]["namespaced"] is False
+    assert resources["pods/exec"]["kind"] == "PodExecOptions"
+    assert resources["pods/eviction"]["group"] == "policy"
+
+
+def test_groups(api):
+    groups = {each["name"]: each for each in api.ok(api.http.get("/apis"))["groups"]}
+    assert groups["coordination.k8s.io"]["preferredVersion"] == {
+        "groupVersion": "coordination.k8s.io/v1",
+        "version": "v1",
+    }
+    one = api.ok(api.http.get("/apis/coordination.k8s.io"))
+    assert (one["kind"], one["name"]) == ("APIGroup", "coordination.k8s.io")
+    leases = api.ok(api.http.get("/apis/coordination.k8s.io/v1"))["resources"]
+    assert "leases" in {each["name"] for each in leases}
+
+
+def test_everything_in_one_answer(api):
+    for path in ("/api", "/apis"):
+        answer = api.http.get(path, headers={"Accept": f"{AGGREGATED},application/json"})
+        assert "as=APIGroupDiscoveryList" in answer.headers["Content-Type"]
+        found = api.ok(answer)
+        assert found["kind"] == "APIGroupDiscoveryList"
+    core = api.ok(api.http.get("/api", headers={"Accept": AGGREGATED}))["items"][0]["versions"][0]
+    pods = next(each for each in core["resources"] if each["resource"] == "pods")
+    assert pods["responseKind"]["kind"] == "Pod"
+    assert pods["scope"] == "Namespaced"
+    assert "exec" in {each["subresource"] for each in pods["subresources"]}
+
+
+def test_schemas(api):
+    paths = api.ok(api.http.get("/openapi/v3"))["paths"]
+    document = api.ok(api.http.get(paths["api/v1"]["serverRelativeURL"]))
+    container = document["components"]["schemas"]["io.k8s.api.core.v1.Container"]
+    assert container["required"] == ["name"]
+    patch = document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"]
+    assert patch["x-kubernetes-group-version-kind"] == {"group": "", "version": "v1", "kind": "Pod"}
+    old = api.ok(api.http.get("/openapi/v2"))
+    assert old["definitions"]["io.k8s.api.core.v1.Pod"]["type"] == "object"
+
+
+def test_what_is_not_there(api):
+    assert api.http.get("/nope").status_code == 404
+    missing = api.http.get("/api/v1/nothings")
+    assert missing.status_code == 404
+    assert missing.json()["message"] == "the server could not find the requested resource"
+    assert api.http.get("/apis/nope.example/v1/things").status_code == 404
+
+
+def test_who_am_i_and_what_may_i(api):
+    review = api.ok(api.http.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json={}))
+    assert "system:masters" in review["status"]["userInfo"]["groups"]
+    question = {
+        "spec": {"resourceAttributes": {"verb": "create", "resource": "pods", "namespace": "default"}}
+    }
+    access = api.ok(api.http.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", json=question))
+    assert access["status"]["allowed"] is True
+    rules = api.http.post(
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", json={"spec": {"namespace": "default"}}
+    )
+    assert api.ok(rules)["status"]["resourceRules"]

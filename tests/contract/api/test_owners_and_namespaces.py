@@ -1,0 +1,149 @@
+"""What goes along with what: owners and dependents, namespaces and their content, quotas and their counts."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+
+def eventually(check, *, seconds=15):
+    """Controllers work beside the request: give them time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def owned(body, owner, **reference):
+    meta = owner["metadata"]
+    made = {"apiVersion": "v1", "kind": owner["kind"], "name": meta["name"], "uid": meta["uid"], **reference}
+    body["metadata"]["ownerReferences"] = [made]
+    return body
+
+
+def gone(api, resource, name):
+    return lambda: api.get(resource, name).status_code == 404
+
+
+def test_what_a_pod_owns_goes_with_it(api, gated_pod):
+    """C4: a Secret that a pod owns does not outlive it."""
+    pod = api.made("pods", gated_pod("p"))
+    api.made("secrets", owned({"metadata": {"name": "s"}}, pod))
+    api.ok(api.delete("pods", "p"))
+    eventually(gone(api, "secrets", "s"))
+
+
+def test_what_is_owned_by_nobody_any_more_goes_too(api, gated_pod):
+    """C4: also if the owner went first."""
+    pod = api.made("pods", gated_pod("p"))
+    api.ok(api.delete("pods", "p"))
+    api.made("secrets", owned({"metadata": {"name": "s"}}, pod))
+    eventually(gone(api, "secrets", "s"))
+
+
+def test_one_of_two_owners_is_enough_to_stay(api, config_map, gated_pod):
+    first, second = api.made("pods", gated_pod("p")), api.made("configmaps", config_map("c"))
+    body = owned({"metadata": {"name": "s"}}, first)
+    body["metadata"]["ownerReferences"] += owned({"metadata": {}}, second)["metadata"]["ownerReferences"]
+    api.made("secrets", body)
+    api.ok(api.delete("pods", "p"))
+    time.sleep(0.3)
+    assert api.get("secrets", "s").status_code == 200
+    api.ok(api.delete("configmaps", "c"))
+    eventually(gone(api, "secrets", "s"))
+
+
+def test_orphans_stay_without_their_owner(api, gated_pod):
+    pod = api.made("pods", gated_pod("p"))
+    api.made("secrets", owned({"metadata": {"name": "s"}}, pod))
+    api.ok(api.delete("pods", "p", propagationPolicy="Orphan"))
+    eventually(gone(api, "pods", "p"))
+    assert not api.ok(api.get("secrets", "s"))["metadata"].get("ownerReferences")
+
+
+def test_in_the_foreground_the_owner_goes_last(api, gated_pod):
+    pod = api.made("pods", gated_pod("p"))
+    held = owned(
+        {"metadata": {"name": "s", "finalizers": ["tests.podrunner.io/hold"]}}, pod, blockOwnerDeletion=True
+    )
+    api.made("secrets", held)
+    api.ok(api.delete("pods", "p", propagationPolicy="Foreground"))
+    eventually(lambda: "deletionTimestamp" in api.get("secrets", "s").json()["metadata"])
+    assert "foregroundDeletion" in api.ok(api.get("pods", "p"))["metadata"]["finalizers"]
+    api.ok(api.patch("secrets", "s", {"metadata": {"finalizers": None}}))
+    eventually(gone(api, "pods", "p"))
+    assert api.get("secrets", "s").status_code == 404
+
+
+def test_a_namespace_takes_its_content_along(api, config_map, gated_pod):
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    path = f"/api/v1/namespaces/{name}"
+    made = api.ok(api.http.post("/api/v1/namespaces", json={"metadata": {"name": name}}))
+    assert made["status"]["phase"] == "Active"
+    assert made["metadata"]["labels"]["kubernetes.io/metadata.name"] == name
+    eventually(lambda: api.http.get(f"{path}/serviceaccounts/default").status_code == 200)
+    held = config_map("a")
+    held["metadata"]["finalizers"] = ["tests.podrunner.io/hold"]
+    api.ok(api.http.post(f"{path}/configmaps", json=held))
+    api.ok(api.http.post(f"{path}/pods", json=gated_pod("p")))
+    api.ok(api.http.delete(path))
+    eventually(lambda: api.http.get(f"{path}/pods/p").status_code == 404)
+    assert api.ok(api.http.get(path))["status"]["phase"] == "Terminating"
+    refused = api.http.post(f"{path}/configmaps", json=config_map("b"))
+    assert refused.status_code == 403
+    words = f"unable to create new content in namespace {name} because it is being terminated"
+    assert refused.json()["message"] == f'configmaps "b" is forbidden: {words}'
+    merge = {"Content-Type": "application/merge-patch+json"}
+    api.ok(api.http.patch(f"{path}/configmaps/a", content='{"metadata":{"finalizers":null}}', headers=merge))
+    eventually(lambda: api.http.get(path).status_code == 404)
+
+
+def quota(**hard):
+    names = {key.replace("_", "."): value for key, value in hard.items()}
+    return {"metadata": {"name": "q"}, "spec": {"hard": names}}
+
+
+def until_counted(api):
+    eventually(lambda: "used" in api.ok(api.get("resourcequotas", "q")).get("status", {}))
+
+
+def test_a_full_quota_refuses_pods(api, gated_pod):
+    """L3: the 403 that is worth another try."""
+    api.made("resourcequotas", quota(pods="1"))
+    until_counted(api)
+    api.made("pods", gated_pod("a"))
+    refused = api.create("pods", gated_pod("b"))
+    assert refused.status_code == 403
+    assert refused.json()["reason"] == "Forbidden"
+    assert (
+        refused.json()["message"]
+        == 'pods "b" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+    )
+    eventually(lambda: api.ok(api.get("resourcequotas", "q"))["status"]["used"] == {"pods": "1"})
+    api.ok(api.delete("pods", "a"))
+    eventually(lambda: api.create("pods", gated_pod("b")).status_code == 201)
+
+
+def test_a_quota_of_memory_wants_to_be_told(api, gated_pod):
+    api.made("resourcequotas", quota(requests_memory="1Gi"))
+    until_counted(api)
+    silent = api.create("pods", gated_pod("a"))
+    assert silent.status_code == 403
+    words = "failed quota: q: must specify requests.memory for: main"
+    assert silent.json()["message"] == f'pods "a" is forbidden: {words}'
+    container = {"name": "main", "image": "x", "resources": {"requests": {"memory": "600Mi"}}}
+    api.made("pods", gated_pod("a", containers=[container]))
+    refused = api.create("pods", gated_pod("b", containers=[container]))
+    assert (
+        "requested: requests.memory=600Mi, used: requests.memory=600Mi, limited: requests.memory=1Gi"
+        in refused.text
+    )
+
+
+def test_a_quota_counts_objects(api, config_map):
+    api.made("resourcequotas", quota(**{"count/secrets": "1"}))
+    until_counted(api)
+    api.made("secrets", {"metadata": {"name": "a"}})
+    refused = api.create("secrets", {"metadata": {"name": "b"}})
+    assert refused.status_code == 403
+    assert "exceeded quota: q, requested: count/secrets=1" in refused.json()["message"]
