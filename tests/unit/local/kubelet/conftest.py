@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-
 from podrunner.local.events import EventRecorder
 from podrunner.local.kubelet import ApiAccess, Kubelet, LogOptions, Timing
 from podrunner.local.store import Store
@@ -34,8 +33,19 @@ def pod(name: str, command: list[str] | None = None, **fields: Any) -> dict[str,
     if command is not None:
         container["command"] = command
     metadata = {"name": name, "namespace": "default", **fields.pop("metadata", {})}
-    spec = {"containers": [container], "restartPolicy": "Never", "terminationGracePeriodSeconds": 30, **fields}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
+    spec = {
+        "containers": [container],
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 30,
+        **fields,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": spec,
+        "status": {"phase": "Pending"},
+    }
 
 
 _CONTAINER_FIELDS = {
@@ -90,7 +100,9 @@ class Lab:
             async with asyncio.timeout(PATIENCE_S):
                 return await found
         except TimeoutError:
-            raise AssertionError(f"it did not come to that: {self.store.find('pods', 'default', name)}") from None
+            raise AssertionError(
+                f"it did not come to that: {self.store.find('pods', 'default', name)}"
+            ) from None
         finally:
             undo()
 
@@ -119,7 +131,10 @@ class Lab:
         """Until the pod is removed."""
         removed = asyncio.Event()
         undo = self.store.subscribe(
-            "pods", lambda kind, obj: removed.set() if kind == "DELETED" and obj["metadata"]["name"] == name else None
+            "pods",
+            lambda kind, obj: (
+                removed.set() if kind == "DELETED" and obj["metadata"]["name"] == name else None
+            ),
         )
         try:
             if self.store.find("pods", "default", name) is not None:
@@ -132,7 +147,10 @@ class Lab:
         """As the API server deletes a pod."""
 
         def mark(obj: dict[str, Any]) -> dict[str, Any]:
-            obj["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": grace_s}
+            obj["metadata"] |= {
+                "deletionTimestamp": "2026-01-01T00:00:00Z",
+                "deletionGracePeriodSeconds": grace_s,
+            }
             return obj
 
         self.store.update("pods", "default", name, mark)
@@ -149,7 +167,9 @@ class Lab:
         await self.phase(name, "Succeeded", "Failed")
         return await self.log(name)
 
-    async def exec(self, name: str, argv: list[str], *, stdin: bytes | None = None, tty: bool = False) -> tuple[int, str]:
+    async def exec(
+        self, name: str, argv: list[str], *, stdin: bytes | None = None, tty: bool = False
+    ) -> tuple[int, str]:
         """Exit code and output of a program run in container ``main``."""
         obj = self.store.get("pods", "default", name)
         process = await self.kubelet.exec(obj, "main", argv, stdin=stdin is not None, tty=tty)
@@ -164,7 +184,9 @@ class Lab:
     def told(self, name: str) -> list[tuple[str, str]]:
         """Reasons and messages of the events about a pod, in order."""
         events = self.store.list("events")
-        return [(each["reason"], each["message"]) for each in events if each["involvedObject"]["name"] == name]
+        return [
+            (each["reason"], each["message"]) for each in events if each["involvedObject"]["name"] == name
+        ]
 
 
 @pytest.fixture

@@ -6,19 +6,28 @@ import asyncio
 from pathlib import Path
 
 import pytest
-
 from podrunner.local.events import EventRecorder
 from podrunner.local.kubelet.claims import DEFAULT_CLASS, ClaimBinder, choose_volume, volume_fits
 from podrunner.local.store import Store
 
 
 def volume(name="pv", **spec):
-    full = {"capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce", "ReadWriteMany"], "hostPath": {"path": "/data"}, **spec}
+    full = {
+        "capacity": {"storage": "10Gi"},
+        "accessModes": ["ReadWriteOnce", "ReadWriteMany"],
+        "hostPath": {"path": "/data"},
+        **spec,
+    }
     return {"metadata": {"name": name, "labels": spec.pop("labels", {})}, "spec": full}
 
 
 def claim(name="c", **spec):
-    full = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}, "storageClassName": "", **spec}
+    full = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "5Gi"}},
+        "storageClassName": "",
+        **spec,
+    }
     return {"metadata": {"name": name, "namespace": "default", "uid": "u"}, "spec": full}
 
 
@@ -47,7 +56,9 @@ def test_a_volume_must_be_what_the_claim_asks_for(changes, wants, fits):
 def test_the_smallest_that_fits_is_taken_unless_one_is_reserved():
     small, large = volume("small", capacity={"storage": "5Gi"}), volume("large")
     assert choose_volume([large, small], claim()) is small
-    reserved = volume("reserved", capacity={"storage": "50Gi"}, claimRef={"namespace": "default", "name": "c"})
+    reserved = volume(
+        "reserved", capacity={"storage": "50Gi"}, claimRef={"namespace": "default", "name": "c"}
+    )
     assert choose_volume([small, reserved], claim()) is reserved
     assert choose_volume([], claim()) is None
 
@@ -73,7 +84,10 @@ class Bench:
 
     def delete(self, name="c"):
         self.store.update(
-            "persistentvolumeclaims", "default", name, lambda obj: {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": "x"}}
+            "persistentvolumeclaims",
+            "default",
+            name,
+            lambda obj: {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": "x"}},
         )
 
 
@@ -90,9 +104,15 @@ async def test_a_claim_without_a_class_gets_a_folder_of_the_default_one(bench):
     """Bound, with its volume; the folder goes with the claim."""
     bench = await bench()
     spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
-    bench.store.create("persistentvolumeclaims", {"metadata": {"name": "c", "namespace": "default"}, "spec": spec})
+    bench.store.create(
+        "persistentvolumeclaims", {"metadata": {"name": "c", "namespace": "default"}, "spec": spec}
+    )
     bound = await bench.claim()
-    assert bound["status"] == {"phase": "Bound", "accessModes": ["ReadWriteMany"], "capacity": {"storage": "1Gi"}}
+    assert bound["status"] == {
+        "phase": "Bound",
+        "accessModes": ["ReadWriteMany"],
+        "capacity": {"storage": "1Gi"},
+    }
     assert bound["spec"]["storageClassName"] == DEFAULT_CLASS
     made = bench.store.get("persistentvolumes", "", bound["spec"]["volumeName"])
     assert (made["status"]["phase"], made["spec"]["claimRef"]["name"]) == ("Bound", "c")
@@ -133,7 +153,10 @@ async def test_a_claim_that_nothing_fits_is_pending_and_says_so(bench):
     bench.store.create("persistentvolumeclaims", claim("c"))
     bench.store.create("persistentvolumeclaims", claim("d", storageClassName="nope"))
     assert (await bench.claim())["status"] == {"phase": "Pending"}
-    assert ("FailedBinding", "no persistent volumes available for this claim and no storage class is set") in bench.told()
+    assert (
+        "FailedBinding",
+        "no persistent volumes available for this claim and no storage class is set",
+    ) in bench.told()
     assert ("ProvisioningFailed", 'storageclass.storage.k8s.io "nope" not found') in bench.told()
     bench.store.create("persistentvolumes", volume())
     assert (await bench.claim())["status"]["phase"] == "Bound"
@@ -146,7 +169,10 @@ async def test_a_claim_in_use_is_kept_until_its_pod_is_done(bench):
     bench.store.create("persistentvolumes", volume())
     bench.store.create("persistentvolumeclaims", claim())
     spec = {"containers": [], "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}
-    bench.store.create("pods", {"metadata": {"name": "p", "namespace": "default"}, "spec": spec, "status": {"phase": "Running"}})
+    bench.store.create(
+        "pods",
+        {"metadata": {"name": "p", "namespace": "default"}, "spec": spec, "status": {"phase": "Running"}},
+    )
     await bench.claim()
     bench.delete()
     assert await bench.claim() is not None
@@ -168,13 +194,22 @@ async def test_a_claim_whose_volume_is_gone_is_lost(bench):
 async def test_an_ephemeral_volume_makes_its_own_claim(bench):
     """Named after pod and volume, owned by the pod; bound late where its class says so."""
     bench = await bench()
-    late = {"metadata": {"name": "late"}, "provisioner": "podrunner.io/folder", "volumeBindingMode": "WaitForFirstConsumer"}
+    late = {
+        "metadata": {"name": "late"},
+        "provisioner": "podrunner.io/folder",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
     bench.store.create("storageclasses", late)
     bench.store.create("persistentvolumeclaims", claim("early", storageClassName="late"))
     assert (await bench.claim("early"))["status"]["phase"] == "Pending"
-    template = {"volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "late"}}}
+    template = {
+        "volumeClaimTemplate": {"spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "late"}}
+    }
     spec = {"containers": [], "volumes": [{"name": "v", "ephemeral": template}]}
-    bench.store.create("pods", {"metadata": {"name": "p", "namespace": "default"}, "spec": spec, "status": {"phase": "Pending"}})
+    bench.store.create(
+        "pods",
+        {"metadata": {"name": "p", "namespace": "default"}, "spec": spec, "status": {"phase": "Pending"}},
+    )
     made = await bench.claim("p-v")
     assert made["status"]["phase"] == "Bound"
     assert made["metadata"]["ownerReferences"][0]["name"] == "p"

@@ -19,7 +19,9 @@ async def test_output_and_exit_code_are_the_programs_own(any_lab):
 
 async def test_a_volume_is_at_its_mount_path_though_the_machine_has_no_such_folder(any_lab):
     """Airflow's /root/airflow/dags works for anybody, and nothing of it appears on the machine."""
-    any_lab.store.create("configmaps", {"metadata": {"name": "dags", "namespace": "default"}, "data": {"a.py": "A = 1\n"}})
+    any_lab.store.create(
+        "configmaps", {"metadata": {"name": "dags", "namespace": "default"}, "data": {"a.py": "A = 1\n"}}
+    )
     text = await any_lab.output(
         "a",
         ["sh", "-c", "cat /root/airflow-of-podrunner/dags/a.py; ls $DAGS; cat /podrunner-nowhere/a.py"],
@@ -37,7 +39,9 @@ async def test_a_volume_is_at_its_mount_path_though_the_machine_has_no_such_fold
 
 async def test_a_single_file_can_be_mounted_by_sub_path(any_lab):
     """airflow.cfg from a config map, beside whatever else is there."""
-    any_lab.store.create("configmaps", {"metadata": {"name": "c", "namespace": "default"}, "data": {"cfg": "[core]\n"}})
+    any_lab.store.create(
+        "configmaps", {"metadata": {"name": "c", "namespace": "default"}, "data": {"cfg": "[core]\n"}}
+    )
     text = await any_lab.output(
         "a",
         ["cat", "/opt/of-podrunner/airflow.cfg"],
@@ -50,7 +54,12 @@ async def test_a_single_file_can_be_mounted_by_sub_path(any_lab):
 async def test_containers_of_a_pod_share_an_empty_dir(any_lab):
     """What an init container leaves there, the main container finds."""
     mounts = [{"name": "shared", "mountPath": "/shared-of-podrunner"}]
-    init = {"name": "i", "image": "x", "command": ["sh", "-c", "echo left > /shared-of-podrunner/f"], "volumeMounts": mounts}
+    init = {
+        "name": "i",
+        "image": "x",
+        "command": ["sh", "-c", "echo left > /shared-of-podrunner/f"],
+        "volumeMounts": mounts,
+    }
     text = await any_lab.output(
         "a",
         ["cat", "/shared-of-podrunner/f"],
@@ -71,7 +80,10 @@ async def test_the_environment_is_clean_and_the_pods_own(any_lab, monkeypatch):
     assert "SECRET_OF_THE_MACHINE" not in variables
     assert variables["B"] == "12 $(NO) $(A)"
     assert variables["HOSTNAME"] == "a"
-    assert (variables["KUBERNETES_SERVICE_HOST"], variables["KUBERNETES_SERVICE_PORT"]) == ("127.0.0.1", "6443")
+    assert (variables["KUBERNETES_SERVICE_HOST"], variables["KUBERNETES_SERVICE_PORT"]) == (
+        "127.0.0.1",
+        "6443",
+    )
 
 
 async def test_a_killed_program_has_128_plus_the_signal(any_lab):
@@ -175,7 +187,9 @@ async def test_a_read_only_mount_refuses_to_be_written(lab):
 async def test_the_token_is_where_clients_look_for_it(lab):
     """In-cluster clients find token, namespace and authority."""
     folder = "/var/run/secrets/kubernetes.io/serviceaccount"
-    text = await lab.output("a", ["sh", "-c", f"cd {folder}; cat token; echo; cat namespace; echo; cat ca.crt"])
+    text = await lab.output(
+        "a", ["sh", "-c", f"cd {folder}; cat token; echo; cat namespace; echo; cat ca.crt"]
+    )
     assert text.splitlines() == ["the-token", "default", "CA"]
 
 
@@ -186,7 +200,10 @@ async def test_mount_points_nest(lab):
         "a",
         ["sh", "-c", "touch /of-podrunner/outer /of-podrunner/in/inner; ls /of-podrunner /of-podrunner/in"],
         volumes=[{"name": "a", "emptyDir": {}}, {"name": "b", "emptyDir": {}}],
-        volumeMounts=[{"name": "b", "mountPath": "/of-podrunner/in"}, {"name": "a", "mountPath": "/of-podrunner"}],
+        volumeMounts=[
+            {"name": "b", "mountPath": "/of-podrunner/in"},
+            {"name": "a", "mountPath": "/of-podrunner"},
+        ],
     )
     assert text.split() == ["/of-podrunner:", "in", "outer", "/of-podrunner/in:", "inner"]
 
@@ -194,7 +211,9 @@ async def test_mount_points_nest(lab):
 @pytest.mark.usefixtures("needs_namespaces")
 async def test_the_termination_log_is_under_dev_and_the_devices_are_there(lab):
     """A container's /dev has the usual devices, and the machine's is not written to."""
-    lab.run("a", ["sh", "-c", "echo told > /dev/termination-log; head -c1 /dev/zero | wc -c; echo x > /dev/null"])
+    lab.run(
+        "a", ["sh", "-c", "echo told > /dev/termination-log; head -c1 /dev/zero | wc -c; echo x > /dev/null"]
+    )
     assert (await lab.ended("a"))["message"] == "told\n"
     assert await lab.log("a") == "1\n"
     assert not os.path.exists("/dev/termination-log")

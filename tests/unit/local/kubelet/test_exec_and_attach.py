@@ -6,7 +6,6 @@ import asyncio
 import signal
 
 import pytest
-
 from podrunner.local.kubelet.incarnation import ExecFailedError
 from podrunner.local.status import StatusError
 
@@ -21,7 +20,9 @@ async def running(lab, **fields):
 
 async def test_exec_has_the_containers_environment_and_mounts(any_lab):
     """With its own exit code."""
-    any_lab.store.create("configmaps", {"metadata": {"name": "c", "namespace": "default"}, "data": {"f": "data\n"}})
+    any_lab.store.create(
+        "configmaps", {"metadata": {"name": "c", "namespace": "default"}, "data": {"f": "data\n"}}
+    )
     await running(
         any_lab,
         env=[{"name": "V", "value": "1"}],
@@ -39,7 +40,9 @@ async def test_exec_reads_its_input_to_the_end(any_lab):
 async def test_exec_on_a_terminal_has_a_size_and_knows_it(any_lab):
     """The size can change while it runs."""
     obj = await running(any_lab)
-    process = await any_lab.kubelet.exec(obj, "main", ["sh", "-c", "test -t 0 && read a; stty size"], stdin=True, tty=True)
+    process = await any_lab.kubelet.exec(
+        obj, "main", ["sh", "-c", "test -t 0 && read a; stty size"], stdin=True, tty=True
+    )
     process.resize(120, 40)
     await process.write_stdin(b"go\n")
     output = b""
@@ -58,7 +61,9 @@ async def test_exec_of_nothing_known_fails_in_containerds_words(any_lab):
 async def test_a_killed_exec_takes_its_group_along(any_lab):
     """The client went away."""
     obj = await running(any_lab)
-    process = await any_lab.kubelet.exec(obj, "main", ["sh", "-c", "sleep 1000; echo"], stdin=False, tty=False)
+    process = await any_lab.kubelet.exec(
+        obj, "main", ["sh", "-c", "sleep 1000; echo"], stdin=False, tty=False
+    )
     await process.kill()
     assert await asyncio.wait_for(process.wait(), 5) == 128 + signal.SIGKILL
     assert await process.read() is None
@@ -74,7 +79,9 @@ async def test_exec_ends_when_the_container_does(any_lab):
 async def test_a_slow_client_makes_the_program_wait_not_the_memory_grow(lab):
     """Output is read as fast as it is taken."""
     obj = await running(lab)
-    process = await lab.kubelet.exec(obj, "main", ["sh", "-c", "head -c 5000000 /dev/zero"], stdin=False, tty=False)
+    process = await lab.kubelet.exec(
+        obj, "main", ["sh", "-c", "head -c 5000000 /dev/zero"], stdin=False, tty=False
+    )
     await asyncio.sleep(0.2)
     assert process._buffer._size < 2_000_000
     total = 0
@@ -92,7 +99,12 @@ async def test_exec_in_a_container_that_does_not_run_is_refused(lab):
 
 async def test_attach_sees_output_and_gives_input(lab):
     """`kubectl attach -i`; stdinOnce ends the input with the first client."""
-    obj = await running(lab, command=["sh", "-c", "while read line; do echo got $line; done; echo end"], stdin=True, stdinOnce=True)
+    obj = await running(
+        lab,
+        command=["sh", "-c", "while read line; do echo got $line; done; echo end"],
+        stdin=True,
+        stdinOnce=True,
+    )
     client = await lab.kubelet.attach(obj, "main", stdin=True, tty=False)
     await client.write_stdin(b"one\n")
     assert await client.read() == ("stdout", b"got one\n")
@@ -116,7 +128,9 @@ async def test_an_attached_client_may_leave_without_ending_the_container(lab):
 
 async def test_a_container_with_a_terminal_can_be_attached_and_resized(lab):
     """`kubectl run -it`."""
-    obj = await running(lab, command=["sh", "-c", "read a; stty size; test -t 1 && echo terminal"], stdin=True, tty=True)
+    obj = await running(
+        lab, command=["sh", "-c", "read a; stty size; test -t 1 && echo terminal"], stdin=True, tty=True
+    )
     client = await lab.kubelet.attach(obj, "main", stdin=True, tty=True)
     client.resize(90, 30)
     await client.write_stdin(b"go\n")

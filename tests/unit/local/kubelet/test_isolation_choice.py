@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from podrunner.local.kubelet import isolation
 from podrunner.local.kubelet.isolation import Isolation, candidates, choose_isolation
 
@@ -62,5 +61,13 @@ async def test_a_trial_that_fails_gives_its_reason(monkeypatch):
 _broken = {
     "isolation": "none",
     "cgroups": [],
-    "program": {"argv": ["no-such-program"], "env": {}, "cwd": "/", "uid": None, "gid": None, "groups": None, "tty": False},
+    "program": {
+        "argv": ["no-such-program"],
+        "env": {},
+        "cwd": "/",
+        "uid": None,
+        "gid": None,
+        "groups": None,
+        "tty": False,
+    },
 }

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from podrunner.local.kubelet.proctree import process_start
 from podrunner.local.kubelet.sweep import note_process, sweep
 
@@ -57,7 +56,11 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 
 def interpreter_for(uid: int | None) -> str:
     """This interpreter, or the system's of the same version if another user may not run this one."""
-    if uid is None or os.stat(Path(sys.executable).resolve()).st_uid != 0 or not _closed(Path(sys.executable).resolve()):
+    if (
+        uid is None
+        or os.stat(Path(sys.executable).resolve()).st_uid != 0
+        or not _closed(Path(sys.executable).resolve())
+    ):
         return sys.executable
     same = f"/usr/bin/python3.{sys.version_info.minor}"
     if not os.access(same, os.X_OK):
@@ -69,9 +72,15 @@ def _closed(path: Path) -> bool:
     return any(not folder.stat().st_mode & 0o001 for folder in path.parents)
 
 
-def start_cluster(folder: Path, isolation: str, uid: int | None = None) -> tuple[subprocess.Popen[str], list[str]]:
+def start_cluster(
+    folder: Path, isolation: str, uid: int | None = None
+) -> tuple[subprocess.Popen[str], list[str]]:
     """A kubelet in a process of its own; what it printed."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     options = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
     process = subprocess.Popen(
         [interpreter_for(uid), "-c", SCRIPT, str(folder / "cluster"), isolation],

@@ -8,7 +8,6 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from podrunner.local.kubelet.logreader import LogOptions, normal_time, read_log, read_tail
 from podrunner.local.kubelet.logs import MAX_LINE, LogFile, nano_time
 
@@ -97,7 +96,9 @@ def test_any_bytes_come_back_as_they_were(tmp_path_factory, pieces):
     assert read(log) == b"".join(pieces)
 
 
-@pytest.mark.parametrize(("lines", "expected"), [(0, b""), (1, b"9\n"), (3, b"7\n8\n9\n"), (99, b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n")])
+@pytest.mark.parametrize(
+    ("lines", "expected"), [(0, b""), (1, b"9\n"), (3, b"7\n8\n9\n"), (99, b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n")]
+)
 def test_tail_gives_the_last_lines(log, lines, expected):
     log.write("stdout", b"".join(b"%d\n" % number for number in range(10)))
     assert read(log, tail_lines=lines) == expected

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
 from podrunner.local.kubelet import LogOptions
 from podrunner.local.status import StatusError
 
@@ -28,8 +27,22 @@ async def test_a_big_output_arrives_whole_and_in_order(lab):
 
 async def test_the_previous_run_can_be_read(lab, tmp_path):
     """After a crash."""
-    lab.run("a", ["sh", "-c", f"test -e {tmp_path}/f && echo second && exec sleep 100; touch {tmp_path}/f; echo first; exit 1"], restartPolicy="Always")
-    await lab.until("a", lambda obj: obj["status"].get("containerStatuses", [{}])[0].get("restartCount") == 1 and obj["status"]["containerStatuses"][0]["ready"])
+    lab.run(
+        "a",
+        [
+            "sh",
+            "-c",
+            f"test -e {tmp_path}/f && echo second && exec sleep 100; touch {tmp_path}/f; echo first; exit 1",
+        ],
+        restartPolicy="Always",
+    )
+    await lab.until(
+        "a",
+        lambda obj: (
+            obj["status"].get("containerStatuses", [{}])[0].get("restartCount") == 1
+            and obj["status"]["containerStatuses"][0]["ready"]
+        ),
+    )
     assert await lab.log("a", previous=True) == "first\n"
     assert (await lab.log("a")) in {"", "second\n"}
 
@@ -42,7 +55,10 @@ async def test_without_a_log_the_reason_is_told(make_lab):
     with pytest.raises(StatusError) as refused:
         await lab.log("a")
     assert refused.value.code == 400
-    assert refused.value.message == 'container "main" in pod "a" is waiting to start: trying and failing to pull image'
+    assert (
+        refused.value.message
+        == 'container "main" in pod "a" is waiting to start: trying and failing to pull image'
+    )
     with pytest.raises(StatusError, match='previous terminated container "main" in pod "a" not found'):
         await lab.log("a", previous=True)
 

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from podrunner.local.kubelet import memory
 from podrunner.local.kubelet.memory import CgroupTree, MemoryGuard, find_cgroup
 
@@ -77,7 +76,10 @@ async def test_places_are_found_from_what_proc_tells():
 
 async def test_the_cgroups_of_dead_makers_are_swept(tmp_path):
     """And those of the living are not."""
-    dead, alive = tmp_path / "podrunner-999999999-1", tmp_path / f"podrunner-{os.getpid()}-{memory.process_start(os.getpid())}"
+    dead, alive = (
+        tmp_path / "podrunner-999999999-1",
+        tmp_path / f"podrunner-{os.getpid()}-{memory.process_start(os.getpid())}",
+    )
     (dead / "c").mkdir(parents=True)
     alive.mkdir()
     memory._sweep(tmp_path)

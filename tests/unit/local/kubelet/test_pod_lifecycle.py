@@ -22,7 +22,12 @@ async def test_the_phases_and_events_of_a_short_life(lab):
     done = await lab.phase("a", "Succeeded")
     phases = [status["phase"] for status in seen]
     assert phases == sorted(phases, key=["Pending", "Running", "Succeeded"].index)
-    waits = [each["state"]["waiting"]["reason"] for status in seen for each in status.get("containerStatuses", []) if "waiting" in each["state"]]
+    waits = [
+        each["state"]["waiting"]["reason"]
+        for status in seen
+        for each in status.get("containerStatuses", [])
+        if "waiting" in each["state"]
+    ]
     assert set(waits) == {"ContainerCreating"}
     assert conditions(done) == {
         "PodReadyToStartContainers": "False",
@@ -51,10 +56,17 @@ async def test_init_containers_run_one_after_another_before_the_others(lab):
     volumes = {"volumes": [{"name": "v", "emptyDir": {}}]}
     mounts = [{"name": "v", "mountPath": "/of-podrunner"}]
     inits = [
-        {"name": f"i{number}", "image": "x", "command": ["sh", "-c", f"echo {number} >> /of-podrunner/f"], "volumeMounts": mounts}
+        {
+            "name": f"i{number}",
+            "image": "x",
+            "command": ["sh", "-c", f"echo {number} >> /of-podrunner/f"],
+            "volumeMounts": mounts,
+        }
         for number in range(3)
     ]
-    text = await lab.output("a", ["cat", "/of-podrunner/f"], initContainers=inits, volumeMounts=mounts, **volumes)
+    text = await lab.output(
+        "a", ["cat", "/of-podrunner/f"], initContainers=inits, volumeMounts=mounts, **volumes
+    )
     assert text == "0\n1\n2\n"
     statuses = lab.store.get("pods", "default", "a")["status"]["initContainerStatuses"]
     assert [each["state"]["terminated"]["reason"] for each in statuses] == ["Completed"] * 3
@@ -73,7 +85,12 @@ async def test_a_failed_init_container_fails_a_pod_that_never_restarts(lab):
 async def test_a_failed_init_container_is_tried_again_on_failure(lab, tmp_path):
     """With back-off, until it succeeds."""
     script = f"test -e {tmp_path}/b && exit 0; test -e {tmp_path}/a && touch {tmp_path}/b; touch {tmp_path}/a; exit 1"
-    lab.run("a", ["true"], restartPolicy="OnFailure", initContainers=[{"name": "i", "image": "x", "command": ["sh", "-c", script]}])
+    lab.run(
+        "a",
+        ["true"],
+        restartPolicy="OnFailure",
+        initContainers=[{"name": "i", "image": "x", "command": ["sh", "-c", script]}],
+    )
     obj = await lab.phase("a", "Succeeded")
     assert obj["status"]["initContainerStatuses"][0]["restartCount"] == 2
 
@@ -93,7 +110,9 @@ async def test_a_sidecar_is_restarted_even_if_the_pod_never_restarts(lab, tmp_pa
     script = f"test -e {tmp_path}/once && exec sleep 100; touch {tmp_path}/once; exit 1"
     sidecar = {"name": "s", "image": "x", "restartPolicy": "Always", "command": ["sh", "-c", script]}
     lab.run("a", ["sleep", "100"], initContainers=[sidecar])
-    await lab.until("a", lambda obj: obj["status"].get("initContainerStatuses", [{}])[0].get("restartCount") == 1)
+    await lab.until(
+        "a", lambda obj: obj["status"].get("initContainerStatuses", [{}])[0].get("restartCount") == 1
+    )
 
 
 async def test_crashes_are_restarted_first_at_once_then_with_back_off(lab):
@@ -110,7 +129,11 @@ async def test_crashes_are_restarted_first_at_once_then_with_back_off(lab):
 
 async def test_on_failure_restarts_only_failures(lab, tmp_path):
     """A success ends the pod."""
-    lab.run("a", ["sh", "-c", f"test -e {tmp_path}/f && exit 0; touch {tmp_path}/f; exit 1"], restartPolicy="OnFailure")
+    lab.run(
+        "a",
+        ["sh", "-c", f"test -e {tmp_path}/f && exit 0; touch {tmp_path}/f; exit 1"],
+        restartPolicy="OnFailure",
+    )
     obj = await lab.phase("a", "Succeeded")
     assert obj["status"]["containerStatuses"][0]["restartCount"] == 1
 
@@ -121,7 +144,9 @@ async def test_one_failed_container_fails_the_pod_once_all_have_ended(lab, new_p
     obj["spec"]["containers"].append({"name": "two", "image": "x", "command": ["true"]})
     lab.store.create("pods", obj)
     ended = await lab.phase("a", "Failed")
-    codes = {each["name"]: each["state"]["terminated"]["exitCode"] for each in ended["status"]["containerStatuses"]}
+    codes = {
+        each["name"]: each["state"]["terminated"]["exitCode"] for each in ended["status"]["containerStatuses"]
+    }
     assert codes == {"main": 1, "two": 0}
 
 
@@ -140,7 +165,9 @@ async def test_a_finalizer_holds_a_pod_that_has_ended(lab):
     lab.delete("a")
     await lab.until("a", lambda obj: "terminated" in obj["status"]["containerStatuses"][0]["state"])
     assert lab.store.find("pods", "default", "a") is not None
-    lab.store.update("pods", "default", "a", lambda obj: {**obj, "metadata": {**obj["metadata"], "finalizers": []}})
+    lab.store.update(
+        "pods", "default", "a", lambda obj: {**obj, "metadata": {**obj["metadata"], "finalizers": []}}
+    )
     await lab.gone("a")
 
 
@@ -181,7 +208,9 @@ async def test_hooks_run_in_the_container(lab, tmp_path):
 
 async def test_a_failed_post_start_hook_ends_the_container(lab):
     """With the kubelet's event."""
-    lab.run("a", ["sleep", "100"], lifecycle={"postStart": {"exec": {"command": ["sh", "-c", "echo no; exit 1"]}}})
+    lab.run(
+        "a", ["sleep", "100"], lifecycle={"postStart": {"exec": {"command": ["sh", "-c", "echo no; exit 1"]}}}
+    )
     assert (await lab.ended("a"))["exitCode"] == 143
     assert ("FailedPostStartHook", "PostStartHook failed: no") in lab.told("a")
 
@@ -242,7 +271,10 @@ async def test_never_pulling_an_unknown_image_is_its_own_reason(make_lab):
     """ErrImageNeverPull."""
     lab = await make_lab(strict_images=True)
     lab.run("a", ["true"], image="unknown", imagePullPolicy="Never")
-    assert await lab.waiting("a", "ErrImageNeverPull") == 'Container image "unknown" is not present with pull policy of Never'
+    assert (
+        await lab.waiting("a", "ErrImageNeverPull")
+        == 'Container image "unknown" is not present with pull policy of Never'
+    )
 
 
 async def test_an_images_folder_comes_first_on_the_path(make_lab, tmp_path):
@@ -251,10 +283,19 @@ async def test_an_images_folder_comes_first_on_the_path(make_lab, tmp_path):
     tool.parent.mkdir()
     tool.write_text('#!/bin/sh\necho "$AIRFLOW_HOME $PWD $@"\n')
     tool.chmod(0o755)
-    image = {"path": tool.parent, "env": {"AIRFLOW_HOME": "/x"}, "working_dir": str(tmp_path), "entrypoint": ["airflow"], "cmd": ["webserver"]}
+    image = {
+        "path": tool.parent,
+        "env": {"AIRFLOW_HOME": "/x"},
+        "working_dir": str(tmp_path),
+        "entrypoint": ["airflow"],
+        "cmd": ["webserver"],
+    }
     lab = await make_lab(images={"airflow:latest": image})
     assert await lab.output("a", image="airflow") == f"/x {tmp_path} webserver\n"
-    assert await lab.output("b", image="docker.io/library/airflow:latest", args=["version"]) == f"/x {tmp_path} version\n"
+    assert (
+        await lab.output("b", image="docker.io/library/airflow:latest", args=["version"])
+        == f"/x {tmp_path} version\n"
+    )
 
 
 async def test_an_error_of_the_kubelet_fails_the_pod_and_is_told(lab, monkeypatch, caplog):

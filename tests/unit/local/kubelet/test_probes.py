@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
 from podrunner.local.kubelet.probes import Probe, Prober, port_number, run_action
 
 pytestmark = pytest.mark.asyncio
@@ -26,15 +25,24 @@ async def test_a_container_is_ready_when_its_probe_says_so(lab, tmp_path):
     await lab.until("a", ready)
     (tmp_path / "ready").unlink()
     await lab.until("a", lambda obj: not ready(obj))
-    assert any(reason == "Unhealthy" and message.startswith("Readiness probe failed") for reason, message in lab.told("a"))
+    assert any(
+        reason == "Unhealthy" and message.startswith("Readiness probe failed")
+        for reason, message in lab.told("a")
+    )
 
 
 @pytest.mark.processes
 async def test_a_failing_liveness_probe_restarts_the_container(lab):
     """With the kubelet's words."""
-    probe = {"exec": {"command": ["sh", "-c", "echo sick; exit 1"]}, "periodSeconds": 0.05, "failureThreshold": 2}
+    probe = {
+        "exec": {"command": ["sh", "-c", "echo sick; exit 1"]},
+        "periodSeconds": 0.05,
+        "failureThreshold": 2,
+    }
     lab.run("a", ["sleep", "100"], livenessProbe=probe, restartPolicy="Always")
-    await lab.until("a", lambda obj: obj["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) >= 1)
+    await lab.until(
+        "a", lambda obj: obj["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) >= 1
+    )
     told = lab.told("a")
     assert ("Unhealthy", "Liveness probe failed: sick") in told
     assert ("Killing", "Container main failed liveness probe, will be restarted") in told
@@ -43,7 +51,11 @@ async def test_a_failing_liveness_probe_restarts_the_container(lab):
 @pytest.mark.processes
 async def test_the_other_probes_wait_for_the_startup_probe(lab, tmp_path):
     """started and ready are false until then."""
-    startup = {"exec": {"command": ["test", "-e", str(tmp_path / "up")]}, "periodSeconds": 0.05, "failureThreshold": 1000}
+    startup = {
+        "exec": {"command": ["test", "-e", str(tmp_path / "up")]},
+        "periodSeconds": 0.05,
+        "failureThreshold": 1000,
+    }
     liveness = {"exec": {"command": ["false"]}, "initialDelaySeconds": 100}
     lab.run("a", ["sleep", "100"], startupProbe=startup, livenessProbe=liveness)
     obj = await lab.phase("a", "Running")
@@ -95,7 +107,9 @@ async def test_a_tcp_probe_connects():
         assert await run_action({"tcpSocket": {"port": port}}, None, {}, ip="127.0.0.1") is None
     assert "refused" in await run_action({"tcpSocket": {"port": port}}, None, {}, ip="127.0.0.1")
     assert await run_action({"httpGet": {"port": port}}, None, {}, ip="127.0.0.1") is not None
-    assert await run_action({"httpGet": {"port": port, "scheme": "HTTPS"}}, None, {}, ip="127.0.0.1") is not None
+    assert (
+        await run_action({"httpGet": {"port": port, "scheme": "HTTPS"}}, None, {}, ip="127.0.0.1") is not None
+    )
 
 
 async def test_a_sleep_hook_sleeps_and_an_empty_one_does_nothing():
@@ -134,5 +148,10 @@ async def test_a_probe_that_takes_too_long_has_failed():
 
 async def test_defaults_are_kubernetes_own():
     probe = Probe.of({"livenessProbe": {"exec": {}}}, "liveness")
-    assert (probe.period_s, probe.timeout_s, probe.success_threshold, probe.failure_threshold) == (10, 1, 1, 3)
+    assert (probe.period_s, probe.timeout_s, probe.success_threshold, probe.failure_threshold) == (
+        10,
+        1,
+        1,
+        3,
+    )
     assert Probe.of({}, "liveness") is None

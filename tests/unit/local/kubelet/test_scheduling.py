@@ -6,7 +6,6 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-
 from podrunner.local.events import EventRecorder
 from podrunner.local.kubelet.scheduler import Scheduler, fits_affinity, refusals, untolerated
 from podrunner.local.store import Store
@@ -23,7 +22,9 @@ def expression(key, operator, *values):
 
 def affine(*terms):
     required = {"nodeSelectorTerms": list(terms)}
-    return {"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}}
+    return {
+        "spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+    }
 
 
 @pytest.mark.parametrize(
@@ -88,10 +89,15 @@ def requesting(**resources):
 def test_every_refusal_has_its_words():
     left = {"cpu": Decimal(2), "memory": Decimal(4 << 30), "pods": Decimal(1)}
     assert refusals(requesting(cpu="2"), NODE, left) == []
-    assert refusals(requesting(cpu="2100m", memory="5Gi"), NODE, left) == ["Insufficient cpu", "Insufficient memory"]
+    assert refusals(requesting(cpu="2100m", memory="5Gi"), NODE, left) == [
+        "Insufficient cpu",
+        "Insufficient memory",
+    ]
     assert refusals(requesting(**{"nvidia.com/gpu": "1"}), NODE, left) == ["Insufficient nvidia.com/gpu"]
     assert refusals(requesting(), NODE, {"pods": Decimal(0)}) == ["Too many pods"]
-    assert refusals(requesting(), {**NODE, "spec": {"unschedulable": True}}, left) == ["node(s) were unschedulable"]
+    assert refusals(requesting(), {**NODE, "spec": {"unschedulable": True}}, left) == [
+        "node(s) were unschedulable"
+    ]
     tainted = {**NODE, "spec": {"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]}}
     assert refusals(requesting(), tainted, left) == ["node(s) had untolerated taint {k: v}"]
     away = {"spec": {"nodeSelector": {"zone": "b"}, "containers": []}}
@@ -111,14 +117,25 @@ class Bench:
 
     def pod(self, name, **spec):
         body = {"containers": [{"name": "c", "resources": spec.pop("resources", {})}], **spec}
-        self.store.create("pods", {"metadata": {"name": name, "namespace": "default"}, "spec": body, "status": {"phase": "Pending"}})
+        self.store.create(
+            "pods",
+            {
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": body,
+                "status": {"phase": "Pending"},
+            },
+        )
 
     async def condition(self, name):
         for _ in range(4):
             await asyncio.sleep(0)
         pod = self.store.get("pods", "default", name)
         found = [each for each in pod["status"].get("conditions", []) if each["type"] == "PodScheduled"]
-        return pod["spec"].get("nodeName"), (found[0].get("reason", found[0]["status"]) if found else None), (found[0].get("message", "") if found else "")
+        return (
+            pod["spec"].get("nodeName"),
+            (found[0].get("reason", found[0]["status"]) if found else None),
+            (found[0].get("message", "") if found else ""),
+        )
 
 
 @pytest.mark.asyncio
@@ -143,8 +160,13 @@ async def test_what_does_not_fit_waits_until_something_ends():
 async def test_a_node_that_changes_gives_another_chance():
     bench = Bench()
     bench.pod("a", nodeSelector={"zone": "b"})
-    assert "node affinity/selector. preemption: 0/1 nodes are available: 1 Preemption is not helpful" in (await bench.condition("a"))[2]
-    bench.store.update("nodes", "", "n", lambda node: {**node, "metadata": {**node["metadata"], "labels": {"zone": "b"}}})
+    assert (
+        "node affinity/selector. preemption: 0/1 nodes are available: 1 Preemption is not helpful"
+        in (await bench.condition("a"))[2]
+    )
+    bench.store.update(
+        "nodes", "", "n", lambda node: {**node, "metadata": {**node["metadata"], "labels": {"zone": "b"}}}
+    )
     assert (await bench.condition("a"))[0] == "n"
 
 
@@ -153,7 +175,9 @@ async def test_gates_hold_a_pod_back_until_they_are_gone():
     bench = Bench()
     bench.pod("a", schedulingGates=[{"name": "example.com/wait"}])
     assert (await bench.condition("a"))[:2] == (None, "SchedulingGated")
-    bench.store.update("pods", "default", "a", lambda pod: {**pod, "spec": {**pod["spec"], "schedulingGates": []}})
+    bench.store.update(
+        "pods", "default", "a", lambda pod: {**pod, "spec": {**pod["spec"], "schedulingGates": []}}
+    )
     assert (await bench.condition("a"))[0] == "n"
 
 
@@ -165,19 +189,28 @@ async def test_claims_must_be_there_and_bound():
     claim = {"metadata": {"name": "dags", "namespace": "default"}, "spec": {"storageClassName": "x"}}
     bench.store.create("persistentvolumeclaims", claim)
     assert "pod has unbound immediate PersistentVolumeClaims" in (await bench.condition("a"))[2]
-    bench.store.update("persistentvolumeclaims", "default", "dags", lambda obj: {**obj, "spec": {"volumeName": "pv"}})
+    bench.store.update(
+        "persistentvolumeclaims", "default", "dags", lambda obj: {**obj, "spec": {"volumeName": "pv"}}
+    )
     assert (await bench.condition("a"))[0] == "n"
 
 
 @pytest.mark.asyncio
 async def test_a_claim_that_is_lost_or_going_is_no_claim():
     bench = Bench()
-    claim = {"metadata": {"name": "c", "namespace": "default"}, "spec": {"volumeName": "pv"}, "status": {"phase": "Lost"}}
+    claim = {
+        "metadata": {"name": "c", "namespace": "default"},
+        "spec": {"volumeName": "pv"},
+        "status": {"phase": "Lost"},
+    }
     bench.store.create("persistentvolumeclaims", claim)
     bench.pod("a", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])
     assert 'bound to non-existent persistentvolume "pv"' in (await bench.condition("a"))[2]
     bench.store.update(
-        "persistentvolumeclaims", "default", "c", lambda obj: {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": "x"}, "status": {}}
+        "persistentvolumeclaims",
+        "default",
+        "c",
+        lambda obj: {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": "x"}, "status": {}},
     )
     assert 'persistentvolumeclaim "c" is being deleted' in (await bench.condition("a"))[2]
 
@@ -185,8 +218,13 @@ async def test_a_claim_that_is_lost_or_going_is_no_claim():
 @pytest.mark.asyncio
 async def test_a_claim_that_waits_for_its_consumer_does_not_hold_the_pod():
     bench = Bench()
-    bench.store.create("storageclasses", {"metadata": {"name": "late"}, "volumeBindingMode": "WaitForFirstConsumer"})
-    bench.store.create("persistentvolumeclaims", {"metadata": {"name": "a-v", "namespace": "default"}, "spec": {"storageClassName": "late"}})
+    bench.store.create(
+        "storageclasses", {"metadata": {"name": "late"}, "volumeBindingMode": "WaitForFirstConsumer"}
+    )
+    bench.store.create(
+        "persistentvolumeclaims",
+        {"metadata": {"name": "a-v", "namespace": "default"}, "spec": {"storageClassName": "late"}},
+    )
     bench.pod("a", volumes=[{"name": "v", "ephemeral": {}}])
     assert (await bench.condition("a"))[0] == "n"
 

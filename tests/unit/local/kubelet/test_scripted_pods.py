@@ -6,7 +6,6 @@ import asyncio
 import json
 
 import pytest
-
 from podrunner.local.kubelet import Lifecycle, LogOptions
 
 pytestmark = pytest.mark.asyncio
@@ -20,7 +19,18 @@ async def test_an_annotation_tells_the_whole_life(lab):
     """Pending, creating, running, ended: with exit code, reason, message and log."""
     seen = []
     lab.store.subscribe("pods", lambda _, obj: seen.append(obj["status"]))
-    lab.run("a", None, **scripted(creating_s=0.02, running_s=0.05, exit_code=137, reason="OOMKilled", message="m", log=["one", "two"]))
+    lab.run(
+        "a",
+        None,
+        **scripted(
+            creating_s=0.02,
+            running_s=0.05,
+            exit_code=137,
+            reason="OOMKilled",
+            message="m",
+            log=["one", "two"],
+        ),
+    )
     end = await lab.ended("a")
     assert (end["exitCode"], end["reason"], end["message"]) == (137, "OOMKilled", "m")
     phases = [status["phase"] for status in seen]
@@ -77,7 +87,9 @@ async def test_a_finalizer_holds_a_scripted_pod_too(lab):
     lab.delete("a")
     await lab.phase("a", "Failed")
     await asyncio.sleep(0.02)
-    lab.store.update("pods", "default", "a", lambda obj: {**obj, "metadata": {**obj["metadata"], "finalizers": []}})
+    lab.store.update(
+        "pods", "default", "a", lambda obj: {**obj, "metadata": {**obj["metadata"], "finalizers": []}}
+    )
     await lab.gone("a")
 
 
@@ -111,7 +123,10 @@ async def test_following_a_pod_that_has_not_begun_waits_for_it(lab):
     assert b"".join(pieces) == b"x\n"
 
 
-@pytest.mark.parametrize(("text", "words"), [("[1]", "JSON object"), ('{"runing_s": 1}', "unknown fields: runing_s"), ("{", "Expecting")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("[1]", "JSON object"), ('{"runing_s": 1}', "unknown fields: runing_s"), ("{", "Expecting")],
+)
 async def test_a_script_that_cannot_be_read_is_told(lab, text, words):
     """By an event; the pod stays pending."""
     lab.run("a", None, metadata={"annotations": {"local.podrunner.io/script": text}})

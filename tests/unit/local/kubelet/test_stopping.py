@@ -7,7 +7,6 @@ import os
 import time
 
 import pytest
-
 from podrunner.local.kubelet.proctree import descendants, parents, process_start
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
