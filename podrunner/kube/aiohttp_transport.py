@@ -12,13 +12,12 @@ import socket
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
 from podrunner.errors import RequestTimeoutError, TransportError
-from podrunner.kube.redact import redact
+from podrunner.kube.redact import redact, shown_origin
 from podrunner.kube.transport import HandshakeRefusedError, Request, Response
 
 if TYPE_CHECKING:
@@ -167,9 +166,8 @@ class AiohttpTransport:
             kind: type[TransportError] = RequestTimeoutError
             told = f"no answer{after}"
         else:
-            kind, told = TransportError, str(error) or type(error).__name__
-        origin = "{0.scheme}://{0.hostname}:{0.port}".format(urlsplit(self._url))
-        url = f"{origin}{request.path}"
+            kind, told = TransportError, _words(error)
+        url = f"{shown_origin(self._url)}{request.path}"
         return kind(f"{request.method} {url}: {redact(told)}", method=request.method, url=url, sent=sent)
 
 
@@ -269,3 +267,12 @@ def _keep_refusal(refusals: list[Response]) -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(keep)
     return trace
+
+
+def _words(error: BaseException) -> str:
+    """Say in plain words what happened: aiohttp's own for a failed connection tell of its TLS settings."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"the server's certificate is not trusted: {error.certificate_error}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect: {error.os_error.strerror or error.os_error}"
+    return str(error) or type(error).__name__

@@ -15,7 +15,7 @@ import anyio
 import httpx
 
 from podrunner.errors import RequestTimeoutError, TransportError
-from podrunner.kube.redact import redact
+from podrunner.kube.redact import redact, shown_origin
 from podrunner.kube.transport import HandshakeRefusedError, Request, Response
 from podrunner.kube.websocket_frames import FramedSocket, chosen_subprotocol, handshake_headers
 
@@ -196,8 +196,7 @@ class HttpxTransport:
             )
         else:
             kind, told = TransportError, _words(error)
-        url = httpx.URL(self._url)
-        shown = f"{url.scheme}://{url.netloc.decode('ascii')}{request.path}"
+        shown = f"{shown_origin(self._url)}{request.path}"
         return kind(f"{request.method} {shown}: {redact(told)}", method=request.method, url=shown, sent=sent)
 
 

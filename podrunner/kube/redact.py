@@ -6,8 +6,9 @@ For text of servers, proxies and libraries, on its way into an error message or 
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
-__all__ = ["MAX_SHOWN_CHARS", "redact"]
+__all__ = ["MAX_SHOWN_CHARS", "redact", "shown_origin"]
 
 MAX_SHOWN_CHARS = 1024
 """How much of a foreign text is shown: the longest messages of Kubernetes' validation fit in most of their length."""
@@ -30,3 +31,9 @@ def redact(text: str) -> str:
     for pattern, replacement in _SECRETS:
         shown = pattern.sub(replacement, shown)
     return shown if len(shown) <= MAX_SHOWN_CHARS else f"{shown[: MAX_SHOWN_CHARS - 1]}…"
+
+
+def shown_origin(url: str) -> str:
+    """Return scheme, host and port of a URL: no credentials, path or query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

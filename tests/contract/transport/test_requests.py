@@ -94,6 +94,13 @@ async def test_a_refused_connection_was_never_sent(opened):
     assert (caught.value.sent, caught.value.method, caught.value.url) == (False, "GET", f"{url}/x")
 
 
+async def test_a_host_that_does_not_exist_was_never_sent(opened):
+    async with opened("http://no-such-host.invalid:6443") as transport:
+        with pytest.raises(TransportError, match=r"no-such-host\.invalid:6443/x: .*[Nn]ame") as caught:
+            await transport.request(get())
+    assert not caught.value.sent
+
+
 async def test_a_connection_closed_before_the_answer_may_have_been_sent(opened, stub):
     """L1: a create whose reply is lost may have made the pod."""
 

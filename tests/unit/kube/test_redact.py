@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.kube.redact import MAX_SHOWN_CHARS, redact
+from podrunner.kube.redact import MAX_SHOWN_CHARS, redact, shown_origin
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,15 @@ def test_no_bearer_token_stays(token, around):
 
 def test_megabytes_are_cut_before_they_are_searched():
     assert redact("eyJ" * 10_000_000).endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:hunter2@api.example:6443/x?token=t", "https://api.example:6443"),
+        ("http://[::1]:80/prefix", "http://[::1]:80"),
+        ("https://api.example", "https://api.example"),
+    ],
+)
+def test_an_origin_is_shown_without_the_rest(url, shown):
+    assert shown_origin(url) == shown
