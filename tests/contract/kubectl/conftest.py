@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
+import select
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,6 +115,41 @@ class Kubectl:
         return name
 
 
+class Terminal:
+    """A kubectl in a terminal of its own, as a person sits at."""
+
+    def __init__(self, kubectl: Kubectl, *arguments: str, rows: int = 24, columns: int = 80) -> None:
+        self.master, slave = pty.openpty()
+        subprocess.run(["stty", "rows", str(rows), "cols", str(columns)], stdin=slave, check=True)
+        self.process = subprocess.Popen(
+            kubectl.command(*arguments), stdin=slave, stdout=slave, stderr=slave, env=kubectl.environment
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def until(self, pattern: str, timeout_s: float = 15) -> re.Match[str]:
+        deadline = time.monotonic() + timeout_s
+        while not (match := re.search(pattern, self.seen)):
+            assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.master, 4096).decode(errors="replace")
+                except OSError:
+                    assert re.search(pattern, self.seen), f"no {pattern!r} in {self.seen!r}"
+        return match
+
+    def close(self) -> int:
+        return self.process.wait(timeout=15)
+
+    def clear(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
 def _candidates() -> list[Path]:
     if given := os.environ.get("PODRUNNER_KUBECTL"):
         return [Path(each) for each in given.split(":")]
@@ -191,6 +229,20 @@ def make_kubectl(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Call
         return Kubectl(binary, found, environment, cluster.image)
 
     return make
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Sits kubectls at terminals."""
+    made: list[Terminal] = []
+
+    def sit(kubectl: Kubectl, *arguments: str, **size: int) -> Terminal:
+        made.append(Terminal(kubectl, *arguments, **size))
+        return made[-1]
+
+    yield sit
+    for each in made:
+        each.clear()
 
 
 @contextmanager

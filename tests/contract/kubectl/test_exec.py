@@ -2,51 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
 import socket
-import subprocess
 import time
 import urllib.request
 
 import pytest
-
-
-class Terminal:
-    """A kubectl in a terminal of its own, as a person sits at."""
-
-    def __init__(self, kubectl, *arguments: str, rows: int = 24, columns: int = 80) -> None:
-        self.master, slave = pty.openpty()
-        os.environ.setdefault("TERM", "xterm")
-        subprocess.run(["stty", "rows", str(rows), "cols", str(columns)], stdin=slave, check=True)
-        self.process = subprocess.Popen(
-            kubectl.command(*arguments), stdin=slave, stdout=slave, stderr=slave, env=kubectl.environment
-        )
-        os.close(slave)
-        self.seen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def until(self, pattern: str, timeout_s: float = 15) -> re.Match[str]:
-        deadline = time.monotonic() + timeout_s
-        while not (match := re.search(pattern, self.seen)):
-            assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
-            if select.select([self.master], [], [], 0.2)[0]:
-                try:
-                    self.seen += os.read(self.master, 4096).decode(errors="replace")
-                except OSError:
-                    assert re.search(pattern, self.seen), f"no {pattern!r} in {self.seen!r}"
-        return match
-
-    def close(self) -> int:
-        try:
-            return self.process.wait(timeout=15)
-        finally:
-            self.process.kill()
-            os.close(self.master)
 
 
 @pytest.fixture(scope="class")
@@ -73,19 +34,19 @@ class TestExec:
         text = "0123456789abcdef" * 65_536 * 4
         assert any_kubectl("exec", "-i", shell, "--", "cat", stdin=text) == text
 
-    def test_a_terminal_is_one(self, any_kubectl, shell) -> None:
+    def test_a_terminal_is_one(self, any_kubectl, shell, terminal) -> None:
         """Echo, size, Ctrl-C, Ctrl-D: an interactive shell."""
-        terminal = Terminal(any_kubectl, "exec", "-it", shell, "--", "sh", rows=17, columns=91)
-        terminal.type("PS1='> '; tty; sleep 0.3; stty size\n")
-        terminal.until(r"/dev/\S*\d\r\n")
-        terminal.until(r"17 91\r\n")
-        terminal.type("sleep 100\n")
+        sat = terminal(any_kubectl, "exec", "-it", shell, "--", "sh", rows=17, columns=91)
+        sat.type("PS1='> '; tty; sleep 0.3; stty size\n")
+        sat.until(r"/dev/\S*\d\r\n")
+        sat.until(r"17 91\r\n")
+        sat.type("sleep 100\n")
         time.sleep(0.3)
-        terminal.type("\x03")
-        terminal.type("echo back $((40+2))\n")
-        terminal.until("back 42")
-        terminal.type("exit 5\n")
-        assert terminal.close() == 5
+        sat.type("\x03")
+        sat.type("echo back $((40+2))\n")
+        sat.until("back 42")
+        sat.type("exit 5\n")
+        assert sat.close() == 5
 
     def test_a_program_that_is_not_there(self, any_kubectl, shell) -> None:
         result = any_kubectl.run("exec", shell, "--", "no-such-program")
@@ -130,6 +91,22 @@ class TestAttach:
             attached.communicate()
         assert any(re.match(r"tick \d+", line) for line in seen), seen
         assert any_kubectl("get", "pod", "ticker", "-o", "jsonpath={.status.phase}") == "Running"
+
+    def test_a_pod_of_ones_own_to_sit_at(self, any_kubectl, terminal) -> None:
+        """``kubectl run -it --rm``: a shell in a fresh pod, which is gone when the shell is left."""
+        image = f"--image={any_kubectl.image}"
+        sat = terminal(
+            any_kubectl, "run", "seat", image, "--restart=Never", "-it", "--rm", "--command", "--", "sh"
+        )
+        sat.type("\n")
+        sat.until(r"[$#] ")
+        sat.type("tty; echo here $((40+2))\n")
+        sat.until("here 42")
+        assert re.search(r"/dev/\S*\d\r\n", sat.seen)
+        sat.type("exit\n")
+        sat.until('pod "seat" deleted')
+        assert sat.close() == 0
+        assert "NotFound" in any_kubectl.fails("get", "pod", "seat")
 
 
 class TestPortForward:

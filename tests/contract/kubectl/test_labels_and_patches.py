@@ -28,9 +28,8 @@ class TestLabels:
         )
 
     def test_annotations_likewise(self, kubectl, pod) -> None:
-        assert (
-            kubectl("annotate", "pod", pod, "example.com/note=any text: at all") == "pod/target annotated\n"
-        )
+        said = kubectl("annotate", "pod", pod, "example.com/note=any text: at all")
+        assert said.startswith("pod/target annotate"), said
         path = r"jsonpath={.metadata.annotations.example\.com/note}"
         assert kubectl("get", "pod", pod, "-o", path) == "any text: at all"
 
