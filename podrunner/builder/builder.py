@@ -152,16 +152,16 @@ def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any
 
 
 def _env(common: Compiled, workload: Workload, secret: str) -> Env:
-    credentials = from_own_secret(common.credentials, secret)
-    ordered = in_order(common.first_env, plain(workload.env), common.last_env, credentials)
-    # Again, for their values: a workload goes before the configuration also where its variable stands
-    # earlier.
     own = (
         plain(workload.env),
         from_secrets(workload.secret_env),
         from_own_secret(workload.credentials, secret),
     )
-    return in_order(ordered, *own) if any(own) else ordered
+    if not any(own) and not common.credentials:
+        return common.env
+    credentials = from_own_secret(common.credentials, secret)
+    # A workload's plain variables stand before Airflow's; all its values win, wherever they stand.
+    return in_order(common.first_env, own[0], common.last_env, credentials, *own)
 
 
 def _secret_values(common: Compiled, workload: Workload) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from podrunner.builder.airflow import CONNECTION, worker_env, worker_mounts, worker_volumes
-from podrunner.builder.env import Env, env_from, from_secrets, plain
+from podrunner.builder.env import Env, env_from, from_secrets, in_order, plain
 from podrunner.builder.git_sync import FS_GROUP
 from podrunner.builder.labels import safe_label
 from podrunner.builder.named import joined
@@ -45,6 +45,7 @@ class Compiled:
         volumes: Volumes.
         first_env: Variables that come before a workload's.
         last_env: Variables that come after a workload's; the workload's value goes before them all the same.
+        env: Both together, for workloads without variables.
         credentials: Variables of the main container whose values go into the pod's own Secret.
         git_password: git-sync's password, for the same Secret; None: it needs none.
         warnings: What was said without effect.
@@ -65,6 +66,7 @@ class Compiled:
     volumes: list[dict[str, Any]]
     first_env: Env
     last_env: Env
+    env: Env
     credentials: dict[str, str]
     git_password: str | None
     warnings: tuple[str, ...]
@@ -109,6 +111,7 @@ def compiled(
         sidecars=sidecars(config.sidecars, field="sidecars"),
         first_env=first_env,
         last_env=last_env,
+        env=in_order(first_env, last_env),
         credentials=_credentials(config),
         git_password=_git_password(airflow),
         warnings=start.warnings,
