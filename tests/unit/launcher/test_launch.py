@@ -43,7 +43,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 def plan(name: str = "t", *, attempt: int = 1, secret: bool = False) -> PodPlan:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     key = WorkloadKey({"task": name}, attempt=attempt)
     made = build_plan(CONFIG, Workload(key=key, command=["true"]))
@@ -331,6 +331,7 @@ class TestCancel:
             with anyio.move_on_after(1):
                 tasks.start_soon(late)
                 await at_work.launch(plan())
+            await anyio.sleep(5)
             assert not server.pods
 
     async def test_later_than_any_look_it_is_unwanted(self):
@@ -367,19 +368,30 @@ class TestCancel:
             await launcher(server).launch(plan())
         assert len(server.pods) == 1
 
-    async def test_cleaning_up_is_bounded_in_time(self, caplog: pytest.LogCaptureFixture):
+    async def test_cleaning_up_is_bounded_in_time(self):
         """S1: a server that is gone does not hold a cancellation up for ever."""
         server = FakeServer()
         server.fail("POST", delay_reply_s=50)
         server.fail("GET", times=9999, refuse=True)
         server.fail("DELETE", times=9999, refuse=True)
         began = anyio.current_time()
-        at_work = launcher(server)
+        for_ever = CONFIG.model_copy(update={"retry": RetrySettings(attempts=0)})
+        at_work = Launcher(server.client(), owner="me", scope="default", config=for_ever)
         with anyio.move_on_after(2):
             await at_work.launch(plan())
         assert anyio.current_time() - began < 40
-        assert "may be left behind" in caplog.text
         assert at_work.intents == ()
+        (name,) = [name for _, name in server.pods]
+        server.faults.clear()
+        assert at_work.is_unwanted(await server.client().read_pod("default", name))
+
+    async def test_a_look_that_fails_is_told(self, caplog: pytest.LogCaptureFixture):
+        server = FakeServer()
+        server.fail("POST", delay_reply_s=50)
+        server.fail("GET", times=99, **status(403, "Forbidden"))
+        with anyio.move_on_after(2):
+            await launcher(server).launch(plan())
+        assert "may be left behind" in caplog.text
 
     async def test_a_pod_that_cannot_be_deleted_is_told(self, caplog: pytest.LogCaptureFixture):
         server = FakeServer()
