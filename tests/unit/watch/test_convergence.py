@@ -93,6 +93,7 @@ def check(watched: Watched) -> None:
         there = any(pod["metadata"]["uid"] == uid for pod in watched.server.pods.values())
         left = kinds[-1] is Kind.LEFT
         assert len(ends) == (0 if there or left else 1), (uid, kinds)
+        assert (kinds[-1] in {Kind.ADDED, Kind.MODIFIED}) == (uid in watched.known), (uid, kinds)
         assert kinds[0] in {Kind.ADDED, Kind.DELETED}, (uid, kinds)
         assert not ends or kinds[-1] in ends, (uid, kinds)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from podrunner.watch import Kind
-from tests.unit.fake_server import FakeServer
+from tests.unit.fake_server import FakeServer, FakeStream
 from tests.unit.watch.harness import soon, watching
 
 if TYPE_CHECKING:
@@ -433,6 +433,26 @@ class TestStreamingLists:
             assert sorted(watched.of(Kind.ADDED)) == ["a", "b"]
             assert watched.of(Kind.VANISHED) == []
 
+    async def test_what_half_a_list_told_is_forgotten(self, monkeypatch: pytest.MonkeyPatch):
+        """W8: the watch ends in good order, but before the list was complete; meanwhile a pod goes."""
+        server = FakeServer()
+        server.put("a")
+        server.put("b")
+        initial = server._initial_events
+
+        def half(stream: FakeStream) -> None:
+            monkeypatch.undo()
+            stream.send("ADDED", server.pods["default", "a"])
+            stream.deadline = anyio.current_time() + 5
+            server.muted = True
+            server.remove("a")
+            server.muted = False
+
+        monkeypatch.setattr(server, "_initial_events", half)
+        async with watching(server, streaming_lists="on") as watched:
+            assert watched.of(*Kind) == ["b"]
+        assert server._initial_events == initial
+
     async def test_a_list_that_never_comes_is_asked_for_in_pages(self, monkeypatch: pytest.MonkeyPatch):
         """A server before 1.32 may overlook the wish."""
         server = FakeServer()
@@ -486,6 +506,19 @@ class TestSecondLook:
             server.change("a", metadata={"labels": {"app": "other"}})
             await soon()
             assert watched.told[-1].kind is Kind.LEFT
+
+    async def test_a_pod_that_came_back_before_the_answer_has_not_left(self):
+        """A1: labelled away and back while the look failed; the late answer is about another time."""
+        server = FakeServer()
+        server.put("a")
+        async with watching(server) as watched:
+            server.fail("GET", "/pods/a", status=503)
+            server.change("a", metadata={"labels": {"app": "other"}})
+            await soon()
+            server.change("a", metadata={"labels": {"app": "x"}})
+            await anyio.sleep(10)
+            assert watched.of(*Kind) == ["a", "a"]
+            assert watched.reflector.health().unconfirmed == 0
 
     async def test_a_pod_deleted_without_notice_is_deleted(self):
         """W5: no deletionTimestamp, as after a forced deletion; the look finds nothing."""
