@@ -15,6 +15,7 @@ from podrunner.errors import (
     ConflictError,
     ExecError,
     NotFoundError,
+    PodrunnerError,
     TooManyRequestsError,
     TransportError,
     UsageError,
@@ -88,14 +89,19 @@ class KubeClient:
         """
         body = encode(manifest)
         began = await self.creates.acquire()
-        throttled = False
         try:
-            return decode_pod(await self._session.send("POST", collection(PODS, namespace), body=body))
-        except TooManyRequestsError:
-            throttled = True
+            if self.gate.closed:
+                await self.gate.wait()
+                began = self.creates.now()  # the server's wish for peace says nothing about its speed
+            answer = await self._session.send("POST", collection(PODS, namespace), body=body)
+        except PodrunnerError as error:
+            self.creates.release(began, throttled=isinstance(error, TooManyRequestsError))
             raise
-        finally:
-            self.creates.release(began, throttled=throttled)
+        except BaseException:
+            self.creates.abandon()
+            raise
+        self.creates.release(began)
+        return decode_pod(answer)
 
     async def read_pod(self, namespace: str, name: str) -> Pod:
         """Read a pod. Raises NotFoundError if it is not there."""

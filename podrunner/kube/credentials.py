@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from podrunner.errors import ConfigError, PodrunnerError
+from podrunner.errors import ConfigError, TransportError
 from podrunner.kube.redact import redact
 
 if TYPE_CHECKING:
@@ -101,9 +101,8 @@ class TokenFileCredentials:
 
     async def renew(self, refused: str | None) -> bool:
         """Read the file again."""
-        self._value = self._read()
-        self._read_at = self._clock()
-        return self._value != refused
+        self._read_at = float("-inf")
+        return await self.authorization() != refused
 
     def _read(self) -> str:
         try:
@@ -197,7 +196,7 @@ class RenewedCredentials:
                 return
             try:
                 await self._replace()
-            except PodrunnerError as error:
+            except TransportError as error:
                 if self._expired():
                     raise
                 self._renew_at_s = self._clock() + RETRY_RENEWAL_S
@@ -212,7 +211,10 @@ class RenewedCredentials:
         return self._grant.value is None or self._grant.value != refused
 
     async def _replace(self) -> None:
-        self._grant = await self._fetch()
+        try:
+            self._grant = await self._fetch()
+        except ConfigError as error:  # it worked before: a passing trouble of whoever grants
+            raise TransportError(f"the credentials could not be renewed: {error}", sent=False) from error
         self._renew_at_s = _renew_at(self._grant, now_s=self._clock())
 
     def _expired(self) -> bool:
@@ -240,8 +242,10 @@ class ApiClientCredentials:
         """Ask the configuration, which runs its refresh hook."""
         try:
             value = await self._configuration.get_api_key_with_prefix("BearerToken")
-        except Exception as error:  # the hook is the embedder's code
-            raise ConfigError(f"the ApiClient's refresh hook failed: {redact(str(error))}") from error
+        except Exception as error:  # the hook is the embedder's code; the next call may succeed
+            raise TransportError(
+                f"the ApiClient's refresh hook failed: {redact(str(error))}", sent=False
+            ) from error
         return str(value) if value else None
 
     async def renew(self, refused: str | None) -> bool:

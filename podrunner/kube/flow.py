@@ -63,6 +63,10 @@ class AdaptiveLimit:
         """How many wait for their turn."""
         return len(self._waiting)
 
+    def now(self) -> float:
+        """Return the clock's time, for a turn whose work begins later than the turn."""
+        return self._clock()
+
     async def acquire(self) -> float:
         """Wait for a turn. Returns when it began, for :meth:`release`."""
         if self._waiting or self._in_flight >= self.limit:
@@ -78,8 +82,7 @@ class AdaptiveLimit:
             await turn.wait()
         except BaseException:
             if turn.is_set():  # the turn came together with the cancellation: it goes to the next
-                self._in_flight -= 1
-                self._wake()
+                self.abandon()
             else:
                 self._waiting.remove(turn)
             raise
@@ -100,6 +103,10 @@ class AdaptiveLimit:
             self._limit = min(self._maximum, self._limit + 1.0 / self._limit)
         if not throttled:
             self._fastest_s = min(self._fastest_s, took_s)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """End a turn and learn nothing: it was cancelled."""
         self._in_flight -= 1
         self._wake()
 

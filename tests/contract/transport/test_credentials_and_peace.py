@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 from aiohttp import web
@@ -131,3 +133,28 @@ async def test_a_429_halves_what_may_be_in_flight(client_for, stub):
             await client.create_pod("n", POD)
         assert client.creates.limit == max(1, before // 2)
         assert client.creates.in_flight == 0
+
+
+async def test_a_wait_at_the_gate_is_no_slowness_of_the_server(client_for, stub):
+    """L5: otherwise each throttling would be punished twice."""
+    stub.json(POD, status=201)
+    async with client_for(stub) as client:
+        before = client.creates.limit
+        await client.create_pod("n", POD)
+        client.gate.close_for(1.2)
+        await client.create_pod("n", POD)
+        assert client.creates.limit >= before
+
+
+async def test_a_cancelled_create_gives_its_turn_back(client_for, stub):
+    """C1."""
+
+    async def never(_):
+        await asyncio.sleep(60)
+
+    stub.answer = never
+    async with client_for(stub) as client:
+        before = client.creates.limit
+        with anyio.move_on_after(0.1):
+            await client.create_pod("n", POD)
+        assert (client.creates.in_flight, client.creates.limit) == (0, before)

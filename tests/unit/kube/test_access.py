@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kubernetes_asyncio.client import ApiClient, Configuration
 from podrunner.config import RunnerConfig
-from podrunner.errors import ConfigError
+from podrunner.errors import ConfigError, TransportError
 from podrunner.kube.access import access_of_api_client, choose_cluster, explicit_access, open_access
 from podrunner.local.tls import make_certificates
 
@@ -172,7 +172,7 @@ async def test_an_embedders_hook_that_fails_is_told_without_its_secrets():
     configuration.refresh_api_key_hook = hook
     api_client = ApiClient(configuration=configuration)
     try:
-        with pytest.raises(ConfigError, match="refresh hook failed: no luck") as caught:
+        with pytest.raises(TransportError, match="refresh hook failed: no luck") as caught:
             await access_of_api_client(api_client).credentials.authorization()
     finally:
         await api_client.close()

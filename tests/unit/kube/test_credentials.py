@@ -6,7 +6,8 @@ import logging
 
 import anyio
 import pytest
-from podrunner.errors import ConfigError
+from podrunner.errors import ConfigError, TransportError
+from podrunner.kube.answers import is_transient
 from podrunner.kube.credentials import (
     RETRY_RENEWAL_S,
     Grant,
@@ -148,8 +149,13 @@ async def test_an_expired_token_that_cannot_be_renewed_is_an_error(clock):
     plugin.failing = True
     credentials = renewed(plugin, clock)
     clock.now += 901
-    with pytest.raises(ConfigError, match="plugin failed"):
+    with pytest.raises(TransportError, match="plugin failed") as caught:
         await credentials.authorization()
+    assert (caught.value.sent, is_transient(caught.value)) == (False, True), (
+        "it worked before, it may work again"
+    )
+    with pytest.raises(TransportError):
+        await credentials.renew("Bearer token-0")
 
 
 async def test_a_token_file_is_read_again_each_minute_and_when_refused(tmp_path, clock):
@@ -175,6 +181,7 @@ async def test_a_token_file_that_is_gone_for_a_moment_does_no_harm(tmp_path, clo
     clock.now += 60
     assert await credentials.authorization() == "Bearer one"
     assert "cannot be read" in caplog.text
+    assert not await credentials.renew("Bearer one")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
