@@ -31,10 +31,15 @@ class Background:
         """Start a task."""
         self._group.start_soon(self._run, function, args, name=name)
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether all tasks were ended."""
+        return self._cancelled
+
     def cancel(self) -> None:
         """End all tasks, and those that start from now on."""
         self._cancelled = True
-        for scope in self._scopes:
+        for scope in tuple(self._scopes):
             scope.cancel()
 
     async def _run(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
@@ -44,5 +49,8 @@ class Background:
             self._scopes.add(scope)
             try:
                 await function(*args)
+            except Exception:
+                self.cancel()  # a task that crashes ends the runner: the others must not keep it waiting
+                raise
             finally:
                 self._scopes.discard(scope)

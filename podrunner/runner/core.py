@@ -161,7 +161,7 @@ class AsyncPodRunner:
             random=self._random,
             watches=lambda: [reflector.health() for reflector in self._reflectors],
         )
-        opened = _Opened(client, desk, supervisor=supervisor, lease=lease)
+        opened = _Opened(client, desk, supervisor=supervisor, background=group)
         for namespace in self._watched:
             reflector = self._reflector(client, namespace, supervisor)
             self._reflectors.append(reflector)
@@ -235,7 +235,7 @@ class AsyncPodRunner:
     async def _close_by(self, policy: ClosePolicy) -> None:
         assert self._opened is not None, "checked by close"
         desk, supervisor = self._opened.desk, self._opened.supervisor
-        if policy is ClosePolicy.DETACH:
+        if policy is ClosePolicy.DETACH or self._opened.background.is_cancelled:
             supervisor.frozen = True
         elif policy is ClosePolicy.DRAIN:
             await desk.idle()
@@ -444,11 +444,13 @@ class AsyncPodRunner:
 class _Opened:
     """What exists while a runner is open."""
 
-    def __init__(self, client: KubeClient, desk: Desk, *, supervisor: Supervisor, lease: LeaseKeeper) -> None:
+    def __init__(
+        self, client: KubeClient, desk: Desk, *, supervisor: Supervisor, background: Background
+    ) -> None:
         self.client = client
         self.desk = desk
         self.supervisor = supervisor
-        self.lease = lease
+        self.background = background
 
 
 def _default_config() -> RunnerConfig:

@@ -121,6 +121,7 @@ class AsyncLogStream:
         try:
             item = await self._open().receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
+            self.close()
             if self._error is not None:
                 raise self._error from None
             return None
@@ -131,7 +132,12 @@ class AsyncLogStream:
     def _open(self) -> MemoryObjectReceiveStream[Item]:
         if self._receive is None:
             send, self._receive = anyio.create_memory_object_stream[Item](_BATCHES_WAITING)
-            self._start(partial(self._run, send))
+            try:
+                self._start(partial(self._run, send))
+            except BaseException:
+                send.close()
+                self._receive.close()
+                raise
         return self._receive
 
     async def _run(self, send: MemoryObjectSendStream[Item]) -> None:

@@ -235,7 +235,10 @@ class Supervisor:
         self._group.start_soon(self._finish, tracked, outcome, name=f"finish {tracked.name}")
 
     async def _finish(self, tracked: TrackedPod, outcome: Outcome) -> None:
-        outcome = await self._with_evidence(tracked, outcome)
+        try:
+            outcome = await self._with_evidence(tracked, outcome)
+        except Exception:
+            _logger.exception("no evidence of pod %s/%s", tracked.namespace, tracked.name)
         if not tracked.lost:
             self.settle(tracked, outcome)
             await self._drain(tracked)
@@ -322,7 +325,10 @@ class Supervisor:
         if tracked.collector is not None:
             await tracked.collector.done.wait()
         for sink in tracked.files:
-            await sink.forget()
+            try:
+                await sink.forget()
+            except OSError as error:
+                _logger.info("a log's cursor was not removed: %s", error)
 
     def _lose(self, tracked: TrackedPod) -> None:
         if tracked.outcome is None and not tracked.lost:

@@ -337,6 +337,10 @@ class FakeStream:
         now = change.kind != "DELETED" and self.select(change.obj)
         if now:
             self.send("MODIFIED" if was else "ADDED", change.obj)
+        elif was and change.kind != "DELETED" and change.before is not None:
+            # Gone from the selection: the API server sends the object as it was, at the new version.
+            meta = {**change.before["metadata"], "resourceVersion": str(change.version)}
+            self.send("DELETED", {**change.before, "metadata": meta})
         elif was:
             self.send("DELETED", change.obj)
 

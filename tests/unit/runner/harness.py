@@ -1,0 +1,197 @@
+"""A cluster in memory: the fake server with Leases, events and logs, and a hand that plays the kubelet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import anyio
+from podrunner.config import RunnerConfig
+from podrunner.kube import Request, Response
+from podrunner.runner import AsyncPod, AsyncPodRunner
+from podrunner.workload import Workload
+from tests.unit.fake_server import FakeServer, FakeStream, _merge, _ok, _status
+
+JSON = {"content-type": "application/json"}
+
+
+class Cluster(FakeServer):
+    """The fake server and what a runner needs beside pods."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.leases: dict[str, dict[str, Any]] = {}
+        self.logs: dict[str, list[str]] = {}
+        self.events: list[dict[str, Any]] = []
+        self.log_requests: list[dict[str, str]] = []
+        self.obedient = True  # the kubelet ends what is deleted
+
+    # What the kubelet does
+
+    def run(self, name: str) -> None:
+        """The main container starts."""
+        state = {"running": {"startedAt": self._time()}}
+        status = {"phase": "Running", "containerStatuses": [_status_of(state)]}
+        self.change(name, spec={**self.pods["default", name]["spec"], "nodeName": "node-1"}, status=status)
+
+    def finish(self, name: str, exit_code: int = 0, **terminated: Any) -> None:
+        """The main container ends."""
+        reason = "Error" if exit_code else "Completed"
+        ended = {"exitCode": exit_code, "reason": reason, "finishedAt": self._time(), **terminated}
+        state = {"terminated": ended}
+        phase = "Failed" if exit_code else "Succeeded"
+        self.change(name, status={"phase": phase, "containerStatuses": [_status_of(state)]})
+
+    def play(self, name: str, exit_code: int = 0) -> None:
+        """The whole life of a short pod."""
+        self.run(name)
+        self.finish(name, exit_code)
+
+    def play_all(self, exit_code: int = 0) -> None:
+        """All pods run and end."""
+        for _, name in list(self.pods):
+            self.play(name, exit_code)
+
+    def wait_for_image(self, name: str, reason: str = "ImagePullBackOff") -> None:
+        """The image cannot be pulled."""
+        state = {"waiting": {"reason": reason, "message": "not found"}}
+        self.change(name, status={"phase": "Pending", "containerStatuses": [_status_of(state)]})
+
+    def _delete(self, namespace: str, name: str, options: dict[str, Any]) -> Response:
+        if self.pods[namespace, name]["status"]["phase"] in {"Succeeded", "Failed"}:
+            options = {**options, "gracePeriodSeconds": 0}
+        answer = super()._delete(namespace, name, options)
+        if self.obedient and (namespace, name) in self.pods:
+            self.finish(name, 143, reason="Error")
+            self.remove(name)
+        return answer
+
+    # The transport
+
+    async def request(self, request: Request) -> Response:
+        if "/leases" in request.path:
+            await self._arrive(request)
+            return self._lease(request)
+        if "/events" in request.path:
+            await self._arrive(request)
+            return _ok({"kind": "EventList", "metadata": {}, "items": self.events})
+        return await super().request(request)
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[FakeStream]:
+        if not request.path.endswith("/log"):
+            async with super().stream(request) as stream:
+                yield stream
+            return
+        fault = await self._arrive(request)
+        if fault is not None and fault.status is not None:
+            yield _refusal(fault.status)
+        else:
+            yield self._log(request)
+
+    def _log(self, request: Request) -> FakeStream:
+        query = dict(parse_qsl(urlsplit(request.target).query))
+        self.log_requests.append(query)
+        name = request.path.split("/")[-2]
+        if ("default", name) not in self.pods:
+            return _refusal(404)
+        lines = self.logs.get(name, [])[-int(query.get("tailLines", 1_000_000)) :]
+        stream = FakeStream(200, {})
+        stream.push("".join(f"{line}\n" for line in lines).encode())
+        stream.end()
+        return stream
+
+    def _lease(self, request: Request) -> Response:  # noqa: PLR0911  # a router: one return per route
+        name = request.path.split("/")[-1]
+        body = json.loads(request.body) if request.body else {}
+        if request.method == "POST":
+            name = body["metadata"]["name"]
+            if name in self.leases:
+                return _status(409, "AlreadyExists", f'leases "{name}" already exists')
+            return self._keep_lease(name, body, 201)
+        if name not in self.leases:
+            return _status(404, "NotFound", f'leases "{name}" not found')
+        if request.method == "DELETE":
+            return _ok(self.leases.pop(name))
+        if request.method == "PUT":
+            if body["metadata"]["resourceVersion"] != self.leases[name]["metadata"]["resourceVersion"]:
+                return _status(409, "Conflict", "the object has been modified")
+            return self._keep_lease(name, body, 200)
+        return _ok(self.leases[name])
+
+    def _keep_lease(self, name: str, body: dict[str, Any], status: int) -> Response:
+        self.version += 1
+        meta = {**body["metadata"], "resourceVersion": str(self.version)}
+        self.leases[name] = {**body, "metadata": meta}
+        return _ok(self.leases[name], status)
+
+    def _answer(self, request: Request) -> Response:
+        return self._patch(request) if request.method == "PATCH" else super()._answer(request)
+
+    def _patch(self, request: Request) -> Response:
+        """A merge patch; with a resourceVersion, a compare-and-swap."""
+        parts = request.path.split("/")
+        body = json.loads(request.body or b"{}")
+        pod = self.pods.get((parts[4], parts[6]))
+        if pod is None:
+            return _status(404, "NotFound", "no such pod")
+        if body["metadata"].get("resourceVersion") not in {None, pod["metadata"]["resourceVersion"]}:
+            return _status(409, "Conflict", "the object has been modified")
+        return _ok(self._commit("MODIFIED", _merge(pod, body), pod))
+
+
+def _refusal(status: int) -> FakeStream:
+    stream = FakeStream(status, JSON)
+    stream.push(_status(status, "", "no log").body)
+    stream.end()
+    return stream
+
+
+def _status_of(state: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "base", "restartCount": 0, "ready": False, "state": state}
+
+
+def workload(number: int = 1, **fields: Any) -> Workload:
+    """A workload like any other."""
+    return Workload(key={"n": str(number)}, command=["true"], **fields)
+
+
+def configured(**settings: Any) -> RunnerConfig:
+    """A configuration with quick retries."""
+    quick = {"attempts": 3, "initial_s": 0.001, "max_s": 0.002}
+    defaults = {"cluster": "kubeconfig", "image": "i", "create_retry": quick, "retry": quick}
+    return RunnerConfig(**{**defaults, **settings})
+
+
+@asynccontextmanager
+async def running(
+    cluster: Cluster, *, on_exit: str = "detach", log_sinks: Any = None, **settings: Any
+) -> AsyncIterator[AsyncPodRunner]:
+    """A runner on the cluster, its watch in step."""
+    config = configured(**settings)
+    async with AsyncPodRunner(
+        config, client=cluster.client(), on_exit=on_exit, log_sinks=log_sinks, random=Random(1)
+    ) as runner:
+        await runner.wait_synced()
+        yield runner
+
+
+async def until(condition: Any, *, within_s: float = 5.0) -> None:
+    """Waits until the condition holds."""
+    with anyio.fail_after(within_s):
+        while not condition():  # noqa: ASYNC110  # the condition is anybody's
+            await anyio.sleep(0.005)
+
+
+def kinds(runner: AsyncPodRunner, pod: AsyncPod | None = None) -> list[str]:
+    """The kinds of the events that wait, without those of the status."""
+    events = runner.poll_events()
+    return [
+        str(event.kind)
+        for event in events
+        if event.kind != "status-changed" and (pod is None or event.name == pod.name)
+    ]

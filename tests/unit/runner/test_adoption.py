@@ -1,0 +1,120 @@
+"""Taking over what other runners left."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import pytest
+from podrunner.errors import OwnershipError
+from podrunner.outcome import Category
+from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+
+pytestmark = pytest.mark.anyio
+
+
+async def leave_pods(cluster: Cluster, count: int = 1, **settings) -> None:
+    """A runner comes, launches, and goes without its pods."""
+    async with running(cluster, on_exit="detach", **settings) as runner:
+        await runner.launch_many(workload(n) for n in range(count))
+
+
+async def test_pods_of_a_runner_that_left_are_adopted(cluster: Cluster):
+    """A5: from labels and annotations alone."""
+    await leave_pods(cluster)
+    async with running(cluster) as runner:
+        (pod,) = await runner.adopt()
+        assert pod.key == workload(0).key
+        assert kinds(runner) == ["adopted"]
+        assert await runner.adopt() == []
+        cluster.play(pod.name)
+        assert (await pod.wait(5)).succeeded
+        await until(lambda: not cluster.pods)
+
+
+async def test_a_pod_that_ended_meanwhile_has_its_outcome_at_once(cluster: Cluster):
+    """A4: completed pods are told and cleaned up."""
+    await leave_pods(cluster)
+    cluster.play_all(exit_code=2)
+    async with running(cluster, delete_pods_on_failure=True) as runner:
+        (pod,) = await runner.adopt()
+        assert (await pod.wait(5)).exit_code == 2
+        await until(lambda: not cluster.pods)
+
+
+async def test_a_living_runners_pods_are_left_alone(cluster: Cluster):
+    """A3."""
+    async with running(cluster) as first, running(cluster) as second:
+        pod = await first.launch(workload())
+        assert await second.adopt() == []
+        cluster.play(pod.name)
+        assert (await pod.wait(5)).succeeded
+
+
+async def test_other_scopes_and_foreign_pods_are_left_alone(cluster: Cluster):
+    cluster.put(
+        "foreign", labels={"app.kubernetes.io/managed-by": "podrunner", "podrunner.io/scope": "default"}
+    )
+    await leave_pods(cluster, scope="other")
+    async with running(cluster) as runner:
+        assert await runner.adopt() == []
+
+
+async def test_of_two_adopters_one_wins_each_pod(cluster: Cluster):
+    """A1: compare and swap; the losers see it."""
+    await leave_pods(cluster, count=20)
+    async with running(cluster) as first, running(cluster) as second:
+        won: dict[str, list] = {}
+        async with anyio.create_task_group() as group:
+
+            async def adopt(name, runner) -> None:
+                won[name] = await runner.adopt()
+
+            group.start_soon(adopt, "first", first)
+            group.start_soon(adopt, "second", second)
+        uids = [pod.uid for pods in won.values() for pod in pods]
+        assert len(uids) == len(set(uids)) == 20
+
+
+async def test_a_busy_server_is_asked_again(cluster: Cluster):
+    """A2: nobody is taken for gone for want of an answer."""
+    await leave_pods(cluster)
+    async with running(cluster) as runner:
+        cluster.fail("PATCH", status=429)
+        cluster.fail("GET", part="/leases", status=500)
+        assert len(await runner.adopt()) == 1
+
+
+async def test_a_swap_whose_answer_was_lost_is_still_a_win(cluster: Cluster):
+    """A1: the conflict on the second try is our own first."""
+    await leave_pods(cluster)
+    async with running(cluster) as runner:
+        cluster.fail("PATCH", lose_reply=True)
+        assert len(await runner.adopt()) == 1
+
+
+async def test_the_former_owner_sees_that_it_lost_its_pod(cluster: Cluster):
+    """A1: no outcome from there, and no deletion."""
+    async with running(cluster, owner="old") as old:
+        pod = await old.launch(workload())
+        lease = cluster.leases["podrunner-old"]
+        past = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        lease["spec"]["renewTime"] = past
+        async with running(cluster, owner="new") as new:
+            (adopted,) = await new.adopt()
+            with pytest.raises(OwnershipError, match="another runner took over"):
+                await pod.wait(10)
+            assert kinds(old) == ["created", "lost"]
+            assert old.health().active == 0
+            cluster.play(adopted.name)
+            assert (await adopted.wait(5)).category is Category.SUCCEEDED
+
+
+async def test_a_restart_under_the_same_name_finds_its_own(cluster: Cluster):
+    """A5: a fixed owner's name survives a restart."""
+    await leave_pods(cluster, owner="me")
+    async with running(cluster, owner="me") as runner:
+        (pod,) = await runner.adopt()
+        assert cluster.count("PATCH") == 0
+        cluster.play(pod.name)
+        assert (await pod.wait(5)).succeeded

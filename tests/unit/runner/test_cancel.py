@@ -1,0 +1,202 @@
+"""Cancelling, at any instant, leaves nothing behind; closing follows its policy."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from podrunner.errors import OwnershipError, RunnerClosedError
+from podrunner.outcome import Category
+from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_pending_pod_is_deleted(cluster: Cluster):
+    """C2: cancelled while Pending, it goes."""
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        await pod.cancel()
+        outcome = await pod.wait(5)
+        assert (outcome.category, outcome.started) == (Category.CANCELLED, False)
+        assert not cluster.pods
+
+
+async def test_a_running_pod_is_ended_with_its_grace(cluster: Cluster):
+    """C3: one path, whatever the state."""
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        await until(lambda: pod.phase == "Running")
+        await pod.cancel(grace_period_s=7)
+        outcome = await pod.wait(5)
+        assert (outcome.category, outcome.started) == (Category.CANCELLED, True)
+        await until(lambda: not runner.pods())
+        assert kinds(runner) == ["created", "finished", "deleted"]
+        await pod.cancel()
+        assert cluster.count("DELETE", "/pods") == 1
+
+
+async def test_what_ended_before_keeps_its_outcome(cluster: Cluster):
+    async with running(cluster, delete_pods=False) as runner:
+        pod = await runner.launch(workload())
+        cluster.play(pod.name)
+        await pod.wait(5)
+        await pod.cancel()
+        assert pod.outcome is not None
+        assert pod.outcome.category is Category.SUCCEEDED
+        assert cluster.count("DELETE", "/pods") == 0
+
+
+async def test_delete_of_a_running_pod_cancels_it(cluster: Cluster):
+    """C3: one path."""
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        await pod.delete(grace_period_s=0)
+        assert (await pod.wait(5)).category is Category.CANCELLED
+
+
+async def test_a_queued_submission_is_withdrawn(cluster: Cluster):
+    """C3: queued is a state like any other."""
+    async with running(cluster, max_active_pods=1, connections=1) as runner:
+        first = runner.submit(workload(1))
+        second = runner.submit(workload(2))
+        third = runner.submit(workload(3))
+        await until(lambda: first.uid)
+        await third.cancel()
+        await second.cancel()
+        for pod in (second, third):
+            assert (await pod.wait(5)).category is Category.CANCELLED
+        assert [name for _, name in cluster.pods] == [first.name]
+        assert runner.health().active == 1
+
+
+async def test_a_submission_cancelled_while_its_create_is_in_flight_leaves_no_pod(cluster: Cluster):
+    """C1: the server made it, the answer was never read."""
+    cluster.fail("POST", delay_reply_s=30)
+    async with running(cluster) as runner:
+        pod = runner.submit(workload())
+        await until(lambda: cluster.pods)
+        with anyio.fail_after(20):
+            await pod.cancel()
+            assert (await pod.wait()).category is Category.CANCELLED
+        await until(lambda: not cluster.pods)
+
+
+async def test_a_launch_whose_task_is_cancelled_leaves_no_pod(cluster: Cluster):
+    """C1: by task cancellation."""
+    cluster.fail("POST", delay_reply_s=30)
+    async with running(cluster) as runner:
+        with anyio.move_on_after(0.1):
+            await runner.launch(workload())
+        await until(lambda: not cluster.pods)
+        assert runner.health().active == 0
+        again = await runner.launch(workload())
+        assert again.uid
+
+
+async def test_leaving_normally_waits_for_the_pods(cluster: Cluster):
+    async with anyio.create_task_group() as group:
+
+        async def play() -> None:
+            await until(lambda: cluster.pods)
+            await anyio.sleep(0.05)
+            cluster.play_all()
+
+        group.start_soon(play)
+        async with running(cluster, on_exit="drain") as runner:
+            submitted = runner.submit(workload())
+        assert submitted.outcome is not None
+        assert submitted.outcome.category is Category.SUCCEEDED
+        assert not cluster.pods
+        assert not cluster.leases
+
+
+async def test_leaving_by_an_exception_cancels_and_the_exception_stays_itself(cluster: Cluster):
+    """Promise 4: an error in the scheduler leaves no pod."""
+    pods = []
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012  # the body's way out is what is tested
+        async with running(cluster, on_exit="drain") as runner:
+            pods.append(await runner.launch(workload()))
+            raise ZeroDivisionError
+    assert pods[0].outcome.category is Category.CANCELLED
+    assert not cluster.pods
+
+
+async def test_cancellation_from_outside_cancels_the_pods(cluster: Cluster):
+    """S1: bounded, and nothing is left."""
+    with anyio.move_on_after(0.2):
+        async with running(cluster, on_exit="drain") as runner:
+            await runner.launch(workload())
+            await anyio.sleep_forever()
+    assert not cluster.pods
+    assert not cluster.leases
+
+
+async def test_a_drain_that_is_interrupted_cancels_the_rest(cluster: Cluster):
+    """S1: leaving waits, and the waiting is cancelled."""
+    with anyio.move_on_after(0.2) as scope:
+        async with running(cluster, on_exit="drain") as runner:
+            await runner.launch(workload())
+    assert scope.cancelled_caught
+    assert not cluster.pods
+
+
+async def test_detach_leaves_the_pods_and_gives_the_lease_back(cluster: Cluster):
+    async with running(cluster, on_exit="detach") as runner:
+        pod = await runner.launch(workload())
+    assert len(cluster.pods) == 1
+    assert not cluster.leases
+    with pytest.raises(RunnerClosedError):
+        await pod.wait()
+
+
+async def test_a_closed_runner_takes_no_orders(cluster: Cluster):
+    async with running(cluster) as runner:
+        await runner.launch(workload())
+        await runner.close("cancel")
+        await runner.close()
+        assert not cluster.pods
+        for order in (runner.launch, runner.submit):
+            with pytest.raises(RunnerClosedError):
+                await order(workload(2))
+    with pytest.raises(RunnerClosedError, match="entered once"):
+        await runner.__aenter__()
+
+
+async def test_a_runner_that_was_never_entered_says_so():
+    from podrunner.runner import AsyncPodRunner
+
+    runner = AsyncPodRunner()
+    for call in (runner.health, runner.poll_events, runner.pods, runner.events):
+        with pytest.raises(RunnerClosedError, match="context manager"):
+            call()
+    await runner.close()
+
+
+async def test_refused_deletions_are_tried_again_and_shown(cluster: Cluster):
+    """Promise 4: no deletion is given up."""
+    cluster.fail("DELETE", times=4, status=403, body=b'{"kind":"Status","reason":"Forbidden"}')
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.play(pod.name)
+        await until(lambda: runner.health().deletes_failing == 1)
+        assert len(cluster.pods) == 1
+
+
+async def test_a_runner_that_lost_its_lease_acts_no_more(cluster: Cluster):
+    """A3: fencing: somebody else holds the lease."""
+    async with running(cluster, owner="me", lease_duration_s=1.0) as runner:
+        pod = await runner.launch(workload())
+        lease = cluster.leases["podrunner-me"]
+        body = {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}
+        cluster._keep_lease("podrunner-me", body, 200)
+        await until(lambda: runner.health().lease != "held")
+        assert "other" in runner.health().lease
+        with pytest.raises(OwnershipError, match="lost its lease"):
+            await runner.launch(workload(2))
+        cluster.play(pod.name)
+        assert (await pod.wait(5)).category is Category.SUCCEEDED
+        await runner.wait_all(5)
+        assert len(cluster.pods) == 1
+    assert "podrunner-me" in cluster.leases

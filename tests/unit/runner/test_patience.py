@@ -1,0 +1,142 @@
+"""Patience with pods, in virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+import trio.testing
+from podrunner.errors import StaleError
+from podrunner.outcome import Category
+from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+
+
+async def test_an_image_that_cannot_be_had_is_given_up_and_the_pod_deleted_first(cluster: Cluster):
+    """P1, P3: a grace, then the pod goes, then the outcome comes."""
+    async with running(cluster, pending={"image_grace_s": 120}) as runner:
+        pod = await runner.launch(workload())
+        began = anyio.current_time()
+        cluster.wait_for_image(pod.name)
+        outcome = await pod.wait()
+        assert outcome.category is Category.IMAGE
+        assert 119 <= anyio.current_time() - began <= 125
+        assert not cluster.pods
+        await until(lambda: not runner.pods())
+        assert kinds(runner) == ["created", "finished", "deleted"]
+
+
+async def test_an_image_that_comes_at_last_is_no_failure(cluster: Cluster):
+    """P1: a registry's hiccup passes."""
+    async with running(cluster, pending={"image_grace_s": 120}) as runner:
+        pod = await runner.launch(workload())
+        cluster.wait_for_image(pod.name)
+        await anyio.sleep(60)
+        cluster.run(pod.name)
+        await anyio.sleep(300)
+        cluster.finish(pod.name)
+        assert (await pod.wait()).succeeded
+
+
+async def test_a_pod_that_finishes_while_it_is_given_up_keeps_its_own_outcome(cluster: Cluster):
+    """P3: what ended by itself before the deletion is told as it was."""
+    cluster.fail("DELETE", times=2, status=500)
+    async with running(cluster, pending={"startup_timeout_s": 10}) as runner:
+        pod = await runner.launch(workload())
+        await until(lambda: cluster.count("DELETE", "/pods") >= 1, within_s=60)
+        cluster.muted = False
+        cluster.play(pod.name)
+        assert (await pod.wait()).category is Category.SUCCEEDED
+
+
+async def test_a_pod_that_does_not_start_in_time_is_given_up(cluster: Cluster):
+    """P3: the start-up deadline."""
+    async with running(cluster, pending={"startup_timeout_s": 30}) as runner:
+        pod = await runner.launch(workload())
+        assert (await pod.wait()).category is Category.STARTUP_TIMEOUT
+        assert not cluster.pods
+
+
+async def test_a_pod_that_runs_too_long_is_ended(cluster: Cluster):
+    async with running(cluster, run_timeout_s=100) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        began = anyio.current_time()
+        outcome = await pod.wait()
+        assert (outcome.category, outcome.started) == (Category.DEADLINE, True)
+        assert 99 <= anyio.current_time() - began <= 105
+
+
+async def test_a_dead_node_does_not_keep_a_pod_terminating_for_ever(cluster: Cluster):
+    """P9: a bounded wait, then the outcome without the node's word."""
+    cluster.obedient = False
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        await until(lambda: pod.phase == "Running")
+        await pod.cancel(grace_period_s=30)
+        assert (await pod.wait(200)).category is Category.CANCELLED
+        assert len(cluster.pods) == 1
+
+
+async def test_a_pod_that_somebody_else_deletes_on_a_dead_node_is_lost(cluster: Cluster):
+    """P9: Terminating without an end."""
+    cluster.obedient = False
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        cluster.mark_deleted(pod.name)
+        assert (await pod.wait(1000)).category is Category.NODE_LOST
+
+
+async def test_stale_knowledge_raises(cluster: Cluster):
+    """W8: an interrupted watch is never served as if it were the truth."""
+    async with running(cluster, watch={"stale_after_s": 60}) as runner:
+        pod = await runner.launch(workload())
+        cluster.fail("GET", times=10_000, refuse=True)
+        cluster.break_watches()
+        await anyio.sleep(100)
+        assert runner.health().stale
+        with pytest.raises(StaleError):
+            _ = pod.status
+        with pytest.raises(StaleError):
+            await pod.wait(1)
+        cluster.faults.clear()
+        await anyio.sleep(60)
+        assert pod.status == "Pending"
+        with pytest.raises(TimeoutError):
+            await pod.wait(1)
+
+
+async def test_the_lease_is_renewed_as_long_as_the_runner_lives(cluster: Cluster):
+    """A3: a living owner keeps its pods."""
+    async with running(cluster, owner="me") as runner:
+        await anyio.sleep(3600)
+        assert runner.health().lease == "held"
+        assert cluster.count("PUT", "/leases") == pytest.approx(180, abs=2)
+
+
+async def test_a_passing_failure_of_the_lease_is_survived_and_a_long_one_fences(cluster: Cluster):
+    """A3: fencing."""
+    async with running(cluster, owner="me") as runner:
+        cluster.fail("PUT", "/leases", times=2, refuse=True)
+        await anyio.sleep(120)
+        assert runner.health().lease == "held"
+        cluster.fail("PUT", "/leases", times=100, refuse=True)
+        await anyio.sleep(120)
+        assert "not renewed" in runner.health().lease
+
+
+async def test_a_deleted_lease_is_made_again(cluster: Cluster):
+    async with running(cluster, owner="me") as runner:
+        cluster.leases.clear()
+        await anyio.sleep(60)
+        assert "podrunner-me" in cluster.leases
+        assert runner.health().lease == "held"
