@@ -59,14 +59,14 @@ def workloads(run: str) -> list[podrunner.Workload]:
 async def asynchronous(config: podrunner.RunnerConfig) -> int:
     async with podrunner.AsyncPodRunner(config) as runner:
         launched = await runner.launch_many(workloads("async"))
-        outcomes = [await pod.wait() for pod in launched.pods]
+        outcomes = [await pod.wait() for pod in launched]
     return sum(outcome.succeeded for outcome in outcomes)
 
 
 def blocking(config: podrunner.RunnerConfig) -> int:
     with podrunner.PodRunner(config) as runner:
         launched = runner.launch_many(workloads("blocking"))
-        return sum(pod.wait().succeeded for pod in launched.pods)
+        return sum(pod.wait().succeeded for pod in launched)
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def main() -> None:
             cluster="kubeconfig",
             kubeconfig=kubeconfig,
             image="scripted",
-            logs=podrunner.LogSettings(follow="off"),
+            logs={"follow": "off"},
         )
         for name, face in (("async", lambda: asyncio.run(asynchronous(config))), ("blocking", lambda: blocking(config))):
             before, served, began = own_cpu(), cpu_of(server), time.perf_counter()

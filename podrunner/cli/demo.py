@@ -16,15 +16,13 @@ import typer
 from podrunner.cli.failures import run_async
 from podrunner.cli.options import Config, Context, Kubeconfig, on_cluster, read_config, say_findings
 from podrunner.cli.output import print_json
-from podrunner.cli.stage import Stage, local_image
-from podrunner.cli.story import Narrator, Story
 from podrunner.errors import ConfigError
-from podrunner.kube import connect
-from podrunner.local import LocalCluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from podrunner.cli.stage import Stage
+    from podrunner.cli.story import Story
     from podrunner.config import RunnerConfig
 
 __all__ = ["demo"]
@@ -59,6 +57,8 @@ def demo(
     settings = say_findings(read_config(config)) if config else read_config(EXAMPLE).config
     if image:
         settings = settings.with_changes(image=image)
+    from podrunner.cli.story import Narrator
+
     narrator = Narrator(silent=json)
     with _work_folder(folder) as where:
         run = _on_real(settings, where, kubeconfig, context) if kubeconfig else _on_local(settings, where)
@@ -85,6 +85,10 @@ def _work_folder(given: Path | None) -> Iterator[Path]:
 
 @asynccontextmanager
 async def _on_local(settings: RunnerConfig, folder: Path) -> AsyncIterator[Stage]:
+    from podrunner.cli.stage import Stage, local_image
+    from podrunner.kube import connect
+    from podrunner.local import LocalCluster
+
     images = {settings.image or "": local_image(folder / "image")}
     async with LocalCluster(folder / "cluster", images=images) as cluster:
         here = on_cluster(settings, kubeconfig=cluster.kubeconfig)
@@ -96,6 +100,9 @@ async def _on_local(settings: RunnerConfig, folder: Path) -> AsyncIterator[Stage
 async def _on_real(
     settings: RunnerConfig, folder: Path, kubeconfig: Path, context: str | None
 ) -> AsyncIterator[Stage]:
+    from podrunner.cli.stage import Stage
+    from podrunner.kube import connect
+
     there = on_cluster(settings, kubeconfig=kubeconfig, context=context)
     async with connect(there) as client:
         yield Stage(client, there, folder, volumes=NODE_FOLDER, brings_airflow=False)

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from podrunner.cli.failures import TerminatedError, run_async
-from podrunner.local import LocalCluster
 
 __all__ = ["app"]
 
@@ -47,6 +46,8 @@ def up(
 
 
 async def _serve(kubeconfig: Path, *, folder: Path | None, port: int, strict_images: bool) -> None:
+    from podrunner.local import LocalCluster
+
     async with LocalCluster(folder, port=port, strict_images=strict_images) as cluster:
         with _handed_out(cluster.kubeconfig, kubeconfig):
             _say_how(cluster.url, kubeconfig)

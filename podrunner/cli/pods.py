@@ -6,7 +6,8 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import anyio
 import typer
@@ -25,15 +26,15 @@ from podrunner.cli.options import (
 )
 from podrunner.cli.output import print_json
 from podrunner.cli.table import PodTable
-from podrunner.cli.terminal import converse
 from podrunner.config import RunnerConfig
 from podrunner.errors import UsageError
-from podrunner.kube import KubeClient, connect
-from podrunner.logs import LocalFile, LogQuery, LogReader
-from podrunner.outcome import Outcome
-from podrunner.outcome.record import Pod
-from podrunner.runner import AsyncPod, AsyncPodRunner
 from podrunner.workload import Workload
+
+if TYPE_CHECKING:
+    from podrunner.kube import KubeClient
+    from podrunner.outcome import Outcome
+    from podrunner.outcome.record import Pod
+    from podrunner.runner import AsyncPod
 
 __all__ = ["delete", "exec_", "get", "logs", "run"]
 
@@ -58,7 +59,9 @@ def _variables(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _settings(config, *, local, kubeconfig, context, namespace) -> RunnerConfig:  # noqa: ANN001  # typer's options
+def _settings(
+    config: Path | None, *, local: bool, kubeconfig: Path | None, context: str | None, namespace: str | None
+) -> RunnerConfig:
     loaded = say_findings(read_config(config))
     return on_cluster(loaded, local=local, kubeconfig=kubeconfig, context=context, namespace=namespace)
 
@@ -96,6 +99,8 @@ def _run_code(outcome: Outcome) -> int:
 
 
 async def _run_one(settings: RunnerConfig, workload: Workload, *, json: bool) -> Outcome:
+    from podrunner.runner import AsyncPodRunner
+
     async with AsyncPodRunner(settings) as runner:
         pod = await runner.launch(workload)
         try:
@@ -196,6 +201,8 @@ def logs(
 ) -> None:
     """Print the log of a running or finished pod: the collected file if there is one, else from the pod."""
     settings = _settings(config, local=False, kubeconfig=kubeconfig, context=context, namespace=namespace)
+    from podrunner.logs import LocalFile, LogQuery, LogReader
+
     folder = settings.logs.folder
     if "/" in target and folder is not None:
         query = LogQuery(log_path=target, container=container, main_container=settings.container_name)
@@ -230,6 +237,8 @@ def exec_(
     namespace: Namespace = None,
 ) -> None:
     """Run a command in a running pod, and end with its exit code."""
+    from podrunner.cli.terminal import converse
+
     settings = _settings(config, local=False, kubeconfig=kubeconfig, context=context, namespace=namespace)
 
     async def talk(client: KubeClient) -> int:
@@ -268,6 +277,8 @@ def delete(
 
 
 def _with_client(settings: RunnerConfig, body: Callable[[KubeClient], Awaitable[T]]) -> T:
+    from podrunner.kube import connect
+
     async def main() -> T:
         async with connect(settings) as client:
             return await body(client)

@@ -12,7 +12,7 @@ import yaml
 from podrunner.builder import build_plan, explain_pod
 from podrunner.cli.options import Config, read_config, say_findings
 from podrunner.cli.output import columns, print_json
-from podrunner.config import RunnerConfig
+from podrunner.config import RunnerConfig, as_data
 from podrunner.config.files import load_file
 from podrunner.workload import Workload
 
@@ -72,7 +72,7 @@ def check(
     if strict:
         loaded.checked(strict=True)
     if show:
-        print_json(loaded.config.model_dump(mode="json", exclude_defaults=True))
+        print_json(as_data(loaded.config))
         return
     for finding in loaded.findings:
         print(f"{finding.level}: {finding}")

@@ -8,7 +8,6 @@ import signal
 
 import anyio
 import pytest
-
 from podrunner import errors
 from podrunner.cli.failures import TerminatedError, exit_code, guarded, run_async
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
-
 from podrunner import errors
 from podrunner.cli.app import app
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[3]
 CFG = str(ROOT / "examples" / "airflow.cfg")

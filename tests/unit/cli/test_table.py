@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
 from podrunner.cli.table import PodTable, age
 from podrunner.outcome.record import ContainerSpec, ObjectMeta, Pod, PodSpec, PodStatus
 

@@ -1,0 +1,66 @@
+"""``podrunner local up``: there when its file is, and gone with everything it ran."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PODRUNNER = [sys.executable, "-m", "podrunner.cli"]
+
+
+def _start(kubeconfig: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [*PODRUNNER, "local", "up", "--kubeconfig", str(kubeconfig)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 40
+    while not kubeconfig.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def _run(kubeconfig: Path, *words: str) -> subprocess.Popen[str]:
+    command = [*PODRUNNER, "run", "--kubeconfig", str(kubeconfig), "--", *words]
+    env = {**os.environ, "PODRUNNER_IMAGE": "any"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+
+
+def _running(mark: str) -> bool:
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return any(line.startswith(f"sleep {mark}") for line in listed.splitlines())
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_cluster_and_all_it_runs(tmp_path: Path, number) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    cluster = _start(kubeconfig)
+    mark = f"{600 + os.getpid()}.{int(number)}"
+    client = _run(kubeconfig, "sh", "-c", f"echo ready; exec sleep {mark}")
+    try:
+        assert stat.S_IMODE(kubeconfig.stat().st_mode) == 0o600
+        assert client.stdout is not None
+        assert client.stdout.readline() == "ready\n"
+        assert _running(mark)
+        cluster.send_signal(number)
+        shown, told = cluster.communicate(timeout=40)
+        assert cluster.returncode == 0
+        assert str(kubeconfig) in shown
+        assert "no process is left" in told
+        assert not kubeconfig.exists()
+        assert not _running(mark)
+    finally:
+        client.kill()
+        client.communicate()
+        cluster.kill()

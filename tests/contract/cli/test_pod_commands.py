@@ -1,0 +1,168 @@
+"""run, get, logs, exec and delete, as people type them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from tests.contract.conftest import Cluster
+
+PODRUNNER = [sys.executable, "-m", "podrunner.cli"]
+WAIT_FOR_TERM = 'trap "exit 0" TERM; echo ready; while :; do sleep 0.1; done'
+"""A container's first process ignores SIGTERM unless it says otherwise."""
+
+
+@pytest.fixture
+def environment(config) -> dict[str, str]:
+    """The settings of the test's namespace, as a user would export them."""
+    return {
+        **os.environ,
+        "PODRUNNER_KUBECONFIG": str(config.kubeconfig),
+        "PODRUNNER_CLUSTER": "kubeconfig",
+        "PODRUNNER_NAMESPACE": config.namespace,
+        "PODRUNNER_IMAGE": config.image or "",
+        "PODRUNNER_IMAGE_PULL_POLICY": "IfNotPresent",
+    }
+
+
+@pytest.fixture
+def podrunner(environment) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*words: str, **options) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*PODRUNNER, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+def _pods(podrunner) -> list[str]:
+    return podrunner("get", "--all", "-o", "name").stdout.split()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 40
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def sleeper(environment, podrunner):
+    """A pod that runs until the test is over."""
+    command = [*PODRUNNER, "run", "--name", "sleeper", "--", "sh", "-c", WAIT_FOR_TERM]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    yield podrunner("get", "-o", "name").stdout.strip().removeprefix("pod/")
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=50)
+    process.stdout.close()
+
+
+def test_run_prints_the_log_and_ends_with_the_containers_exit_code(podrunner) -> None:
+    ended = podrunner("run", "-e", "WORD=hello", "--", "sh", "-c", "echo $WORD; exit 3")
+    assert (ended.returncode, ended.stdout) == (3, "hello\n")
+    assert "exit code 3" in ended.stderr
+
+
+def test_run_as_json_has_outcome_and_log(podrunner) -> None:
+    ended = podrunner("run", "--json", "--", "echo", "hello")
+    document = json.loads(ended.stdout)
+    assert (ended.returncode, document["log"]) == (0, ["hello"])
+    assert document["outcome"]["category"] == "succeeded"
+
+
+def test_a_running_pod_can_be_seen_read_entered_and_deleted(podrunner, sleeper) -> None:
+    assert f"{sleeper}" in podrunner("get").stdout
+    assert "Running" in podrunner("get", "-o", "wide", sleeper).stdout
+    assert (
+        json.loads(podrunner("get", sleeper, "-o", "json").stdout)["items"][0]["metadata"]["name"] == sleeper
+    )
+    assert podrunner("logs", sleeper).stdout == "ready\n"
+    assert podrunner("logs", "--timestamps", "--tail", "1", sleeper).stdout.endswith(" ready\n")
+    assert podrunner("exec", sleeper, "--", "sh", "-c", "echo in; exit 4").returncode == 4
+    assert podrunner("exec", "-i", sleeper, "--", "cat", input="through\n").stdout == "through\n"
+    assert podrunner("delete", "--grace-period", "0", sleeper).stdout == f'pod "{sleeper}" deleted\n'
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_run_leaves_no_pod(environment, podrunner, number) -> None:
+    command = [*PODRUNNER, "run", "--", "sh", "-c", WAIT_FOR_TERM]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.wait(timeout=50) == 128 + number
+    process.stdout.close()
+    _until(lambda: _pods(podrunner) == [])
+
+
+def test_unknown_pods_are_named(podrunner) -> None:
+    got, deleted, entered = (
+        podrunner("get", "nope"),
+        podrunner("delete", "nope"),
+        podrunner("exec", "nope", "--", "ls"),
+    )
+    assert (got.returncode, deleted.returncode, entered.returncode) == (64, 64, 66)
+    assert all("nope" in ended.stderr for ended in (got, deleted, entered))
+
+
+def test_a_watch_shows_a_pod_come_and_go(environment, podrunner) -> None:
+    watch = subprocess.Popen([*PODRUNNER, "get", "-w"], env=environment, stdout=subprocess.PIPE, text=True)
+    time.sleep(1)
+    assert podrunner("run", "--", "true").returncode == 0
+    _until(lambda: _pods(podrunner) == [])
+    watch.send_signal(signal.SIGINT)
+    shown, _ = watch.communicate(timeout=20)
+    assert watch.returncode == 130
+    assert "Completed" in shown
+    assert "Terminating" in shown
+
+
+def test_a_refused_connection_a_wrong_token_and_a_missing_kubeconfig_have_their_own_ends(
+    cluster: Cluster, tmp_path
+) -> None:
+    def end(kubeconfig) -> tuple[int, str]:
+        ran = subprocess.run(
+            [*PODRUNNER, "get", "--kubeconfig", str(kubeconfig)],
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert len(ran.stderr.splitlines()) == 1, ran.stderr
+        return ran.returncode, ran.stderr
+
+    text = cluster.kubeconfig.read_text()
+    (tmp_path / "refused").write_text(text.replace(cluster.url, "https://127.0.0.1:9"))
+    (tmp_path / "token").write_text(text.replace(cluster.token, "wrong-token"))
+    assert end(tmp_path / "refused")[0] == 69
+    code, words = end(tmp_path / "token")
+    assert (code, "wrong-token" in words) == (77, False)
+    code, words = end(tmp_path / "missing")
+    assert code == 78
+    assert str(tmp_path / "missing") in words
+
+
+def test_an_empty_command_is_refused_before_a_cluster_is_asked(podrunner) -> None:
+    assert podrunner("run", "--").returncode == 2
+
+
+def test_what_the_server_calls_invalid_is_told_with_its_field(podrunner, tmp_path) -> None:
+    file = tmp_path / "podrunner.toml"
+    file.write_text('volume_mounts = [{name = "nowhere", mountPath = "/data"}]\n')
+    ended = podrunner("run", "--config", str(file), "--", "true")
+    assert ended.returncode == 65
+    assert 'spec.containers[0].volumeMounts[0].name: Not found: "nowhere"' in ended.stderr
