@@ -96,12 +96,10 @@ def _status(kind: str) -> Subresource:
 _POD_PARTS = (
     Subresource("attach", "PodAttachOptions", ("create", "get")),
     Subresource("binding", "Binding", ("create",)),
-    Subresource("ephemeralcontainers", "Pod", _READ_WRITE),
     Subresource("eviction", "Eviction", ("create",), group="policy", version="v1"),
     Subresource("exec", "PodExecOptions", ("create", "get")),
     Subresource("log", "Pod", ("get",)),
     Subresource("portforward", "PodPortForwardOptions", ("create", "get")),
-    Subresource("resize", "Pod", _READ_WRITE),
     _status("Pod"),
 )
 _POD_FIELDS = (

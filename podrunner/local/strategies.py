@@ -38,7 +38,6 @@ _WITH_STATUS = frozenset(
         "services",
     }
 )
-_SPEC_PARTS = frozenset({"ephemeralcontainers", "resize"})
 
 
 def prepare_create(storage: str, obj: Json, *, now: str) -> None:
