@@ -60,6 +60,30 @@ class TestTheServer:
         assert row.split()[1].startswith("Ready")
 
 
+class TestWhatThereIsNot:
+    """A LocalCluster says no in kubectl's own words; a real cluster has these."""
+
+    @pytest.fixture(autouse=True)
+    def _local_only(self, cluster) -> None:
+        if not cluster.is_local:
+            pytest.skip("a real cluster has these")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("top", "pod"), "Metrics API not available"),
+            (("debug", "pod/seen", "--image=i", "--profile=general"), "ephemeral containers are disabled"),
+            (("create", "deployment", "d", "--image=i"), "the server could not find the requested resource"),
+            (("get", "deployments"), 'the server doesn\'t have a resource type "deployments"'),
+        ],
+        ids=["top", "debug", "create deployment", "get deployments"],
+    )
+    def test_it_says_so(self, kubectl, arguments: tuple[str, ...], words: str) -> None:
+        if arguments[0] == "debug":
+            kubectl.pod("seen")
+        assert words in kubectl.fails(*arguments)
+
+
 class TestNamespaces:
     def test_a_namespace_goes_with_all_that_is_in_it(self, kubectl) -> None:
         name = f"{kubectl.namespace}-short"
