@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckedModel", "did_you_mean", "unknown_name"]
 
+_SECRET = ("credentials", "env")
+"""Fields whose values no message shows: people put secrets into variables."""
 MAX_SHOWN = 80
 """Characters of an offending value that a message shows."""
 
@@ -42,7 +44,7 @@ def _spec_error(model: type[BaseModel], error: ValidationError) -> SpecError:
         return unknown_name(str(name), _fields_at(model, place), place=_path(model, place))
     problem = first["msg"][:1].lower() + first["msg"][1:]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    secret = any("credential" in str(part) for part in first["loc"])
+    secret = any(part in _SECRET for part in first["loc"])
     value = None if first["type"] == "missing" or secret else _shown(first["input"])
     return SpecError(
         problem.removeprefix("value error, ") + more, field=_path(model, first["loc"]), value=value

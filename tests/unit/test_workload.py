@@ -61,7 +61,7 @@ def test_a_missing_key_is_named():
 
 
 def test_long_values_are_shortened():
-    value = refused(env="x" * 500).value
+    value = refused(labels="x" * 500).value
     assert value is not None
     assert len(value) == 80
 
@@ -91,6 +91,7 @@ def test_credentials_show_in_no_text():
     workload = Workload(key={"a": "b"}, credentials={"TOKEN": "hunter2"})
     assert "hunter2" not in repr(workload) + str(workload)
     assert "hunter2" not in str(refused(credentials={"TOKEN": ["hunter2"]}))
+    assert "hunter2" not in str(refused(env={"TOKEN": ["hunter2"]}))
 
 
 def test_the_log_path_comes_from_the_key_unless_it_is_given():
