@@ -507,6 +507,17 @@ class TestSecondLook:
             await soon()
             assert watched.told[-1].kind is Kind.LEFT
 
+    async def test_a_pod_that_a_finalizer_holds_may_still_leave(self):
+        """P9, A1: its grace is over, but it is still there."""
+        server = FakeServer()
+        server.put("a")
+        async with watching(server) as watched:
+            server.change("a", metadata={"finalizers": ["example.com/hold"]})
+            server.mark_deleted("a", grace_s=0)
+            server.change("a", metadata={"labels": {"app": "other"}})
+            await soon()
+            assert watched.told[-1].kind is Kind.LEFT
+
     async def test_a_pod_that_came_back_before_the_answer_has_not_left(self):
         """A1: labelled away and back while the look failed; the late answer is about another time."""
         server = FakeServer()
