@@ -70,7 +70,10 @@ def _steps(config: RunnerConfig, workload: Workload) -> Iterator[tuple[str, dict
 
 def _configs(config: RunnerConfig) -> Iterator[tuple[str, RunnerConfig]]:
     partial = RunnerConfig()
-    for field in _in_turn(config.model_fields_set - {"airflow"}):
+    derived = {
+        field for field in RunnerConfig.model_fields if getattr(config, field) != getattr(partial, field)
+    }
+    for field in _in_turn((config.model_fields_set | derived) - {"airflow"}):
         partial = partial.model_copy(update={field: getattr(config, field)})
         yield f"config.{field}", partial
     if config.airflow is not None:

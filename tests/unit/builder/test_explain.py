@@ -74,3 +74,8 @@ def test_every_field_of_the_pod_is_explained_with_its_value():
 
 def test_explaining_shows_no_credential():
     assert "hunter2" not in repr(explain_pod(CONFIG, WORKLOAD))
+
+
+def test_a_setting_that_follows_from_another_is_named():
+    rows = explain_pod(RunnerConfig(cluster="local"), Workload(key={"a": "b"}))
+    assert [row.source for row in rows if row.path.endswith(".image")] == ["config.image"]
