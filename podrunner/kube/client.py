@@ -375,12 +375,6 @@ class KubeClient:
         """Read a Lease."""
         return decode_object(await self._session.send("GET", item(LEASES, namespace, name), gated=False))
 
-    async def list_leases(self, namespace: str | None, *, label_selector: str = "") -> list[dict[str, Any]]:
-        """Read all Leases that a label selector takes."""
-        target = with_query(collection(LEASES, namespace), [("labelSelector", label_selector)])
-        document = decode_object(await self._session.send("GET", target, gated=False))
-        return [found for found in document.get("items") or () if isinstance(found, dict)]
-
     async def create_lease(self, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Lease. Raises AlreadyExistsError."""
         target = collection(LEASES, namespace)
