@@ -95,7 +95,7 @@ class PodBuilder:
         _check_main(pod, main)
         return PodPlan(
             manifest=pod,
-            secret=credentials_secret(name, credentials) if credentials else None,
+            secret=credentials_secret(name, credentials),
             key=workload.key,
             namespace=workload.namespace or self._config.namespace,
             main_container=main,
