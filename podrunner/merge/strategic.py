@@ -5,8 +5,9 @@ matched by it. Directives in the patch change that: ``$patch`` (replace or delet
 stands in), ``$retainKeys`` (of the object, keep only these), ``$deleteFromPrimitiveList/<field>`` and
 ``$setElementOrder/<field>``. The order of a merged list is Kubernetes': what the patch names stands in the
 patch's order, the rest in its old order, and a new element comes before old ones that the patch does not
-name. Sources: sig-api-machinery/strategic-merge-patch.md of the Kubernetes community, and the behaviour of
-``k8s.io/apimachinery/pkg/util/strategicpatch`` 0.34, against which the tests' examples were compared.
+name.
+Sources: sig-api-machinery/strategic-merge-patch.md of the Kubernetes community, and the behaviour of
+``k8s.io/apimachinery/pkg/util/strategicpatch`` 0.34, with which it was compared on random pods and patches.
 
 Two deliberate differences: ``$patch: merge`` is accepted (it names the default); and an object or element
 that says ``$patch: replace`` and has members of its own is set (the API server silently drops it where there
