@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ def project(volume: Json, pod: Json, node: Node) -> dict[str, File]:
         kind = next(kind for kind in ("configMap", "secret", "downwardAPI") if kind in volume)
         source = volume[kind] or {}
         parts = ({kind: source},)
-    mode: int = source.get("defaultMode", DEFAULT_MODE)
+    mode = int(source.get("defaultMode", DEFAULT_MODE))
     files: dict[str, File] = {}
     for part in parts:
         files.update(_part(part, volume["name"], pod, node=node, mode=mode))
@@ -84,17 +84,13 @@ def _selected(
             )
         return
     data = config_map_data(found) if resource == "configmaps" else secret_data(found)
-    items = source.get("items")
-    for item in items if items is not None else [{"key": key, "path": key} for key in data]:
+    items: Iterable[Json] = source.get("items") or [{"key": key, "path": key} for key in data]
+    for item in items:
         if item["key"] in data:
             yield item["path"], File(data[item["key"]], item.get("mode", mode))
         elif not source.get("optional"):
-            where = (
-                "references non-existent config key"
-                if resource == "configmaps"
-                else "references non-existent secret key"
-            )
-            raise MountError(volume, f"{where}: {item['key']}")
+            kind = "config" if resource == "configmaps" else "secret"
+            raise MountError(volume, f"references non-existent {kind} key: {item['key']}")
 
 
 def _well_known(resource: str, name: str, node: Node) -> Json | None:

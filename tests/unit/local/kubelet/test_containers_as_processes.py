@@ -1,10 +1,15 @@
 """Containers are real processes, with what the pod says around them, isolated or not."""
 
+# A look at the disk between two steps holds up nobody in a test.
+# ruff: noqa: ASYNC240
+
 from __future__ import annotations
 
-import os
+import asyncio
+from pathlib import Path
 
 import pytest
+from podrunner.local.kubelet import LogOptions
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 
@@ -33,8 +38,8 @@ async def test_a_volume_is_at_its_mount_path_though_the_machine_has_no_such_fold
         ],
     )
     assert text == "A = 1\na.py\nA = 1\n"
-    assert not os.path.exists("/podrunner-nowhere")
-    assert not os.path.exists("/root/airflow-of-podrunner")
+    assert not Path("/podrunner-nowhere").exists()
+    assert not Path("/root/airflow-of-podrunner").exists()
 
 
 async def test_a_single_file_can_be_mounted_by_sub_path(any_lab):
@@ -127,8 +132,6 @@ async def test_a_program_that_ignores_sigterm_is_killed_after_its_grace(any_lab)
     any_lab.run("a", ["sh", "-c", "trap '' TERM; echo armed; while :; do sleep 0.05; done"])
     await any_lab.phase("a", "Running")
     obj = any_lab.store.get("pods", "default", "a")
-    from podrunner.local.kubelet import LogOptions
-
     async for _ in any_lab.kubelet.read_log(obj, "main", LogOptions(follow=True)):
         break
     any_lab.delete("a", grace_s=1)
@@ -142,8 +145,6 @@ async def test_daemons_end_with_their_container(any_lab, tmp_path):
     code += f"open({str(tmp_path / 'alive')!r}, 'w').write('x'); time.sleep(0.6); open({str(tmp_path / 'late')!r}, 'w')"
     any_lab.run("a", [any_lab.python, "-c", code])
     await any_lab.ended("a")
-    import asyncio
-
     await asyncio.sleep(0.8)
     assert not (tmp_path / "late").exists()
 
@@ -152,7 +153,7 @@ async def test_a_missing_working_directory_is_made_for_the_container_alone(any_l
     """As a container runtime does."""
     text = await any_lab.output("a", ["sh", "-c", "touch here && ls"], workingDir="/work-of-podrunner/deep")
     assert text == "here\n"
-    assert not os.path.exists("/work-of-podrunner")
+    assert not Path("/work-of-podrunner").exists()
 
 
 async def test_a_restarted_container_finds_fresh_private_folders(any_lab):
@@ -216,7 +217,7 @@ async def test_the_termination_log_is_under_dev_and_the_devices_are_there(lab):
     )
     assert (await lab.ended("a"))["message"] == "told\n"
     assert await lab.log("a") == "1\n"
-    assert not os.path.exists("/dev/termination-log")
+    assert not Path("/dev/termination-log").exists()
 
 
 @pytest.mark.usefixtures("needs_namespaces", "needs_root")

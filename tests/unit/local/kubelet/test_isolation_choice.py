@@ -38,7 +38,7 @@ async def test_asking_for_namespaces_says_why_there_are_none(monkeypatch):
         return "Operation not permitted"
 
     monkeypatch.setattr(isolation, "_refusal", refuse)
-    with pytest.raises(RuntimeError, match="no namespaces.*Operation not permitted"):
+    with pytest.raises(RuntimeError, match=r"no namespaces.*Operation not permitted"):
         await choose_isolation("namespaces")
 
 

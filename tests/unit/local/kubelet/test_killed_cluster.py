@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from podrunner.local.kubelet.proctree import process_start
+from podrunner.local.kubelet.proctree import descendants, parents, process_start
 from podrunner.local.kubelet.sweep import note_process, sweep
 
 pytestmark = pytest.mark.processes
@@ -58,7 +60,7 @@ def interpreter_for(uid: int | None) -> str:
     """This interpreter, or the system's of the same version if another user may not run this one."""
     if (
         uid is None
-        or os.stat(Path(sys.executable).resolve()).st_uid != 0
+        or Path(sys.executable).resolve().stat().st_uid != 0
         or not _closed(Path(sys.executable).resolve())
     ):
         return sys.executable
@@ -103,17 +105,12 @@ def below(pids: list[int]) -> list[int]:
 
 
 def family(pid: int) -> list[int]:
-    from podrunner.local.kubelet.proctree import descendants, parents
-
     return [pid, *descendants(parents(), pid)]
 
 
 @pytest.fixture
-def open_folder(tmp_path_factory):
+def open_folder():
     """A folder that an ordinary user may reach and write to."""
-    import shutil
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="podrunner-test-"))
     folder.chmod(0o777)
     yield folder

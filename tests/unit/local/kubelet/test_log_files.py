@@ -144,8 +144,7 @@ async def test_a_follower_sees_every_line_across_rotations(tmp_path):
     got = []
 
     async def follow():
-        async for piece in read_log(log, LogOptions(follow=True)):
-            got.append(piece)
+        got.extend([piece async for piece in read_log(log, LogOptions(follow=True))])
 
     task = asyncio.create_task(follow())
     for number in range(100):

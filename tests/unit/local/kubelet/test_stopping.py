@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from pathlib import Path
 
 import pytest
 from podrunner.local.kubelet.proctree import descendants, parents, process_start
+
+
+def open_files():
+    """How many file descriptors this process holds."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 
@@ -31,7 +38,7 @@ async def test_stop_kills_everything_at_once(any_lab):
 async def test_many_pods_leak_no_file_descriptor_and_no_zombie(lab):
     """What a pod held is given back when it is gone."""
     await lab.output("warm", ["true"])
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     for number in range(6):
         lab.run(f"p{number}", ["sh", "-c", "echo hi"], tty=number % 2 == 0, stdin=number % 3 == 0)
     for number in range(6):
@@ -39,7 +46,7 @@ async def test_many_pods_leak_no_file_descriptor_and_no_zombie(lab):
         lab.delete(f"p{number}", 0)
         await lab.gone(f"p{number}")
     await asyncio.sleep(0.05)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert open_files() <= before
     zombies = [pid for pid in parents().get(os.getpid(), []) if not process_start(pid)]
     assert zombies == []
 
