@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
+from anyio.abc import TaskStatus
 
 from podrunner import errors
 
@@ -69,15 +70,16 @@ async def _with_sigterm(main: Callable[[], Awaitable[T]]) -> T:
     received: list[signal.Signals] = []
     result: list[T] = []
 
-    async def watch(scope: anyio.CancelScope) -> None:
+    async def watch(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
             async for number in signals:
                 received.append(number)
                 scope.cancel()
 
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch, tasks.cancel_scope, name="podrunner-signals")
+            await tasks.start(watch, tasks.cancel_scope, name="podrunner-signals")
             result.append(await main())
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
