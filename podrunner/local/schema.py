@@ -8,7 +8,6 @@ dropped (and told, or refused), null means absent, quantities become canonical. 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -268,7 +267,7 @@ def _read_bytes(value: Any, _path: str, _unknown: list[str]) -> Any:
         raise _Mismatch(_json_type(value), "[]uint8")
     try:
         base64.b64decode(value.replace("\n", ""), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise _Mismatch(f"illegal base64 data at input byte {_first_bad(value)}") from None
     return value
 

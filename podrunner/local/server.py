@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from podrunner.errors import UsageError
 from podrunner.local import discovery, reviews
 from podrunner.local.decoding import decode_body, expected_kind, media_type
 from podrunner.local.events_v1 import converter
@@ -69,7 +70,14 @@ class ApiServer:
     async def start(
         self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
     ) -> int:
-        """Listen; the port (that asked for, or a free one for 0)."""
+        """Listen.
+
+        Returns:
+            The port: that asked for, or a free one for 0.
+
+        Raises:
+            UsageError: The port is taken, or not ours to take.
+        """
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(
@@ -78,9 +86,14 @@ class ApiServer:
         await self._runner.setup()
         assert self._runner.server is not None
         goodbye = _TLS_GOODBYE_S if tls else None
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._runner.server, host, port, ssl=tls, ssl_shutdown_timeout=goodbye
-        )
+        try:
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._runner.server, host, port, ssl=tls, ssl_shutdown_timeout=goodbye
+            )
+        except OSError as error:
+            raise UsageError(
+                f"port {port} of {host} cannot be served ({error}); 0 takes a free one"
+            ) from error
         bound: int = self._listener.sockets[0].getsockname()[1]
         return bound
 
