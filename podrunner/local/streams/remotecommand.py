@@ -128,9 +128,11 @@ async def _relay(
         return _status(ending, verdict) if ending.done() else None
     finally:
         over = ending.done() and not ending.cancelled() and ending.exception() is None
-        await _cancel(ending, leaving, feeding)
-        if not over:
-            await _release(process)
+        try:
+            await _cancel(ending, leaving, feeding)
+        finally:
+            if not over:
+                await _release(process)
 
 
 def _status(ending: asyncio.Task[int], verdict: _Verdict) -> dict[str, Any]:
