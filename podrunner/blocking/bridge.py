@@ -91,9 +91,11 @@ class Bridge:
         return self._check().call(partial(function, *args, **kwargs))
 
     def run_if_open(self, function: Callable[[], object]) -> None:
-        """Calls a plain function on the event loop's thread; does nothing once that is gone."""
+        """Calls a plain function on the event loop's thread; right here once that is gone."""
         if self._portal is not None:
             self._portal.call(function)
+        else:
+            function()
 
     def _check(self) -> BlockingPortal:
         _refuse_in_event_loop()

@@ -221,6 +221,7 @@ class AsyncPodRunner:
             return
         desk = self._opened.desk
         desk.closed_because = "the runner is closed"
+        self._opened.supervisor.close()
         try:
             await self._close_by(ClosePolicy(policy))
         except BaseException:

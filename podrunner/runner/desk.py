@@ -328,14 +328,6 @@ class Desk:
             raise RunnerClosedError(self.closed_because)
         self._group.start_soon(job, name="log reader")
 
-    def begin_reading(self, tracked: TrackedPod) -> None:
-        """Somebody reads the pod's log."""
-        self._supervisor.begin_reading(tracked)
-
-    def end_reading(self, tracked: TrackedPod) -> None:
-        """Somebody is through with the pod's log."""
-        self._supervisor.end_reading(tracked)
-
 
 def _withdrawn() -> Outcome:
     return Outcome(

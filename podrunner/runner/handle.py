@@ -279,11 +279,11 @@ class AsyncPod:
         if tracked.gone:
             await self._put_file(put, container)
             return
-        self._desk.begin_reading(tracked)
+        tracked.begin_reading()
         try:
             await self._follow(put, container, follow=follow, since=since)
         finally:
-            self._desk.end_reading(tracked)
+            tracked.end_reading()
 
     async def _follow(self, put: Put, container: str, *, follow: bool, since: str | None) -> None:
         life = self._tracked if follow else _Now(self._tracked)

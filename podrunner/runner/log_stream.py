@@ -12,9 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
+from anyio.lowlevel import current_token
 
 from podrunner.errors import PodrunnerError
 from podrunner.logs import LogBatch, LogGap, LogLine
+from podrunner.runner.each import Each
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,9 +36,9 @@ Put = Callable[[Item], Awaitable[None]]
 class AsyncLogStream:
     """The lines of a container's log, each once and in order.
 
-    Iterate over it (``async for line in pod.logs()``), or enter it first (``async with pod.logs() as lines``)
-    to be sure that leaving early ends the reading at once. A gap appears as a line that begins with ``*** Log
-    gap``, and in ``gaps``.
+    Iterate over it (``async for line in pod.logs()``), or enter it first (``async with pod.logs() as lines``) to be
+    sure that leaving early ends the reading at once. A gap appears as a line that begins with ``*** Log gap``, and in
+    ``gaps``.
 
     Attributes:
         gaps: The gaps met so far.
@@ -50,12 +52,11 @@ class AsyncLogStream:
         timestamps: bool = False,
     ) -> None:
         self.gaps: list[LogGap] = []
-        self._produce = produce
         self._start = start
         self._timestamps = timestamps
-        self._scope = anyio.CancelScope()
+        self._pump = _Pump(produce)
         self._receive: MemoryObjectReceiveStream[Item] | None = None
-        self._error: PodrunnerError | None = None
+        self._home: object = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,7 +70,12 @@ class AsyncLogStream:
         self.close()
 
     def __aiter__(self) -> AsyncIterator[str]:
-        return self._lines()
+        return Each(self.next_lines)
+
+    def __del__(self) -> None:
+        # Dropped half-read: the reading task, which knows only the other end of the queue, comes to its end.
+        if self._receive is not None and _event_loop() == self._home:
+            self.close()
 
     async def next_lines(self) -> list[str]:
         """The next lines, as many as came together, at least one; an empty list at the end.
@@ -89,41 +95,29 @@ class AsyncLogStream:
                 return records
         return []
 
-    async def records(self) -> AsyncIterator[LogLine | LogGap]:
+    def records(self) -> AsyncIterator[LogLine | LogGap]:
         """Iterates over records instead of lines."""
-        try:
-            while batch := await self.next_records():
-                for record in batch:
-                    yield record
-        finally:
-            self.close()
+        return Each(self.next_records)
+
+    def close(self) -> None:
+        """Ends the reading."""
+        if _event_loop() is not None:  # else it has ended, and the reading with it
+            self._pump.scope.cancel()
+        if self._receive is not None:
+            self._receive.close()
 
     def _texts(self, item: Item) -> list[str]:
         if isinstance(item, LogBatch):
             return item.texts(timestamps=self._timestamps)
         return [str(item)] if isinstance(item, LogGap) else item
 
-    def close(self) -> None:
-        """Ends the reading."""
-        self._scope.cancel()
-        if self._receive is not None:
-            self._receive.close()
-
-    async def _lines(self) -> AsyncIterator[str]:
-        try:
-            while batch := await self.next_lines():
-                for line in batch:
-                    yield line
-        finally:
-            self.close()
-
     async def _next(self) -> Item | None:
         try:
             item = await self._open().receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             self.close()
-            if self._error is not None:
-                raise self._error from None
+            if self._pump.error is not None:
+                raise self._pump.error from None
             return None
         if isinstance(item, LogGap):
             self.gaps.append(item)
@@ -131,23 +125,40 @@ class AsyncLogStream:
 
     def _open(self) -> MemoryObjectReceiveStream[Item]:
         if self._receive is None:
+            self._home = _event_loop()
             send, self._receive = anyio.create_memory_object_stream[Item](_BATCHES_WAITING)
             try:
-                self._start(partial(self._run, send))
+                self._start(partial(self._pump.run, send))
             except BaseException:
                 send.close()
                 self._receive.close()
                 raise
         return self._receive
 
-    async def _run(self, send: MemoryObjectSendStream[Item]) -> None:
-        with self._scope, send:
+
+class _Pump:
+    """The reading task's half of a stream. It does not know the other half, which may be dropped at any time."""
+
+    def __init__(self, produce: Callable[[Put], Awaitable[None]]) -> None:
+        self.scope = anyio.CancelScope()
+        self.error: PodrunnerError | None = None
+        self._produce = produce
+
+    async def run(self, send: MemoryObjectSendStream[Item]) -> None:
+        with self.scope, send:
             try:
                 await self._produce(send.send)
             except anyio.BrokenResourceError:
                 return  # the reader closed the stream
             except PodrunnerError as error:
-                self._error = error
+                self.error = error
+
+
+def _event_loop() -> object:
+    try:
+        return current_token()
+    except RuntimeError:
+        return None
 
 
 def _records(item: Item) -> list[LogLine | LogGap]:

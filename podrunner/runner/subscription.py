@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from podrunner.errors import UsageError
+from podrunner.runner.each import Each
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +41,8 @@ class AsyncEvents:
             self._bus.unsubscribe(self._queue)
 
     def __aiter__(self) -> AsyncIterator[RunnerEvent]:
-        return self._events()
+        # One at a time: whoever stops in between has lost nothing.
+        return Each(partial(self.next_batch, 1))
 
     async def next_batch(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Waits for events and takes those that are there.
@@ -64,8 +67,3 @@ class AsyncEvents:
         if self._queue is None:
             raise UsageError("events are collected from entering on: use `with runner.events() as events`")
         return self._queue
-
-    async def _events(self) -> AsyncIterator[RunnerEvent]:
-        # One at a time: whoever stops in between has lost nothing.
-        while batch := await self.next_batch(1):
-            yield batch[0]

@@ -44,6 +44,9 @@ _TICK_S: Final = 1.0
 _DELETION_MARGIN_S: Final = 60.0
 _DEFAULT_GRACE_S: Final = 30
 _RETRY_DELETE_S: Final = 10.0
+# A short pod may be over before whoever launched it asks for its log. Unless the log is collected anyway, it is not
+# deleted sooner than this after its launch.
+_LINGER_S: Final = 1.0
 # A pod that was created and that the watch has not shown for so long is asked for by name: it may have been deleted
 # while the watch was broken, and then no list will ever tell.
 _UNSEEN_S: Final = 10.0
@@ -89,8 +92,8 @@ class Supervisor:
         self._early: dict[str, Observation] = {}
         self._attention: dict[str, TrackedPod] = {}
         self._unseen: dict[str, tuple[TrackedPod, float]] = {}
-        self._readers: dict[str, int] = {}
         self._idle: anyio.Event | None = None
+        self._closing = anyio.Event()
         self._active = 0
 
     # Looking
@@ -241,9 +244,12 @@ class Supervisor:
             _logger.exception("no evidence of pod %s/%s", tracked.namespace, tracked.name)
         if not tracked.lost:
             self.settle(tracked, outcome)
-            await self._drain(tracked)
             if self._is_to_be_deleted(tracked, outcome):
+                await self._linger(tracked)
+                await self._drain(tracked)
                 await self._delete(tracked)
+            else:
+                await self._drain(tracked)
         tracked.finish()
         self._forget_if_gone(tracked)
 
@@ -276,12 +282,22 @@ class Supervisor:
         container = outcome.container or tracked.main_container
         return outcome.with_log_tail(await log_tail(self._client, tracked.address, container, lines))
 
+    async def _linger(self, tracked: TrackedPod) -> None:
+        """Gives whoever launched a short pod the time to ask for its log."""
+        if tracked.collector is None and self._config.logs.follow != "off" and not tracked.gone:
+            with anyio.move_on_after(tracked.seen_at + _LINGER_S - anyio.current_time()):
+                await self._closing.wait()
+
+    def close(self) -> None:
+        """Nobody will ask for logs any more."""
+        self._closing.set()
+
     async def _drain(self, tracked: TrackedPod) -> None:
         """Waits for the log to be read to its end, and for those who read it, but not for ever."""
         with anyio.move_on_after(self._config.logs.drain_timeout_s):
             if tracked.collector is not None:
                 await tracked.collector.done.wait()
-            while self._readers.get(tracked.uid):
+            while tracked.readers:
                 await tracked.changed()
 
     def _is_to_be_deleted(self, tracked: TrackedPod, outcome: Outcome) -> bool:
@@ -431,19 +447,6 @@ class Supervisor:
             self._idle = None
 
     # Logs
-
-    def begin_reading(self, tracked: TrackedPod) -> None:
-        """Somebody reads the pod's log: it is not deleted before they are through, within the drain time."""
-        self._readers[tracked.uid] = self._readers.get(tracked.uid, 0) + 1
-
-    def end_reading(self, tracked: TrackedPod) -> None:
-        """Somebody is through with the pod's log."""
-        left = self._readers.get(tracked.uid, 0) - 1
-        if left > 0:
-            self._readers[tracked.uid] = left
-        else:
-            self._readers.pop(tracked.uid, None)
-        tracked.notify()
 
     def _begin_log(self, tracked: TrackedPod) -> None:
         follow = self._config.logs.follow

@@ -55,6 +55,7 @@ class TrackedPod:
         status: Its last printed status.
         collector: What collects its log, if something does.
         files: Its log files, whose cursors are removed when the pod is gone.
+        readers: How many read its log just now.
         seen_at: When (on the runner's clock) the pod was first tracked.
         started_at: When its main container was first looked at as running; None: it was not yet.
         waiting: What it waits for, and since when.
@@ -89,6 +90,7 @@ class TrackedPod:
         self.status = ""
         self.collector: LogCollector | None = None
         self.files: list[FileLogSink] = []
+        self.readers = 0
         self.seen_at = 0.0
         self.started_at: float | None = None
         self.waiting: Waiting | None = None
@@ -128,6 +130,15 @@ class TrackedPod:
         if self._change is not None:
             self._change.set()
             self._change = None
+
+    def begin_reading(self) -> None:
+        """Somebody reads the log: the pod is not deleted before they are through, within the drain time."""
+        self.readers += 1
+
+    def end_reading(self) -> None:
+        """Somebody is through with the log."""
+        self.readers -= 1
+        self.notify()
 
     # The outcome
 

@@ -163,7 +163,13 @@ def workload(number: int = 1, **fields: Any) -> Workload:
 def configured(**settings: Any) -> RunnerConfig:
     """A configuration with quick retries."""
     quick = {"attempts": 3, "initial_s": 0.001, "max_s": 0.002}
-    defaults = {"cluster": "kubeconfig", "image": "i", "create_retry": quick, "retry": quick}
+    defaults = {
+        "logs": {"follow": "off"},
+        "cluster": "kubeconfig",
+        "image": "i",
+        "create_retry": quick,
+        "retry": quick,
+    }
     return RunnerConfig(**{**defaults, **settings})
 
 

@@ -87,6 +87,18 @@ async def test_lines_of_a_log(cluster: Cluster):
         assert (await pod.wait()).succeeded
 
 
+async def test_a_short_pods_log_is_there_for_who_asks_a_moment_later(cluster: Cluster):
+    """G4: it is over, and not yet deleted."""
+    async with running(cluster, logs={"follow": "on-demand"}) as runner:
+        pod = await runner.launch(workload())
+        cluster.logs[pod.name] = LINES
+        cluster.play(pod.name)
+        await pod.wait(5)
+        await anyio.sleep(0.2)
+        assert [line async for line in pod.logs()] == ["one", "two"]
+        await until(lambda: not cluster.pods)
+
+
 async def test_a_log_is_read_while_the_pod_is_still_to_be_created(cluster: Cluster):
     async with running(cluster) as runner:
         pod = runner.submit(workload())
@@ -167,7 +179,7 @@ async def test_a_users_own_sink_gets_the_log_and_troubles_are_events(cluster: Cl
 
         return [lambda _: CallableSink(got.append), lambda _: CallableSink(broken)]
 
-    async with running(cluster, log_sinks=sinks) as runner:
+    async with running(cluster, log_sinks=sinks, logs={"follow": "all"}) as runner:
         pod = await runner.launch(workload())
         cluster.logs[pod.name] = LINES
         cluster.play(pod.name)
@@ -189,7 +201,8 @@ async def test_a_pod_is_not_deleted_before_its_log_is_read(cluster: Cluster):
         await gate.wait()
         order.append("read")
 
-    async with running(cluster, log_sinks=lambda _: [lambda _: CallableSink(slow)]) as runner:
+    slow_sink = CallableSink(slow)
+    async with running(cluster, log_sinks=lambda _: [lambda _: slow_sink], logs={}) as runner:
         pod = await runner.launch(workload())
         cluster.logs[pod.name] = LINES
         cluster.play(pod.name)

@@ -1,0 +1,210 @@
+"""The blocking face at work."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+
+import pytest
+import trio
+from podrunner.blocking import PodRunner
+from podrunner.errors import CallFromEventLoopError, InvalidError, RunnerClosedError
+from podrunner.outcome import Category
+from tests.unit.runner.harness import configured, workload
+
+LINE = "2024-05-01T10:20:30.000000001Z hello"
+
+
+def test_the_whole_walk(cluster, opened, act):
+    with opened(logs={"follow": "on-demand"}) as runner:
+        pod = runner.launch(workload())
+        assert (pod.phase, pod.status, pod.outcome) == ("Pending", "Pending", None)
+        cluster.logs[pod.name] = [LINE]
+        act(runner, cluster.play, pod.name)
+        assert list(pod.logs()) == ["hello"]
+        outcome = pod.wait(5)
+        assert outcome.category is Category.SUCCEEDED
+        runner.wait_all(5)
+        assert runner.health().synced
+        assert next(str(event.kind) for event in runner.poll_events() if event.is_terminal) == "finished"
+        assert pod.timeline.created
+        assert pod.wait() is outcome
+    with pytest.raises(RunnerClosedError):
+        runner.poll_events()
+    assert not [it for it in threading.enumerate() if it.name == "podrunner"]
+
+
+def test_many_and_events(cluster, opened, act):
+    with opened() as runner, runner.events() as events:
+        batch = runner.launch_many(workload(n) for n in range(20))
+        assert len(batch.launched) == 20
+        assert batch[0] in runner.pods()
+        act(runner, cluster.play_all)
+        finished = 0
+        for event in events:
+            finished += event.outcome is not None
+            if finished == 20:
+                break
+        assert events.poll(0) == []
+        assert {pod.wait().category for pod in batch} == {Category.SUCCEEDED}
+
+
+def test_handles_compare_and_tell(cluster, opened):
+    with opened() as runner:
+        pod = runner.submit(workload())
+        assert pod == runner.submit(workload())
+        assert hash(pod) == hash(runner.submit(workload()))
+        assert pod.key == workload().key
+        assert pod.namespace == "default"
+        assert pod.log_path
+        assert pod.log_status is None
+        assert pod.launch_error is None
+        assert repr(pod).startswith("<pod default/")
+        assert runner.owner.startswith("runner-")
+        runner.launch(workload())
+        assert pod.uid
+        assert pod.manifest()["metadata"]["name"] == pod.name
+        assert runner.adopt() == []
+        pod.delete()
+        assert pod.wait(5).category is Category.CANCELLED
+
+
+def test_log_records_and_reading_back(cluster, opened, act):
+    with opened(delete_pods=False) as runner:
+        pod = runner.launch(workload())
+        cluster.logs[pod.name] = [LINE]
+        act(runner, cluster.play, pod.name)
+        with pod.logs(timestamps=True) as stream:
+            assert stream.next_lines() == [LINE]
+        assert [record.text for record in pod.logs().records()] == ["hello"]
+        assert pod.read_log().lines == ("hello",)
+        stream = pod.logs()
+        assert stream.next_records()[0].text == "hello"
+    stream.close()
+
+
+def test_errors_come_as_they_are(cluster, opened):
+    cluster.fail("POST", status=422, body=b'{"kind":"Status","reason":"Invalid","message":"bad"}')
+    with opened() as runner:
+        with pytest.raises(InvalidError):
+            runner.launch(workload())
+        with pytest.raises(TimeoutError):
+            runner.launch(workload()).wait(0.01)
+
+
+def test_a_body_that_fails_cancels_its_pods(cluster, opened):
+    with pytest.raises(ZeroDivisionError), opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+        runner.launch(workload())
+        raise ZeroDivisionError
+    assert not cluster.pods
+
+
+def test_closing_early(cluster, opened):
+    with opened() as runner:
+        runner.launch(workload())
+        runner.close("cancel")
+        assert not cluster.pods
+        with pytest.raises(RunnerClosedError):
+            runner.launch(workload(2))
+
+
+def test_a_runner_that_cannot_open_leaves_no_thread(cluster):
+    cluster.fail(
+        "POST", part="/leases", status=403, body=b'{"kind":"Status","message":"leases is forbidden"}'
+    )
+    cluster.leases.clear()
+
+    class Refusing(type(cluster)):
+        async def request(self, request):
+            from podrunner.kube import Response
+
+            if "/leases" in request.path:
+                return Response(
+                    403, {"content-type": "application/json"}, b'{"kind":"Status","message":"no leases"}'
+                )
+            return await super().request(request)
+
+    with pytest.raises(Exception, match="no leases"), PodRunner(configured(), client=Refusing().client()):
+        pass
+    assert not [it for it in threading.enumerate() if it.name == "podrunner"]
+
+
+def test_outside_its_context_it_says_so():
+    runner = PodRunner(configured())
+    with pytest.raises(RunnerClosedError, match="context manager"):
+        runner.health()
+    runner.__exit__(None, None, None)
+
+
+def test_within_an_event_loop_it_refuses(cluster, opened):
+    """S2: a clear error, on asyncio and trio."""
+
+    async def call(runner):
+        runner.health()
+
+    async def enter():
+        PodRunner(configured()).__enter__()
+
+    with opened() as runner:
+        for run in (asyncio.run, trio.run):
+            with pytest.raises(CallFromEventLoopError, match="AsyncPodRunner"):
+                run(call(runner)) if run is asyncio.run else run(call, runner)
+        with pytest.raises(CallFromEventLoopError):
+            asyncio.run(enter())
+
+
+def test_foreign_threads_may_call(cluster, opened):
+    """S1: a pool of a scheduler's own threads."""
+    with opened() as runner:
+        pods = []
+        threads = [
+            threading.Thread(target=lambda n=n: pods.append(runner.launch(workload(n)))) for n in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({pod.uid for pod in pods}) == 8
+    assert not cluster.pods
+
+
+def interrupt_soon(after_s: float = 0.2) -> None:
+    def fire() -> None:
+        time.sleep(after_s)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    main = threading.main_thread().ident
+    threading.Thread(target=fire, daemon=True).start()
+
+
+def test_ctrl_c_ends_a_call_and_cancels_the_pods(cluster, opened):
+    """S1: bounded, no thread and no pod is left."""
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+        pod = runner.launch(workload())
+        interrupt_soon()
+        pod.wait()
+    assert time.monotonic() - began < 10
+    assert not cluster.pods
+    assert not [it for it in threading.enumerate() if it.name == "podrunner"]
+
+
+def test_ctrl_c_while_a_create_is_in_flight_leaves_no_pod(cluster, opened):
+    """C1, S1."""
+    cluster.fail("POST", delay_reply_s=30)
+    with opened() as runner:
+        interrupt_soon()
+        with pytest.raises(KeyboardInterrupt):
+            runner.launch(workload())
+        assert not cluster.pods
+
+
+def test_ctrl_c_while_leaving_cancels_what_it_waits_for(cluster, opened):
+    """S1: the drain is cut short, in order."""
+    with pytest.raises(KeyboardInterrupt), opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+        runner.launch(workload())
+        interrupt_soon()
+    assert not cluster.pods
+    assert not [it for it in threading.enumerate() if it.name == "podrunner"]
