@@ -1,0 +1,55 @@
+"""Checked by mypy, never run: what users' code sees of the public face, with its types."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import podrunner
+from podrunner import (
+    AsyncPod,
+    AsyncPodRunner,
+    LaunchBatch,
+    Outcome,
+    Pod,
+    PodRunner,
+    RunnerConfig,
+    RunnerEvent,
+    Workload,
+)
+
+
+def blocking(config: RunnerConfig, workloads: list[Workload]) -> None:
+    with PodRunner(config) as runner:
+        pod = runner.launch(workloads[0])
+        assert_type(pod, Pod)
+        for line in pod.logs():
+            assert_type(line, str)
+        assert_type(pod.wait(timeout_s=1.0), Outcome)
+        batch = runner.launch_many(workloads)
+        assert_type(batch, LaunchBatch[Pod])
+        assert_type(batch[0], Pod)
+        assert_type(runner.poll_events(max_events=10), list[RunnerEvent])
+        with runner.events() as events:
+            for event in events:
+                assert_type(event.outcome, Outcome | None)
+        assert_type(runner.health().stale, bool)
+        assert_type(pod.exec(["ls"]).exit_code, int)
+
+
+async def asynchronous(workloads: list[Workload]) -> None:
+    async with AsyncPodRunner() as runner:
+        pods = await runner.launch_many(workloads)
+        assert_type(pods, LaunchBatch[AsyncPod])
+        assert_type(runner.submit(workloads[0]), AsyncPod)
+        async with runner.events() as events:
+            async for event in events:
+                assert_type(event, RunnerEvent)
+        async for line in pods[0].logs(follow=False):
+            assert_type(line, str)
+        assert_type(await pods[0].wait(), Outcome)
+        assert_type(await runner.adopt(), list[AsyncPod])
+
+
+def lazily_loaded() -> None:
+    assert_type(podrunner.build_pod(podrunner.RunnerConfig(), Workload(key={"n": "1"})), dict[str, object])  # type: ignore[assert-type]  # dict[str, Any]
+    assert_type(podrunner.WorkloadKey({"n": "1"}).attempt, int)

@@ -1,0 +1,179 @@
+"""Leases: who is still there, decided on a time that is handed in; and taking a name."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import anyio
+import pytest
+import trio.testing
+from podrunner.errors import ForbiddenError, OwnershipError
+from podrunner.ownership import LeaseKeeper, LeaseState, lease_name, lease_state, new_owner
+from tests.unit.runner.harness import Cluster
+
+NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+
+
+def lease(
+    *, holder: str | None = "me", renewed_s_ago: float | None = 10, duration_s: int = 60
+) -> dict[str, Any]:
+    renewed = NOW - dt.timedelta(seconds=renewed_s_ago or 0)
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": duration_s}
+    if renewed_s_ago is not None:
+        spec["renewTime"] = renewed.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {"metadata": {"resourceVersion": "1"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("given", "state"),
+    [
+        (None, LeaseState.ABSENT),
+        (lease(), LeaseState.HELD),
+        (lease(renewed_s_ago=60), LeaseState.HELD),
+        (lease(renewed_s_ago=64), LeaseState.HELD),
+        (lease(renewed_s_ago=65), LeaseState.EXPIRED),
+        (lease(renewed_s_ago=-30), LeaseState.HELD),
+        (lease(holder=""), LeaseState.RELEASED),
+        (lease(holder=None), LeaseState.RELEASED),
+        (lease(renewed_s_ago=None), LeaseState.EXPIRED),
+        ({"spec": {"holderIdentity": "me", "renewTime": "yesterday"}}, LeaseState.EXPIRED),
+        (
+            {"spec": {"holderIdentity": "me", "renewTime": "2026-01-01T12:00:00", "leaseDurationSeconds": 9}},
+            LeaseState.HELD,
+        ),
+    ],
+)
+def test_states(given, state):
+    """A3: clear expiry, with the clocks' difference on the owner's side."""
+    assert lease_state(given, now=NOW) is state
+
+
+@pytest.mark.parametrize("owner", ["me", "Scheduler_1.example", "日本", "x" * 300, "-", new_owner()])
+def test_a_leases_name_is_valid_for_every_owner(owner):
+    name = lease_name(owner)
+    assert len(name) <= 253
+    assert name.isascii()
+    assert name == name.lower()
+    assert name[-1].isalnum()
+    assert all(char.isalnum() or char == "-" for char in name)
+
+
+class Clock:
+    """The time of day, which follows the event loop's."""
+
+    def __call__(self) -> dt.datetime:
+        return NOW + dt.timedelta(seconds=anyio.current_time())
+
+
+def keeper(cluster: Cluster, owner: str = "me") -> LeaseKeeper:
+    return LeaseKeeper(cluster.client(), "default", owner=owner, scope="s", duration_s=60, now=Clock())
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+
+
+@pytest.fixture
+async def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.mark.anyio
+async def test_a_lease_is_taken_and_given_back(cluster):
+    lease = keeper(cluster)
+    await lease.acquire()
+    spec = cluster.leases["podrunner-me"]["spec"]
+    assert spec["holderIdentity"].startswith("me_")
+    assert spec["leaseDurationSeconds"] == 60
+    await lease.release()
+    assert cluster.leases == {}
+    await lease.release()
+
+
+@pytest.mark.anyio
+async def test_a_living_runner_of_that_name_is_not_displaced(cluster):
+    """A1: two processes with one name."""
+    first = keeper(cluster)
+    await first.acquire()
+    async with anyio.create_task_group() as group:
+        group.start_soon(first.keep, lambda why: None)
+        with pytest.raises(OwnershipError, match="another runner is called 'me'"):
+            await keeper(cluster).acquire()
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_dead_runners_name_is_waited_for(cluster):
+    """A5: a restart under the same name."""
+    await keeper(cluster).acquire()
+    began = anyio.current_time()
+    await keeper(cluster).acquire()
+    assert 60 <= anyio.current_time() - began <= 70
+
+
+@pytest.mark.anyio
+async def test_an_expired_lease_is_taken_at_once(cluster):
+    await keeper(cluster).acquire()
+    await anyio.sleep(3600)
+    began = anyio.current_time()
+    await keeper(cluster).acquire()
+    assert anyio.current_time() == began
+
+
+@pytest.mark.anyio
+async def test_a_lease_that_goes_while_it_is_looked_at_is_made(cluster):
+    await keeper(cluster).acquire()
+    async with anyio.create_task_group() as group:
+        group.start_soon(keeper(cluster).acquire)
+        await anyio.sleep(0.5)
+        cluster.leases.clear()
+    assert "podrunner-me" in cluster.leases
+
+
+@pytest.mark.anyio
+async def test_of_two_that_wait_one_gets_it(cluster):
+    """A1."""
+    await keeper(cluster).acquire()
+    await anyio.sleep(3600)
+    results = []
+
+    async def take() -> None:
+        try:
+            await keeper(cluster).acquire()
+        except OwnershipError:
+            results.append("lost")
+        else:
+            results.append("won")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(take)
+        group.start_soon(take)
+    assert sorted(results) == ["lost", "won"]
+
+
+@pytest.mark.anyio
+async def test_no_right_to_leases_is_told(cluster):
+    class Refusing(Cluster):
+        def _lease(self, request):
+            from tests.unit.fake_server import _status
+
+            return _status(403, "Forbidden", "leases.coordination.k8s.io is forbidden")
+
+    with pytest.raises(ForbiddenError, match="leases"):
+        await keeper(Refusing()).acquire()
+
+
+@pytest.mark.anyio
+async def test_a_lease_that_cannot_be_given_back_runs_out(cluster):
+    lease = keeper(cluster)
+    await lease.acquire()
+    cluster._lease = lambda request: (_ for _ in ()).throw(AssertionError)
+    from podrunner.errors import TransportError
+
+    async def refuse(request):
+        raise TransportError("no route")
+
+    cluster.request = refuse
+    await lease.release()
