@@ -73,7 +73,8 @@ class PodWorker:
         if meta.get("deletionTimestamp"):
             self.end(float(meta.get("deletionGracePeriodSeconds") or 0))
         if self.finished:
-            finish_deletion(self.node, self.pod)
+            # Not within the store's call: whoever removed the last finalizer also wants to remove the pod.
+            asyncio.get_running_loop().call_soon(finish_deletion, self.node, self.pod)
 
     def vanished(self) -> None:
         """The pod is gone from the store: whatever still runs has little time left."""

@@ -138,7 +138,7 @@ class ScriptedPods:
             life.leaving = True
             self._at(life.script.terminating_s, pod["metadata"]["uid"], "leave")
         elif life.stage == "left":
-            finish_deletion(self._node, pod)
+            asyncio.get_running_loop().call_soon(finish_deletion, self._node, pod)  # not within the store's call
 
     def forget(self, uid: str) -> None:
         """The pod is gone from the store."""
