@@ -2,8 +2,8 @@
 
 ``RealNode`` is started by a process that already lives in fresh network, mount and PID namespaces (``up.py`` makes
 them). The PID namespace is what makes cleaning certain: when its first process ends, by whatever cause, the kernel
-ends all the others with it, containers included; mounts and the network go with their namespaces. Only cgroups and
-three sysctls outlive it; ``up.py`` sees to those from outside.
+ends all the others with it, containers included; mounts and the network go with their namespaces. Only cgroups
+outlive it; ``up.py`` sees to those from outside.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ ETCD = "http://127.0.0.1:12379"
 URL = f"https://{ADDRESS}:{PORT}"
 NODE = "node1"
 READY_WITHIN_S = 180
+NODE_SILENT_S = 20
+"""Seconds of silence after which a node is not ready; Kubernetes' own 50 would make the tests long."""
 
 
 class RealNode:
@@ -70,14 +72,17 @@ class RealNode:
 
     # -- one daemon
 
-    def start_daemon(self, name: str) -> None:
+    def start_daemon(self, name: str, flags: Sequence[str] = ()) -> None:
         """Start (or restart) a daemon; its output goes to ``<folder>/log/<name>.log``."""
+        if name in self._running:
+            raise RuntimeError(f"{name} is running")
+        command = [*self._command(name), *flags]
         with (self.folder / "log" / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(self._command(name), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._running[name] = process
         (self.folder / "pid" / name).write_text(str(process.pid))
 
-    def stop_daemon(self, name: str, *, kill: bool = False) -> None:
+    def stop_daemon(self, name: str, kill: bool = False) -> None:  # noqa: FBT001, FBT002  # named by the control
         """End a daemon by SIGTERM, or at once by SIGKILL."""
         process = self._running.pop(name)
         process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
@@ -95,11 +100,23 @@ class RealNode:
 
     # -- asking it
 
+    @property
+    def verbs(self) -> dict[str, Callable[..., object]]:
+        """What tests may have done to the daemons; see ``control.py``."""
+        return {
+            "start": self.start_daemon,
+            "stop": self.stop_daemon,
+            "compact": self.compact_etcd,
+            "wait_for_api": self.wait_for_api,
+            "wait_until_ready": self.wait_until_ready,
+            "running": lambda: list(self._running),
+        }
+
     def get(self, path: str) -> bytes | None:
         """The body of a GET as administrator, None for any failure."""
         return _fetch(URL + path, token=ADMIN_TOKEN)
 
-    def etcdctl_compact(self) -> int:
+    def compact_etcd(self) -> int:
         """Compact etcd at its newest revision, so that every older resourceVersion answers 410; return it."""
         revision = int(_post(f"{ETCD}/v3/kv/range", {"key": "AA==", "limit": 1})["header"]["revision"])
         _post(f"{ETCD}/v3/kv/compaction", {"revision": revision, "physical": True})
@@ -192,6 +209,7 @@ def _controller_manager(folder: Path) -> list[str]:
     return [
         f"--kubeconfig={folder}/admin.kubeconfig", f"--service-account-private-key-file={pki}/sa.key",
         f"--root-ca-file={pki}/apiserver/apiserver.crt", "--leader-elect=false", f"--cert-dir={pki}/kcm",
+        "--node-monitor-period=2s", f"--node-monitor-grace-period={NODE_SILENT_S}s",
     ]  # fmt: skip
 
 
@@ -294,6 +312,7 @@ def _kubelet(folder: Path, cgroup_root: str) -> dict[str, object]:
         "oomScoreAdj": 0,
         "maxOpenFiles": 20000,
         "maxPods": 250,
+        "nodeLeaseDurationSeconds": NODE_SILENT_S,  # renewed each quarter of it
         "makeIPTablesUtilChains": False,
         "podLogsDir": f"{folder}/podlogs",
         "resolvConf": f"{folder}/resolv.conf",

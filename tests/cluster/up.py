@@ -1,48 +1,66 @@
 """Run a command beside a real Kubernetes node: ``python tests/cluster/up.py [--folder DIR] -- COMMAND…``.
 
-The outer process finds or builds the programs and images, makes the namespaces, and cleans up what outlives them.
-The inner one (the first process of the new PID namespace) starts the node, runs the command with
+Three processes see to it. The outer one finds or builds the programs and images and makes the namespaces. Its
+janitor outlives it, however it ends, and cleans up what outlives the namespaces: cgroups and the folder. The inner
+one, the first process of the new PID namespace, starts the node, runs the command with
 ``PODRUNNER_TEST_KUBECONFIG`` and ``PODRUNNER_TEST_NODE`` set, and ends with the command's exit code.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import images
+from control import ControlServer
+from janitor import CGROUP, CGROUP_PREFIX, make_cgroups, remove_leftovers, watching
 from node import RealNode, requirements
 from programs import Programs, find_or_build
 
-CGROUPS = Path("/sys/fs/cgroup")
-CGROUP_ROOT = "podrunner-test-node"
-SYSCTLS = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory")
 SKIPPED = 75
 """EX_TEMPFAIL: this machine cannot run a node; the message says what it lacks."""
+
+KERNEL_SETTINGS = {
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxbytes": "25000000",
+    "kernel/keys/root_maxkeys": "1000000",
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+}
+"""What the kubelet sets machine-wide unless it finds it so (pkg/util/sysctl); it gets to see files instead."""
+
+OWN_FOLDERS = ("/run", "/var/log", "/var/lib")
+"""Where containerd, CNI and the kubelet leave things whatever they are told; the node sees empty ones."""
+
+_PR_SET_PDEATHSIG = 1
+_ENDS_WITHIN_S = 30
 
 
 def main() -> int:
     arguments = _parse()
     if arguments.inner:
-        return _inside(arguments.folder, arguments.command)
+        return _as_first_process(lambda: _inside(arguments.folder, arguments.command))
     lacking = requirements()
     if lacking:
         print(f"no real node here: {', '.join(lacking)} missing", file=sys.stderr)
         return SKIPPED
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with _folder(arguments.folder) as folder, _restored_sysctls(), _own_cgroups():
-        images.make_all(folder / "images")
+    with _folder(arguments.folder) as folder:
+        remove_leftovers()
         os.environ["KUBEBUILDER_ASSETS"] = str(find_or_build().folder)
+        images.make_all(folder / "images")
+        make_cgroups()
         return _in_namespaces(folder, arguments.command)
 
 
@@ -52,100 +70,107 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--inner", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
-    arguments.command = [
-        word for word in arguments.command if word != "--" or arguments.command.index(word) > 0
-    ]
+    if arguments.command[:1] == ["--"]:
+        del arguments.command[0]
     return arguments
 
 
 # -- outside
 
 
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    """The folder of the node, and a janitor; a folder of our own goes in the end, a given one stays."""
+    folder = given or Path(tempfile.mkdtemp(prefix="podrunner-node-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    if folder.is_relative_to("/run") or folder.is_relative_to("/var/lib") or folder.is_relative_to("/var/log"):
+        raise SystemExit(f"{folder}: the node gets its own {', '.join(OWN_FOLDERS)}; choose a folder elsewhere")
+    with watching(remove=None if given else folder):
+        yield folder
+
+
 def _in_namespaces(folder: Path, command: list[str]) -> int:
     unshare = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
     inner = [sys.executable, __file__, "--inner", "--folder", str(folder), "--", *command]
-    child = subprocess.Popen([*unshare, "--mount-proc", *inner])
+    parent = os.getpid()
+    child = subprocess.Popen([*unshare, "--mount-proc", *inner], preexec_fn=lambda: _die_with(parent))
     try:
         return child.wait()
     except BaseException:
-        child.terminate()  # unshare's --kill-child ends the namespace's first process, and so all of them
-        try:
-            child.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            child.kill()
+        _end(child)
         raise
 
 
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.resolve()
-        return
-    folder = Path(tempfile.mkdtemp(prefix="podrunner-node-"))
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends; ``unshare`` takes the namespace along."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ask the namespace's first process to end; ``unshare`` itself does not listen."""
+    for first in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split():
+        os.kill(int(first), signal.SIGTERM)
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _restored_sysctls() -> Iterator[None]:
-    """The kubelet sets these machine-wide."""
-    before = {name: (Path("/proc/sys") / name).read_text() for name in SYSCTLS}
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            (Path("/proc/sys") / name).write_text(value)
-
-
-@contextmanager
-def _own_cgroups() -> Iterator[None]:
-    """A cgroup of our own in each hierarchy, with everything of the node below it; empty when the node is gone."""
-    roots = [folder / CGROUP_ROOT for folder in _hierarchies()]
-    for root in roots:
-        _remove_cgroup(root)
-        root.mkdir()
-        _inherit_cpuset(root)
-    try:
-        yield
-    finally:
-        for root in roots:
-            _remove_cgroup(root)
-
-
-def _hierarchies() -> list[Path]:
-    if (CGROUPS / "cgroup.controllers").exists():
-        return [CGROUPS]
-    return [folder for folder in CGROUPS.iterdir() if (folder / "cgroup.procs").exists()]
-
-
-def _inherit_cpuset(root: Path) -> None:
-    for name in ("cpuset.cpus", "cpuset.mems"):
-        if (root / name).exists() and not (root / name).read_text().strip():
-            (root / name).write_text((root.parent / name).read_text())
-
-
-def _remove_cgroup(root: Path) -> None:
-    for folder, _, _ in os.walk(root, topdown=False):
-        Path(folder).rmdir()
+        child.wait(timeout=_ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 # -- inside
 
 
+def _as_first_process(work: Callable[[], int]) -> int:
+    """Run ``work`` in a child; as the first of its PID namespace, reap what others leave until the child ends."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(work())
+        except SystemExit as end:
+            os._exit(end.code if isinstance(end.code, int) else 1)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child has it too
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            return os.waitstatus_to_exitcode(status) & 0xFF
+
+
 def _inside(folder: Path, command: list[str]) -> int:
-    subprocess.run(["mount", "--make-rshared", "/"], check=True)  # the kubelet passes mounts on to containers
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    _own_mounts(folder)
     programs = Programs(Path(os.environ["KUBEBUILDER_ASSETS"]), "this run")
-    node = RealNode(folder, programs, cgroup_root=f"/{CGROUP_ROOT}")
+    node = RealNode(folder, programs, cgroup_root=f"/{CGROUP_PREFIX}{os.environ[CGROUP]}")
     try:
         node.start(sorted((folder / "images").glob("*.tar")))
         print(f"the node is Ready; logs in {folder}/log", flush=True)
-        return subprocess.run(command, env=_environment(node, programs), check=False).returncode
+        with ControlServer(folder, node.verbs):
+            return subprocess.run(command, env=_environment(node, programs), check=False).returncode
     finally:
         node.stop()
+
+
+def _own_mounts(folder: Path) -> None:
+    """Mounts that end with the namespace: own folders for what daemons leave, files for what they set machine-wide."""
+    for path in OWN_FOLDERS:
+        _run("mount", "-t", "tmpfs", "-o", "mode=755", "node", path)
+    settings = folder / "sysctl"
+    settings.mkdir(exist_ok=True)
+    for name, value in KERNEL_SETTINGS.items():
+        file = settings / name.replace("/", ".")
+        file.write_text(value + "\n")
+        _run("mount", "--bind", str(file), f"/proc/sys/{name}")
+    _run("mount", "--make-rshared", "/")  # the kubelet passes mounts on to containers
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
 
 
 def _environment(node: RealNode, programs: Programs) -> dict[str, str]:

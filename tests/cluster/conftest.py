@@ -1,0 +1,83 @@
+"""Fixtures of the tests that only a real Kubernetes can pass: without one, all of them are skipped.
+
+``cluster``, ``namespace``, ``kubeconfig`` and ``config`` are those of the contract tests. ``node`` is the control
+over the daemons of our own node (``up.py``); tests that take it are skipped on a cluster of yours.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def _load(name: str, path: Path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_HERE = Path(__file__).parent
+_shared = _load("podrunner_contract_fixtures", _HERE.parent / "contract" / "conftest.py")
+cluster = _shared.cluster
+namespace = _shared.namespace
+kubeconfig = _shared.kubeconfig
+config = _shared.config
+Control = _load("podrunner_node_control", _HERE / "control.py").Control
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip everything here without a real cluster; run what disturbs the node last."""
+    if not os.environ.get("PODRUNNER_TEST_KUBECONFIG"):
+        why = pytest.mark.skip(reason="needs a real Kubernetes: nox -s cluster")
+        for item in items:
+            if item.path.is_relative_to(_HERE):
+                item.add_marker(why)
+    items.sort(key=lambda item: item.get_closest_marker("disturbing") is not None)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """One event loop is enough: the other one's turn is in the contract tests."""
+    return "asyncio"
+
+
+@pytest.fixture
+def node():
+    """The control over our own node's daemons; what a test stopped is started again after it."""
+    folder = os.environ.get("PODRUNNER_TEST_NODE")
+    if not folder:
+        pytest.skip("stops daemons: needs the node of tests/cluster/up.py")
+    control = Control(Path(folder))
+    running = control.running()
+    yield control
+    stopped = [name for name in running if name not in control.running()]
+    for name in stopped:
+        control.start(name)
+    if stopped:
+        control.wait_for_api()
+        control.wait_until_ready()
+
+
+@pytest.fixture
+def admin(cluster):
+    """An HTTP client with the administrator's rights."""
+    with cluster.http() as http:
+        yield http
+
+
+@pytest.fixture
+def workload():
+    """Makes workloads with identities of their own: ``workload("exit 3", memory="64Mi")``."""
+    from podrunner import Workload
+
+    numbers = iter(range(1_000_000))
+
+    def make(script: str, **settings) -> Workload:
+        return Workload(key={"test": str(next(numbers))}, command=["sh", "-c", script], **settings)
+
+    return make
