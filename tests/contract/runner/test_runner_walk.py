@@ -1,0 +1,174 @@
+"""The main walk on a cluster: from a workload to a finished pod, its outcome and its log, by both faces."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from podrunner import (
+    AsyncPodRunner,
+    Category,
+    ClosePolicy,
+    EventKind,
+    Fault,
+    PodRunner,
+    Workload,
+)
+from podrunner.config import RunnerConfig
+from podrunner.errors import NotFoundError
+
+pytestmark = [pytest.mark.processes]
+
+SAY = "for i in 1 2 3; do echo line $i; done; "
+
+
+def shell(name: str, script: str, **fields) -> Workload:
+    return Workload(key={"test": name}, command=["sh", "-c", script], **fields)
+
+
+@pytest.fixture
+def anyio_backend(request) -> str:
+    return "asyncio"
+
+
+def test_blocking_walk(config: RunnerConfig):
+    with PodRunner(config) as runner:
+        pod = runner.launch(shell("walk", SAY + "exit 3"))
+        assert list(pod.logs()) == ["line 1", "line 2", "line 3"]
+        outcome = pod.wait(30)
+        assert (outcome.category, outcome.fault, outcome.exit_code) == (Category.FAILED, Fault.WORKLOAD, 3)
+        assert outcome.log_tail == ("line 1", "line 2", "line 3")
+        assert outcome.timings.run_s is not None
+        assert pod.status == "Error"
+        pod.delete()
+
+
+@pytest.mark.anyio
+async def test_async_walk(config: RunnerConfig):
+    async with AsyncPodRunner(config) as runner, runner.events() as events:
+        pod = await runner.launch(shell("walk", SAY))
+        assert [line async for line in pod.logs()] == ["line 1", "line 2", "line 3"]
+        assert (await pod.wait(30)).succeeded
+        kinds = []
+        async for event in events:
+            kinds.append(event.kind)
+            if event.kind is EventKind.DELETED:
+                break
+        assert [kind for kind in kinds if kind is not EventKind.STATUS_CHANGED] == [
+            EventKind.CREATED,
+            EventKind.FINISHED,
+            EventKind.DELETED,
+        ]
+        with pytest.raises(NotFoundError):
+            await pod.manifest()
+
+
+@pytest.mark.anyio
+async def test_a_log_is_followed_as_it_is_written(config: RunnerConfig):
+    async with AsyncPodRunner(config) as runner:
+        pod = await runner.launch(shell("slow", "for i in 1 2 3; do echo line $i; sleep 0.3; done"))
+        seen = [(line, pod.outcome is None) async for line in pod.logs()]
+        assert [line for line, _ in seen] == ["line 1", "line 2", "line 3"]
+        assert seen[0][1]
+
+
+@pytest.mark.anyio
+async def test_exec_while_it_runs(config: RunnerConfig):
+    async with AsyncPodRunner(config, on_exit=ClosePolicy.CANCEL) as runner:
+        pod = await runner.launch(shell("exec", "echo up; exec sleep 60"))
+        async for line in pod.logs():
+            assert line == "up"
+            break
+        result = await pod.exec(["sh", "-c", "echo inside; exit 4"])
+        assert (result.exit_code, result.stdout) == (4, b"inside\n")
+        result = await pod.exec(["cat"], stdin=b"to and fro")
+        assert result.stdout == b"to and fro"
+
+
+@pytest.mark.anyio
+async def test_cancel_ends_the_process(config: RunnerConfig):
+    """C3 on a cluster."""
+    async with AsyncPodRunner(config) as runner:
+        pod = await runner.launch(shell("cancel", "trap 'echo bye; exit 0' TERM; echo up; sleep 60 & wait"))
+        lines = []
+        async for line in pod.logs():
+            lines.append(line)
+            if line == "up":
+                await pod.cancel(grace_period_s=5)
+        assert lines[:2] == ["up", "bye"]
+        outcome = await pod.wait(30)
+        assert (outcome.category, outcome.started) == (Category.CANCELLED, True)
+
+
+@pytest.mark.anyio
+async def test_an_error_in_the_body_leaves_no_pod(config: RunnerConfig):
+    """Promise 4."""
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012  # the way out
+        async with AsyncPodRunner(config) as runner:
+            pods = await runner.launch_many(
+                Workload(key={"n": str(n)}, command=["sleep", "60"], termination_grace_period_s=1)
+                for n in range(5)
+            )
+            raise ZeroDivisionError
+    assert {pod.outcome.category for pod in pods} == {Category.CANCELLED}
+
+
+@pytest.mark.anyio
+async def test_fifty_processes_with_complete_logs(config: RunnerConfig, tmp_path):
+    """Promises 2 and 3 at once: 50 outcomes, 50 whole logs, nothing left."""
+    here = config.model_copy(update={"logs": config.logs.model_copy(update={"folder": tmp_path})})
+    script = "i=0; while [ $i -lt 200 ]; do echo $N $i; i=$((i+1)); done"
+    workloads = [
+        Workload(key={"job": str(n)}, command=["sh", "-c", script], env={"N": str(n)}) for n in range(50)
+    ]
+    async with AsyncPodRunner(here) as runner:
+        pods = await runner.launch_many(workloads)
+        outcomes = [await pod.wait(60) for pod in pods]
+        await runner.wait_all(60)
+    assert {outcome.category for outcome in outcomes} == {Category.SUCCEEDED}
+    for number, pod in enumerate(pods):
+        assert pod.log_path is not None
+        text = (tmp_path / pod.log_path).read_text()
+        assert text == "".join(f"{number} {i}\n" for i in range(200))
+
+
+@pytest.mark.anyio
+async def test_a_successor_adopts_what_a_runner_left(config: RunnerConfig, tmp_path):
+    """A5, and the log goes on where it stopped."""
+    here = config.model_copy(update={"logs": config.logs.model_copy(update={"folder": tmp_path})})
+    script = "i=0; while [ $i -lt 20 ]; do echo line $i; i=$((i+1)); sleep 0.1; done"
+    async with AsyncPodRunner(here, on_exit=ClosePolicy.DETACH) as first:
+        left = await first.launch(shell("left", script))
+        async for line in left.logs():
+            if line == "line 3":
+                break
+    async with AsyncPodRunner(here) as second:
+        (pod,) = await second.adopt()
+        assert (pod.key, pod.uid) == (left.key, left.uid)
+        assert (await pod.wait(30)).succeeded
+        await second.wait_all(30)
+    assert pod.log_path is not None
+    assert (tmp_path / pod.log_path).read_text() == "".join(f"line {i}\n" for i in range(20))
+
+
+@pytest.mark.anyio
+async def test_a_refused_pod_is_told(config: RunnerConfig):
+    """L6 on a cluster: the server's own words."""
+    bad = shell("bad", "true", overrides={"spec": {"restartPolicy": "Sometimes"}})
+    async with AsyncPodRunner(config) as runner:
+        outcome = await runner.submit(bad).wait(30)
+        assert (outcome.category, outcome.retryable) == (Category.REJECTED_BY_API, False)
+        assert "restartPolicy" in outcome.message
+
+
+def test_on_trio(config: RunnerConfig):
+    """The same walk on the other event loop, over httpx."""
+    import trio
+
+    async def walk() -> None:
+        async with AsyncPodRunner(config) as runner:
+            pod = await runner.launch(shell("trio", SAY))
+            assert [line async for line in pod.logs()] == ["line 1", "line 2", "line 3"]
+            with anyio.fail_after(30):
+                assert (await pod.wait()).succeeded
+
+    trio.run(walk)
