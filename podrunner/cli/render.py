@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +43,10 @@ def render(
     if explain:
         _print_provenance(settings, wanted)
         return
-    manifest = build_plan(settings, wanted).manifest
+    plan = build_plan(settings, wanted)
+    for warning in plan.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    manifest = plan.manifest
     if output is Format.JSON:
         print_json(manifest)
     else:
