@@ -176,8 +176,10 @@ def test_a_message_names_all_causes(api):
         (
             "terminationGracePeriodSeconds",
             "x",
-            "json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds "
-            "of type int64",
+            (
+                "json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds "
+                "of type int64"
+            ),
         ),
         (
             "nodeSelector",

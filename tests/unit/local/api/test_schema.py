@@ -57,8 +57,10 @@ def refusal(kind, **fields):
         ),
         (
             {"securityContext": "x"},
-            "json: cannot unmarshal string into Go struct field PodSpec.spec.securityContext "
-            "of type v1.PodSecurityContext",
+            (
+                "json: cannot unmarshal string into Go struct field PodSpec.spec.securityContext "
+                "of type v1.PodSecurityContext"
+            ),
         ),
         (
             {"nodeSelector": []},
