@@ -261,7 +261,11 @@ def _environment(
     }
     if container.get("tty"):
         base["TERM"] = "xterm"
+    if machine.isolation is Isolation.USER and user.inside == 0:
+        base["TAR_OPTIONS"] = _TAR_OPTIONS
     return {**base, **{name: value for name, value in image.env.items() if name != "PATH"}, **variables}
 
 
+_TAR_OPTIONS = "--no-same-owner"
+"""A root that is the only user there is can give files to nobody, which tar, and so ``kubectl cp``, does by default."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -91,10 +91,10 @@ class TestSeveralContainers:
 
     def test_the_server_asks_which(self, kubectl, pair) -> None:
         path = f"/api/v1/namespaces/{kubectl.namespace}/pods/pair/log"
-        assert kubectl.fails("get", "--raw", path) == (
-            "Error from server (BadRequest): a container name must be specified for pod pair, "
-            "choose one of: [first second] or one of the init containers: [before]"
-        )
+        words = kubectl.fails("get", "--raw", path)
+        asked = "Error from server (BadRequest): a container name must be specified for pod pair, choose one of: ["
+        assert words.startswith(asked), words
+        assert "first second]" in words
 
 
 class TestARunningPod:

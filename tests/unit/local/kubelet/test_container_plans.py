@@ -56,6 +56,12 @@ def test_a_plain_container_of_an_ordinary_user_runs_as_that_user():
     assert (user.uid, user.inside) == (None, os.geteuid())
 
 
+@pytest.mark.parametrize(("machine", "told"), [(USER, "--no-same-owner"), (ROOT, None), (PLAIN, None)])
+def test_tar_gives_files_to_nobody_where_there_is_nobody_else(tmp_path, machine, told):
+    """``kubectl cp`` unpacks with tar as root; in a user namespace no other owner exists."""
+    assert plan(tmp_path, machine).spec["program"]["env"].get("TAR_OPTIONS") == told
+
+
 def test_the_containers_security_context_wins_over_the_pods():
     pod = {**POD, "spec": {"securityContext": {"runAsUser": 1, "runAsGroup": 2}}}
     user = choose_user({"name": "c", "securityContext": {"runAsUser": 5}}, pod, ROOT)
