@@ -172,3 +172,25 @@ def test_on_trio(config: RunnerConfig):
                 assert (await pod.wait()).succeeded
 
     trio.run(walk)
+
+
+def test_an_embedded_cluster_lives_as_long_as_its_runner():
+    """Without any cluster: nothing to install, nothing left."""
+    with PodRunner(RunnerConfig(cluster="local")) as runner:
+        assert runner.launch(shell("embedded", "exit 0")).wait(30).succeeded
+
+
+@pytest.mark.anyio
+async def test_an_embedders_own_client_is_used_and_stays_open(config: RunnerConfig):
+    """kubernetes-asyncio's ApiClient, as schedulers have one already."""
+    from kubernetes_asyncio import client
+    from kubernetes_asyncio.config import load_kube_config
+
+    await load_kube_config(str(config.kubeconfig))
+    async with client.ApiClient() as api_client:
+        elsewhere = config.model_copy(update={"kubeconfig": None})
+        async with AsyncPodRunner(elsewhere, client=api_client) as runner:
+            pod = await runner.launch(shell("embedder", "exit 0"))
+            assert (await pod.wait(30)).succeeded
+        namespace = await client.CoreV1Api(api_client).read_namespace(config.namespace)
+        assert namespace.metadata.name == config.namespace

@@ -225,7 +225,7 @@ async def test_what_a_handle_can_ask_of_a_pod_that_is_not_there(cluster: Cluster
         assert (await first.manifest())["metadata"]["name"] == first.name
         assert waiting.timeline.created is None
         cluster.play(first.name)
-        await until(lambda: waiting.uid)
+        await until(lambda: waiting.uid and first not in runner.pods())
         with pytest.raises(UsageError, match="does not exist any more"):
             await first.exec(["true"])
         with pytest.raises(LogError, match="is gone"):
