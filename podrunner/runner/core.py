@@ -230,7 +230,7 @@ class AsyncPodRunner:
                     await self._close_by(ClosePolicy.CANCEL)
             raise
         finally:
-            self._leave_alone()
+            desk.leave_alone()
             self._bus.close()
 
     async def _close_by(self, policy: ClosePolicy) -> None:
@@ -255,12 +255,6 @@ class AsyncPodRunner:
             await supervisor.deleted()
         if scope.cancelled_caught:
             _logger.error("%d pods did not end in %.0f s", supervisor.active, _CLOSE_WITHIN_S)
-
-    def _leave_alone(self) -> None:
-        """Wakes those who wait for outcomes that will not come from here any more."""
-        assert self._opened is not None, "checked by close"
-        for tracked in tuple(self._opened.supervisor.pods):
-            tracked.lose()
 
     # Launching
 

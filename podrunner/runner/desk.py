@@ -79,7 +79,9 @@ class Desk:
         self._by_name: dict[tuple[str, str], TrackedPod] = {}
         self._scopes: dict[TrackedPod, anyio.CancelScope] = {}
         self._room: anyio.Event | None = None
-        supervisor.on_settled = self._on_settled
+        self._cancelling = False
+        supervisor.on_settled = lambda _: self._wake()
+        supervisor.on_forgotten = self._forget
 
     # State
 
@@ -218,6 +220,7 @@ class Desk:
             known = self._supervisor.track(tracked, launched.pod, kind=EventKind.CREATED)
         finally:
             self._supervisor.launch_ended()
+            self._wake()
         self._by_name[plan.namespace, plan.name] = known
         return known
 
@@ -244,6 +247,8 @@ class Desk:
         self._by_name.pop((tracked.namespace, tracked.name), None)
         tracked.launch_error = error
         outcome = _withdrawn() if error is None else refused_by_api(error)
+        if tracked.lost:
+            return  # the runner was closed meanwhile
         if tell:
             self._supervisor.settle(tracked, outcome)
         else:
@@ -259,10 +264,11 @@ class Desk:
         while limit is not None and self._supervisor.active + self._supervisor.launching >= limit:
             self._room = self._room or anyio.Event()
             await self._room.wait()
-            self.check_open()
+        if self._cancelling:
+            raise RunnerClosedError("the runner is being closed")
 
-    def _on_settled(self, tracked: TrackedPod) -> None:
-        if self._by_name.get((tracked.namespace, tracked.name)) is tracked and tracked.gone:
+    def _forget(self, tracked: TrackedPod) -> None:
+        if self._by_name.get((tracked.namespace, tracked.name)) is tracked:
             del self._by_name[tracked.namespace, tracked.name]
         self._wake()
 
@@ -275,8 +281,7 @@ class Desk:
         """Returns when no submission waits and no create is under way."""
         while self._queue or self._workers or self._supervisor.launching:
             self._room = self._room or anyio.Event()
-            with anyio.move_on_after(0.1):
-                await self._room.wait()
+            await self._room.wait()
 
     # Ending
 
@@ -301,6 +306,8 @@ class Desk:
 
     async def cancel_all(self) -> None:
         """Ends everything that is not over."""
+        self._cancelling = True
+        self._wake()
         for _, tracked in tuple(self._queue):
             await self.cancel(tracked)
         async with anyio.create_task_group() as group:
@@ -315,6 +322,11 @@ class Desk:
         tracked.grace_period_s = grace_period_s
         if tracked.uid and not tracked.gone:
             await self._supervisor.remove(tracked)
+
+    def leave_alone(self) -> None:
+        """Wakes those who wait for outcomes that will not come from here any more."""
+        for tracked in (*self._by_name.values(), *self._supervisor.pods):
+            tracked.lose()
 
     # Reading logs
 

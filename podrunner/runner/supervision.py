@@ -63,6 +63,7 @@ class Supervisor:
         deletes_failing: Pods whose deletion the server keeps refusing.
         frozen: Whether nothing may be deleted any more: the pods are somebody else's business now.
         on_settled: Called with each pod that gets its outcome.
+        on_forgotten: Called with each pod that is no longer tracked.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Supervisor:
         self.deletes_failing = 0
         self.frozen = False
         self.on_settled: Callable[[TrackedPod], None] = lambda _: None
+        self.on_forgotten: Callable[[TrackedPod], None] = lambda _: None
         self._client = client
         self._launcher = launcher
         self._config = config
@@ -329,12 +331,17 @@ class Supervisor:
         self.deletes_failing -= failed
 
     def _report_gone(self, tracked: TrackedPod) -> None:
-        self._emit(tracked, EventKind.DELETED)
+        if not tracked.deletion_told:
+            tracked.deletion_told = True
+            self._emit(tracked, EventKind.DELETED)
         self._forget_if_gone(tracked)
 
     def _forget_if_gone(self, tracked: TrackedPod) -> None:
         if tracked.gone and tracked.done and self._by_uid.pop(tracked.uid, None) is not None:
-            self._group.start_soon(self._clean_up_log, tracked, name=f"log clean-up {tracked.name}")
+            self._unseen.pop(tracked.uid, None)
+            self.on_forgotten(tracked)
+            if tracked.files:
+                self._group.start_soon(self._clean_up_log, tracked, name=f"log clean-up {tracked.name}")
         self._note_idle()
 
     async def _clean_up_log(self, tracked: TrackedPod) -> None:
@@ -354,7 +361,9 @@ class Supervisor:
         tracked.lose()
         tracked.finish()
         self._attention.pop(tracked.uid, None)
+        self._unseen.pop(tracked.uid, None)
         self._by_uid.pop(tracked.uid, None)
+        self.on_forgotten(tracked)
         self._note_idle()
 
     # Ending pods ourselves: one path, whatever the reason
@@ -392,7 +401,10 @@ class Supervisor:
             await anyio.sleep(_TICK_S)
             now = anyio.current_time()
             for tracked in tuple(self._attention.values()):
-                self._look_after(tracked, now)
+                try:
+                    self._look_after(tracked, now)
+                except Exception:
+                    _logger.exception("pod %s/%s could not be judged", tracked.namespace, tracked.name)
             for tracked, since in tuple(self._unseen.values()):
                 if now - since >= _UNSEEN_S:
                     self._unseen[tracked.uid] = tracked, now

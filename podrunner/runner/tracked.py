@@ -50,6 +50,7 @@ class TrackedPod:
         verdict: The outcome that goes with ``intent``, if it is not a plain cancel.
         ending: Whether its end was seen, and the outcome is about to be settled.
         deleting: Whether the server has accepted its deletion.
+        deletion_told: Whether its deletion was told as an event.
         gone: Whether it is no longer there.
         lost: Whether another runner took it over.
         status: Its last printed status.
@@ -85,6 +86,7 @@ class TrackedPod:
         self.grace_period_s: int | None = None
         self.ending = False
         self.deleting = False
+        self.deletion_told = False
         self.gone = False
         self.lost = False
         self.status = ""

@@ -200,3 +200,59 @@ async def test_a_runner_that_lost_its_lease_acts_no_more(cluster: Cluster):
         await runner.wait_all(5)
         assert len(cluster.pods) == 1
     assert "podrunner-me" in cluster.leases
+
+
+async def test_a_drain_launches_what_is_queued(cluster: Cluster):
+    """Leaving normally loses no submission, not even one that waits for a slot."""
+    async with anyio.create_task_group() as group:
+
+        async def play() -> None:
+            played: set[str] = set()
+            while len(played) < 3:
+                for _, name in list(cluster.pods):
+                    if name not in played:
+                        played.add(name)
+                        cluster.play(name)
+                await anyio.sleep(0.01)
+
+        group.start_soon(play)
+        async with running(cluster, on_exit="drain", max_active_pods=1) as runner:
+            pods = [runner.submit(workload(n)) for n in range(3)]
+    assert [pod.outcome.succeeded for pod in pods] == [True, True, True]
+
+
+async def test_a_launch_that_waits_for_a_slot_makes_no_pod_after_the_close(cluster: Cluster):
+    """Promise 4."""
+    async with running(cluster, max_active_pods=1) as runner:
+        await runner.launch(workload(1))
+        async with anyio.create_task_group() as group:
+
+            async def launch() -> None:
+                with pytest.raises(RunnerClosedError):
+                    await runner.launch(workload(2))
+
+            group.start_soon(launch)
+            await anyio.wait_all_tasks_blocked()
+            await runner.close("cancel")
+    assert not cluster.pods
+    assert cluster.count("POST", "/pods") == 1
+
+
+async def test_detach_wakes_who_waits_for_a_queued_submission(cluster: Cluster):
+    async with running(cluster, max_active_pods=1) as runner:
+        await runner.launch(workload(1))
+        queued = runner.submit(workload(2))
+    with pytest.raises(RunnerClosedError):
+        await queued.wait(5)
+
+
+async def test_nothing_is_remembered_of_pods_that_are_gone(cluster: Cluster):
+    """A runner that lives for years does not grow."""
+    async with running(cluster) as runner:
+        await runner.launch_many(workload(n) for n in range(20))
+        cluster.play_all()
+        await until(lambda: not runner.pods())
+        desk, supervisor = runner._desk, runner._entered().supervisor
+        await until(lambda: not desk._by_name)
+        for held in (supervisor._by_uid, supervisor._unseen, supervisor._attention, supervisor._early):
+            assert not held
