@@ -29,13 +29,13 @@ class Draft:
     __slots__ = ("annotations", "init", "labels", "main", "sidecars", "spec", "volumes")
 
     def __init__(self, compiled: Compiled) -> None:
-        self.labels = compiled.labels
-        self.annotations = compiled.annotations
-        self.spec = dict(compiled.spec)
-        self.main = dict(compiled.main)
+        self.labels: dict[str, str] = compiled.labels
+        self.annotations: dict[str, str] = compiled.annotations
+        self.spec: dict[str, Any] = dict(compiled.spec)
+        self.main: dict[str, Any] = dict(compiled.main)
         self.init: list[dict[str, Any]] = compiled.init[1]
-        self.sidecars = compiled.sidecars
-        self.volumes = compiled.volumes
+        self.sidecars: list[dict[str, Any]] = compiled.sidecars
+        self.volumes: list[dict[str, Any]] = compiled.volumes
 
     def apply(self, workload: Workload) -> None:
         """Apply what ``workload`` sets.

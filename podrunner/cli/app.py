@@ -11,7 +11,7 @@ from podrunner.cli import demo, local, pods, render
 
 __all__ = ["app"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Launch and monitor Kubernetes pods, on a cluster or on this machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -15,7 +15,7 @@ from podrunner.cli.failures import TerminatedError, run_async
 
 __all__ = ["app"]
 
-app = typer.Typer(help="A Kubernetes of your own on this machine.", no_args_is_help=True)
+app: typer.Typer = typer.Typer(help="A Kubernetes of your own on this machine.", no_args_is_help=True)
 
 
 @app.callback()

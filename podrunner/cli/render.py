@@ -19,7 +19,7 @@ from podrunner.workload import Workload
 
 __all__ = ["Format", "config_app", "render"]
 
-config_app = typer.Typer(help="Configuration files.", no_args_is_help=True)
+config_app: typer.Typer = typer.Typer(help="Configuration files.", no_args_is_help=True)
 
 
 class Format(StrEnum):

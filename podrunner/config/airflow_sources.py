@@ -66,7 +66,7 @@ class AirflowSources:
         self.file = file
         self.environ = environ
         self._run = run
-        self.home = self._home()
+        self.home: str = self._home()
 
     def given(self, key: str) -> Given | None:
         """Return what is given for an option, or None; an empty value counts as nothing.

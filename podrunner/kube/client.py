@@ -69,7 +69,7 @@ class KubeClient:
         self._session = Session(
             transport, credentials=credentials, headers=headers, timeout_s=timeout_s, gate=gate
         )
-        self.creates = creates or AdaptiveLimit(maximum=32)
+        self.creates: AdaptiveLimit = creates or AdaptiveLimit(maximum=32)
 
     @property
     def gate(self) -> RetryGate:

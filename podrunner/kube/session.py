@@ -68,7 +68,7 @@ class Session:
         self._timeout_s = timeout_s
         self._now = now
         self._headers: dict[tuple[str | None, str | None], dict[str, str]] = {}
-        self.gate = gate or RetryGate()
+        self.gate: RetryGate = gate or RetryGate()
 
     async def send(
         self,

@@ -45,7 +45,7 @@ class TlsRotation:
     """
 
     def __init__(self, settings: TlsSettings) -> None:
-        self.settings = settings
+        self.settings: TlsSettings = settings
 
     def offer(self, settings: TlsSettings) -> None:
         """Take the client certificate of these settings, if it is another; the rest stays as it is."""

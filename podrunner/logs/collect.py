@@ -75,8 +75,8 @@ class LogCollector:
         on_trouble: Callable[[LogGap | str], None] | None = None,
         random: Random | None = None,
     ) -> None:
-        self.status = LogStatus()
-        self.done = anyio.Event()
+        self.status: LogStatus = LogStatus()
+        self.done: anyio.Event = anyio.Event()
         self._source = source
         self._pod = pod
         self._life = life

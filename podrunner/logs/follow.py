@@ -102,7 +102,7 @@ class ContainerFollower:
         self._limits = limits or FollowLimits()
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self._since = since
-        self.cursor = cursor
+        self.cursor: LogCursor = cursor
 
     async def run(self) -> None:
         """Returns when the last run of the container is over and read, or cannot be read any more."""

@@ -44,9 +44,9 @@ class Vitals:
     """Counts and times of one reflector, on its own clock."""
 
     def __init__(self, now_s: float) -> None:
-        self.lists = 0
-        self.connections = 0
-        self.failures = 0
+        self.lists: int = 0
+        self.connections: int = 0
+        self.failures: int = 0
         self.skipped = 0
         self.error: str | None = None
         self.last_sign_s: float | None = None
