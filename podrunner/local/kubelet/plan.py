@@ -7,6 +7,7 @@ paths are rewritten in everything that the program is told.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from podrunner.local.kubelet.volumes import Mount
 if TYPE_CHECKING:
     from podrunner.local.kubelet.images import Image
 
-__all__ = ["ContainerPlan", "CreateError", "Machine", "User", "choose_user", "plan_container"]
+__all__ = ["ContainerPlan", "CreateError", "Machine", "User", "choose_user", "plan_container", "tar_names"]
 
 Json = Mapping[str, Any]
 TERMINATION_LOG = "/dev/termination-log"
@@ -177,7 +178,7 @@ def plan_container(
     argv = [rewrite(each) for each in command_line(container, image, variables)]
     program = {
         "argv": argv,
-        "env": {name: rewrite(value) for name, value in env.items()},
+        "env": {**tar_names(rewrites), **{name: rewrite(value) for name, value in env.items()}},
         "cwd": rewrite(cwd) if cwd else ("/" if image.rootfs else str(folder / "scratch")),
         "uid": user.uid,
         "gid": user.gid,
@@ -202,6 +203,22 @@ def plan_container(
         "program": program,
     }
     return ContainerPlan(spec=spec, environment=env, scratch=folder / "scratch")
+
+
+def tar_names(rewrites: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Makes GNU tar write the paths that the container means, not those they are rewritten to.
+
+    ``kubectl cp`` packs an absolute path in the container and wants to find it in the archive. The option cannot
+    quote blanks, so a folder with one in its name is left out.
+    """
+    told = [(source, target) for target, source in rewrites if not _UNQUOTABLE & {*source, *target}]
+    options = [
+        f"--transform=s,^/*{re.escape(source.lstrip('/'))},{target.lstrip('/')}," for source, target in told
+    ]
+    return {"TAR_OPTIONS": " ".join(options)} if options else {}
+
+
+_UNQUOTABLE = frozenset(" \t\n,&\\\"'")
 
 
 def command_line(container: Json, image: Image, variables: Mapping[str, str]) -> list[str]:
@@ -262,10 +279,10 @@ def _environment(
     if container.get("tty"):
         base["TERM"] = "xterm"
     if machine.isolation is Isolation.USER and user.inside == 0:
-        base["TAR_OPTIONS"] = _TAR_OPTIONS
+        base["TAR_OPTIONS"] = _NO_OWNERS
     return {**base, **{name: value for name, value in image.env.items() if name != "PATH"}, **variables}
 
 
-_TAR_OPTIONS = "--no-same-owner"
+_NO_OWNERS = "--no-same-owner"
 """A root that is the only user there is can give files to nobody, which tar, and so ``kubectl cp``, does by default."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
