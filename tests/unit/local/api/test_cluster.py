@@ -22,8 +22,13 @@ def get(cluster, path="/version", *, token=None):
         return http.get(path)
 
 
-def cluster_threads():
-    return [each for each in threading.enumerate() if each.name == "podrunner-local-cluster"]
+@pytest.fixture(autouse=True)
+def _no_thread_is_left():
+    """S1: whatever a test does, the threads of its clusters end (other tests' clusters may live on)."""
+    before = set(threading.enumerate())
+    yield
+    left = {each.name for each in set(threading.enumerate()) - before}
+    assert "podrunner-local-cluster" not in left
 
 
 def test_it_serves_and_leaves_nothing():
@@ -34,7 +39,6 @@ def test_it_serves_and_leaves_nothing():
         folder = cluster.folder
         assert folder.is_dir()
     assert not folder.exists()
-    assert not cluster_threads()
     with pytest.raises(httpx.ConnectError):
         get(cluster)
 
@@ -43,7 +47,6 @@ def test_it_serves_and_leaves_nothing():
 async def test_it_is_entered_from_any_event_loop(tmp_path):
     async with LocalCluster(tmp_path) as cluster:
         assert cluster.kubeconfig.is_file()
-    assert not cluster_threads()
     assert tmp_path.is_dir()
 
 
@@ -81,7 +84,6 @@ def test_a_port_that_is_taken_is_said_so():
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1"):
             LocalCluster(port=port).start()
-    assert not cluster_threads()
 
 
 def test_it_starts_once_and_stops_as_often_as_you_like():
@@ -106,7 +108,6 @@ def test_an_open_watch_does_not_delay_the_end():
             assert response.status_code == 200
             cluster.stop()
         http.close()
-    assert not cluster_threads()
 
 
 def test_a_scripted_pod_needs_no_process():
