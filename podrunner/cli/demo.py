@@ -93,7 +93,7 @@ async def _on_local(settings: RunnerConfig, folder: Path) -> AsyncIterator[Stage
     async with LocalCluster(folder / "cluster", images=images) as cluster:
         here = on_cluster(settings, kubeconfig=cluster.kubeconfig)
         async with connect(here) as client:
-            yield Stage(client, here, folder, volumes=folder / "volumes", brings_airflow=True)
+            yield Stage(client, here, folder, volumes=folder / "volumes", real=False)
 
 
 @asynccontextmanager
@@ -105,4 +105,4 @@ async def _on_real(
 
     there = on_cluster(settings, kubeconfig=kubeconfig, context=context)
     async with connect(there) as client:
-        yield Stage(client, there, folder, volumes=NODE_FOLDER, brings_airflow=False)
+        yield Stage(client, there, folder, volumes=NODE_FOLDER, real=True)

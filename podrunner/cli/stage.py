@@ -15,7 +15,7 @@ import anyio
 
 from podrunner.cli.story import Story, tell
 from podrunner.config import LogSettings
-from podrunner.errors import AlreadyExistsError, ApiError, NotFoundError
+from podrunner.errors import AlreadyExistsError, NotFoundError, SpecError
 from podrunner.local import Image
 from podrunner.workload import Workload
 
@@ -31,6 +31,7 @@ CONNECTION = "postgresql://airflow:demo-password@postgres:5432/airflow"
 EXECUTION_DATE = "2019-08-15T01:16:36.627731+00:00"
 PROGRAM = "airflow"
 _POLL_S = 0.05
+_HELPER_WITHIN_S = 60
 
 
 def local_image(folder: Path) -> Image:
@@ -56,16 +57,17 @@ class Stage:
         config: The demo's configuration, pointing at the cluster.
         folder: Where the collected log goes.
         volumes: The folder, on the node, of the claims' volumes.
-        brings_airflow: The image has an ``airflow`` program; otherwise a config map brings one.
+        real: Nothing of this machine is there: a config map brings the ``airflow`` program, and the volumes are
+            emptied at the end.
     """
 
     def __init__(
-        self, client: KubeClient, config: RunnerConfig, folder: Path, *, volumes: Path, brings_airflow: bool
+        self, client: KubeClient, config: RunnerConfig, folder: Path, *, volumes: Path, real: bool
     ) -> None:
         self._client = client
         self._folder = folder
         self._volumes = volumes
-        self._brings_airflow = brings_airflow
+        self._real = real
         logs = LogSettings(folder=folder / "logs")
         self._config = config.with_changes(logs=logs, delete_pods=True, delete_pods_on_failure=True)
 
@@ -75,6 +77,8 @@ class Stage:
             for kind in self._objects():
                 await self._make(kind, cleanup)
             await self._put_dag_file()
+            if self._real:
+                cleanup.push_async_callback(self._empty_volumes)
             story = await tell(self._client, self._config, self._workload(), narrator)
         left = await self._client.list_pods(self._config.namespace)
         narrator.say(f"\nLeft behind: {len(left.items)} pods.")
@@ -88,7 +92,7 @@ class Stage:
             execution_date=EXECUTION_DATE,
             dag_file=f"{dags}/sample_k8s.py",
         )
-        if self._brings_airflow:
+        if not self._real:
             return task
         return task.model_copy(update={"overrides": _airflow_from_config_map()})
 
@@ -105,7 +109,7 @@ class Stage:
         made.append(
             (f"{core}/configmaps", _object("ConfigMap", "airflow-configmap", data={"airflow.cfg": cfg}))
         )
-        if not self._brings_airflow:
+        if self._real:
             made.append((f"{core}/configmaps", _object("ConfigMap", PROGRAM_MAP, data=_program_files())))
         return made
 
@@ -126,18 +130,33 @@ class Stage:
 
     async def _put_dag_file(self) -> None:
         """Write the DAG file onto its volume, as a deployment would: by a pod that mounts it."""
-        core = f"/api/v1/namespaces/{self._config.namespace}"
-        await self._until_exists(f"{core}/serviceaccounts/default")
-        pod = _seed_pod(self._config.image or "", (HERE / "sample_k8s.py").read_text())
-        path = f"{core}/pods/{pod['metadata']['name']}"
-        await self._client.call("POST", f"{core}/pods", body=pod)
+        dag_file = (HERE / "sample_k8s.py").read_text().replace("$(", "$$(")
+        await self._until_exists(f"/api/v1/namespaces/{self._config.namespace}/serviceaccounts/default")
+        await self._run_on_volumes("seed-dags", 'printf %s "$DAG_FILE" > /dags/sample_k8s.py', dag_file)
+
+    async def _empty_volumes(self) -> None:
+        """A released volume keeps its files: they are the demo's, and go with it."""
+        with anyio.CancelScope(shield=True):
+            await self._run_on_volumes("empty-volumes", "rm -rf /dags/* /logs/*")
+
+    async def _run_on_volumes(self, name: str, script: str, dag_file: str = "") -> None:
+        core = f"/api/v1/namespaces/{self._config.namespace}/pods"
+        path = f"{core}/{name}"
+        await self._client.call(
+            "POST", core, body=_helper_pod(name, self._config.image or "", script, dag_file)
+        )
         try:
-            while (phase := (await self._client.call("GET", path))["status"].get("phase")) != "Succeeded":
-                if phase == "Failed":
-                    raise ApiError(
-                        status=500, server_message="the demo's DAG file could not be written", path=path
-                    )
-                await anyio.sleep(_POLL_S)
+            with anyio.fail_after(_HELPER_WITHIN_S):
+                while (phase := (await self._client.call("GET", path))["status"].get("phase")) != "Succeeded":
+                    if phase == "Failed":
+                        raise SpecError(
+                            f"the demo's pod {name} failed on image {self._config.image}: it needs sh"
+                        )
+                    await anyio.sleep(_POLL_S)
+        except TimeoutError:
+            raise SpecError(
+                f"the demo's pod {name} did not end in {_HELPER_WITHIN_S} s; is the image there?"
+            ) from None
         finally:
             with anyio.move_on_after(10, shield=True):
                 await self._client.call("DELETE", path, body={"gracePeriodSeconds": 0})
@@ -207,15 +226,19 @@ def _claim(name: str) -> dict[str, Any]:
     return _object("PersistentVolumeClaim", name, spec=spec)
 
 
-def _seed_pod(image: str, dag_file: str) -> dict[str, Any]:
+def _helper_pod(name: str, image: str, script: str, dag_file: str) -> dict[str, Any]:
+    claims = {"dags": "airflow-dags", "logs": "airflow-logs"}
     container = {
-        "name": "seed",
+        "name": "helper",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", 'printf %s "$DAG_FILE" > /dags/sample_k8s.py'],
-        "env": [{"name": "DAG_FILE", "value": dag_file.replace("$(", "$$(")}],
-        "volumeMounts": [{"name": "dags", "mountPath": "/dags"}],
+        "command": ["sh", "-c", script],
+        "env": [{"name": "DAG_FILE", "value": dag_file}],
+        "volumeMounts": [{"name": volume, "mountPath": f"/{volume}"} for volume in claims],
     }
-    volume = {"name": "dags", "persistentVolumeClaim": {"claimName": "airflow-dags"}}
-    spec = {"restartPolicy": "Never", "containers": [container], "volumes": [volume]}
-    return _object("Pod", "seed-dags", spec=spec)
+    volumes = [
+        {"name": name, "persistentVolumeClaim": {"claimName": claim}} for name, claim in claims.items()
+    ]
+    return _object(
+        "Pod", name, spec={"restartPolicy": "Never", "containers": [container], "volumes": volumes}
+    )
