@@ -263,7 +263,9 @@ class PodWorker:
             return
         self._dirty = False
         with suppress(StatusError):  # it is gone; nobody reads its status any more
-            self.pod = self.node.store.update("pods", *self._key, self._write_status)
+            pod = self.node.store.update("pods", *self._key, self._write_status)
+            if pod["metadata"]["uid"] == self.uid:  # not that of another pod of the same name
+                self.pod = pod
 
     def _write_status(self, pod: dict[str, Any]) -> dict[str, Any]:
         if pod["metadata"]["uid"] != self.uid:

@@ -138,7 +138,9 @@ class ScriptedPods:
             life.leaving = True
             self._at(life.script.terminating_s, pod["metadata"]["uid"], "leave")
         elif life.stage == "left":
-            asyncio.get_running_loop().call_soon(finish_deletion, self._node, pod)  # not within the store's call
+            asyncio.get_running_loop().call_soon(
+                finish_deletion, self._node, pod
+            )  # not within the store's call
 
     def forget(self, uid: str) -> None:
         """The pod is gone from the store."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +238,55 @@ def needs_root() -> None:
     """Skips for an ordinary user."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that an ordinary user may reach and write to."""
+    folder = Path(tempfile.mkdtemp(prefix="podrunner-test-"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def interpreter_for(uid: int | None) -> str:
+    """This interpreter, or the system's of the same version if another user may not run this one."""
+    if (
+        uid is None
+        or Path(sys.executable).resolve().stat().st_uid != 0
+        or not _closed(Path(sys.executable).resolve())
+    ):
+        return sys.executable
+    same = f"/usr/bin/python3.{sys.version_info.minor}"
+    if not os.access(same, os.X_OK):
+        pytest.skip("an ordinary user may run no interpreter of this version here")
+    return same
+
+
+def _closed(path: Path) -> bool:
+    return any(not folder.stat().st_mode & 0o001 for folder in path.parents)
+
+
+@pytest.fixture
+def start_python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a script in a process of its own, perhaps as an ordinary user."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(script: str, *arguments: str, uid: int | None = None) -> subprocess.Popen[str]:
+        if uid is not None and os.geteuid() != 0:
+            pytest.skip("needs root to become another user")
+        path = os.pathsep.join(each for each in sys.path if each)
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        options: dict[str, Any] = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+        command = [interpreter_for(uid), "-c", script, *arguments]
+        started.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd="/", **options)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()

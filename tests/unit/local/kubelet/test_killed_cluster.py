@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 from podrunner.local.kubelet.proctree import descendants, parents, process_start
@@ -56,47 +52,13 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 '''
 
 
-def interpreter_for(uid: int | None) -> str:
-    """This interpreter, or the system's of the same version if another user may not run this one."""
-    if (
-        uid is None
-        or Path(sys.executable).resolve().stat().st_uid != 0
-        or not _closed(Path(sys.executable).resolve())
-    ):
-        return sys.executable
-    same = f"/usr/bin/python3.{sys.version_info.minor}"
-    if not os.access(same, os.X_OK):
-        pytest.skip("an ordinary user may run no interpreter of this version here")
-    return same
-
-
-def _closed(path: Path) -> bool:
-    return any(not folder.stat().st_mode & 0o001 for folder in path.parents)
-
-
-def start_cluster(
-    folder: Path, isolation: str, uid: int | None = None
-) -> tuple[subprocess.Popen[str], list[str]]:
-    """A kubelet in a process of its own; what it printed."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    options = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
-    process = subprocess.Popen(
-        [interpreter_for(uid), "-c", SCRIPT, str(folder / "cluster"), isolation],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd="/",
-        **options,
-    )
+def first_line(process: subprocess.Popen[str]) -> list[str]:
+    """What the cluster printed when it ran."""
     line = process.stdout.readline().split()
     if not line:
         process.wait()
         raise AssertionError("the cluster did not start")
-    return process, line
+    return line
 
 
 def below(pids: list[int]) -> list[int]:
@@ -108,22 +70,12 @@ def family(pid: int) -> list[int]:
     return [pid, *descendants(parents(), pid)]
 
 
-@pytest.fixture
-def open_folder():
-    """A folder that an ordinary user may reach and write to."""
-    folder = Path(tempfile.mkdtemp(prefix="podrunner-test-"))
-    folder.chmod(0o777)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.mark.parametrize("isolation", ["auto", "none"])
 @pytest.mark.parametrize("uid", [None, 54321], ids=["as we are", "ordinary user"])
-def test_no_process_outlives_a_killed_cluster(open_folder, isolation, uid):
+def test_no_process_outlives_a_killed_cluster(open_folder, start_python, isolation, uid):
     """Neither programs that ignore signals nor daemons that forked twice; by root and by an ordinary user."""
-    if uid is not None and os.geteuid() != 0:
-        pytest.skip("needs root to become another user")
-    process, (_, *shims) = start_cluster(open_folder, isolation, uid)
+    process = start_python(SCRIPT, str(open_folder / "cluster"), isolation, uid=uid)
+    _, *shims = first_line(process)
     everybody = [pid for shim in shims for pid in family(int(shim))]
     assert len(everybody) >= 5
     os.kill(process.pid, signal.SIGKILL)
@@ -132,7 +84,6 @@ def test_no_process_outlives_a_killed_cluster(open_folder, isolation, uid):
     while below(everybody) and time.monotonic() < until:
         time.sleep(0.01)
     assert below(everybody) == []
-    process.stdout.close()
     for name in ("daemon", "main"):
         (open_folder / name).unlink()
     time.sleep(0.1)
