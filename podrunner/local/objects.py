@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from podrunner.local.admission import admit_create
+from podrunner.local.applying import AppliedFields
 from podrunner.local.decoding import of_kind
 from podrunner.local.defaults import set_defaults
 from podrunner.local.deletion import delete_object, remove_if_finished
@@ -68,6 +69,7 @@ class Objects:
     def __init__(self, store: Store, schema: Schema) -> None:
         self.store = store
         self._schema = schema
+        self._applied = AppliedFields()
 
     def get(self, target: Target) -> Stored:
         """The object; 404 if it is not there."""
@@ -131,8 +133,16 @@ class Objects:
             raise invalid("PatchOptions", "", [error], group="meta.k8s.io")
         applied = of_kind(body, target)
         self._place(target, applied)
-        if self.store.find(target.type.storage, target.namespace, target.name):
-            return self.patch(target, applied, options, media=STRATEGIC)
+        written = self._apply_to(target, applied, options)
+        if not options.dry_run:
+            self._applied.remember(written.obj["metadata"]["uid"], options.field_manager, applied)
+        return written
+
+    def _apply_to(self, target: Target, applied: dict[str, Any], options: WriteOptions) -> Written:
+        present = self.store.find(target.type.storage, target.namespace, target.name)
+        if present is not None:
+            patch = self._applied.patch(present["metadata"]["uid"], options.field_manager, applied)
+            return self.patch(target, patch, options, media=STRATEGIC)
         if target.part:
             raise not_found(target.type.plural, target.name, group=target.type.group)
         return self.create(target, applied, options)

@@ -91,6 +91,20 @@ def test_server_side_apply_creates_then_changes(api):
     assert second.json()["data"] == {"x": "2"}
 
 
+def test_server_side_apply_removes_what_the_manager_no_longer_names(api):
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"x": "1", "y": "1"}}
+    api.ok(api.patch("configmaps", "a", body, media=APPLY, fieldManager="tests"))
+    api.ok(api.patch("configmaps", "a", {"data": {"z": "1"}}))
+    body["data"] = {"x": "1"}
+    assert api.ok(api.patch("configmaps", "a", body, media=APPLY, fieldManager="tests"))["data"] == {
+        "x": "1",
+        "z": "1",
+    }
+    body["data"] = {}
+    other = api.ok(api.patch("configmaps", "a", body, media=APPLY, fieldManager="others"))
+    assert other["data"] == {"x": "1", "z": "1"}
+
+
 def test_server_side_apply_wants_to_know_who_writes(api):
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
     refused = api.patch("configmaps", "a", body, media=APPLY)
