@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from podrunner.blocking.bridge import Bridge
@@ -29,6 +30,8 @@ class Events:
     def __init__(self, events: AsyncEvents, bridge: Bridge) -> None:
         self._events = events
         self._bridge = bridge
+        # What came over in one batch and was not yet given: leaving a loop early loses nothing.
+        self._over: deque[RunnerEvent] = deque()
 
     def __enter__(self) -> Self:
         self._bridge.call(self._events.__aenter__)
@@ -44,7 +47,9 @@ class Events:
 
     def __iter__(self) -> Iterator[RunnerEvent]:
         while batch := self.next_batch():
-            yield from batch
+            self._over.extend(batch)
+            while self._over:
+                yield self._over.popleft()
 
     def next_batch(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Waits for events and takes those that are there.
@@ -55,7 +60,7 @@ class Events:
         Returns:
             At least one event; an empty list once the runner is closed and everything was taken.
         """
-        return self._bridge.call(self._events.next_batch, max_events)
+        return self._left(max_events) or self._bridge.call(self._events.next_batch, max_events)
 
     def poll(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Takes the events that are there, without waiting.
@@ -63,7 +68,11 @@ class Events:
         Args:
             max_events: How many at most; None: all.
         """
-        return self._bridge.run(self._events.poll, max_events)
+        return self._left(max_events) or self._bridge.run(self._events.poll, max_events)
+
+    def _left(self, max_events: int | None) -> list[RunnerEvent]:
+        count = len(self._over) if max_events is None else min(max_events, len(self._over))
+        return [self._over.popleft() for _ in range(count)]
 
 
 class PodRunner:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 
-from podrunner.builder import read_stamp, safe_label
-from podrunner.builder.labels import OWNER
+from podrunner.builder import safe_label
+from podrunner.builder.labels import KEY, OWNER
 from podrunner.errors import RunnerClosedError
 from podrunner.kube import KubeClient, RetryPolicy
 from podrunner.launcher import Launcher
@@ -195,8 +195,9 @@ class AsyncPodRunner:
         )
 
     def _is_ours(self, pod: Pod) -> bool:
-        stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
-        return stamp is not None and stamp.owner == self._owner
+        # Asked of every event: the whole stamp is read only where it is needed.
+        annotations = pod.metadata.annotations or {}
+        return annotations.get(OWNER) == self._owner and KEY in annotations
 
     def _fence(self, why: str) -> None:
         _logger.error("runner %s lost its lease and acts no more: %s", self._owner, why)

@@ -97,6 +97,8 @@ class Supervisor:
         self._idle: anyio.Event | None = None
         self._closing = anyio.Event()
         self._active = 0
+        self._busy = 0  # pods that are not done
+        self._leaving: set[str] = set()  # pods whose deletion was accepted, and that are not gone
 
     # Looking
 
@@ -130,6 +132,7 @@ class Supervisor:
         self._by_uid[pod.metadata.uid] = tracked
         self._unseen[pod.metadata.uid] = tracked, tracked.seen_at
         self._active += 1
+        self._busy += 1
         tracked.status = printer_status(pod)
         self._emit(tracked, kind)
         early = self._early.pop(pod.metadata.uid, None)
@@ -173,7 +176,9 @@ class Supervisor:
 
     def _update(self, tracked: TrackedPod, pod: Pod, *, gone: bool) -> None:
         previous, tracked.pod = tracked.pod, pod
-        tracked.gone = tracked.gone or gone
+        if gone:
+            tracked.gone = True
+            self._leaving.discard(tracked.uid)
         self._report_status(tracked, pod)
         self._begin_log(tracked)
         tracked.notify()
@@ -252,7 +257,7 @@ class Supervisor:
                 await self._delete(tracked)
             else:
                 await self._drain(tracked)
-        tracked.finish()
+        self._done(tracked)
         self._forget_if_gone(tracked)
 
     def settle(self, tracked: TrackedPod, outcome: Outcome) -> None:
@@ -321,7 +326,8 @@ class Supervisor:
                 await self._launcher.delete(
                     tracked.namespace, tracked.name, uid=tracked.uid, grace_period_s=grace
                 )
-                tracked.deleting = True
+                if not tracked.gone:
+                    self._leaving.add(tracked.uid)
                 break
             except PodrunnerError as error:
                 _logger.warning("pod %s/%s was not deleted: %s", tracked.namespace, tracked.name, error)
@@ -329,6 +335,11 @@ class Supervisor:
                 failed = True
             await anyio.sleep(_RETRY_DELETE_S)
         self.deletes_failing -= failed
+
+    def _done(self, tracked: TrackedPod) -> None:
+        if not tracked.done:
+            self._busy -= 1
+        tracked.finish()
 
     def _report_gone(self, tracked: TrackedPod) -> None:
         if not tracked.deletion_told:
@@ -359,7 +370,8 @@ class Supervisor:
             self._emit(tracked, EventKind.LOST, message="another runner took it over")
         tracked.ending = True
         tracked.lose()
-        tracked.finish()
+        self._done(tracked)
+        self._leaving.discard(tracked.uid)
         self._attention.pop(tracked.uid, None)
         self._unseen.pop(tracked.uid, None)
         self._by_uid.pop(tracked.uid, None)
@@ -443,13 +455,13 @@ class Supervisor:
 
     async def idle(self) -> None:
         """Returns when every tracked pod is done: outcome settled, log read, deleted or kept by policy."""
-        while any(not tracked.done for tracked in self._by_uid.values()):
+        while self._busy:
             self._idle = self._idle or anyio.Event()
             await self._idle.wait()
 
     async def deleted(self) -> None:
         """Returns when every pod that was told to go is gone."""
-        while any(tracked.deleting and not tracked.gone for tracked in self._by_uid.values()):
+        while self._leaving:
             self._idle = self._idle or anyio.Event()
             await self._idle.wait()
 

@@ -49,7 +49,6 @@ class TrackedPod:
         intent: Why the runner ends it; None: it does not.
         verdict: The outcome that goes with ``intent``, if it is not a plain cancel.
         ending: Whether its end was seen, and the outcome is about to be settled.
-        deleting: Whether the server has accepted its deletion.
         deletion_told: Whether its deletion was told as an event.
         gone: Whether it is no longer there.
         lost: Whether another runner took it over.
@@ -85,7 +84,6 @@ class TrackedPod:
         self.verdict: Outcome | None = None
         self.grace_period_s: int | None = None
         self.ending = False
-        self.deleting = False
         self.deletion_told = False
         self.gone = False
         self.lost = False

@@ -51,6 +51,15 @@ def test_many_and_events(cluster, opened, act):
         assert {pod.wait().category for pod in batch} == {Category.SUCCEEDED}
 
 
+def test_leaving_the_events_early_loses_none(cluster, opened):
+    with opened() as runner, runner.events() as events:
+        runner.launch_many(workload(n) for n in range(10))
+        seen = [next(iter(events)).uid for _ in range(3)]
+        seen += [event.uid for event in events.next_batch(2)]
+        seen += [event.uid for event in events.poll()]
+        assert len(seen) == len(set(seen)) == 10
+
+
 def test_handles_compare_and_tell(cluster, opened):
     with opened() as runner:
         pod = runner.submit(workload())

@@ -118,18 +118,6 @@ async def test_a_pod_that_ends_before_its_create_is_answered_is_not_missed(clust
         assert (await pods[0].wait(5)).category is Category.DELETED_BY_OTHERS
 
 
-async def test_a_pod_never_seen_by_the_watch_and_gone_has_an_outcome(cluster: Cluster):
-    """W7: created and deleted while the watch was broken; nothing but a look by name can tell."""
-    async with running(cluster) as runner:
-        cluster.muted = True
-        pod = await runner.launch(workload())
-        cluster.remove(pod.name)
-        cluster.compact()
-        cluster.muted = False
-        cluster.break_watches()
-        assert (await pod.wait(60)).category is Category.DELETED_BY_OTHERS
-
-
 async def test_the_same_attempt_launched_twice_is_one_pod_with_one_outcome(cluster: Cluster):
     async with running(cluster) as runner:
         pod = await runner.launch(workload())

@@ -140,3 +140,15 @@ async def test_a_deleted_lease_is_made_again(cluster: Cluster):
         await anyio.sleep(60)
         assert "podrunner-me" in cluster.leases
         assert runner.health().lease == "held"
+
+
+async def test_a_pod_never_seen_by_the_watch_and_gone_has_an_outcome(cluster: Cluster):
+    """W7: created and deleted while the watch was broken; nothing but a look by name can tell."""
+    async with running(cluster) as runner:
+        cluster.muted = True
+        pod = await runner.launch(workload())
+        cluster.remove(pod.name)
+        cluster.compact()
+        cluster.muted = False
+        cluster.break_watches()
+        assert (await pod.wait(60)).category is Category.DELETED_BY_OTHERS
