@@ -81,3 +81,29 @@ def workload():
         return Workload(key={"test": str(next(numbers))}, command=["sh", "-c", script], **settings)
 
     return make
+
+
+@pytest.fixture
+def outcome_of(config):
+    """Runs one workload to its outcome, with some settings of the configuration changed."""
+    from podrunner import AsyncPodRunner
+
+    async def run(workload, **changes):
+        async with AsyncPodRunner(config.with_changes(**changes)) as runner:
+            return await (await runner.launch(workload)).wait(90)
+
+    return run
+
+
+@pytest.fixture
+def pods(admin, namespace):
+    """The pods that there are in the namespace, as the administrator sees them."""
+
+    def listed() -> list[dict]:
+        return admin.get(f"/api/v1/namespaces/{namespace}/pods").raise_for_status().json()["items"]
+
+    return listed
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "disturbing: stops daemons of the node; runs after all others")

@@ -1,0 +1,81 @@
+"""Pods that are ended: by their owner, with grace and without, and by their deadline."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+import pytest
+from podrunner import AsyncPodRunner, Category, Fault
+
+pytestmark = pytest.mark.anyio
+
+POLITE = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+DEAF = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+async def started(pod) -> None:
+    async with pod.logs() as lines:
+        async for line in lines:
+            assert line == "ready"
+            return
+
+
+async def test_a_cancelled_pod_may_say_goodbye(config, workload, tmp_path, pods):
+    """It gets SIGTERM and its grace time; what it says then is in the log."""
+    async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path})) as runner:
+        pod = await runner.launch(workload(POLITE, log_path="polite.log"))
+        await started(pod)
+        await pod.cancel(grace_period_s=20)
+        outcome = await pod.wait(40)
+    assert (outcome.category, outcome.fault) == (Category.CANCELLED, Fault.CALLER)
+    assert "bye" in (tmp_path / "polite.log").read_text()
+    assert pods() == []
+
+
+async def test_a_deaf_pod_is_killed(config, workload, pods):
+    """After the grace time it is killed."""
+    async with AsyncPodRunner(config) as runner:
+        pod = await runner.launch(workload(DEAF))
+        await started(pod)
+        began = time.monotonic()
+        await pod.cancel(grace_period_s=1)
+        assert (await pod.wait(40)).category is Category.CANCELLED
+        assert time.monotonic() - began < 20
+    assert pods() == []
+
+
+async def test_a_pending_pod_is_cancelled(config, workload, pods):
+    """C2: cancelled before it starts, it is gone."""
+    wanted = workload("true", node_selector={"no": "such-node"})
+    async with AsyncPodRunner(config) as runner:
+        pod = await runner.launch(wanted)
+        await pod.cancel()
+        outcome = await pod.wait(20)
+    assert (outcome.category, outcome.started) == (Category.CANCELLED, False)
+    assert pods() == []
+
+
+async def test_the_kubelet_ends_what_passes_its_deadline(outcome_of, workload):
+    """``active_deadline_s``: the pod's own limit."""
+    outcome = await outcome_of(workload(POLITE, active_deadline_s=2))
+    assert (outcome.category, outcome.reason) == (Category.DEADLINE, "DeadlineExceeded")
+
+
+async def test_podrunner_ends_what_runs_too_long(outcome_of, workload, pods):
+    """``run_timeout_s``: podrunner's own limit."""
+    outcome = await outcome_of(workload(POLITE), run_timeout_s=1, delete_pods_on_failure=True)
+    assert (outcome.category, outcome.started) == (Category.DEADLINE, True)
+    assert pods() == []
+
+
+async def test_somebody_else_deletes_it(config, workload, admin, namespace):
+    """W5: one outcome, with whose doing it was."""
+    async with AsyncPodRunner(config) as runner:
+        pod = await runner.launch(workload("echo ready; sleep 60", termination_grace_period_s=1))
+        await started(pod)
+        admin.delete(f"/api/v1/namespaces/{namespace}/pods/{pod.name}").raise_for_status()
+        with anyio.fail_after(40):
+            outcome = await pod.wait()
+    assert (outcome.category, outcome.fault) == (Category.DELETED_BY_OTHERS, Fault.INFRASTRUCTURE)
+    assert outcome.started

@@ -1,0 +1,40 @@
+"""Pods that fit nowhere, or are refused by the node that they were given to."""
+
+from __future__ import annotations
+
+import pytest
+from podrunner import Category, Fault, Resources
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_too_big_for_every_node(outcome_of, workload, pods):
+    """P2: which resource is short, and on how many nodes; the pod is deleted."""
+    wanted = workload("true", resources=Resources(cpu_request="1000"))
+    outcome = await outcome_of(wanted, pending={"unschedulable_grace_s": 0})
+    assert (outcome.category, outcome.fault) == (Category.UNSCHEDULABLE, Fault.INFRASTRUCTURE)
+    assert not outcome.started
+    assert "Insufficient cpu" in outcome.message
+    assert "1 of 1 nodes" in outcome.message
+    assert pods() == []
+
+
+async def test_a_selector_that_no_node_has(outcome_of, workload):
+    """P2: the scheduler's own words come with the outcome."""
+    wanted = workload("true", node_selector={"no": "such-node"})
+    outcome = await outcome_of(wanted, pending={"unschedulable_grace_s": 0})
+    assert outcome.category is Category.UNSCHEDULABLE
+    assert "node affinity/selector" in outcome.message
+
+
+async def test_refused_by_its_node(outcome_of, workload, admin):
+    """P5: bound by hand to a node without room, it fails before any container: infrastructure, not started."""
+    nodes = admin.get("/api/v1/nodes").json()["items"]
+    wanted = workload(
+        "true",
+        resources=Resources(cpu_request="1000"),
+        overrides={"spec": {"nodeName": nodes[0]["metadata"]["name"]}},
+    )
+    outcome = await outcome_of(wanted)
+    assert (outcome.category, outcome.reason) == (Category.REJECTED_BY_NODE, "OutOfcpu")
+    assert (outcome.fault, outcome.started) == (Fault.INFRASTRUCTURE, False)
