@@ -256,3 +256,32 @@ async def test_nothing_is_remembered_of_pods_that_are_gone(cluster: Cluster):
         await until(lambda: not desk._by_name)
         for held in (supervisor._by_uid, supervisor._unseen, supervisor._attention, supervisor._early):
             assert not held
+
+
+async def test_a_crash_of_the_runner_itself_is_loud_and_quick(cluster: Cluster):
+    """S1: no hang: whoever uses the runner hears of it."""
+
+    async def crash() -> None:
+        raise ZeroDivisionError
+
+    with anyio.fail_after(5), pytest.raises(ExceptionGroup) as raised:  # noqa: PT012  # the way out
+        async with running(cluster, on_exit="drain") as runner:
+            await runner.launch(workload())
+            runner._entered().background.start_soon(crash, name="crash")
+            await anyio.sleep_forever()
+    assert raised.group_contains(ZeroDivisionError)
+
+
+async def test_an_orphan_of_a_cancelled_launch_is_swept(cluster: Cluster):
+    """C1: the server made the pod long after anybody looked for it."""
+    cluster.fail("POST", delay_s=0.1, delay_reply_s=30)
+    async with running(cluster) as runner:
+        with anyio.move_on_after(0.05):
+            await runner.launch(workload())
+        assert not cluster.pods
+        name = runner._desk._builder.build(workload()).name
+        launcher = runner._desk._launcher
+        plan = runner._desk._builder.build(workload())
+        stamped = launcher._stamped(plan, plan.key)
+        cluster._create("default", stamped)
+        await until(lambda: ("default", name) not in cluster.pods)
