@@ -21,6 +21,7 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # an attribute is told once, though it may be a property too
 nitpicky = False
 
 html_theme = "furo"

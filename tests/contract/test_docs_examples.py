@@ -1,0 +1,114 @@
+"""What the documentation shows is what a reader gets: its Python runs, and prints what its comments say.
+
+The Python blocks of a page are one program, from top to bottom, run by itself in a folder that holds the examples. A
+block with a ``<!-- pytest -->`` before it is a test file of its own; one with ``<!-- not run: … -->`` says why not. Each
+comment behind a ``print`` is a line that must be printed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import podrunner
+import pytest
+from podrunner.outcome.category import USUAL_FAULT
+
+REPOSITORY = Path(__file__).parents[2]
+DOCS = REPOSITORY / "docs"
+EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
+_BLOCK = re.compile(r"(?:<!-- (?P<how>pytest|not run: [^\n]+) -->\n+)?```python\n(?P<code>.*?)```", re.DOTALL)
+_SAID = re.compile(r"print\(.*\)\s+# (.+)$", re.MULTILINE)
+
+pytestmark = pytest.mark.processes
+
+
+def _blocks(page: Path) -> list[tuple[str, str]]:
+    """How and what: each Python block of a page."""
+    found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
+    return [((match["how"] or "run").partition(":")[0], match["code"]) for match in found]
+
+
+PAGES = [page for kind in ("tutorial", "how-to") for page in sorted((DOCS / kind).glob("*.md")) if _blocks(page)]
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody who has no cluster and no settings, in a folder with the examples."""
+    (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
+    (tmp_path / "home").mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PODRUNNER_", "KUBE", "AIRFLOW"))}
+    return {**kept, "HOME": str(tmp_path / "home")}
+
+
+def _run(*arguments: str, folder: Path, environ: dict[str, str]) -> str:
+    run = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environ, capture_output=True, text=True, timeout=55, check=False
+    )
+    assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
+    return run.stdout
+
+
+def _expect(code: str, printed: str) -> None:
+    missing = [line for line in _SAID.findall(code) if line not in printed.splitlines()]
+    assert not missing, f"promised, not printed: {missing}\nprinted:\n{printed}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_pages_python_does_what_the_page_says(page: Path, tmp_path: Path, bare: dict[str, str]) -> None:
+    program = "\n".join(code for how, code in _blocks(page) if how == "run")
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    _expect(program, _run("program.py", folder=tmp_path, environ=bare))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "pytest" in dict(_blocks(page))], ids=lambda page: page.stem)
+def test_a_pages_tests_pass(page: Path, tmp_path: Path, bare: dict[str, str]) -> None:
+    for number, code in enumerate(code for how, code in _blocks(page) if how == "pytest"):
+        (tmp_path / f"test_{number}.py").write_text(code, encoding="utf-8")
+    settings = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tmp_path}", str(tmp_path)]
+    assert "passed" in _run("-m", "pytest", *settings, folder=tmp_path, environ=bare)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
+def test_an_example_runs_on_a_machine_without_a_cluster(example: Path, tmp_path: Path, bare: dict[str, str]) -> None:
+    printed = _run(str(example), folder=tmp_path, environ=bare)
+    assert printed
+    _expect(example.read_text(encoding="utf-8"), printed)
+
+
+def _rows(page: str) -> dict[str, list[str]]:
+    """The tables of a page whose first cell is a word of code, by that word."""
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    return {row[0].strip("`"): row[1:] for row in rows}
+
+
+def test_the_table_of_outcomes_names_every_category_and_its_usual_fault() -> None:
+    told = {word: row[1].strip("`").replace("none", "") for word, row in _rows("reference/outcomes.md").items()}
+    assert told == {str(category): str(fault or "") for category, fault in USUAL_FAULT.items()}
+
+
+def test_every_public_name_has_its_place_in_the_reference() -> None:
+    page = (DOCS / "reference" / "library.md").read_text(encoding="utf-8")
+    told = set(re.findall(r":: (?:podrunner\.errors|podrunner\.|)(\w+)$", page, re.MULTILINE))
+    assert set(podrunner.__all__) - {"PodrunnerError"} <= told  # the errors come as a module
+
+
+@pytest.mark.parametrize("page", [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
+def test_no_link_leads_nowhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_test_that_the_promises_name_exists() -> None:
+    page = (DOCS / "explanation" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    assert named
+    for path, name in named:
+        assert (REPOSITORY / path).exists(), path
+        assert f"{name}(" in (REPOSITORY / path).read_text(encoding="utf-8") or f"class {name}" in (
+            REPOSITORY / path
+        ).read_text(encoding="utf-8"), f"{path}::{name}"
