@@ -162,6 +162,8 @@ class LocalCluster:
         """
         if self._loop is None or self._thread is None:
             raise UsageError("this LocalCluster does not run")
+        if threading.current_thread() is self._thread:
+            return function(*args, **options)
 
         async def run() -> T:
             return function(*args, **options)

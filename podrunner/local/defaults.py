@@ -165,6 +165,15 @@ def _default_secret(obj: Json) -> None:
         obj["type"] = "Opaque"
 
 
+def _default_event(obj: Json) -> None:
+    """Fields that Go always writes."""
+    for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        obj.setdefault(field, None)
+    obj.setdefault("source", {})
+    obj.setdefault("reportingComponent", "")
+    obj.setdefault("reportingInstance", "")
+
+
 def _default_claim(obj: Json) -> None:
     spec = obj.setdefault("spec", {})
     if not spec.get("volumeMode"):
@@ -208,6 +217,7 @@ def _default_subjects(obj: Json) -> None:
 _DEFAULTS: dict[str, Callable[[Json], None]] = {
     "pods": default_pod,
     "secrets": _default_secret,
+    "events": _default_event,
     "persistentvolumeclaims": _default_claim,
     "persistentvolumes": _default_volume_object,
     "storageclasses": _default_class,

@@ -257,6 +257,7 @@ _SHOWN_WHEN_DELETED = frozenset(
         "persistentvolumes",
         "serviceaccounts",
         "services",
+        "storageclasses",
         "resourcequotas",
         "namespaces",
     }

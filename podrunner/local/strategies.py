@@ -139,6 +139,10 @@ def _no_status(obj: Json) -> None:
     obj["status"] = {}
 
 
+def _unbalanced(obj: Json) -> None:
+    obj["status"] = {"loadBalancer": {}}
+
+
 def _merge_string_data(obj: Json) -> None:
     """``stringData`` is write-only: it lands in ``data``."""
     text = obj.pop("stringData", None)
@@ -154,5 +158,6 @@ _NEW: dict[str, Callable[[Json], None]] = {
     "persistentvolumeclaims": _pending,
     "resourcequotas": _no_status,
     "secrets": _merge_string_data,
+    "services": _unbalanced,
 }
 _CHANGED: dict[str, Callable[[Json], None]] = {"secrets": _merge_string_data, "namespaces": _name_label}
