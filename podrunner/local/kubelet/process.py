@@ -199,7 +199,7 @@ def _spawn(
     """Start the shim. On the loop's own thread: the parent-death signal follows the starting *thread*."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)  # noqa: FBT003 - its only way
-    fd = _in_memory(marshal.dumps(spec))
+    fd = _in_memory(marshal.dumps({**spec, "parent": os.getpid()}))
     try:
         command = [sys.executable, "-I", "-S", str(SHIM), str(fd), str(theirs.fileno())]
         process = subprocess.Popen(  # noqa: S603 - our own program

@@ -11,7 +11,8 @@ Two arrangements:
 * *namespaces*: this process (the outer one) dies with the kubelet (``PR_SET_PDEATHSIG``); its child is process 1 of
   a PID namespace, dies with the outer one, and the kernel ends everything in the namespace with process 1.
 * *none*: this process is a child subreaper, so that daemonised descendants come back to it, and it kills them all
-  when the program ends, when it is told to, or when the control socket closes because the kubelet is gone.
+  when the program ends, when it is told to, or when the control socket closes or the parent-death signal comes because
+  the kubelet is gone.
 
 The spec is a ``marshal`` dict (same interpreter on both ends, no import); frames on the control socket are 12 bytes,
 ``kind(4) id(4) value(4)``; ``FAIL`` carries ``value`` bytes of text. Kubelet to shim: ``SIGN`` value=signal,

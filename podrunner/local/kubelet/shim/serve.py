@@ -27,6 +27,7 @@ from .syscalls import (
     MS_REC,
     PR_SET_CHILD_SUBREAPER,
     SIGKILL,
+    SIGTERM,
     _ulong,
     check,
     die_with_parent,
@@ -52,6 +53,7 @@ class Init:
         self.programs: dict[int, int] = {}  # pid → number; number 0 is the container's own program
         self.main = 0
         self.cgroups = [os.open(path, os.O_WRONLY) for path in spec["cgroups"]]
+        self.orphaned = False
         self.null = os.open("/dev/null", os.O_RDWR)
         self.alone = spec["isolation"] != "none"
 
@@ -80,8 +82,14 @@ class Init:
             code = self.reap()
             if code is not None:
                 return code
+            if self.orphaned:
+                return 128 + SIGKILL
             if self.control.fileno() in ready and not self.obey():
                 return 128 + SIGKILL
+
+    def on_parents_death(self, *_: object) -> None:
+        """The kubelet is gone, though another process may hold its end of the socket."""
+        self.orphaned = True
 
     def reap(self) -> int | None:
         """Bury the dead; the exit code of the container's program if it is among them."""
@@ -317,9 +325,19 @@ def write_file(path: str, text: str) -> None:
 
 def without_namespaces(spec: Spec, control: Any, libc: Any) -> int:
     """The one-process arrangement; the exit code."""
+    init = Init(spec, control, libc)
     if LINUX:
         check(libc.prctl(PR_SET_CHILD_SUBREAPER, _ulong(1), 0, 0, 0), "prctl")
-    return serve_container(Init(spec, control, libc))
+        _signal.signal(SIGTERM, init.on_parents_death)
+        die_with_parent(libc, SIGTERM)
+    if is_orphan(spec, control):
+        return 128 + SIGKILL
+    return serve_container(init)
+
+
+def is_orphan(spec: Spec, control: Any) -> bool:
+    """Whether the kubelet ended before it could be said that we end with it."""
+    return hung_up(control) or os.getppid() != spec.get("parent", os.getppid())
 
 
 def main() -> int:
@@ -332,8 +350,8 @@ def main() -> int:
     libc = load_libc()
     if spec["isolation"] != "none":
         die_with_parent(libc)
-    if hung_up(control):
-        return 128 + SIGKILL
+        if is_orphan(spec, control):
+            return 128 + SIGKILL
     arrange = without_namespaces if spec["isolation"] == "none" else in_namespaces
     try:
         return arrange(spec, control, libc)

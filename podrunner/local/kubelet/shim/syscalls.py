@@ -80,10 +80,10 @@ def _ulong(value: int) -> Any:
     return ctypes.c_ulong(value)
 
 
-def die_with_parent(libc: Any) -> None:
-    """Ask the kernel to kill this process when the thread that started it ends."""
+def die_with_parent(libc: Any, number: int = SIGKILL) -> None:
+    """Ask the kernel for a signal when the thread that started this process ends."""
     if LINUX:
-        check(libc.prctl(PR_SET_PDEATHSIG, _ulong(SIGKILL), 0, 0, 0), "prctl")
+        check(libc.prctl(PR_SET_PDEATHSIG, _ulong(number), 0, 0, 0), "prctl")
 
 
 def hung_up(control: Any) -> bool:

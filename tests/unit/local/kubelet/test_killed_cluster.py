@@ -14,7 +14,7 @@ from podrunner.local.kubelet.sweep import note_process, sweep
 pytestmark = pytest.mark.processes
 
 SCRIPT = '''
-import asyncio, os, sys
+import asyncio, os, sys, time
 from pathlib import Path
 from podrunner.local.events import EventRecorder
 from podrunner.local.kubelet import Kubelet
@@ -45,6 +45,8 @@ async def main(folder, isolation):
     while not all(map(os.path.exists, marks)):
         await asyncio.sleep(0.01)
     shims = [w.current.shim.pid for p in kubelet._workers.values() for w in p.containers.values()]
+    if sys.argv[3:] and os.fork() == 0:
+        time.sleep(1000)
     print(kubelet.node.isolation, *shims, flush=True)
     await asyncio.sleep(1000)
 
@@ -61,9 +63,12 @@ def first_line(process: subprocess.Popen[str]) -> list[str]:
     return line
 
 
-def below(pids: list[int]) -> list[int]:
-    """Living processes whose environment or arguments show that they are the shims' or below them."""
-    return [pid for pid in pids if process_start(pid)]
+def wait_until_gone(pids: list[int]) -> None:
+    """All of these end soon."""
+    until = time.monotonic() + 10
+    while any(map(process_start, pids)) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [pid for pid in pids if process_start(pid)] == []
 
 
 def family(pid: int) -> list[int]:
@@ -80,14 +85,25 @@ def test_no_process_outlives_a_killed_cluster(open_folder, start_python, isolati
     assert len(everybody) >= 5
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    until = time.monotonic() + 10
-    while below(everybody) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert below(everybody) == []
+    wait_until_gone(everybody)
     for name in ("daemon", "main"):
         (open_folder / name).unlink()
     time.sleep(0.1)
     assert not (open_folder / "daemon").exists()
+
+
+@pytest.mark.parametrize("isolation", ["auto", "none"])
+def test_a_fork_of_the_cluster_does_not_keep_containers_alive(open_folder, start_python, isolation):
+    """A child made by os.fork holds all sockets of the cluster; the parent-death signal does not care."""
+    process = start_python(SCRIPT, str(open_folder / "cluster"), isolation, "and fork")
+    _, *shims = first_line(process)
+    everybody = [pid for shim in shims for pid in family(int(shim))]
+    (fork,) = set(parents()[process.pid]) - set(everybody)
+    os.kill(process.pid, signal.SIGKILL)
+    try:
+        wait_until_gone(everybody)
+    finally:
+        os.kill(fork, signal.SIGKILL)
 
 
 def test_leftovers_of_a_dead_owner_are_killed_and_removed(tmp_path):
