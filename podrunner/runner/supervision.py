@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from podrunner.errors import NotFoundError, PodrunnerError
-from podrunner.logs import FileLogSink, FollowLimits, LogCollector, LogGap, container_log_path, safe_log_path
 from podrunner.outcome import Category, Outcome, classify, printer_status, verdict_outcome
+from podrunner.runner.collection import Collection
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
 from podrunner.runner.evidence import log_tail, pod_events
 from podrunner.runner.patience import needs_attention, next_verdict
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
-    from podrunner.logs import SinkFactory
+    from podrunner.logs import LogGap, SinkFactory
     from podrunner.outcome.record import Event, Pod
     from podrunner.runner.background import Background
 
@@ -88,8 +88,9 @@ class Supervisor:
         self._config = config
         self._bus = bus
         self._group = group
-        self._random = random
-        self._extra_sinks = extra_sinks
+        self._collection = Collection(
+            client, config, group=group, random=random, extra_sinks=extra_sinks, report=self._report_log
+        )
         self._by_uid: dict[str, TrackedPod] = {}
         self._early: dict[str, Observation] = {}
         self._attention: dict[str, TrackedPod] = {}
@@ -180,7 +181,7 @@ class Supervisor:
             tracked.gone = True
             self._leaving.discard(tracked.uid)
         self._report_status(tracked, pod)
-        self._begin_log(tracked)
+        self._collection.begin(tracked)
         tracked.notify()
         if not tracked.ending:
             self._judge(tracked, previous)
@@ -351,18 +352,8 @@ class Supervisor:
         if tracked.gone and tracked.done and self._by_uid.pop(tracked.uid, None) is not None:
             self._unseen.pop(tracked.uid, None)
             self.on_forgotten(tracked)
-            if tracked.files:
-                self._group.start_soon(self._clean_up_log, tracked, name=f"log clean-up {tracked.name}")
+            self._collection.clean_up(tracked)
         self._note_idle()
-
-    async def _clean_up_log(self, tracked: TrackedPod) -> None:
-        if tracked.collector is not None:
-            await tracked.collector.done.wait()
-        for sink in tracked.files:
-            try:
-                await sink.forget()
-            except OSError as error:
-                _logger.info("a log's cursor was not removed: %s", error)
 
     def _lose(self, tracked: TrackedPod) -> None:
         if tracked.outcome is None and not tracked.lost:
@@ -470,48 +461,9 @@ class Supervisor:
             self._idle.set()
             self._idle = None
 
-    # Logs
-
-    def _begin_log(self, tracked: TrackedPod) -> None:
-        follow = self._config.logs.follow
-        if tracked.collector is not None or follow in {"off", "on-demand"}:
-            return
-        view = tracked.container(tracked.main_container)
-        if not view.started or tracked.lost:
-            return
-        sinks = [*self._file_sinks(tracked), *(self._extra_sinks(tracked) if self._extra_sinks else ())]
-        if sinks:
-            self._collect(tracked, sinks, follow=follow == "all")
-
-    def _collect(self, tracked: TrackedPod, sinks: Sequence[SinkFactory], *, follow: bool) -> None:
-        tracked.collector = LogCollector(
-            self._client,
-            tracked.address,
-            tracked,
-            containers=[tracked.main_container],
-            sinks=sinks,
-            limits=FollowLimits(follow=follow, drain_s=self._config.logs.drain_timeout_s),
-            on_trouble=lambda trouble: self._report_log(tracked, trouble),
-            random=self._random,
-        )
-        self._group.start_soon(tracked.collector.run, name=f"log {tracked.name}")
-
-    def _file_sinks(self, tracked: TrackedPod) -> list[SinkFactory]:
-        folder, relative = self._config.logs.folder, tracked.log_path
-        if folder is None or relative is None:
-            return []
-
-        def make(container: str) -> FileLogSink:
-            path = container_log_path(relative, container, main=tracked.main_container)
-            sink = FileLogSink(safe_log_path(folder, path), timestamps=self._config.logs.timestamps)
-            tracked.files.append(sink)
-            return sink
-
-        return [make]
-
     def _report_log(self, tracked: TrackedPod, trouble: LogGap | str) -> None:
         self.log_troubles += 1
-        kind = EventKind.LOG_GAP if isinstance(trouble, LogGap) else EventKind.LOG_TROUBLE
+        kind = EventKind.LOG_TROUBLE if isinstance(trouble, str) else EventKind.LOG_GAP
         self._emit(tracked, kind, message=str(trouble))
 
 

@@ -1,0 +1,103 @@
+"""Which pods' logs are collected, when, and into which sinks. How a log is read belongs to ``podrunner.logs``."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from podrunner.logs import FileLogSink, FollowLimits, LogCollector, container_log_path, safe_log_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+    from podrunner.config import RunnerConfig
+    from podrunner.logs import LogGap, LogSource, SinkFactory
+    from podrunner.runner.background import Background
+    from podrunner.runner.tracked import TrackedPod
+
+__all__ = ["Collection"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Collection:
+    """Starts a collector for each pod whose log somebody wants kept.
+
+    Args:
+        source: The API server.
+        config: Its ``logs`` are read.
+        group: Where collectors run.
+        random: Source of jitter.
+        extra_sinks: An embedder's own sinks for a pod; None: none.
+        report: Called with a pod and a gap or trouble of its log.
+    """
+
+    def __init__(
+        self,
+        source: LogSource,
+        config: RunnerConfig,
+        *,
+        group: Background,
+        random: Random,
+        extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None,
+        report: Callable[[TrackedPod, LogGap | str], None],
+    ) -> None:
+        self._source = source
+        self._config = config
+        self._group = group
+        self._random = random
+        self._extra_sinks = extra_sinks
+        self._report = report
+
+    def begin(self, tracked: TrackedPod) -> None:
+        """Starts collecting once the main container has started, if that is wanted at all."""
+        follow = self._config.logs.follow
+        if tracked.collector is not None or follow in {"off", "on-demand"}:
+            return
+        view = tracked.container(tracked.main_container)
+        if not view.started or tracked.lost:
+            return
+        sinks = [*self._file_sinks(tracked), *(self._extra_sinks(tracked) if self._extra_sinks else ())]
+        if sinks:
+            self._collect(tracked, sinks, follow=follow == "all")
+
+    def clean_up(self, tracked: TrackedPod) -> None:
+        """The pod is gone: nobody will go on from its cursors."""
+        if tracked.files:
+            self._group.start_soon(self._forget, tracked, name=f"log clean-up {tracked.name}")
+
+    def _collect(self, tracked: TrackedPod, sinks: Sequence[SinkFactory], *, follow: bool) -> None:
+        tracked.collector = LogCollector(
+            self._source,
+            tracked.address,
+            tracked,
+            containers=[tracked.main_container],
+            sinks=sinks,
+            limits=FollowLimits(follow=follow, drain_s=self._config.logs.drain_timeout_s),
+            on_trouble=lambda trouble: self._report(tracked, trouble),
+            random=self._random,
+        )
+        self._group.start_soon(tracked.collector.run, name=f"log {tracked.name}")
+
+    def _file_sinks(self, tracked: TrackedPod) -> list[SinkFactory]:
+        folder, relative = self._config.logs.folder, tracked.log_path
+        if folder is None or relative is None:
+            return []
+
+        def make(container: str) -> FileLogSink:
+            path = container_log_path(relative, container, main=tracked.main_container)
+            sink = FileLogSink(safe_log_path(folder, path), timestamps=self._config.logs.timestamps)
+            tracked.files.append(sink)
+            return sink
+
+        return [make]
+
+    async def _forget(self, tracked: TrackedPod) -> None:
+        if tracked.collector is not None:
+            await tracked.collector.done.wait()
+        for sink in tracked.files:
+            try:
+                await sink.forget()
+            except OSError as error:
+                _logger.info("a log's cursor was not removed: %s", error)
