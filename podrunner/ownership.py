@@ -44,6 +44,8 @@ _logger = logging.getLogger(__name__)
 # client-go's leader election trusts no remote clock; we do, for so far as clocks of one cluster may differ.
 CLOCK_SKEW_S: Final = 5.0
 _RENEWALS_PER_DURATION: Final = 3
+# A kubelet writes a starting pod's status a few times; each write makes one swap void.
+_SWAPS: Final = 5
 
 WallClock = Callable[[], dt.datetime]
 
@@ -280,6 +282,11 @@ def _renewal(lease: Mapping[str, Any] | None) -> object:
     return spec.get("renewTime"), spec.get("holderIdentity")
 
 
+def _owner_of(pod: Pod) -> str | None:
+    stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+    return stamp.owner if stamp is not None else None
+
+
 class Adopter:
     """Takes over the pods of one scope whose owners are gone.
 
@@ -370,26 +377,38 @@ class Adopter:
         return lease_state(lease, now=self._now()) is not LeaseState.HELD
 
     async def _swap_owner(self, pod: Pod) -> Pod | None:
-        """Makes us the owner if the pod is still as it was read; None if somebody was faster."""
+        """Makes us the owner unless somebody else becomes it first; None then, or if the pod is gone."""
+        former = _owner_of(pod)
+        for _ in range(_SWAPS):
+            won, seen = await self._swap_once(pod)
+            if won is not None or seen is None or _owner_of(seen) != former:
+                return won
+            pod = seen  # only its status or the like had changed
+        return None
+
+    async def _swap_once(self, pod: Pod) -> tuple[Pod | None, Pod | None]:
+        """Swaps if the pod is still as it was read. Gives the pod if it was won, else as it is now."""
         meta = pod.metadata
         patch = {
             "metadata": {"labels": {OWNER: safe_label(self._owner)}, "annotations": {OWNER: self._owner}}
         }
         try:
-            return await self._retrying(
+            won = await self._retrying(
                 lambda: self._client.patch_pod(
                     meta.namespace, meta.name, patch, resource_version=meta.resource_version
                 ),
                 name=f"adopt pod {meta.namespace}/{meta.name}",
             )
         except NotFoundError:
-            return None
+            return None, None
         except ConflictError as error:
             _logger.info("pod %s/%s changed while it was being adopted: %s", meta.namespace, meta.name, error)
-        return await self._won_after_all(pod)
+            found = await self._read_again(pod)
+            # The swap may be ours all the same, if its answer was lost and it was tried again.
+            return (found, None) if found is not None and _owner_of(found) == self._owner else (None, found)
+        return won, None
 
-    async def _won_after_all(self, pod: Pod) -> Pod | None:
-        """After a conflict: the swap may be ours all the same, if its answer was lost and it was tried again."""
+    async def _read_again(self, pod: Pod) -> Pod | None:
         meta = pod.metadata
         try:
             found = await self._retrying(
@@ -398,9 +417,7 @@ class Adopter:
             )
         except NotFoundError:
             return None
-        stamp = read_stamp(found.metadata.labels, found.metadata.annotations)
-        same = found.metadata.uid == meta.uid and stamp is not None and stamp.owner == self._owner
-        return found if same else None
+        return found if found.metadata.uid == meta.uid else None
 
     async def _retrying(self, call: Callable[[], Awaitable[T]], *, name: str) -> T:
         return await retrying(call, policy=self._policy, name=name)

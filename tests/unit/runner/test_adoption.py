@@ -118,3 +118,26 @@ async def test_a_restart_under_the_same_name_finds_its_own(cluster: Cluster):
         assert cluster.count("PATCH") == 0
         cluster.play(pod.name)
         assert (await pod.wait(5)).succeeded
+
+
+async def test_a_pod_whose_status_changes_while_it_is_adopted_is_adopted_all_the_same(cluster: Cluster):
+    """A1: only another owner makes a swap lost; a kubelet's write makes it void, and it is made again."""
+    await leave_pods(cluster)
+    async with running(cluster) as runner:
+        cluster.fail("PATCH", status=409)
+        cluster.fail("PATCH", status=409)
+        (pod,) = await runner.adopt()
+        cluster.play(pod.name)
+        assert (await pod.wait(5)).succeeded
+
+
+async def test_a_pod_that_never_stands_still_is_left_for_the_next_look(cluster: Cluster):
+    """A1: the number of swaps is bounded."""
+    await leave_pods(cluster)
+    async with running(cluster) as runner:
+        for _ in range(5):
+            cluster.fail("PATCH", status=409)
+        assert await runner.adopt() == []
+        (pod,) = await runner.adopt()
+        cluster.play(pod.name)
+        assert (await pod.wait(5)).succeeded
