@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -176,7 +177,8 @@ class ApiServer:
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )
         await response.prepare(request)
-        await watch.run(response.write)
+        with suppress(ConnectionError):  # the watcher went away: nothing to complain about
+            await watch.run(response.write)
         return response
 
     async def _write(self, request: web.Request, target: Target) -> Answer:
