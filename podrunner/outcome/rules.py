@@ -11,11 +11,13 @@ Sources of the reason words: the kubelet's eviction, preemption, shutdown and li
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS
+from podrunner.outcome.result import parse_time
 from podrunner.outcome.words import describe_end, sentence
 
 if TYPE_CHECKING:
@@ -101,7 +103,18 @@ EVENTS: Mapping[str, Category] = MappingProxyType(
 
 def _main_succeeded(facts: Facts) -> bool:
     ended_well = facts.end.exit_code == 0 if facts.end is not None else facts.phase == "Succeeded"
-    return ended_well and not (facts.by_owner and facts.interrupted)
+    return ended_well and not (facts.by_owner and facts.interrupted) and not _cut_by_deadline(facts)
+
+
+def _cut_by_deadline(facts: Facts) -> bool:
+    """Whether the kubelet's SIGTERM ended it: what exits 0 on that has not done its work, and the pod is Failed."""
+    if facts.phase != "Failed" or facts.status_reason != "DeadlineExceeded":
+        return False
+    finished = parse_time(facts.end.finished_at) if facts.end is not None else None
+    began, limit_s = parse_time(facts.pod.status.start_time), facts.pod.spec.active_deadline_seconds
+    if finished is None or began is None or limit_s is None:
+        return False
+    return finished >= began + timedelta(seconds=limit_s)
 
 
 def _ended_by_owner(facts: Facts) -> bool:

@@ -56,7 +56,8 @@ class Slimmer:
     def _spec(self, spec: PodSpec) -> PodSpec:
         inits = tuple((c.name, c.restart_policy) for c in spec.init_containers or ())
         mains = tuple((c.name, c.restart_policy, bool(c.restart_policy_rules)) for c in spec.containers or ())
-        return self._share((spec.node_name, spec.restart_policy, inits, mains), spec)
+        flat = (spec.node_name, spec.restart_policy, spec.active_deadline_seconds)
+        return self._share((*flat, inits, mains), spec)
 
     def _status(self, status: PodStatus) -> PodStatus:
         if not status.conditions:

@@ -376,3 +376,17 @@ def test_the_outcome_is_json():
     assert told["timings"]["run_s"] == 60
     assert told["log_tail"] == ["last words"]
     assert told["evidence"][0]["source"] == "rule"
+
+
+@pytest.mark.parametrize(("limit_s", "category"), [(4, Category.DEADLINE), (60, Category.SUCCEEDED)])
+def test_exit_0_on_the_kubelets_sigterm_is_no_success(limit_s: int, category: Category):
+    """A deadline that came before the end cut the work off; one that came after it (a sidecar ran on) did not."""
+    from msgspec.structs import replace
+
+    record = pod("Failed", ended("base", 0, end=10), reason="DeadlineExceeded")
+    record = replace(
+        record,
+        spec=replace(record.spec, active_deadline_seconds=limit_s),
+        status=replace(record.status, start_time="2026-01-01T00:00:05Z"),
+    )
+    assert outcome_of(record).category is category
