@@ -236,6 +236,7 @@ _ARGUMENTS: dict[str, Callable[[Path], list[str]]] = {
     "kube-controller-manager": _controller_manager,
     "kube-scheduler": _scheduler,
     "kubelet": _kubelet_arguments,
+    "kwok": lambda folder: [f"--kubeconfig={folder}/admin.kubeconfig", f"--node-lease-duration-seconds={NODE_SILENT_S}"],
 }
 
 

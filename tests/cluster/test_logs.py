@@ -1,0 +1,90 @@
+"""Logs as containerd writes them and the kubelet rotates and serves them."""
+
+from __future__ import annotations
+
+import pytest
+from podrunner import AsyncPodRunner
+from podrunner.errors import PodrunnerError
+
+pytestmark = pytest.mark.anyio
+
+PACED = """
+import time
+for number in range({lines}):
+    print(number, "." * {width}, flush=number % 100 == 0)
+    if number % 1000 == 999:
+        time.sleep(0.4)
+"""
+STRANGE = r"""
+import os, time
+os.write(1, b"x" * 100_000 + b"\n")          # longer than the runtime's 16 KiB
+os.write(1, b"\n\n")                         # empty
+os.write(1, "gr\u00fc\u00df dich \U0001f600\n".encode())
+os.write(1, b"\xff\xfe not UTF-8\n")
+os.write(1, b"without an end")
+"""
+
+
+def paced(lines: int, width: int) -> tuple[str, ...]:
+    return ("python3", "-u", "-c", PACED.format(lines=lines, width=width))
+
+
+@pytest.mark.timeout(150)
+async def test_rotation_while_it_is_followed(config, workload, node, tmp_path):
+    """G3: 6 MB through a log that is rotated at 1 MiB: every line once, in order, or an explicit gap."""
+    wanted = workload("", log_path="long.log").model_copy(update={"command": paced(30_000, 200)})
+    gaps = []
+    async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path})) as runner:
+        pod = await runner.launch(wanted)
+        assert (await pod.wait(120)).succeeded
+        await runner.wait_all(60)
+        gaps = [event for event in runner.poll_events() if "gap" in str(event.kind)]
+    numbers = [int(line.split()[0]) for line in (tmp_path / "long.log").read_text().splitlines() if line[0] != "*"]
+    assert numbers == sorted(set(numbers)), "a line came twice or out of order"
+    assert gaps or numbers == list(range(30_000)), f"{30_000 - len(numbers)} lines are missing without a word"
+
+
+async def test_a_large_log_at_the_end(config, workload, tmp_path):
+    """A burst below the rotation's limit is read whole, also when it is read only at the end."""
+    wanted = workload("", log_path="burst.log").model_copy(update={"command": paced(900, 1_000)})
+    async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path, "follow": "end"})) as runner:
+        assert (await (await runner.launch(wanted)).wait(60)).succeeded
+    lines = (tmp_path / "burst.log").read_text().splitlines()
+    assert [int(line.split()[0]) for line in lines] == list(range(900))
+
+
+async def test_lines_of_any_shape(config, workload, tmp_path):
+    """G6: whole lines, whatever is in them."""
+    wanted = workload("", log_path="strange.log").model_copy(update={"command": ("python3", "-c", STRANGE)})
+    async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path})) as runner:
+        assert (await (await runner.launch(wanted)).wait(60)).succeeded
+    lines = (tmp_path / "strange.log").read_bytes().split(b"\n")
+    assert lines[:4] == [b"x" * 100_000, b"", b"", "grüß dich 😀".encode()]
+    assert lines[4:6] == [b"\xff\xfe not UTF-8", b"without an end"]
+
+
+@pytest.mark.disturbing
+@pytest.mark.timeout(120)
+async def test_the_kubelet_restarts_while_a_log_is_followed(config, workload, node, tmp_path):
+    """G1: the stream breaks; it goes on where it was, without a line lost or twice."""
+    count = "i=0; while [ $i -lt 150 ]; do echo $i; i=$((i+1)); sleep 0.1; done"
+    async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path})) as runner:
+        pod = await runner.launch(workload(count, log_path="count.log"))
+        async with pod.logs() as lines:
+            async for line in lines:
+                if line == "20":
+                    node.kill("kubelet")
+                    node.start("kubelet")
+                    break
+        assert (await pod.wait(90)).succeeded
+    assert (tmp_path / "count.log").read_text().split() == [str(number) for number in range(150)]
+
+
+async def test_a_log_that_is_gone_fails_nothing(config, workload):
+    """G8: the log of a pod that never started cannot be read; the outcome is what it is."""
+    async with AsyncPodRunner(config.with_changes(pending={"image_grace_s": 0})) as runner:
+        pod = await runner.launch(workload("true", image="localhost/nowhere:1", image_pull_policy="Never"))
+        outcome = await pod.wait(60)
+        with pytest.raises(PodrunnerError):
+            await pod.read_log()
+    assert outcome.category == "image"

@@ -1,0 +1,101 @@
+"""L8: bound tokens that end while a runner works."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+
+import anyio
+import pytest
+import yaml
+from podrunner import AsyncPodRunner
+from podrunner.errors import UnauthorizedError
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+# A token's shortest life is 10 minutes. Bound to a Secret it ends with that, or when the API server's cache of
+# good tokens (10 s, pkg/kubeapiserver/authenticator) has forgotten it.
+_FORGOTTEN_S = 13
+
+
+@pytest.fixture
+def tokens(admin, namespace, kubeconfig):
+    """Makes tokens that can be ended: ``token, end = tokens()``."""
+    root = f"/api/v1/namespaces/{namespace}"
+    numbers = iter(range(100))
+
+    def make():
+        name = f"life-{next(numbers)}"
+        secret = admin.post(f"{root}/secrets", json={"metadata": {"name": name}}).raise_for_status().json()
+        bound = {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": secret["metadata"]["uid"]}
+        body = {"spec": {"expirationSeconds": 600, "boundObjectRef": bound}}
+        answer = admin.post(f"{root}/serviceaccounts/podrunner/token", json=body).raise_for_status().json()
+        return answer["status"]["token"], lambda: admin.delete(f"{root}/secrets/{name}").raise_for_status()
+
+    return make
+
+
+@pytest.fixture
+def with_user(config, kubeconfig, tmp_path):
+    """The configuration with another user in its kubeconfig."""
+
+    def changed(user: dict):
+        document = yaml.safe_load(kubeconfig.read_text())
+        document["users"][0]["user"] = user
+        path = tmp_path / "user.kubeconfig"
+        path.write_text(yaml.safe_dump(document))
+        return config.with_changes(kubeconfig=path)
+
+    return changed
+
+
+async def use_two_tokens(config, workload, make_token, write_token) -> None:
+    """Work with one token, end it, go on with the next."""
+    first, end_first = make_token()
+    write_token(first)
+    async with AsyncPodRunner(config) as runner:
+        assert (await (await runner.launch(workload("true"))).wait(60)).succeeded
+        second, _ = make_token()
+        write_token(second)
+        end_first()
+        await anyio.sleep(_FORGOTTEN_S)
+        assert (await (await runner.launch(workload("true"))).wait(60)).succeeded
+
+
+async def test_a_token_file_that_is_renewed(with_user, workload, tokens, tmp_path):
+    """As in a pod: the file has the next token in time; after a 401 it is read again."""
+    file = tmp_path / "token"
+    file.touch()
+    await use_two_tokens(with_user({"tokenFile": str(file)}), workload, tokens, file.write_text)
+
+
+async def test_an_exec_plugin_that_is_asked_again(with_user, workload, tokens, tmp_path):
+    """As with cloud providers: after a 401 the plugin is run again."""
+    file, plugin = tmp_path / "credential.json", tmp_path / "plugin.py"
+    plugin.write_text(
+        textwrap.dedent(f"""
+            import pathlib
+            print(pathlib.Path({str(file)!r}).read_text())
+        """)
+    )
+    version = "client.authentication.k8s.io/v1"
+
+    def write(token: str) -> None:
+        status = {"token": token}
+        file.write_text(json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status}))
+
+    command = {"command": sys.executable, "args": [str(plugin)], "apiVersion": version, "interactiveMode": "Never"}
+    await use_two_tokens(with_user({"exec": command}), workload, tokens, write)
+
+
+async def test_a_token_that_ends_for_good(with_user, workload, tokens):
+    """Nothing to renew: a clear error, not 401 for ever; nothing of the token in it."""
+    token, end = tokens()
+    async with AsyncPodRunner(with_user({"token": token}), on_exit="detach") as runner:
+        await runner.wait_synced()
+        end()
+        await anyio.sleep(_FORGOTTEN_S)
+        with pytest.raises(UnauthorizedError) as caught:
+            await runner.launch(workload("true"))
+    assert token not in str(caught.value)
