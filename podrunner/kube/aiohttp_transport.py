@@ -39,6 +39,9 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
+_ROUNDS_TO_CLOSE = 3
+"""asyncio closes an aborted socket in a later round of its loop: TLS protocol first, then the transport below it."""
+
 
 class AiohttpTransport:
     """Carries requests over aiohttp.
@@ -151,6 +154,8 @@ class AiohttpTransport:
         """Close all connections."""
         await self._requests.close()
         await self._streams.close()
+        for _ in range(_ROUNDS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     def _timeout(self, total_s: float | None) -> aiohttp.ClientTimeout:
         timeout = self._timeouts.get(total_s)
