@@ -116,7 +116,8 @@ def _mounted(mounts: list[str], *, kind: str, option: str) -> Path | None:
 
 
 def _sweep(parent: Path) -> None:
-    for folder in parent.glob("podrunner-*-*"):
+    # Beside it too: a killed cluster may have been started from another session, hence another cgroup.
+    for folder in (*parent.glob("podrunner-*-*"), *parent.parent.glob("*/podrunner-*-*")):
         _, pid, start = folder.name.split("-", 2)
         if pid.isdigit() and str(process_start(int(pid))) != start:
             _remove_tree(folder)

@@ -82,8 +82,11 @@ async def test_the_cgroups_of_dead_makers_are_swept(tmp_path):
     )
     (dead / "c").mkdir(parents=True)
     alive.mkdir()
+    beside = tmp_path.parent / f"{tmp_path.name}-beside" / "podrunner-999999999-2"
+    beside.mkdir(parents=True)
     memory._sweep(tmp_path)
     assert not dead.exists()
+    assert not beside.exists()
     assert alive.exists()
 
 
