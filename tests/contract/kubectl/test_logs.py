@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -112,15 +113,22 @@ class TestARunningPod:
             following.communicate()
 
     def test_the_one_before_a_restart(self, kubectl) -> None:
-        script = "echo a life; sleep 0.2; exit 1"
-        kubectl("run", "again", "--image", kubectl.image, "--command", "--", "sh", "-c", script)
+        script = "if [ -e /mark/it ]; then exec sleep 100; fi; echo first life; touch /mark/it; exit 1"
+        container = {
+            "name": "again",
+            "image": kubectl.image,
+            "command": ["sh", "-c", script],
+            "volumeMounts": [{"name": "mark", "mountPath": "/mark"}],
+        }
+        overrides = {"spec": {"containers": [container], "volumes": [{"name": "mark", "emptyDir": {}}]}}
+        kubectl("run", "again", "--image", kubectl.image, f"--overrides={json.dumps(overrides)}")
         kubectl(
             "wait",
             "--for=jsonpath={.status.containerStatuses[0].restartCount}=1",
             "pod/again",
             "--timeout=20s",
         )
-        assert kubectl("logs", "again", "--previous") == "a life\n"
+        assert kubectl("logs", "again", "--previous") == "first life\n"
         kubectl("delete", "pod", "again", "--grace-period=0", "--force")
 
     def test_a_container_that_waits_has_no_log(self, kubectl) -> None:
