@@ -12,9 +12,12 @@ async def main() -> None:
     """Launch 20 pods, one of them impossible, and wait for all."""
     config = podrunner.RunnerConfig(cluster="local", max_active_pods=10, delete_pods_on_failure=True)
     workloads = [
-        podrunner.Workload(key={"n": str(n)}, command=["sh", "-c", f"exit {int(n % 5 == 4)}"]) for n in range(19)
+        podrunner.Workload(key={"n": str(n)}, command=["sh", "-c", f"exit {int(n % 5 == 4)}"])
+        for n in range(19)
     ]
-    bad = podrunner.Workload(key={"n": "19"}, command=["true"], overrides={"spec": {"restartPolicy": "Sometimes"}})
+    bad = podrunner.Workload(
+        key={"n": "19"}, command=["true"], overrides={"spec": {"restartPolicy": "Sometimes"}}
+    )
     async with podrunner.AsyncPodRunner(config) as runner:
         batch = await runner.launch_many([*workloads, bad])
         for failure in batch.errors:

@@ -43,5 +43,6 @@ with podrunner.PodRunner(config) as runner:
                 open_tasks.discard(task)
         health = runner.health()
         if health.stale or health.lease not in {"held", "off"}:
-            print(f"blind or fenced: {health}")  # no news now is not good news
+            # No news is not good news now.
+            print(f"blind or fenced: {health}")
         time.sleep(HEARTBEAT_S)

@@ -1,8 +1,8 @@
 """What the documentation shows is what a reader gets: its Python runs, and prints what its comments say.
 
-The Python blocks of a page are one program, from top to bottom, run by itself in a folder that holds the examples. A
-block with a ``<!-- pytest -->`` before it is a test file of its own; one with ``<!-- not run: … -->`` says why not. Each
-comment behind a ``print`` is a line that must be printed.
+The Python blocks of a page are one program, from top to bottom, run by itself in a folder that holds the examples.
+A block with a ``<!-- pytest -->`` before it is a test file of its own; one with ``<!-- not run: … -->`` says why not.
+Each comment behind a ``print`` is a line that must be printed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def _blocks(page: Path) -> list[tuple[str, str]]:
     return [((match["how"] or "run").partition(":")[0], match["code"]) for match in found]
 
 
-PAGES = [page for kind in ("tutorial", "how-to") for page in sorted((DOCS / kind).glob("*.md")) if _blocks(page)]
+PAGES = [
+    page for kind in ("tutorial", "how-to") for page in sorted((DOCS / kind).glob("*.md")) if _blocks(page)
+]
 
 
 @pytest.fixture
@@ -40,13 +42,23 @@ def bare(tmp_path: Path) -> dict[str, str]:
     """The environment of somebody who has no cluster and no settings, in a folder with the examples."""
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     (tmp_path / "home").mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PODRUNNER_", "KUBE", "AIRFLOW"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PODRUNNER_", "KUBE", "AIRFLOW"))
+    }
     return {**kept, "HOME": str(tmp_path / "home")}
 
 
 def _run(*arguments: str, folder: Path, environ: dict[str, str]) -> str:
     run = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environ, capture_output=True, text=True, timeout=55, check=False
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
     )
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
     return run.stdout
@@ -64,7 +76,9 @@ def test_a_pages_python_does_what_the_page_says(page: Path, tmp_path: Path, bare
     _expect(program, _run("program.py", folder=tmp_path, environ=bare))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "pytest" in dict(_blocks(page))], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "pytest" in dict(_blocks(page))], ids=lambda page: page.stem
+)
 def test_a_pages_tests_pass(page: Path, tmp_path: Path, bare: dict[str, str]) -> None:
     for number, code in enumerate(code for how, code in _blocks(page) if how == "pytest"):
         (tmp_path / f"test_{number}.py").write_text(code, encoding="utf-8")
@@ -73,7 +87,9 @@ def test_a_pages_tests_pass(page: Path, tmp_path: Path, bare: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
-def test_an_example_runs_on_a_machine_without_a_cluster(example: Path, tmp_path: Path, bare: dict[str, str]) -> None:
+def test_an_example_runs_on_a_machine_without_a_cluster(
+    example: Path, tmp_path: Path, bare: dict[str, str]
+) -> None:
     printed = _run(str(example), folder=tmp_path, environ=bare)
     assert printed
     _expect(example.read_text(encoding="utf-8"), printed)
@@ -87,7 +103,9 @@ def _rows(page: str) -> dict[str, list[str]]:
 
 
 def test_the_table_of_outcomes_names_every_category_and_its_usual_fault() -> None:
-    told = {word: row[1].strip("`").replace("none", "") for word, row in _rows("reference/outcomes.md").items()}
+    told = {
+        word: row[1].strip("`").replace("none", "") for word, row in _rows("reference/outcomes.md").items()
+    }
     assert told == {str(category): str(fault or "") for category, fault in USUAL_FAULT.items()}
 
 
@@ -97,7 +115,9 @@ def test_every_public_name_has_its_place_in_the_reference() -> None:
     assert set(podrunner.__all__) - {"PodrunnerError"} <= told  # the errors come as a module
 
 
-@pytest.mark.parametrize("page", [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name
+)
 def test_no_link_leads_nowhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
