@@ -98,7 +98,7 @@ class AiohttpTransport:
         try:
             yield _Stream(response, failed=partial(self._failed, request))
         finally:
-            response.close()
+            _hang_up(response)
 
     async def _open(self, request: Request) -> aiohttp.ClientResponse:
         try:
@@ -261,6 +261,14 @@ def _socket_with(options: Iterable[SocketOption], address: Any) -> socket.socket
     for option in options:
         opened.setsockopt(*option)
     return opened
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Close the connection at once: a polite end of TLS would wait for the server's, which may outlast the loop."""
+    connection = response.connection  # None once the body was read to its end
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 def _keep_refusal(refusals: list[Response]) -> aiohttp.TraceConfig:
