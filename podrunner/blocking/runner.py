@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from random import Random
     from types import TracebackType
 
+    from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
     from podrunner.runner import AsyncEvents, LogSinks, RunnerEvent, RunnerHealth
     from podrunner.workload import Workload
@@ -87,6 +88,8 @@ class PodRunner:
             None: as configured.
         on_exit: What becomes of the pods at the end of the context.
         log_sinks: Called with each pod whose log is collected; gives more sinks for it. None: none.
+        pod_hook: Called with each pod's manifest before it is created: changes it, or returns another one
+            (Airflow's ``pod_mutation_hook``). The pod's name and identity stand. None: none.
         random: Source of jitter; None: a new one.
     """
 
@@ -97,10 +100,11 @@ class PodRunner:
         client: Any = None,
         on_exit: ClosePolicy | str = ClosePolicy.DRAIN,
         log_sinks: LogSinks | None = None,
+        pod_hook: PodHook | None = None,
         random: Random | None = None,
     ) -> None:
         self._runner = AsyncPodRunner(
-            config, client=client, on_exit=on_exit, log_sinks=log_sinks, random=random
+            config, client=client, on_exit=on_exit, log_sinks=log_sinks, pod_hook=pod_hook, random=random
         )
         self._bridge = Bridge()
 
@@ -151,7 +155,7 @@ class PodRunner:
         One that fails does not hold up the others: it gets a handle too, whose outcome is ``rejected-by-api``.
 
         Args:
-            workloads: What to run; taken one by one as there is room.
+            workloads: What to run.
             concurrency: How many are created at once at most; None: as many as there are connections.
 
         Returns:

@@ -8,7 +8,7 @@ templates (``podrunner.config``, ``podrunner.workload``) and talking to a cluste
 The order in which settings win: template < configuration < workload < overrides < identity.
 """
 
-from podrunner.builder.builder import PodBuilder, build_plan, build_pod
+from podrunner.builder.builder import PodBuilder, PodHook, build_plan, build_pod
 from podrunner.builder.explain import Provenance, explain_pod
 from podrunner.builder.labels import safe_label
 from podrunner.builder.names import pod_name
@@ -17,6 +17,7 @@ from podrunner.builder.stamp import Stamp, read_stamp, stamp
 
 __all__ = [
     "PodBuilder",
+    "PodHook",
     "PodPlan",
     "Provenance",
     "Stamp",

@@ -115,11 +115,21 @@ class PodBuilder:
         if workload.overrides:
             pod, warnings = overridden(pod, workload.overrides)
         if self._hook is not None:
-            own = clone(pod)
-            pod = self._hook(own) or own
+            pod = _hooked(pod, self._hook)
         if workload.overrides or self._hook is not None:
             _check_changed(pod)
         return pod, warnings
+
+
+def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
+    own: dict[str, Any] = clone(pod)
+    try:
+        changed: Any = hook(own)
+    except Exception as error:  # the hook's trouble belongs to this one pod
+        raise SpecError(f"the pod hook failed: {type(error).__name__}: {error}") from error
+    if changed is not None and not isinstance(changed, dict):
+        raise SpecError(f"the pod hook returned {type(changed).__name__}, not a pod")
+    return own if changed is None else changed
 
 
 def _check_changed(pod: dict[str, Any]) -> None:

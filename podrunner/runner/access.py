@@ -12,7 +12,19 @@ if TYPE_CHECKING:
 
     from podrunner.config import RunnerConfig
 
-__all__ = ["open_client"]
+__all__ = ["open_client", "settled"]
+
+
+def settled(config: RunnerConfig, client: Any = None) -> RunnerConfig:
+    """The configuration with ``cluster="auto"`` settled where that means a LocalCluster, with its defaults.
+
+    Args:
+        config: The configuration.
+        client: An embedder's client; None: as configured.
+    """
+    if client is None and config.cluster == "auto" and choose_cluster(config) == "local":
+        return config.with_changes(cluster="local")
+    return config
 
 
 @asynccontextmanager

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 
-from podrunner.builder import safe_label
+from podrunner.builder import PodBuilder, safe_label
 from podrunner.builder.labels import KEY, OWNER
 from podrunner.errors import RunnerClosedError
 from podrunner.kube import KubeClient, RetryPolicy
 from podrunner.launcher import Launcher
 from podrunner.ownership import Adopter, LeaseKeeper, new_owner
-from podrunner.runner.access import open_client
+from podrunner.runner.access import open_client, settled
 from podrunner.runner.background import Background
 from podrunner.runner.batch import FailedLaunch, LaunchBatch
 from podrunner.runner.desk import Desk
@@ -37,7 +37,7 @@ from podrunner.watch import Reflector
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from podrunner.builder import Stamp
+    from podrunner.builder import PodHook, Stamp
     from podrunner.config import RunnerConfig
     from podrunner.logs import SinkFactory
     from podrunner.outcome.record import Pod
@@ -81,6 +81,8 @@ class AsyncPodRunner:
             None: as configured.
         on_exit: What becomes of the pods at the end of the context.
         log_sinks: Called with each pod whose log is collected; gives more sinks for it. None: none.
+        pod_hook: Called with each pod's manifest before it is created: changes it, or returns another one
+            (Airflow's ``pod_mutation_hook``). The pod's name and identity stand. None: none.
         random: Source of jitter; None: a new one.
     """
 
@@ -91,12 +93,14 @@ class AsyncPodRunner:
         client: Any = None,
         on_exit: ClosePolicy | str = ClosePolicy.DRAIN,
         log_sinks: LogSinks | None = None,
+        pod_hook: PodHook | None = None,
         random: Random | None = None,
     ) -> None:
         self._config = config if config is not None else _default_config()
         self._given_client = client
         self._on_exit = ClosePolicy(on_exit)
         self._log_sinks = log_sinks
+        self._pod_hook = pod_hook
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self._owner = self._config.owner or new_owner()
         self._bus = EventBus(self._config.event_queue_size)
@@ -135,7 +139,7 @@ class AsyncPodRunner:
         return ClosePolicy.DETACH if self._on_exit is ClosePolicy.DETACH else ClosePolicy.CANCEL
 
     async def _open(self, stack: AsyncExitStack) -> _Opened:
-        config = self._config
+        config = self._config = settled(self._config, self._given_client)
         client = await stack.enter_async_context(open_client(config, self._given_client))
         lease = self._lease(client)
         await lease.acquire()
@@ -155,6 +159,7 @@ class AsyncPodRunner:
         desk = Desk(
             client,
             launcher,
+            builder=PodBuilder(config, owner=self._owner, pod_hook=self._pod_hook),
             supervisor=supervisor,
             config=config,
             group=group,
@@ -286,7 +291,7 @@ class AsyncPodRunner:
         ``rejected-by-api``.
 
         Args:
-            workloads: What to run; taken one by one as there is room.
+            workloads: What to run.
             concurrency: How many are created at once at most; None: as many as there are connections.
 
         Returns:

@@ -6,12 +6,12 @@ the launcher's business; what becomes of it, the supervisor's.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from podrunner.builder import PodBuilder
 from podrunner.errors import (
     OwnershipError,
     PodrunnerError,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
     from random import Random
 
-    from podrunner.builder import PodPlan
+    from podrunner.builder import PodBuilder, PodPlan
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from podrunner.workload import Workload
 
 __all__ = ["Desk", "Launched"]
+
+_logger = logging.getLogger(__name__)
 
 MAX_SUBMITTED: Final = 100_000
 """How many submissions may wait; one takes a few kilobytes (its manifest)."""
@@ -58,6 +60,7 @@ class Desk:
         client: KubeClient,
         launcher: Launcher,
         *,
+        builder: PodBuilder,
         supervisor: Supervisor,
         config: RunnerConfig,
         group: Background,
@@ -71,7 +74,8 @@ class Desk:
         self.fenced_because: str | None = None
         self._launcher = launcher
         self._supervisor = supervisor
-        self._builder = PodBuilder(config)
+        self._builder = builder
+        self._warned: set[str] = set()
         self._group = group
         self._watches = watches
         self._queue: deque[tuple[PodPlan, TrackedPod]] = deque()
@@ -134,7 +138,7 @@ class Desk:
             PodrunnerError: It could not be created; nothing is left behind.
         """
         self.check_open()
-        plan = self._builder.build(workload)
+        plan = self._plan(workload)
         known = self._by_name.get((plan.namespace, plan.name))
         if known is not None and not known.gone:
             return await self._created(known)
@@ -147,6 +151,15 @@ class Desk:
         except BaseException:
             self._fail(tracked, None, tell=False)
             raise
+
+    def _plan(self, workload: Workload) -> PodPlan:
+        """Builds the pod; what was said without effect is told in the log, each sentence once."""
+        plan = self._builder.build(workload)
+        for warning in plan.warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                _logger.warning("%s", warning)
+        return plan
 
     async def launch_many(self, workloads: Iterable[Workload], *, concurrency: int | None) -> list[Launched]:
         """Launches all, so many at once; failures are told beside the pods, in the workloads' order."""
@@ -179,7 +192,7 @@ class Desk:
         self.check_open()
         if len(self._queue) >= MAX_SUBMITTED:
             raise QueueFullError(f"{MAX_SUBMITTED} submissions wait already", limit=MAX_SUBMITTED)
-        plan = self._builder.build(workload)
+        plan = self._plan(workload)
         known = self._by_name.get((plan.namespace, plan.name))
         if known is not None and not known.gone:
             return known

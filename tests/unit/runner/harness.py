@@ -175,12 +175,17 @@ def configured(**settings: Any) -> RunnerConfig:
 
 @asynccontextmanager
 async def running(
-    cluster: Cluster, *, on_exit: str = "detach", log_sinks: Any = None, **settings: Any
+    cluster: Cluster, *, on_exit: str = "detach", log_sinks: Any = None, pod_hook: Any = None, **settings: Any
 ) -> AsyncIterator[AsyncPodRunner]:
     """A runner on the cluster, its watch in step."""
     config = configured(**settings)
     async with AsyncPodRunner(
-        config, client=cluster.client(), on_exit=on_exit, log_sinks=log_sinks, random=Random(1)
+        config,
+        client=cluster.client(),
+        on_exit=on_exit,
+        log_sinks=log_sinks,
+        pod_hook=pod_hook,
+        random=Random(1),
     ) as runner:
         await runner.wait_synced()
         yield runner

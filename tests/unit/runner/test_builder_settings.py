@@ -1,0 +1,90 @@
+"""What a runner hands to the builder of its pods, and what it tells of the builder's doubts."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from podrunner.builder import safe_label
+from podrunner.config import LOCAL_IMAGE, RunnerConfig
+from podrunner.errors import SpecError
+from podrunner.outcome import Category
+from podrunner.runner.access import settled
+from tests.unit.runner.harness import Cluster, running, until, workload
+
+AIRFLOW = {"airflow": {"dags": {"kind": "image"}}}
+
+
+@pytest.mark.anyio
+async def test_airflow_workers_bear_the_runners_name(cluster: Cluster):
+    """Airflow's label ``airflow-worker`` is its scheduler's uuid: here the runner's name."""
+    async with running(cluster, owner="scheduler a", **AIRFLOW) as runner:
+        pod = await runner.launch(workload())
+        labels = (await pod.manifest())["metadata"]["labels"]
+        assert labels["airflow-worker"] == safe_label("scheduler a")
+
+
+@pytest.mark.anyio
+async def test_a_hook_has_the_last_word_on_each_pod(cluster: Cluster):
+    def mutate(pod: dict) -> None:
+        pod["spec"]["nodeSelector"] = {"disk": "ssd"}
+
+    async with running(cluster, pod_hook=mutate) as runner:
+        launched, submitted = await runner.launch(workload(1)), runner.submit(workload(2))
+        await until(lambda: submitted.uid)
+        for pod in (launched, submitted):
+            assert (await pod.manifest())["spec"]["nodeSelector"] == {"disk": "ssd"}
+
+
+@pytest.mark.anyio
+async def test_a_hook_that_fails_costs_its_own_pod_only(cluster: Cluster):
+    """L7: an error belongs to the one pod."""
+
+    def mutate(pod: dict) -> None:
+        if pod["metadata"]["annotations"]["n"] == "1":
+            raise KeyError("team")
+
+    orders = [workload(number, annotations={"n": str(number)}) for number in (1, 2)]
+    async with running(cluster, pod_hook=mutate) as runner:
+        batch = await runner.launch_many(orders)
+        assert [(failure.index, str(failure.error)) for failure in batch.errors] == [
+            (0, "the pod hook failed: KeyError: 'team'")
+        ]
+        assert batch[0].outcome.category is Category.REJECTED_BY_API
+        assert batch[1].uid
+
+
+@pytest.mark.anyio
+async def test_a_hook_must_give_a_pod(cluster: Cluster):
+    async with running(cluster, pod_hook=lambda _: "pod") as runner:
+        with pytest.raises(SpecError, match="the pod hook returned str, not a pod"):
+            await runner.launch(workload())
+
+
+@pytest.mark.anyio
+async def test_what_has_no_effect_is_told_once(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    idle = {"metadata": {"name": "mine"}}
+    with caplog.at_level(logging.WARNING, logger="podrunner"):
+        async with running(cluster) as runner:
+            await runner.launch_many([workload(number, overrides=idle) for number in range(3)])
+    assert caplog.messages == ["overrides.metadata.name has no effect: podrunner names pods"]
+
+
+def test_auto_means_a_local_cluster_where_there_is_no_other(monkeypatch, tmp_path):
+    """A bare machine needs no setting: not even an image."""
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = settled(RunnerConfig(namespace="team"))
+    assert (config.cluster, config.image, config.namespace) == ("local", LOCAL_IMAGE, "team")
+
+
+def test_auto_is_left_to_a_clients_own_cluster(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = RunnerConfig()
+    assert settled(config, client=object()) is config
+
+
+def test_a_named_cluster_stays():
+    config = RunnerConfig(cluster="kubeconfig")
+    assert settled(config) is config
