@@ -9,12 +9,42 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from podrunner.blocking import Events, LogStream, Pod, PodRunner
-    from podrunner.builder import build_pod, explain_pod
-    from podrunner.config import RunnerConfig
+    from podrunner.blocking import (
+        Events,
+        LogStream,
+        Pod,
+        PodRunner,
+    )
+    from podrunner.builder import (
+        Provenance,
+        build_pod,
+        explain_pod,
+    )
+    from podrunner.config import (
+        AirflowSettings,
+        ConfigWarning,
+        DagsFromClaim,
+        DagsFromGit,
+        DagsFromHostPath,
+        DagsInImage,
+        LogSettings,
+        LogsInEmptyDir,
+        LogsOnClaim,
+        LogsOnHostPath,
+        PendingPolicy,
+        RetrySettings,
+        RunnerConfig,
+        SecretRef,
+        TcpKeepalive,
+        WatchSettings,
+    )
     from podrunner.errors import PodrunnerError
     from podrunner.kube import ExecResult
-    from podrunner.local import LocalCluster
+    from podrunner.local import (
+        Image,
+        Lifecycle,
+        LocalCluster,
+    )
     from podrunner.logs import (
         CallableSink,
         FileLogSink,
@@ -24,8 +54,15 @@ if TYPE_CHECKING:
         LogLine,
         LogQuery,
         LogReader,
+        LogStatus,
     )
-    from podrunner.outcome import Category, Evidence, Fault, Outcome, Timings
+    from podrunner.outcome import (
+        Category,
+        Evidence,
+        Fault,
+        Outcome,
+        Timings,
+    )
     from podrunner.runner import (
         AsyncEvents,
         AsyncLogStream,
@@ -33,13 +70,19 @@ if TYPE_CHECKING:
         AsyncPodRunner,
         ClosePolicy,
         EventKind,
+        FailedLaunch,
         LaunchBatch,
         RunnerEvent,
         RunnerHealth,
     )
-    from podrunner.workload import Resources, Workload, WorkloadKey
+    from podrunner.workload import (
+        Resources,
+        Workload,
+        WorkloadKey,
+    )
 
 __all__ = [
+    "AirflowSettings",
     "AsyncEvents",
     "AsyncLogStream",
     "AsyncPod",
@@ -47,13 +90,21 @@ __all__ = [
     "CallableSink",
     "Category",
     "ClosePolicy",
+    "ConfigWarning",
+    "DagsFromClaim",
+    "DagsFromGit",
+    "DagsFromHostPath",
+    "DagsInImage",
     "EventKind",
     "Events",
     "Evidence",
     "ExecResult",
+    "FailedLaunch",
     "Fault",
     "FileLogSink",
+    "Image",
     "LaunchBatch",
+    "Lifecycle",
     "LocalCluster",
     "LocalFile",
     "LogDocument",
@@ -61,16 +112,27 @@ __all__ = [
     "LogLine",
     "LogQuery",
     "LogReader",
+    "LogSettings",
+    "LogStatus",
     "LogStream",
+    "LogsInEmptyDir",
+    "LogsOnClaim",
+    "LogsOnHostPath",
     "Outcome",
+    "PendingPolicy",
     "Pod",
     "PodRunner",
     "PodrunnerError",
+    "Provenance",
     "Resources",
+    "RetrySettings",
     "RunnerConfig",
     "RunnerEvent",
     "RunnerHealth",
+    "SecretRef",
+    "TcpKeepalive",
     "Timings",
+    "WatchSettings",
     "Workload",
     "WorkloadKey",
     "build_pod",
@@ -78,12 +140,42 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "podrunner.blocking": ("Events", "LogStream", "Pod", "PodRunner"),
-    "podrunner.builder": ("build_pod", "explain_pod"),
-    "podrunner.config": ("RunnerConfig",),
+    "podrunner.blocking": (
+        "Events",
+        "LogStream",
+        "Pod",
+        "PodRunner",
+    ),
+    "podrunner.builder": (
+        "Provenance",
+        "build_pod",
+        "explain_pod",
+    ),
+    "podrunner.config": (
+        "AirflowSettings",
+        "ConfigWarning",
+        "DagsFromClaim",
+        "DagsFromGit",
+        "DagsFromHostPath",
+        "DagsInImage",
+        "LogSettings",
+        "LogsInEmptyDir",
+        "LogsOnClaim",
+        "LogsOnHostPath",
+        "PendingPolicy",
+        "RetrySettings",
+        "RunnerConfig",
+        "SecretRef",
+        "TcpKeepalive",
+        "WatchSettings",
+    ),
     "podrunner.errors": ("PodrunnerError",),
     "podrunner.kube": ("ExecResult",),
-    "podrunner.local": ("LocalCluster",),
+    "podrunner.local": (
+        "Image",
+        "Lifecycle",
+        "LocalCluster",
+    ),
     "podrunner.logs": (
         "CallableSink",
         "FileLogSink",
@@ -93,8 +185,15 @@ _ROOMS = {
         "LogLine",
         "LogQuery",
         "LogReader",
+        "LogStatus",
     ),
-    "podrunner.outcome": ("Category", "Evidence", "Fault", "Outcome", "Timings"),
+    "podrunner.outcome": (
+        "Category",
+        "Evidence",
+        "Fault",
+        "Outcome",
+        "Timings",
+    ),
     "podrunner.runner": (
         "AsyncEvents",
         "AsyncLogStream",
@@ -102,11 +201,16 @@ _ROOMS = {
         "AsyncPodRunner",
         "ClosePolicy",
         "EventKind",
+        "FailedLaunch",
         "LaunchBatch",
         "RunnerEvent",
         "RunnerHealth",
     ),
-    "podrunner.workload": ("Resources", "Workload", "WorkloadKey"),
+    "podrunner.workload": (
+        "Resources",
+        "Workload",
+        "WorkloadKey",
+    ),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
