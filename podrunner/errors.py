@@ -9,8 +9,10 @@ does not belong here; it lives in one place, ``podrunner.kube``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "AlreadyExistsError",

@@ -135,8 +135,8 @@ class LeaseKeeper:
         duration_s: float,
         now: WallClock = utc_now,
     ) -> None:
-        self.name = lease_name(owner)
-        self.lost = False
+        self.name: str = lease_name(owner)
+        self.lost: bool = False
         self._client = client
         self._namespace = namespace
         self._owner = owner

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-EXAMPLE = Path(__file__).with_name("demo-image") / "airflow.cfg"
+EXAMPLE = Path(__file__).with_name("_demo_image") / "airflow.cfg"
 NODE_FOLDER = Path("/var/lib/podrunner-demo")
 """Where a real node keeps the demo's volumes."""
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stage", "local_image"]
 
-HERE = Path(__file__).with_name("demo-image")
+HERE = Path(__file__).with_name("_demo_image")
 CONNECTION = "postgresql://airflow:demo-password@postgres:5432/airflow"
 EXECUTION_DATE = "2019-08-15T01:16:36.627731+00:00"
 PROGRAM = "airflow"

@@ -86,8 +86,8 @@ class LocalCluster:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._control: ControlPlane | None = None
-        self.token = secrets.token_urlsafe(32)
-        self.url = ""
+        self.token: str = secrets.token_urlsafe(32)
+        self.url: str = ""
 
     @property
     def folder(self) -> Path:

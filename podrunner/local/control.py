@@ -65,10 +65,10 @@ class ControlPlane:
     ) -> None:
         schemas, tokens = load_schemas(), Tokens(token)
         self._token, self._authority = token, authority
-        self.store = Store()
-        self.events = EventRecorder(self.store, host=NODE_NAME)
-        self.objects = Objects(self.store, Schema(schemas))
-        self.kubelet = Kubelet(
+        self.store: Store = Store()
+        self.events: EventRecorder = EventRecorder(self.store, host=NODE_NAME)
+        self.objects: Objects = Objects(self.store, Schema(schemas))
+        self.kubelet: Kubelet = Kubelet(
             self.store,
             self.events,
             folder=folder,
@@ -84,7 +84,7 @@ class ControlPlane:
             QuotaController(self.store, lambda step: asyncio.get_running_loop().call_soon(step)),
         )
         parts = PodParts(self.objects, self.kubelet, tokens)
-        self.server = ApiServer(self.objects, parts, OpenApi(schemas), tokens=tokens)
+        self.server: ApiServer = ApiServer(self.objects, parts, OpenApi(schemas), tokens=tokens)
         self._expiry: asyncio.TimerHandle | None = None
 
     async def start(self, *, host: str, port: int, tls: ssl.SSLContext | None) -> int:

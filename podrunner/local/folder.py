@@ -29,7 +29,7 @@ class ClusterFolder:
     def __init__(self, wanted: Path | None) -> None:
         self._wanted = wanted
         self._descriptor: int | None = None
-        self.path = wanted or Path()
+        self.path: Path = wanted or Path()
 
     def __enter__(self) -> Self:
         self.path = (self._wanted or Path(tempfile.mkdtemp(prefix="podrunner-local-"))).absolute()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "MetadataView", "ObjectView", "TableView", "View", "choose_view", "encode_json"]
 
-encode_json = msgspec.json.encode
+encode_json: Callable[[Any], bytes] = msgspec.json.encode
 
 JSON = "application/json"
 YAML = "application/yaml"

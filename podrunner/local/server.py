@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ApiServer"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 MAX_BODY = 3 * 1024 * 1024
 """kube-apiserver's limit of a request body."""

@@ -52,7 +52,7 @@ class StatusError(Exception):
         self.code = code
         self.reason = reason
         self.message = message
-        self.details = dict(details or {})
+        self.details: dict[str, Any] = dict(details or {})
         self.generic = False
         self.list_continue = ""
         super().__init__(f"{code} {reason}: {message}")

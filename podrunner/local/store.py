@@ -107,7 +107,7 @@ class Store:
     """
 
     def __init__(self, *, now: Callable[[], datetime] | None = None, history: int = HISTORY) -> None:
-        self.now = now or _utc_now
+        self.now: Callable[[], datetime] = now or _utc_now
         self._history = history
         self._version = 1
         self._shelves: dict[str, _Shelf] = {name: _Shelf() for name in BY_STORAGE}

@@ -40,7 +40,7 @@ class LaunchBatch(Sequence[P], Generic[P]):
 
     def __init__(self, pods: Sequence[P], errors: Sequence[FailedLaunch]) -> None:
         self._pods = tuple(pods)
-        self.errors = tuple(errors)
+        self.errors: tuple[FailedLaunch, ...] = tuple(errors)
 
     @overload
     def __getitem__(self, index: int) -> P: ...

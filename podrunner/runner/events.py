@@ -85,7 +85,7 @@ class EventQueue:
     """
 
     def __init__(self, limit: int) -> None:
-        self.coalesced = 0
+        self.coalesced: int = 0
         self._limit = limit
         self._waiting: OrderedDict[int, RunnerEvent] = OrderedDict()
         self._newest: dict[str, int] = {}
@@ -153,7 +153,7 @@ class EventBus:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.queue = EventQueue(limit)
+        self.queue: EventQueue = EventQueue(limit)
         self._subscriptions: list[EventQueue] = []
         self._listeners: list[Callable[[RunnerEvent], None]] = []
 

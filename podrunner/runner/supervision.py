@@ -77,9 +77,9 @@ class Supervisor:
         random: Random,
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None = None,
     ) -> None:
-        self.launching = 0
-        self.log_troubles = 0
-        self.deletes_failing = 0
+        self.launching: int = 0
+        self.log_troubles: int = 0
+        self.deletes_failing: int = 0
         self.frozen = False
         self.on_settled: Callable[[TrackedPod], None] = lambda _: None
         self.on_forgotten: Callable[[TrackedPod], None] = lambda _: None

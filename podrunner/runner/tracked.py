@@ -86,16 +86,16 @@ class TrackedPod:
         self.ending = False
         self.deletion_told = False
         self.gone = False
-        self.lost = False
+        self.lost: bool = False
         self.status = ""
         self.collector: LogCollector | None = None
         self.files: list[FileLogSink] = []
-        self.readers = 0
-        self.seen_at = 0.0
+        self.readers: int = 0
+        self.seen_at: float = 0.0
         self.started_at: float | None = None
         self.waiting: Waiting | None = None
         self.suspect_since: float | None = None
-        self.done = False
+        self.done: bool = False
         self._change: anyio.Event | None = None
         self._end: anyio.Event | None = None
 

@@ -86,7 +86,9 @@ class ContainerWorker:
         self.record = record
         self.current: Incarnation | None = None
         self.logs: dict[int, LogFile] = {}
-        self.up = asyncio.Event()  # it has started once (of a sidecar: its startup probe passed)
+        self.up: asyncio.Event = (
+            asyncio.Event()
+        )  # it has started once (of a sidecar: its startup probe passed)
         self._home = home
         self._restart = restart
         timing = home.node.timing

@@ -100,7 +100,7 @@ class Incarnation:
         self._listeners: list[Buffered] = []
         wiring = wire(stdin=stdin, tty=plan.spec["program"]["tty"])
         try:
-            self.shim = Shim(asyncio.get_running_loop(), plan.spec, wiring.theirs)
+            self.shim: Shim = Shim(asyncio.get_running_loop(), plan.spec, wiring.theirs)
         finally:
             wiring.hand_over()
         self._terminal = wiring.terminal

@@ -35,7 +35,7 @@ __all__ = ["Kubelet"]
 
 Json = Mapping[str, Any]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 STOP_S = 5.0
 """How long :meth:`Kubelet.stop` waits for killed containers; then it goes on without them."""
@@ -77,7 +77,7 @@ class Kubelet:
         log_max_files: int = 5,
     ) -> None:
         timing = timing or Timing()
-        self.node = Node(
+        self.node: Node = Node(
             name=node_name,
             folder=folder,
             store=store,

@@ -52,8 +52,8 @@ class LogFile:
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.path = path
-        self.closed = False
-        self.generation = 0
+        self.closed: bool = False
+        self.generation: int = 0
         self._rotated: dict[int, Path] = {}
         self._max_size = max_size
         self._max_files = max_files

@@ -144,7 +144,7 @@ class MemoryLimit:
         self._folder = folder
         self.limit = limit
         self.exceeded = False
-        self.joins = [str(folder / "cgroup.procs")] if folder else []
+        self.joins: list[str] = [str(folder / "cgroup.procs")] if folder else []
 
     def killed(self) -> bool:
         """Whether the container was killed for it."""

@@ -86,7 +86,7 @@ def _info(architecture: str, system: str) -> dict[str, str]:
         "containerRuntimeVersion": "podrunner://local",
         "kernelVersion": platform.release(),
         "kubeProxyVersion": "",
-        "kubeletVersion": "v1.34.0+podrunner",
+        "kubeletVersion": "v1.34.4+podrunner",
         "machineID": "",
         "operatingSystem": system,
         "osImage": platform.platform(),

@@ -28,7 +28,7 @@ __all__ = ["PodWorker", "finish_deletion"]
 
 Json = Mapping[str, Any]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class PodWorker:
@@ -42,11 +42,11 @@ class PodWorker:
 
     def __init__(self, node: Node, pod: Json, changes: Changes) -> None:
         self.node = node
-        self.pod = pod
+        self.pod: Json = pod
         self.uid: str = pod["metadata"]["uid"]
         self.folder: Path = node.folder / "pods" / self.uid
-        self.volumes = PodVolumes(node, self.folder)
-        self.finished = False
+        self.volumes: PodVolumes = PodVolumes(node, self.folder)
+        self.finished: bool = False
         self._changes = changes
         self._sandbox = False
         self._final = False
@@ -56,7 +56,7 @@ class PodWorker:
         self._dirty = False
         self._timers: list[asyncio.TimerHandle] = []
         self._tasks: list[asyncio.Task[int]] = []
-        self.containers = self._make_containers()
+        self.containers: dict[str, ContainerWorker] = self._make_containers()
         self._life: asyncio.Task[None] | None = None
 
     # --- what the kubelet calls ---

@@ -34,8 +34,8 @@ class ByteBuffer:
     """
 
     def __init__(self, on_taken: Callable[[int], None] | None = None) -> None:
-        self.size = 0
-        self.ended = False
+        self.size: int = 0
+        self.ended: bool = False
         self._pieces: deque[bytes] = deque()
         self._news = asyncio.Event()
         self._on_taken = on_taken

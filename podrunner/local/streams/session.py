@@ -122,8 +122,8 @@ class SpdySession:
     def __init__(
         self, pipe: ByteStream, on_stream: Callable[[SpdyStream], bool], *, heartbeat_s: float = HEARTBEAT_S
     ) -> None:
-        self.connection = SpdyConnection()
-        self.gone = asyncio.Event()
+        self.connection: SpdyConnection = SpdyConnection()
+        self.gone: asyncio.Event = asyncio.Event()
         """Set when the client left, or said that it does."""
         self._pipe = pipe
         self._on_stream = on_stream

@@ -93,9 +93,10 @@ class _Intake:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._paused = False
-        self.buffer = ByteBuffer(self._taken)
+        self.buffer: ByteBuffer = ByteBuffer(self._taken)
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Take bytes from aiohttp; reading pauses while nobody fetches them."""
         self.buffer.feed(bytes(data))
         if self.buffer.size > _HIGH_WATER_BYTES and not self._paused:
             self._paused = True
@@ -103,6 +104,7 @@ class _Intake:
         return False, b""
 
     def feed_eof(self) -> None:
+        """Note that no more will come."""
         self.buffer.end()
 
     def _taken(self, _size: int) -> None:

@@ -102,7 +102,7 @@ class ChannelSocket:
 
     def __init__(self, response: web.WebSocketResponse, *, heartbeat_s: float = HEARTBEAT_S) -> None:
         self.response = response
-        self.gone = asyncio.Event()
+        self.gone: asyncio.Event = asyncio.Event()
         """Set when the client left."""
         self._heartbeat_s = heartbeat_s
 

@@ -39,7 +39,7 @@ class FileSystem:
 
     def __init__(self, libc: Any, root: str, staging: str) -> None:
         self.libc = libc
-        self.root = root
+        self.root: str = root
         self.staging = staging  # an empty folder of the kubelet's, to build another root on
         self.ours: dict[str, bool] = {}  # folder → whether mount points may simply be made in it
 

@@ -51,11 +51,11 @@ class Init:
         self.control = control
         self.libc = libc
         self.programs: dict[int, int] = {}  # pid → number; number 0 is the container's own program
-        self.main = 0
-        self.cgroups = [os.open(path, os.O_WRONLY) for path in spec["cgroups"]]
-        self.orphaned = False
-        self.null = os.open("/dev/null", os.O_RDWR)
-        self.alone = spec["isolation"] != "none"
+        self.main: int = 0
+        self.cgroups: list[int] = [os.open(path, os.O_WRONLY) for path in spec["cgroups"]]
+        self.orphaned: bool = False
+        self.null: int = os.open("/dev/null", os.O_RDWR)
+        self.alone: bool = spec["isolation"] != "none"
 
     def run(self) -> int:
         """Serve until the container's program ends; its exit code."""

@@ -11,7 +11,7 @@ from airflow import DAG
 from airflow.operators.python_operator import PythonOperator
 
 
-def work():
+def work() -> None:
     """What test-task001 does: look at what a worker pod was given, for a few seconds."""
     folder = os.environ["AIRFLOW__CORE__DAGS_FOLDER"]
     print(f"DAG folder {folder} holds {sorted(os.listdir(folder))}")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 
-from airflow import DAG  # the demo's own, found through the line above
+from airflow import DAG, BaseOperator  # the demo's own, found through the line above
 
-log = logging.getLogger("airflow.task")
+log: logging.Logger = logging.getLogger("airflow.task")
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
     """Run the task; the exit code is 0 only if it succeeded."""
     logging.basicConfig(
         stream=sys.stdout,
@@ -38,7 +38,7 @@ def main(argv):
     return 0
 
 
-def _parse(argv):
+def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="airflow", description="the demo image's program; not Airflow")
     run = parser.add_subparsers(required=True).add_parser("run")
     for name in ("dag_id", "task_id", "execution_date"):
@@ -49,7 +49,7 @@ def _parse(argv):
     return parser.parse_args(argv)
 
 
-def _find_task(arguments):
+def _find_task(arguments: argparse.Namespace) -> BaseOperator:
     log.info("Filling up the DagBag from %s", arguments.subdir)
     spec = importlib.util.spec_from_file_location("dag_file", arguments.subdir)
     module = importlib.util.module_from_spec(spec)
