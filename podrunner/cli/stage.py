@@ -32,6 +32,7 @@ EXECUTION_DATE = "2019-08-15T01:16:36.627731+00:00"
 PROGRAM = "airflow"
 _POLL_S = 0.05
 _HELPER_WITHIN_S = 60
+_LEAVES_WITHIN_S = 60
 
 
 def local_image(folder: Path) -> Image:
@@ -115,11 +116,22 @@ class Stage:
 
     async def _make(self, made: tuple[str, dict[str, Any]], cleanup: AsyncExitStack) -> None:
         path, manifest = made
+        name = manifest["metadata"]["name"]
+        await self._until_not_leaving(f"{path}/{name}")
         try:
             await self._client.call("POST", path, body=manifest)
         except AlreadyExistsError:
             return
-        cleanup.push_async_callback(self._remove, f"{path}/{manifest['metadata']['name']}")
+        cleanup.push_async_callback(self._remove, f"{path}/{name}")
+
+    async def _until_not_leaving(self, path: str) -> None:
+        """What an earlier demo had is being deleted for a while, and a namespace in that state takes nothing."""
+        with anyio.move_on_after(_LEAVES_WITHIN_S):
+            try:
+                while "deletionTimestamp" in (await self._client.call("GET", path))["metadata"]:
+                    await anyio.sleep(_POLL_S)
+            except NotFoundError:
+                return
 
     async def _remove(self, path: str) -> None:
         with anyio.move_on_after(10, shield=True):
