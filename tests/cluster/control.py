@@ -31,6 +31,7 @@ class ControlServer(AbstractContextManager["ControlServer"]):
                 with lock:
                     self.wfile.write(_answer(self.rfile.readline(), verbs))
 
+        (folder / SOCKET).unlink(missing_ok=True)
         self._server = socketserver.ThreadingUnixStreamServer(str(folder / SOCKET), Answer)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)

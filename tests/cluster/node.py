@@ -8,6 +8,7 @@ outlive it; ``up.py`` sees to those from outside.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -61,6 +62,7 @@ class RealNode:
         for image in images:
             self._ctr("-n", "k8s.io", "images", "import", str(image)).check_returncode()
         self.wait_for_api()
+        self._trust_the_server()
         for name in ("kube-controller-manager", "kube-scheduler", "kubelet"):
             self.start_daemon(name)
         self.wait_until_ready()
@@ -163,23 +165,28 @@ class RealNode:
         self.kubeconfig.write_text(json.dumps(kubeconfig(ADMIN_TOKEN)))
         self.kubeconfig.chmod(0o600)
 
+    def _trust_the_server(self) -> None:
+        """Name the API server's authority in the kubeconfig; both are made when it first starts."""
+        authority = (self.folder / "pki/apiserver/apiserver.crt").read_bytes()
+        self.kubeconfig.write_text(json.dumps(kubeconfig(ADMIN_TOKEN, authority)))
+
     def _command(self, name: str) -> list[str]:
         arguments = _ARGUMENTS[name](self.folder)
         program = "containerd" if name == "containerd" else self._programs.path(name)
         return [program, *arguments]
 
 
-def kubeconfig(token: str, namespace: str = "default") -> dict[str, object]:
-    """A kubeconfig for a bearer of ``token``. The server's certificate is self-signed at each start."""
-    cluster = {"server": URL, "insecure-skip-tls-verify": True}
+def kubeconfig(token: str, authority: bytes | None = None) -> dict[str, object]:
+    """A kubeconfig for a bearer of ``token``; without an authority the server's certificate is not checked."""
+    cluster: dict[str, object] = {"server": URL, "insecure-skip-tls-verify": True}
+    if authority:
+        cluster = {"server": URL, "certificate-authority-data": base64.b64encode(authority).decode()}
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "node", "cluster": cluster}],
         "users": [{"name": "user", "user": {"token": token}}],
-        "contexts": [
-            {"name": "node", "context": {"cluster": "node", "user": "user", "namespace": namespace}}
-        ],
+        "contexts": [{"name": "node", "context": {"cluster": "node", "user": "user", "namespace": "default"}}],
         "current-context": "node",
     }
 
