@@ -110,9 +110,9 @@ class FakeServer:
         ``last`` is merged into the deletion's event; ``noticed=False`` leaves the mark out.
         """
         if noticed:
-            meta = self.pods[namespace, name]["metadata"]
-            mark = {"deletionTimestamp": meta.get("deletionTimestamp") or self._time()}
-            self.change(name, namespace=namespace, metadata={**mark, "deletionGracePeriodSeconds": 0})
+            mark = _asked_at(self.pods[namespace, name]["metadata"]) or self._time()
+            meta = {"deletionTimestamp": mark, "deletionGracePeriodSeconds": 0}
+            self.change(name, namespace=namespace, metadata=meta)
         before = self.pods.pop((namespace, name))
         return self._commit("DELETED", _merge(before, last), before)
 
@@ -373,6 +373,15 @@ class FakeStream:
                 await self._wake.wait()
             self._ended = self._ended or scope.cancelled_caught
         return self._batches.popleft()
+
+
+def _asked_at(meta: Mapping[str, Any]) -> str | None:
+    """When the deletion was asked for: with its grace cut to 0, that is a pod's deletionTimestamp."""
+    if "deletionTimestamp" not in meta:
+        return None
+    marked = datetime.fromisoformat(meta["deletionTimestamp"])
+    asked = marked - timedelta(seconds=meta.get("deletionGracePeriodSeconds", 0))
+    return asked.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _selected(pod: dict[str, Any], namespace: str | None, query: Mapping[str, str]) -> bool:

@@ -1,0 +1,273 @@
+"""A cluster with a random life, in memory and in virtual time: pods, a kubelet's hand, other people, bad weather.
+
+Everything is drawn from one seed, so a failure is played again by its number. What really became of each pod is kept
+beside the cluster, to be compared with what a runner reports. What is asserted does not belong here.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+from typing import Any
+
+import anyio
+from podrunner.errors import TransportError
+from podrunner.kube import Request, Response
+from podrunner.outcome import Category
+from tests.unit.fake_server import Change, Fault
+from tests.unit.runner.harness import Cluster
+
+REMOVED = frozenset({Category.DELETED_BY_OTHERS})
+ENDS = {
+    "succeed": 45,
+    "fail": 14,
+    "out-of-memory": 8,
+    "evict": 8,
+    "delete-running": 8,
+    "delete-pending": 5,
+    "vanish": 5,
+    "hasty": 7,
+}
+"""How pods end, by weight. *vanish*: removed by force, without a mark; *hasty*: removed as soon as it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What became of a pod, and so what may be said of it.
+
+    Attributes:
+        categories: One category; two if it was removed so soon that the end itself may have been missed.
+        exit_code: Of its main container, if it ended by itself.
+        at_s: When.
+    """
+
+    categories: frozenset[Category]
+    exit_code: int | None
+    at_s: float
+
+
+class World(Cluster):
+    """The cluster. Whatever happens to it is drawn from ``random``."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(streaming_lists=random.random() < 0.5, gone_in_stream=random.random() < 0.5)
+        self.random = random
+        self.truth: dict[str, Truth] = {}
+        self.created: dict[str, list[str]] = {}
+        self.broken: Callable[[Request], Response | None] | None = None
+        self._plans: list[tuple[float, int, str, Callable[[], None]]] = []
+        self._order = count()
+        self._planned = anyio.Event()
+
+    # The kubelet, and other people
+
+    async def live(self) -> None:
+        """Let every pod live, for ever."""
+        while True:
+            if not self._plans:
+                self._planned = anyio.Event()
+                await self._planned.wait()
+            at_s = self._plans[0][0]
+            with anyio.move_on_after(at_s - anyio.current_time()):
+                self._planned = anyio.Event()
+                await self._planned.wait()
+            while self._plans and self._plans[0][0] <= anyio.current_time():
+                _, _, uid, act = heapq.heappop(self._plans)
+                if any(pod["metadata"]["uid"] == uid for pod in self.pods.values()):
+                    act()
+
+    def _create(self, namespace: str, pod: dict[str, Any]) -> dict[str, Any]:
+        made = super()._create(namespace, pod)
+        meta = made["metadata"]
+        self.created.setdefault(meta["name"], []).append(meta["uid"])
+        self._plan(meta["name"], meta["uid"])
+        return made
+
+    def _plan(self, name: str, uid: str) -> None:
+        draw = self.random
+        end = draw.choices(list(ENDS), weights=list(ENDS.values()))[0]
+        starts_s = draw.uniform(0, 20)
+        ends_s = starts_s + draw.uniform(0, 60)
+        if end == "delete-pending":
+            self._at(starts_s, uid, lambda: self._delete_by_others(name, uid))
+            return
+        self._at(starts_s, uid, lambda: self.run(name))
+        self._at(ends_s, uid, lambda: self._end(name, uid, end))
+
+    def _at(self, later_s: float, uid: str, act: Callable[[], None]) -> None:
+        heapq.heappush(self._plans, (anyio.current_time() + later_s, next(self._order), uid, act))
+        self._planned.set()
+
+    def _end(self, name: str, uid: str, end: str) -> None:
+        match end:
+            case "succeed":
+                self.finish(name)
+                self._is(uid, Category.SUCCEEDED, exit_code=0)
+            case "fail":
+                code = self.random.randint(1, 120)
+                self.finish(name, code)
+                self._is(uid, Category.FAILED, exit_code=code)
+            case "out-of-memory":
+                self.finish(name, 137, reason="OOMKilled")
+                self._is(uid, Category.OOM_KILLED, exit_code=137)
+            case "evict":
+                self.phase(name, "Failed", reason="Evicted", message="The node was low on resource: memory.")
+                self._is(uid, Category.EVICTED)
+            case "delete-running":
+                self._delete_by_others(name, uid)
+            case "vanish":
+                self._is(uid, *REMOVED)
+                self.remove(name, noticed=False)
+            case "hasty":
+                self.finish(name)
+                self._is(uid, Category.SUCCEEDED, *REMOVED, exit_code=0)
+                self._at(self.random.uniform(0, 2), uid, lambda: self.remove(name))
+
+    def _delete_by_others(self, name: str, uid: str) -> None:
+        self._is(uid, *REMOVED)
+        if self.pods["default", name]["spec"].get("nodeName"):
+            self.mark_deleted(name)
+            self.finish(name, 143)
+        self.remove(name)
+
+    def _is(self, uid: str, *categories: Category, exit_code: int | None = None) -> None:
+        self.truth.setdefault(uid, Truth(frozenset(categories), exit_code, anyio.current_time()))
+
+    def _delete(self, namespace: str, name: str, options: dict[str, Any]) -> Response:
+        """A deletion over the API is the runner's own: of a pod that lives, its cancellation."""
+        self._is(self.pods[namespace, name]["metadata"]["uid"], Category.CANCELLED)
+        return super()._delete(namespace, name, options)
+
+    # The network
+
+    async def _arrive(self, request: Request) -> Fault | None:
+        if len(self.faults) > 50:
+            self.faults = [fault for fault in self.faults if fault.times]
+        if self.broken is not None:
+            await anyio.lowlevel.checkpoint()
+            self.requests.append((anyio.current_time(), request.method, request.target))
+            answer = self.broken(request)
+            if answer is None:
+                raise TransportError("connection refused", method=request.method, sent=False)
+            body = answer.body
+            return Fault(lambda _: True, status=answer.status, body=body, headers=answer.headers)
+        return await super()._arrive(request)
+
+    async def request(self, request: Request) -> Response:
+        if self.broken is None or "/leases" not in request.path:
+            return await super().request(request)
+        raise TransportError("connection refused", method=request.method, sent=False)
+
+    def mute(self) -> None:
+        """All connections fall silent, as behind a load balancer that forgot them; new ones work."""
+        silent, self.watches = self.watches, []
+        for watch in silent:
+            watch.deadline = float("inf")
+
+    async def send_bookmarks(self) -> None:
+        """Tell the version about each minute, as kube-apiserver does."""
+        while True:
+            await anyio.sleep(60)
+            self.bookmark()
+
+    def replay(self, changes: int) -> None:
+        """Tell the last changes once more."""
+        for watch in self.watches:
+            for change in self.history[-changes:]:
+                watch.tell(change)
+
+    def garbage(self) -> None:
+        """Send what is no pod."""
+        for watch in self.watches:
+            watch.push(
+                self.random.choice([b'{"type":"MODIFIED","object":{"metadata":[]}}\n', b"<html>\n", b"{\n"])
+            )
+
+    def cut_inside_an_event(self) -> None:
+        """Break the connections within an event that is told again later."""
+        for watch in self.watches:
+            if self.history:
+                watch.push(_half(self.history[-1]))
+        self.break_watches()
+
+    def restart(self) -> None:
+        """Forget history and connections; snapshots of lists too."""
+        self.compact()
+        self.break_watches()
+
+
+def _half(change: Change) -> bytes:
+    line = json.dumps({"type": change.kind, "object": change.obj}).encode()
+    return line[: len(line) // 2]
+
+
+def refused(_: Request) -> None:
+    """Nobody listens."""
+
+
+def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[Request], Response]:
+    """Every request gets the same answer."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _: Response(status, named, body)
+
+
+OUTAGES: dict[str, Callable[[Request], Response | None]] = {
+    "refused": refused,
+    "500": answering(500, b"etcdserver: no leader"),
+    "503, not JSON": answering(503, b"<html>upstream connect error</html>"),
+    "429": answering(429, b"slow down", retry_after="7"),
+    "empty 200": answering(200),
+    "410": answering(410, b'{"kind":"Status","code":410,"reason":"Expired","message":"too old"}'),
+    "garbage 200": answering(200, b"\x00\xff<html>"),
+}
+"""Ways in which a server is broken for minutes."""
+
+
+async def weather(world: World, *, for_s: float) -> None:
+    """Whatever a network does, for some time."""
+    end_s = anyio.current_time() + for_s
+    while anyio.current_time() < end_s:
+        await anyio.sleep(world.random.expovariate(1 / 6))
+        _gust(world)
+
+
+def _gust(world: World) -> None:  # noqa: C901, PLR0912  # one case per kind of weather
+    draw = world.random
+    times = draw.randint(1, 4)
+    match draw.randrange(16):
+        case 0:
+            world.fail("GET", status=draw.choice([500, 429, 401, 503, 200]), times=times)
+        case 1:
+            world.fail("GET", status=410, times=times)
+        case 2:
+            world.fail("GET", refuse=True, times=times)
+        case 3:
+            world.fail("POST", lose_reply=True, times=times)
+        case 4:
+            world.fail("POST", status=draw.choice([500, 429, 503]), body=b"<html>", times=times)
+        case 5:
+            world.fail("DELETE", lose_reply=draw.random() < 0.5, status=None, delay_s=draw.uniform(0, 40))
+        case 6:
+            world.fail("DELETE", status=500, times=times)
+        case 7:
+            world.fail("GET", delay_s=draw.uniform(0, 20), times=times)
+        case 8:
+            world.mute()
+        case 9:
+            world.replay(draw.randint(1, 20))
+        case 10:
+            world.garbage()
+        case 11:
+            world.cut_inside_an_event()
+        case 12:
+            world.restart()
+        case 13:
+            world.compact()
+        case 14:
+            world.end_watches()
+        case 15:
+            world.bookmark()
