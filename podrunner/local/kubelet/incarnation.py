@@ -9,6 +9,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.kubelet.opening import Opening
 from podrunner.local.kubelet.process import Shim, StartError
 from podrunner.local.kubelet.streams import (
     LINGER_S,
@@ -98,6 +99,7 @@ class Incarnation:
         self._limit = limit
         self._guard = guard
         self._listeners: list[Buffered] = []
+        self._opening = Opening(asyncio.get_running_loop().time)
         wiring = wire(stdin=stdin, tty=plan.spec["program"]["tty"])
         try:
             self.shim: Shim = Shim(asyncio.get_running_loop(), plan.spec, wiring.theirs)
@@ -168,6 +170,8 @@ class Incarnation:
         """Listen to it, and perhaps write to it."""
         buffer = Buffered(pause=self._pause, resume=self._resume)
         self._listeners = [each for each in self._listeners if not each.ended]
+        for name, data in self._opening.take():
+            buffer.put(name, data)
         if self.running and self._open:
             self._listeners.append(buffer)
         else:
@@ -189,6 +193,7 @@ class Incarnation:
 
     def _output(self, name: StreamName, data: bytes) -> None:
         self.log.write(name, data)
+        self._opening.put(name, data)
         for listener in self._listeners:
             listener.put(name, data)
 

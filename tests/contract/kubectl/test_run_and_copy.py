@@ -21,6 +21,13 @@ class TestRun:
         assert result.code == 3
         assert "NotFound" in kubectl.fails("get", "pod", "attached")
 
+    def test_attached_it_loses_nothing_of_a_program_that_ends_at_once(self, kubectl) -> None:
+        result = kubectl.run(
+            "run", "brief", "--image", kubectl.image, "--restart=Never", "--attach", "--rm", "-q",
+            "--command", "--", "sh", "-c", "echo said; exit 3",
+        )  # fmt: skip
+        assert ("said\n" in result.out, result.code) == (True, 3)
+
     def test_input_is_piped_in(self, kubectl) -> None:
         out = kubectl(
             "run", "piped", "--image", kubectl.image, "--restart=Never", "-i", "--rm", "-q",
