@@ -1,6 +1,13 @@
 """Sphinx settings: warnings are errors in CI (``nox -s docs``)."""
 
+from __future__ import annotations
+
+import inspect
 from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "podrunner"
 author = "The podrunner authors"
@@ -16,9 +23,10 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "changes"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-autodoc_typehints = "description"
+autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
+python_maximum_signature_line_length = 100
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # an attribute is told once, though it may be a property too
@@ -27,3 +35,20 @@ nitpicky = False
 html_theme = "furo"
 html_title = "podrunner"
 html_static_path = ["_static"]
+
+
+def _only_constructors_that_say_something(
+    _app: object,
+    _what: str,
+    name: str,
+    member: object,
+    skip: bool | None,  # noqa: FBT001  # called by Sphinx
+    _options: object,
+) -> bool | None:
+    """Records and models are made of their attributes, which are told anyway."""
+    written_out = inspect.isfunction(member) and not member.__qualname__.startswith("BaseModel.")
+    return True if name in {"__init__", "__new__"} and not written_out else skip
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-skip-member", _only_constructors_that_say_something)

@@ -132,3 +132,11 @@ def test_every_test_that_the_promises_name_exists() -> None:
         assert f"{name}(" in (REPOSITORY / path).read_text(encoding="utf-8") or f"class {name}" in (
             REPOSITORY / path
         ).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
+def test_every_name_that_a_page_refers_to_is_in_the_reference(page: Path) -> None:
+    reference = (DOCS / "reference" / "library.md").read_text(encoding="utf-8")
+    shown = {name.removeprefix("podrunner.") for name in re.findall(r":: ([\w.]+)$", reference, re.MULTILINE)}
+    wanted = re.findall(r"\{py:\w+\}`podrunner\.([\w.]+)`", page.read_text(encoding="utf-8"))
+    assert set(wanted) <= shown
