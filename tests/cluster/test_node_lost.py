@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import anyio
 import pytest
 from anyio import to_thread
 from podrunner import AsyncPodRunner, Category, Fault
+
+sys.path.insert(0, str(Path(__file__).parent))
+from simulated import simulated_node
 
 pytestmark = [pytest.mark.anyio, pytest.mark.disturbing, pytest.mark.timeout(200)]
 
@@ -16,7 +22,14 @@ SOON = [
 """Kubernetes' own patience is 300 s."""
 
 
-async def test_a_silent_node(config, workload, node, pods, monkeypatch):
+@pytest.fixture
+def another_node(node, admin):
+    """A healthy node beside: where all are silent, Kubernetes suspects the network and evicts nobody."""
+    with simulated_node(node, admin):
+        yield
+
+
+async def test_a_silent_node(config, workload, node, another_node, monkeypatch):
     """P9: Terminating for ever on a dead node; after a bounded wait the pod is taken for lost."""
     monkeypatch.setattr("podrunner.runner.patience.NODE_LOST_GRACE_S", 3.0)
     async with AsyncPodRunner(config, on_exit="detach") as runner:

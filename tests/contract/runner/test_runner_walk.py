@@ -192,5 +192,5 @@ async def test_an_embedders_own_client_is_used_and_stays_open(config: RunnerConf
         async with AsyncPodRunner(elsewhere, client=api_client) as runner:
             pod = await runner.launch(shell("embedder", "exit 0"))
             assert (await pod.wait(30)).succeeded
-        namespace = await client.CoreV1Api(api_client).read_namespace(config.namespace)
-        assert namespace.metadata.name == config.namespace
+        left = await client.CoreV1Api(api_client).list_namespaced_pod(config.namespace)
+        assert left.items == []
