@@ -125,6 +125,7 @@ class Launcher:
         random: The source of jitter; None: a new one.
         sleep: Waits between tries.
         on_retry: Told of each failure that is tried again, and of the seconds until then.
+        may_act: Tells whether the owner still is one: asked before each request that changes something.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class Launcher:
         random: Random | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         on_retry: Callable[[PodrunnerError, float], None] | None = None,
+        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client = client
         self._owner = owner
@@ -146,6 +148,7 @@ class Launcher:
         self._random = random or Random()  # noqa: S311  # jitter guards nothing
         self._sleep = sleep
         self._on_retry = on_retry
+        self._may_act = may_act
         self._intents: dict[tuple[str, str], Intent] = {}
         self._unwanted: OrderedDict[tuple[str, str], WorkloadKey] = OrderedDict()
 
@@ -210,9 +213,19 @@ class Launcher:
 
         Returns:
             False if it was not there.
+
+        Raises:
+            OwnershipError: The runner is no owner any more; the pod is left to a successor.
+            ApiError: The server refuses.
+            TransportError: The server cannot be reached.
         """
+
+        async def delete() -> bool:
+            self._check_owner(namespace, name)
+            return await self._client.delete_pod(namespace, name, uid=uid, grace_period_s=grace_period_s)
+
         return await self._retrying(
-            lambda: self._client.delete_pod(namespace, name, uid=uid, grace_period_s=grace_period_s),
+            delete,
             policy=self._other,
             name=f"delete pod {namespace}/{name}",
         )
@@ -246,6 +259,7 @@ class Launcher:
         if attempt.may_exist and (found := await self._find(attempt.intent)) is not None:
             return Launched(found, created=True)
         lost_before = attempt.may_exist
+        self._check_owner(attempt.intent.namespace, attempt.intent.name)
         try:
             # From here until the answer, a cancellation leaves it open whether there is a pod.
             attempt.may_exist = True
@@ -285,6 +299,15 @@ class Launcher:
             return found
         raise _not_ours(found, intent)
 
+    def _check_owner(self, namespace: str, name: str) -> None:
+        if not self._may_act():
+            raise OwnershipError(
+                f"this runner lost its lease: pod {namespace}/{name} is left to whoever adopts it",
+                namespace=namespace,
+                name=name,
+                owner=self._owner,
+            )
+
     def _is_ours(self, pod: Pod, key: WorkloadKey) -> bool:
         said = read_stamp(pod.metadata.labels, pod.metadata.annotations)
         return said is not None and said.key == key and said.owner == self._owner
@@ -309,6 +332,7 @@ class Launcher:
 
     async def _create_secret(self, secret: Mapping[str, Any], attempt: _Try, *, created: bool) -> None:
         namespace, name = attempt.intent.namespace, secret["metadata"]["name"]
+        self._check_owner(namespace, attempt.intent.name)
         try:
             await self._client.create_secret(namespace, secret)
         except AlreadyExistsError:
@@ -334,7 +358,7 @@ class Launcher:
             self._unwanted.popitem(last=False)
 
     async def _undo(self, attempt: _Try, *, waits_s: tuple[float, ...]) -> None:
-        if not attempt.may_exist:
+        if not (attempt.may_exist and self._may_act()):
             return
         self._remember_unwanted(attempt.intent)
         for wait_s in waits_s:

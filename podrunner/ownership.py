@@ -4,6 +4,10 @@ A runner renews its Lease; a pod whose owner's Lease ran out, was given back or 
 another runner of the same scope. The pod itself is the arbiter: the owner's name is changed by a
 compare-and-swap on its resourceVersion, so that of several adopters exactly one wins, and the others see it.
 
+A runner that did not renew in time counts itself as gone *before* others do: by its own clocks it stops when the
+Lease's time is over, while others wait :data:`CLOCK_SKEW_S` longer. It never comes back as the same owner, so what it
+knew before it was stopped, suspended or cut off is never reported beside what its successor reports.
+
 Whether a Lease is still held is a pure decision (:func:`lease_state`) on a time that is handed in. Runners
 that may adopt each other's pods share the namespace of their Leases, which is the configuration's
 ``namespace``.
@@ -44,6 +48,8 @@ _logger = logging.getLogger(__name__)
 # client-go's leader election trusts no remote clock; we do, for so far as clocks of one cluster may differ.
 CLOCK_SKEW_S: Final = 5.0
 _RENEWALS_PER_DURATION: Final = 3
+# A renewal that failed or hangs is tried again this often per duration: one lost answer must not cost the Lease.
+_TRIES_PER_DURATION: Final = 6
 # A kubelet writes a starting pod's status a few times; each write makes one swap void.
 _SWAPS: Final = 5
 
@@ -147,6 +153,8 @@ class LeaseKeeper:
         self._holder = f"{owner}_{uuid.uuid4().hex}"
         self._lease: dict[str, Any] | None = None
         self._renewed_at = 0.0
+        self._renewed_on = dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._on_lost: Callable[[str], None] = lambda _: None
 
     async def acquire(self) -> None:
         """Takes the Lease. One that an earlier process of this name left behind is waited out.
@@ -157,15 +165,37 @@ class LeaseKeeper:
         """
         if not await self._create():
             await self._take_over()
-        self._renewed_at = anyio.current_time()
 
-    async def keep(self, on_lost: Callable[[str], None]) -> None:
-        """Renews until it is cancelled, or until the Lease is lost: then ``on_lost`` is told why, once."""
-        while not self.lost:
-            await anyio.sleep(self._duration_s / _RENEWALS_PER_DURATION)
-            if why := await self._renew():
-                self.lost = True
-                on_lost(why)
+    def guard(self, on_lost: Callable[[str], None]) -> None:
+        """Names who is told, once, why the Lease is lost."""
+        self._on_lost = on_lost
+
+    async def keep(self) -> None:
+        """Renews until it is cancelled, or until the Lease is lost."""
+        pause_s = self._duration_s / _RENEWALS_PER_DURATION
+        while self.is_held():
+            await anyio.sleep(pause_s)
+            if self.is_held():
+                renewed = await self._renew()
+                pause_s = self._duration_s / (_RENEWALS_PER_DURATION if renewed else _TRIES_PER_DURATION)
+
+    def is_held(self) -> bool:
+        """Whether we may act, by our own clocks: to be asked before whatever only an owner may do.
+
+        A process that was stopped or suspended for longer than the Lease's duration finds here that it is no owner.
+        """
+        if not self.lost and (silence_s := self._silence_s()) > self._duration_s:
+            self._lose(f"not renewed for {silence_s:.0f} s")
+        return not self.lost
+
+    def _silence_s(self) -> float:
+        """Seconds since the last renewal was sent. The loop's clock may stand still while a machine sleeps."""
+        by_day = (self._now() - self._renewed_on).total_seconds()
+        return max(anyio.current_time() - self._renewed_at, by_day)
+
+    def _lose(self, why: str) -> None:
+        self.lost = True
+        self._on_lost(why)
 
     async def release(self) -> None:
         """Gives the Lease back, if it is still ours: others may adopt at once. A failure lets it run out."""
@@ -177,17 +207,24 @@ class LeaseKeeper:
             _logger.info("lease %s is left to run out: %s", self.name, error)
 
     async def _create(self) -> bool:
+        sent = self._sent()
         try:
             self._lease = await self._client.create_lease(self._namespace, self._manifest())
         except AlreadyExistsError:
             return False
+        self._renewed_at, self._renewed_on = sent
         return True
+
+    def _sent(self) -> tuple[float, dt.datetime]:
+        """When a renewal is sent: others count from then, not from when its answer comes."""
+        return anyio.current_time(), self._now()
 
     async def _take_over(self) -> None:
         found = await self._read()
         if lease_state(found, now=self._now()) is LeaseState.HELD:
             _logger.info("lease %s is held; waiting for it to be renewed or to run out", self.name)
             found = await self._wait_out(found)
+        sent = self._sent()
         try:
             version = ((found or {}).get("metadata") or {}).get("resourceVersion")
             if version is None:
@@ -198,6 +235,7 @@ class LeaseKeeper:
                 )
         except ConflictError as error:
             raise self._taken("somebody else took it just now") from error
+        self._renewed_at, self._renewed_on = sent
 
     async def _wait_out(self, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         first = _renewal(found)
@@ -224,9 +262,18 @@ class LeaseKeeper:
         except NotFoundError:
             return None
 
-    async def _renew(self) -> str | None:
-        """Renews once. Returns why the Lease is lost, or None; a passing failure is tried again next time."""
+    async def _renew(self) -> bool:
+        """Renews once, in a bounded time. False: not this time, or never again."""
+        try:
+            with anyio.fail_after(self._duration_s / _RENEWALS_PER_DURATION):
+                return await self._replace()
+        except (PodrunnerError, TimeoutError) as error:
+            _logger.warning("lease %s was not renewed: %s", self.name, str(error) or "no answer in time")
+            return False
+
+    async def _replace(self) -> bool:
         version = ((self._lease or {}).get("metadata") or {}).get("resourceVersion")
+        sent = self._sent()
         try:
             self._lease = await self._client.replace_lease(
                 self._namespace, self.name, self._manifest(version)
@@ -234,24 +281,18 @@ class LeaseKeeper:
         except ConflictError:
             return await self._reread()
         except NotFoundError:
-            return None if await self._create() else await self._reread()
-        except PodrunnerError as error:
-            _logger.warning("lease %s was not renewed: %s", self.name, error)
-            return self._expired(str(error))
-        self._renewed_at = anyio.current_time()
-        return None
+            return await self._create() or await self._reread()
+        self._renewed_at, self._renewed_on = sent
+        return True
 
-    async def _reread(self) -> str | None:
+    async def _reread(self) -> bool:
+        """After a conflict: our own renewal whose answer was lost, or another holder."""
         lease = await self._read()
         holder = ((lease or {}).get("spec") or {}).get("holderIdentity")
         if lease is not None and holder != self._holder:
-            return f"it is held by {holder}"
+            self._lose(f"it is held by {holder}")
         self._lease = lease
-        return None
-
-    def _expired(self, error: str) -> str | None:
-        silence_s = anyio.current_time() - self._renewed_at
-        return f"not renewed for {silence_s:.0f} s: {error}" if silence_s > self._duration_s else None
+        return False
 
     def _manifest(self, resource_version: str | None = None) -> dict[str, Any]:
         now = _format_time(self._now())

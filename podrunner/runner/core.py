@@ -146,7 +146,15 @@ class AsyncPodRunner:
         stack.push_async_callback(_shielded, lease.release)
         group = Background(await stack.enter_async_context(anyio.create_task_group()))
         stack.callback(group.cancel)
-        launcher = Launcher(client, owner=self._owner, scope=config.scope, config=config, random=self._random)
+        lease.guard(self._fence)
+        launcher = Launcher(
+            client,
+            owner=self._owner,
+            scope=config.scope,
+            config=config,
+            random=self._random,
+            may_act=lease.is_held,
+        )
         supervisor = Supervisor(
             client,
             launcher,
@@ -172,7 +180,8 @@ class AsyncPodRunner:
             self._reflectors.append(reflector)
             group.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}")
         group.start_soon(supervisor.patrol, name="patrol")
-        group.start_soon(lease.keep, self._fence, name="lease")
+        supervisor.may_act = lease.is_held
+        group.start_soon(lease.keep, name="lease")
         return opened
 
     @property
@@ -207,8 +216,7 @@ class AsyncPodRunner:
     def _fence(self, why: str) -> None:
         _logger.error("runner %s lost its lease and acts no more: %s", self._owner, why)
         if self._opened is not None:
-            self._opened.desk.fenced_because = why
-            self._opened.supervisor.frozen = True
+            self._opened.desk.fence(why)
 
     def _extra_sinks(self, tracked: TrackedPod) -> Sequence[SinkFactory]:
         assert self._log_sinks is not None, "given only if there are some"

@@ -108,10 +108,27 @@ class Desk:
         """
         if self.closed_because is not None:
             raise RunnerClosedError(self.closed_because)
-        if self.fenced_because is not None:
-            raise OwnershipError(
-                f"this runner lost its lease and acts no more: {self.fenced_because}", namespace="", name=""
-            )
+        self._check_owner()
+
+    def _check_owner(self) -> None:
+        if self._supervisor.may_act() and self.fenced_because is None:
+            return
+        raise OwnershipError(
+            f"this runner lost its lease and acts no more: {self.fenced_because}", namespace="", name=""
+        )
+
+    def fence(self, why: str) -> None:
+        """The Lease is lost: whatever is not over is given up, and nothing is begun or deleted any more."""
+        self.fenced_because = why
+        self._supervisor.fence(why)
+        waiting = [tracked for _, tracked in self._queue]
+        self._queue.clear()
+        for tracked in (*waiting, *self._scopes):
+            self._by_name.pop((tracked.namespace, tracked.name), None)
+            self._supervisor.abandon(tracked, why)
+        for scope in self._scopes.values():
+            scope.cancel()
+        self._wake()
 
     def check_fresh(self, tracked: TrackedPod) -> None:
         """Refuses to answer from stale knowledge about a pod that is not known to be over.
@@ -230,6 +247,7 @@ class Desk:
         self._supervisor.launching += 1
         try:
             launched = await self._launcher.launch(plan)
+            self._check_owner()
             known = self._supervisor.track(tracked, launched.pod, kind=EventKind.CREATED)
         finally:
             self._supervisor.launch_ended()
@@ -279,6 +297,7 @@ class Desk:
             await self._room.wait()
         if self._cancelling:
             raise RunnerClosedError("the runner is being closed")
+        self._check_owner()
 
     def _forget(self, tracked: TrackedPod) -> None:
         if self._by_name.get((tracked.namespace, tracked.name)) is tracked:

@@ -256,8 +256,10 @@ class AsyncPod:
     def _raise_lost(self) -> None:
         if self._desk.is_closed:
             raise RunnerClosedError(f"the runner was closed and left pod {self.namespace}/{self.name} alone")
+        why = self._desk.fenced_because
+        whose = "another runner took over" if why is None else f"this runner lost its lease ({why}) and so"
         raise OwnershipError(
-            f"another runner took over pod {self.namespace}/{self.name}: its outcome is reported there",
+            f"{whose} pod {self.namespace}/{self.name}: its outcome is reported by whoever adopted it",
             namespace=self.namespace,
             name=self.name,
         )

@@ -62,6 +62,7 @@ class Supervisor:
         log_troubles: Gaps and other troubles with logs, ever.
         deletes_failing: Pods whose deletion the server keeps refusing.
         frozen: Whether nothing may be deleted any more: the pods are somebody else's business now.
+        may_act: Tells whether the runner still holds its Lease; asked before anything is told, done or believed.
         on_settled: Called with each pod that gets its outcome.
         on_forgotten: Called with each pod that is no longer tracked.
     """
@@ -81,6 +82,7 @@ class Supervisor:
         self.log_troubles: int = 0
         self.deletes_failing: int = 0
         self.frozen = False
+        self.may_act: Callable[[], bool] = lambda: True
         self.on_settled: Callable[[TrackedPod], None] = lambda _: None
         self.on_forgotten: Callable[[TrackedPod], None] = lambda _: None
         self._client = client
@@ -144,6 +146,8 @@ class Supervisor:
 
     def observe(self, batch: Sequence[Observation]) -> None:
         """Takes what the watch saw."""
+        if not self.may_act():
+            return  # it may be news of before a long stop, which a successor has reported meanwhile
         for observation in batch:
             uid = observation.pod.metadata.uid
             tracked = self._by_uid.get(uid)
@@ -250,7 +254,7 @@ class Supervisor:
             outcome = await self._with_evidence(tracked, outcome)
         except Exception:
             _logger.exception("no evidence of pod %s/%s", tracked.namespace, tracked.name)
-        if not tracked.lost:
+        if self.may_act() and not tracked.lost:
             self.settle(tracked, outcome)
             if self._is_to_be_deleted(tracked, outcome):
                 await self._linger(tracked)
@@ -322,7 +326,7 @@ class Supervisor:
         if grace is None:
             grace = self._config.delete_grace_period_s
         failed = False
-        while not (tracked.gone or self.frozen):
+        while self.may_act() and not (tracked.gone or self.frozen):
             try:
                 await self._launcher.delete(
                     tracked.namespace, tracked.name, uid=tracked.uid, grace_period_s=grace
@@ -355,10 +359,26 @@ class Supervisor:
             self._collection.clean_up(tracked)
         self._note_idle()
 
-    def _lose(self, tracked: TrackedPod) -> None:
+    def fence(self, why: str) -> None:
+        """The runner is no owner any more: every pod that is not over is given up, and nothing is done to any."""
+        self.frozen = True
+        self._leaving.clear()
+        for tracked in tuple(self._by_uid.values()):
+            if tracked.outcome is None:
+                self._lose(tracked, f"this runner lost its lease: {why}")
+        self._note_idle()
+
+    def abandon(self, tracked: TrackedPod, why: str) -> None:
+        """Gives up a launch that has no pod yet: whether there will be one, a successor will see."""
+        if tracked.outcome is None and not tracked.lost:
+            self._emit(tracked, EventKind.LOST, message=f"this runner lost its lease: {why}")
+        tracked.lose()
+        tracked.finish()
+
+    def _lose(self, tracked: TrackedPod, why: str = "another runner took it over") -> None:
         if tracked.outcome is None and not tracked.lost:
             self._active -= 1
-            self._emit(tracked, EventKind.LOST, message="another runner took it over")
+            self._emit(tracked, EventKind.LOST, message=why)
         tracked.ending = True
         tracked.lose()
         self._done(tracked)

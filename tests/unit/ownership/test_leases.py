@@ -98,7 +98,7 @@ async def test_a_living_runner_of_that_name_is_not_displaced(cluster):
     first = keeper(cluster)
     await first.acquire()
     async with anyio.create_task_group() as group:
-        group.start_soon(first.keep, lambda why: None)
+        group.start_soon(first.keep)
         with pytest.raises(OwnershipError, match="another runner is called 'me'"):
             await keeper(cluster).acquire()
         group.cancel_scope.cancel()

@@ -196,7 +196,9 @@ async def test_a_runner_that_lost_its_lease_acts_no_more(cluster: Cluster):
         with pytest.raises(OwnershipError, match="lost its lease"):
             await runner.launch(workload(2))
         cluster.play(pod.name)
-        assert (await pod.wait(5)).category is Category.SUCCEEDED
+        with pytest.raises(OwnershipError, match="lost its lease"):
+            await pod.wait(5)
+        assert kinds(runner) == ["created", "lost"]
         await runner.wait_all(5)
         assert len(cluster.pods) == 1
     assert "podrunner-me" in cluster.leases
