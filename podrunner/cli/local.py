@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import anyio
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from podrunner.cli.failures import TerminatedError, run_async
 
@@ -72,5 +74,12 @@ def _handed_out(source: Path, target: Path) -> Iterator[None]:
 def _say_how(url: str, kubeconfig: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"LocalCluster serves at [bold]{url}[/]. In another terminal:")
-    console.print(f"\n    export KUBECONFIG={kubeconfig.resolve()}\n    kubectl get pods -w\n")
-    console.print(f"podrunner itself takes it by --kubeconfig {kubeconfig}. Ctrl-C stops it and all it runs.")
+    console.print(f"\n    export KUBECONFIG={_word(kubeconfig.resolve())}\n    kubectl get pods -w\n")
+    console.print(
+        f"podrunner itself takes it by --kubeconfig {_word(kubeconfig)}. Ctrl-C stops it and all it runs."
+    )
+
+
+def _word(path: Path) -> str:
+    """The path as one word for a shell, whatever is in it."""
+    return escape(shlex.quote(str(path)))
