@@ -53,8 +53,8 @@ async def pump(
         await end()
     finally:
         upward.cancel()
+        writer.close()  # before anything is awaited: a second cancel must not leave it open
         await asyncio.wait({upward})
-        writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 

@@ -253,3 +253,43 @@ def test_ports_are_plain_numbers_in_range(text: str, port: int | None) -> None:
 
 def test_a_problem_without_a_number_keeps_its_words() -> None:
     assert forwarding.connect_problem(80, OSError("Multiple exceptions")).endswith(b"Multiple exceptions")
+
+
+class Connection:
+    """A pod's connection that says nothing."""
+
+    closed = False
+
+    async def read(self, _size: int) -> bytes:
+        return await asyncio.Future()
+
+    def close(self) -> None:
+        self.closed = True
+
+    async def wait_closed(self) -> None:
+        return
+
+
+@pytest.mark.asyncio
+async def test_cancelled_twice_a_connection_is_closed_nevertheless():
+    """By the client's leaving, and by the cluster's stop while the input still hesitates."""
+    connection, let_go, reading = Connection(), asyncio.Event(), asyncio.Event()
+
+    async def receive() -> bytes:
+        reading.set()
+        try:
+            return await asyncio.Future()
+        finally:
+            await let_go.wait()
+
+    pumping = asyncio.create_task(
+        forwarding.pump(connection, connection, receive=receive, send=receive, end=receive)
+    )
+    await reading.wait()
+    for _ in range(2):
+        pumping.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await pumping
+    let_go.set()
+    assert connection.closed
