@@ -1,4 +1,7 @@
-"""The folder of a LocalCluster: made or found, locked, and removed again if it was made."""
+"""The folder of a LocalCluster: made or found, locked, and removed again if it was made.
+
+A cluster that was killed could not remove its folder: the next one does.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from podrunner.errors import UsageError
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["ClusterFolder"]
 
 _LOCK = ".lock"
+_PREFIX = "podrunner-local-"
+_FRESH_S: Final = 60.0  # a folder so young may belong to a cluster that has not locked it yet
 
 
 class ClusterFolder:
@@ -32,7 +38,9 @@ class ClusterFolder:
         self.path: Path = wanted or Path()
 
     def __enter__(self) -> Self:
-        self.path = (self._wanted or Path(tempfile.mkdtemp(prefix="podrunner-local-"))).absolute()
+        if self._wanted is None:
+            _sweep(Path(tempfile.gettempdir()))
+        self.path = (self._wanted or Path(tempfile.mkdtemp(prefix=_PREFIX))).absolute()
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock()
         return self
@@ -55,3 +63,24 @@ class ClusterFolder:
         if self._descriptor is not None:
             os.close(self._descriptor)  # which gives up the lock
             self._descriptor = None
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the temporary folders of clusters that were killed."""
+    for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
+        try:
+            _remove_if_abandoned(lock)
+        except OSError:
+            continue  # it is in use, another's, or already gone
+
+
+def _remove_if_abandoned(lock: Path) -> None:
+    """BlockingIOError while its cluster lives."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        ours = lock.parent.lstat().st_uid == os.geteuid()
+        if ours and time.time() - os.fstat(descriptor).st_mtime > _FRESH_S:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+    finally:
+        os.close(descriptor)
