@@ -157,6 +157,10 @@ class Launcher:
         """The launches under way."""
         return tuple(self._intents.values())
 
+    def is_launching(self, namespace: str, name: str) -> bool:
+        """Tell whether a launch of that name is under way."""
+        return (namespace, name) in self._intents
+
     def is_unwanted(self, pod: Pod) -> bool:
         """Tell whether a pod is the late fruit of a cancelled launch: it is to be deleted."""
         key = self._unwanted.get((pod.metadata.namespace, pod.metadata.name))

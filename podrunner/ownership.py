@@ -361,7 +361,7 @@ class Adopter:
         self._page_size = page_size
 
     async def adopt(
-        self, namespaces: Sequence[str | None], *, known: Callable[[str], bool]
+        self, namespaces: Sequence[str | None], *, known: Callable[[Pod], bool]
     ) -> AsyncIterator[tuple[Pod, Stamp]]:
         """Gives each pod that was won, as it is now.
 
@@ -369,7 +369,7 @@ class Adopter:
 
         Args:
             namespaces: Where to look; None: everywhere.
-            known: Whether the pod of this UID is ours and tracked already.
+            known: Whether the pod is tracked already, or being launched just now.
 
         Raises:
             ApiError: A list or a Lease could not be read: nobody is taken for gone for want of an answer.
@@ -377,10 +377,13 @@ class Adopter:
         gone: dict[str, bool] = {}
         async for pod in self._candidates(namespaces):
             stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
-            if stamp is None or stamp.scope != self._scope or known(pod.metadata.uid):
+            if stamp is None or stamp.scope != self._scope or known(pod):
                 continue
             if stamp.owner == self._owner:
-                yield pod, stamp
+                # The list may be older than what we know: of a pod that we have reported, deleted and forgotten since.
+                found = await self._read_again(pod)
+                if found is not None and _owner_of(found) == self._owner and not known(found):
+                    yield found, stamp
                 continue
             if stamp.owner not in gone:
                 gone[stamp.owner] = await self._is_gone(stamp.owner)

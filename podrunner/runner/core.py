@@ -355,7 +355,7 @@ class AsyncPodRunner:
             lease_namespace=self._config.namespace,
             policy=RetryPolicy.of(self._config.retry),
         )
-        async for pod, stamp in adopter.adopt(self._watched, known=opened.supervisor.known):
+        async for pod, stamp in adopter.adopt(self._watched, known=opened.desk.knows):
             tracked = opened.supervisor.track(_adopted(pod, stamp), pod, kind=EventKind.ADOPTED)
             adopted.append(self._handle(tracked))
         return adopted

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
+    from podrunner.outcome.record import Pod
     from podrunner.runner.background import Background
     from podrunner.runner.supervision import Supervisor
     from podrunner.watch import WatchHealth
@@ -129,6 +130,11 @@ class Desk:
         for scope in self._scopes.values():
             scope.cancel()
         self._wake()
+
+    def knows(self, pod: Pod) -> bool:
+        """Whether a pod is tracked, or being created: then its creation is the one that tracks it."""
+        meta = pod.metadata
+        return self._supervisor.known(meta.uid) or self._launcher.is_launching(meta.namespace, meta.name)
 
     def check_fresh(self, tracked: TrackedPod) -> None:
         """Refuses to answer from stale knowledge about a pod that is not known to be over.

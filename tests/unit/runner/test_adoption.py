@@ -141,3 +141,29 @@ async def test_a_pod_that_never_stands_still_is_left_for_the_next_look(cluster: 
         (pod,) = await runner.adopt()
         cluster.play(pod.name)
         assert (await pod.wait(5)).succeeded
+
+
+async def test_a_pod_reported_and_deleted_while_the_list_is_read_is_not_reported_again(cluster: Cluster):
+    """Promise 2: an adoption's list may be older than what the runner knows."""
+    async with running(cluster, owner="me") as runner:
+        pod = await runner.launch(workload())
+        listed = cluster.fail("GET", "/pods?", delay_reply_s=0.5)
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.adopt)
+            await until(lambda: not listed.times)
+            cluster.play(pod.name)
+            await until(lambda: not runner.pods())
+        assert runner.pods() == []
+        assert kinds(runner) == ["created", "finished", "deleted"]
+
+
+async def test_what_is_being_launched_is_not_adopted(cluster: Cluster):
+    """Promise 2: the handle that `submit` gave is the one that gets the outcome."""
+    async with running(cluster, owner="me") as runner:
+        cluster.fail("POST", "/pods", delay_reply_s=0.5)
+        pod = runner.submit(workload())
+        await until(lambda: cluster.pods)
+        assert await runner.adopt() == []
+        cluster.play_all()
+        assert (await pod.wait(5)).succeeded
+        assert kinds(runner)[0] == "created"
