@@ -6,7 +6,7 @@ deleting pods and telling anybody does not belong here.
 
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.classify import classify, timings_of
-from podrunner.outcome.containers import ever_started, main_name, main_status
+from podrunner.outcome.containers import ever_started, goes_on, main_name, main_status
 from podrunner.outcome.facts import is_over
 from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
 from podrunner.outcome.pending import Waiting, pending_verdict, waiting, waiting_for
@@ -29,6 +29,7 @@ __all__ = [
     "Waiting",
     "classify",
     "ever_started",
+    "goes_on",
     "is_over",
     "lost_verdict",
     "main_name",

@@ -19,6 +19,7 @@ __all__ = [
     "all_statuses",
     "ended_for_good",
     "ever_started",
+    "goes_on",
     "main_name",
     "main_status",
     "native_sidecars",
@@ -84,6 +85,18 @@ def ended_for_good(pod: Pod, status: ContainerStatus | None) -> ContainerStateTe
     if status is None or end is None or _starts_again(pod, status.name, end):
         return None
     return end
+
+
+def goes_on(pod: Pod) -> bool:
+    """Tell whether a pod would run on although its main container ended.
+
+    A kubelet tells of the last container's end a moment before it tells of the pod's, and ends native sidecars itself.
+    """
+    if pod.status.phase in {"Succeeded", "Failed"}:
+        return False
+    statuses = pod.status.container_statuses or ()
+    all_told = len(statuses) >= max(1, len(pod.spec.containers or ()))
+    return not all_told or any(ended_for_good(pod, status) is None for status in statuses)
 
 
 def _starts_again(pod: Pod, name: str, end: ContainerStateTerminated) -> bool:

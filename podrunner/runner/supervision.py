@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from podrunner.errors import NotFoundError, PodrunnerError
-from podrunner.outcome import Category, Outcome, classify, printer_status, verdict_outcome
+from podrunner.outcome import Category, Outcome, classify, goes_on, printer_status, verdict_outcome
 from podrunner.runner.collection import Collection
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
 from podrunner.runner.evidence import log_tail, pod_events
@@ -315,7 +315,7 @@ class Supervisor:
     def _is_to_be_deleted(self, tracked: TrackedPod, outcome: Outcome) -> bool:
         if tracked.gone or tracked.intent is not None:
             return False
-        if tracked.pod is not None and tracked.pod.status.phase not in {"Succeeded", "Failed"}:
+        if tracked.pod is not None and goes_on(tracked.pod):
             return True  # a sidecar, or a node that came back, would keep it running for nobody
         config = self._config
         return config.delete_pods and (outcome.succeeded or config.delete_pods_on_failure)

@@ -34,6 +34,15 @@ async def test_a_failure_keeps_the_last_words(outcome_of, workload):
     assert (outcome.fault, outcome.started, outcome.log_tail) == (Fault.WORKLOAD, True, ("one", "two"))
 
 
+async def test_a_failed_pod_stays_to_be_looked_at(config, workload, pods):
+    """The kubelet tells of the container's end before the pod's: that is no reason to delete it."""
+    async with AsyncPodRunner(config) as runner:
+        launched = await runner.launch_many([workload("exit 1") for _ in range(5)])
+        for pod in launched:
+            await pod.wait(60)
+    assert [pod["metadata"].get("deletionTimestamp") for pod in pods()] == [None] * 5
+
+
 async def test_a_program_that_is_not_there(outcome_of, workload):
     """The runtime cannot start it: that is the configuration's fault, and nothing of ours ever ran."""
     outcome = await outcome_of(workload("").model_copy(update={"command": ("/no/such/program",)}))

@@ -74,7 +74,7 @@ async def test_a_log_is_followed_as_it_is_written(config: RunnerConfig):
 @pytest.mark.anyio
 async def test_exec_while_it_runs(config: RunnerConfig):
     async with AsyncPodRunner(config, on_exit=ClosePolicy.CANCEL) as runner:
-        pod = await runner.launch(shell("exec", "echo up; exec sleep 60"))
+        pod = await runner.launch(shell("exec", "echo up; exec sleep 60", termination_grace_period_s=1))
         async for line in pod.logs():
             assert line == "up"
             break
