@@ -18,7 +18,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -49,7 +50,7 @@ _logger = logging.getLogger(__name__)
 CLOCK_SKEW_S: Final = 5.0
 _RENEWALS_PER_DURATION: Final = 3
 # A renewal that failed or hangs is tried again this often per duration: one lost answer must not cost the Lease.
-_TRIES_PER_DURATION: Final = 6
+_TRIES_PER_DURATION: Final = 12
 # A kubelet writes a starting pod's status a few times; each write makes one swap void.
 _SWAPS: Final = 5
 
@@ -221,7 +222,9 @@ class LeaseKeeper:
 
     async def _take_over(self) -> None:
         found = await self._read()
-        if lease_state(found, now=self._now()) is LeaseState.HELD:
+        if _holder(found) == self._holder:
+            _logger.info("lease %s is ours already: the answer was lost", self.name)
+        elif lease_state(found, now=self._now()) is LeaseState.HELD:
             _logger.info("lease %s is held; waiting for it to be renewed or to run out", self.name)
             found = await self._wait_out(found)
         sent = self._sent()
@@ -266,7 +269,8 @@ class LeaseKeeper:
         """Renews once, in a bounded time. False: not this time, or never again."""
         try:
             with anyio.fail_after(self._duration_s / _RENEWALS_PER_DURATION):
-                return await self._replace()
+                # A conflict is most often with our own renewal, whose answer was lost: read, and replaced at once.
+                return await self._replace() or (await self._is_ours() and await self._replace())
         except (PodrunnerError, TimeoutError) as error:
             _logger.warning("lease %s was not renewed: %s", self.name, str(error) or "no answer in time")
             return False
@@ -279,20 +283,18 @@ class LeaseKeeper:
                 self._namespace, self.name, self._manifest(version)
             )
         except ConflictError:
-            return await self._reread()
+            return False
         except NotFoundError:
-            return await self._create() or await self._reread()
+            return await self._create()
         self._renewed_at, self._renewed_on = sent
         return True
 
-    async def _reread(self) -> bool:
-        """After a conflict: our own renewal whose answer was lost, or another holder."""
-        lease = await self._read()
-        holder = ((lease or {}).get("spec") or {}).get("holderIdentity")
-        if lease is not None and holder != self._holder:
-            self._lose(f"it is held by {holder}")
-        self._lease = lease
-        return False
+    async def _is_ours(self) -> bool:
+        """Looks whether the Lease is ours still; if it is another's, it is lost."""
+        self._lease = lease = await self._read()
+        if lease is not None and _holder(lease) != self._holder:
+            self._lose(f"it is held by {_holder(lease)}")
+        return not self.lost
 
     def _manifest(self, resource_version: str | None = None) -> dict[str, Any]:
         now = _format_time(self._now())
@@ -316,6 +318,11 @@ class LeaseKeeper:
             "metadata": metadata,
             "spec": spec,
         }
+
+
+def _holder(lease: Mapping[str, Any] | None) -> str | None:
+    holder: str | None = ((lease or {}).get("spec") or {}).get("holderIdentity")
+    return holder
 
 
 def _renewal(lease: Mapping[str, Any] | None) -> object:
@@ -362,8 +369,8 @@ class Adopter:
 
     async def adopt(
         self, namespaces: Sequence[str | None], *, known: Callable[[Pod], bool]
-    ) -> AsyncIterator[tuple[Pod, Stamp]]:
-        """Gives each pod that was won, as it is now.
+    ) -> AsyncGenerator[tuple[Pod, Stamp], None]:
+        """Gives each pod that was won, as it is now. To be closed by ``aclosing``.
 
         Pods that bear our own name but are not known (an earlier process of this name made them) come as they are.
 
@@ -375,22 +382,23 @@ class Adopter:
             ApiError: A list or a Lease could not be read: nobody is taken for gone for want of an answer.
         """
         gone: dict[str, bool] = {}
-        async for pod in self._candidates(namespaces):
-            stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
-            if stamp is None or stamp.scope != self._scope or known(pod):
-                continue
-            if stamp.owner == self._owner:
-                # The list may be older than what we know: of a pod that we have reported, deleted and forgotten since.
-                found = await self._read_again(pod)
-                if found is not None and _owner_of(found) == self._owner and not known(found):
-                    yield found, stamp
-                continue
-            if stamp.owner not in gone:
-                gone[stamp.owner] = await self._is_gone(stamp.owner)
-            if gone[stamp.owner] and (won := await self._swap_owner(pod)) is not None:
-                yield won, stamp
+        async with aclosing(self._candidates(namespaces)) as pods:
+            async for pod in pods:
+                stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+                if stamp is None or stamp.scope != self._scope or known(pod):
+                    continue
+                if stamp.owner == self._owner:
+                    # The list may be old: of a pod that we have reported, deleted and forgotten since.
+                    found = await self._read_again(pod)
+                    if found is not None and _owner_of(found) == self._owner and not known(found):
+                        yield found, stamp
+                    continue
+                if stamp.owner not in gone:
+                    gone[stamp.owner] = await self._is_gone(stamp.owner)
+                if gone[stamp.owner] and (won := await self._swap_owner(pod)) is not None:
+                    yield won, stamp
 
-    async def _candidates(self, namespaces: Sequence[str | None]) -> AsyncIterator[Pod]:
+    async def _candidates(self, namespaces: Sequence[str | None]) -> AsyncGenerator[Pod, None]:
         for namespace in namespaces:
             token: str | None = None
             while True:

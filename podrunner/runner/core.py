@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from enum import StrEnum
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -19,7 +19,7 @@ import anyio
 from podrunner.builder import PodBuilder, safe_label
 from podrunner.builder.labels import KEY, OWNER
 from podrunner.errors import RunnerClosedError
-from podrunner.kube import KubeClient, RetryPolicy
+from podrunner.kube import KubeClient, RetryPolicy, retrying
 from podrunner.launcher import Launcher
 from podrunner.ownership import Adopter, LeaseKeeper, new_owner
 from podrunner.runner.access import open_client, settled
@@ -142,7 +142,7 @@ class AsyncPodRunner:
         config = self._config = settled(self._config, self._given_client)
         client = await stack.enter_async_context(open_client(config, self._given_client))
         lease = self._lease(client)
-        await lease.acquire()
+        await retrying(lease.acquire, policy=RetryPolicy.of(config.retry), name=f"take lease {lease.name}")
         stack.push_async_callback(_shielded, lease.release)
         group = Background(await stack.enter_async_context(anyio.create_task_group()))
         stack.callback(group.cancel)
@@ -355,9 +355,10 @@ class AsyncPodRunner:
             lease_namespace=self._config.namespace,
             policy=RetryPolicy.of(self._config.retry),
         )
-        async for pod, stamp in adopter.adopt(self._watched, known=opened.desk.knows):
-            tracked = opened.supervisor.track(_adopted(pod, stamp), pod, kind=EventKind.ADOPTED)
-            adopted.append(self._handle(tracked))
+        async with aclosing(adopter.adopt(self._watched, known=opened.desk.knows)) as won:
+            async for pod, stamp in won:
+                tracked = opened.supervisor.track(_adopted(pod, stamp), pod, kind=EventKind.ADOPTED)
+                adopted.append(self._handle(tracked))
         return adopted
 
     # Looking

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 import trio.testing
-from podrunner.errors import ForbiddenError, OwnershipError
+from podrunner.errors import ForbiddenError, OwnershipError, RequestTimeoutError, TransportError
 from podrunner.ownership import LeaseKeeper, LeaseState, lease_name, lease_state, new_owner
 from tests.unit.runner.harness import Cluster
 
@@ -177,3 +177,80 @@ async def test_a_lease_that_cannot_be_given_back_runs_out(cluster):
 
     cluster.request = refuse
     await lease.release()
+
+
+@pytest.mark.anyio
+async def test_a_lease_whose_answer_was_lost_is_ours(cluster):
+    """A3: taking it again is no fight with ourselves."""
+    lease = keeper(cluster)
+    cluster.fail("POST", "/leases", lose_reply=True)
+    lose_leases(cluster)
+    with pytest.raises(TransportError):
+        await lease.acquire()
+    began = anyio.current_time()
+    await lease.acquire()
+    assert anyio.current_time() == began
+    assert lease.is_held()
+
+
+@pytest.mark.anyio
+async def test_who_was_stopped_past_its_lease_is_no_owner_and_renews_nothing(cluster):
+    """A3: by its own clocks, before anybody is asked; a stop of the process is a long silence of its loop."""
+    told: list[str] = []
+    lease = keeper(cluster)
+    lease.guard(told.append)
+    await lease.acquire()
+    await anyio.sleep(59)
+    assert lease.is_held()
+    await anyio.sleep(2)
+    assert not lease.is_held()
+    assert not lease.is_held()
+    assert told == ["not renewed for 61 s"]
+    await lease.keep()
+    assert cluster.count("PUT") == 0
+    assert lease_state(cluster.leases["podrunner-me"], now=Clock()()) is LeaseState.HELD, "others wait longer"
+    await lease.release()
+    assert cluster.leases
+
+
+@pytest.mark.anyio
+async def test_a_machine_that_slept_is_known_by_the_time_of_day(cluster):
+    """A3: the loop's clock may stand still while a machine sleeps."""
+    slept = dt.timedelta(0)
+    lease = LeaseKeeper(
+        cluster.client(), "default", owner="me", scope="s", duration_s=60, now=lambda: Clock()() + slept
+    )
+    await lease.acquire()
+    assert lease.is_held()
+    slept = dt.timedelta(hours=1)
+    assert not lease.is_held()
+
+
+@pytest.mark.anyio
+async def test_a_renewal_whose_answer_was_lost_is_made_up_for_at_once(cluster):
+    """A3: the conflict is with ourselves."""
+    lease = keeper(cluster)
+    await lease.acquire()
+    lose_leases(cluster)
+    cluster.fail("PUT", "/leases", lose_reply=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lease.keep)
+        await anyio.sleep(26)
+        assert cluster.count("PUT") == 3
+        await anyio.sleep(600)
+        assert lease.is_held()
+        group.cancel_scope.cancel()
+
+
+def lose_leases(cluster: Cluster) -> None:
+    """The cluster in memory loses answers about Leases too."""
+    answer = cluster.request
+
+    async def request(asked):
+        fault = next((fault for fault in cluster.faults if fault.times and fault.matches(asked)), None)
+        answered = await answer(asked)
+        if fault is not None and fault.lose_reply and "/leases" in asked.path:
+            raise RequestTimeoutError("no answer", method=asked.method)
+        return answered
+
+    cluster.request = request
