@@ -14,7 +14,10 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "tests", "types", "docs"]
 
 CONTRACT = ("api", "cli", "clients", "kubectl", "runner", "transport/test_against_a_cluster.py")
-CLUSTER_TESTS = ["tests/cluster", *(f"tests/contract/{part}" for part in CONTRACT)]  # the rest needs no cluster
+CLUSTER_TESTS = [
+    "tests/cluster",
+    *(f"tests/contract/{part}" for part in CONTRACT),
+]  # the rest needs no cluster
 NO_NODE_HERE = 75  # tests/cluster/up.py has said what this machine lacks
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 

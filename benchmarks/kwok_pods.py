@@ -31,7 +31,11 @@ async def work(config):
         async with AsyncPodRunner(config, client=client) as runner:
             launched = await runner.launch_many(workloads)
             outcomes = [await pod.wait() for pod in launched]
-        return Counter(str(outcome.category) for outcome in outcomes), len({pod.uid for pod in launched}), calls
+        return (
+            Counter(str(outcome.category) for outcome in outcomes),
+            len({pod.uid for pod in launched}),
+            calls,
+        )
 
 
 def own_cpu_s() -> float:
@@ -42,7 +46,9 @@ def own_cpu_s() -> float:
 def settings(kubeconfig: Path):
     from podrunner import RunnerConfig
 
-    return RunnerConfig(cluster="kubeconfig", kubeconfig=kubeconfig, image="simulated", logs={"follow": "off"})
+    return RunnerConfig(
+        cluster="kubeconfig", kubeconfig=kubeconfig, image="simulated", logs={"follow": "off"}
+    )
 
 
 def report(control, config) -> bool:

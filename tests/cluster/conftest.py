@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def node():
     if stopped:
         control.wait_for_api()
         control.wait_until_ready()
+
+
+@pytest.fixture
+def kwok():
+    """Programs of your own (``KUBEBUILDER_ASSETS``) need not include it."""
+    if not shutil.which("kwok"):
+        pytest.skip("simulated nodes need kwok")
 
 
 @pytest.fixture

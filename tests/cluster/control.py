@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 SOCKET = "control.sock"
 
@@ -36,7 +36,7 @@ class ControlServer(AbstractContextManager["ControlServer"]):
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
 
-    def __enter__(self) -> ControlServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -52,7 +52,7 @@ def _answer(line: bytes, verbs: Mapping[str, Callable[..., object]]) -> bytes:
     try:
         request = json.loads(line)
         answer: dict[str, object] = {"value": verbs[request.pop("do")](**request)}
-    except Exception as error:  # whatever it was, the test is told
+    except Exception as error:  # noqa: BLE001  # whatever it was, the test is told
         answer = {"error": f"{type(error).__name__}: {error}"}
     return json.dumps(answer).encode() + b"\n"
 

@@ -186,7 +186,9 @@ def kubeconfig(token: str, authority: bytes | None = None) -> dict[str, object]:
         "kind": "Config",
         "clusters": [{"name": "node", "cluster": cluster}],
         "users": [{"name": "user", "user": {"token": token}}],
-        "contexts": [{"name": "node", "context": {"cluster": "node", "user": "user", "namespace": "default"}}],
+        "contexts": [
+            {"name": "node", "context": {"cluster": "node", "user": "user", "namespace": "default"}}
+        ],
         "current-context": "node",
     }
 
@@ -243,7 +245,10 @@ _ARGUMENTS: dict[str, Callable[[Path], list[str]]] = {
     "kube-controller-manager": _controller_manager,
     "kube-scheduler": _scheduler,
     "kubelet": _kubelet_arguments,
-    "kwok": lambda folder: [f"--kubeconfig={folder}/admin.kubeconfig", f"--node-lease-duration-seconds={NODE_SILENT_S}"],
+    "kwok": lambda folder: [
+        f"--kubeconfig={folder}/admin.kubeconfig",
+        f"--node-lease-duration-seconds={NODE_SILENT_S}",
+    ],
 }
 
 

@@ -37,7 +37,8 @@ _RUNNING = {"phase": "Running", "ready": "true", "state": "{running: {startedAt:
 _ENDED = {
     "phase": "Succeeded",
     "ready": "false",
-    "state": "{terminated: {exitCode: 0, reason: Completed, finishedAt: {{ Now | Quote }}, startedAt: {{ Now | Quote }}}}",
+    "state": "{terminated: {exitCode: 0, reason: Completed, "
+    "startedAt: {{ Now | Quote }}, finishedAt: {{ Now | Quote }}}}",
 }
 
 
@@ -82,7 +83,9 @@ def simulated_node(control: Control, admin: httpx.Client) -> Iterator[None]:
     taint = {"key": "simulated", "value": "true", "effect": "NoSchedule"}
     node = {"metadata": {"name": NODE, "labels": label}, "spec": {"taints": [taint]}}
     (control.folder / "kwok.yaml").write_text(stages())
-    control.start("kwok", f"--config={control.folder}/kwok.yaml", "--manage-nodes-with-label-selector=simulated=true")
+    control.start(
+        "kwok", f"--config={control.folder}/kwok.yaml", "--manage-nodes-with-label-selector=simulated=true"
+    )
     try:
         admin.post("/api/v1/nodes", json=node).raise_for_status()
         try:

@@ -14,7 +14,9 @@ HASTY = {"backoff_initial_s": 0.1, "backoff_max_s": 1.0}
 
 async def test_killed_while_pods_are_launched(config, workload, node, pods):
     """L1: every workload gets one pod and one outcome, whatever became of the requests under way."""
-    patient = config.with_changes(create_retry={"attempts": 30, "max_s": 2.0}, watch=HASTY, logs={"follow": "off"})
+    patient = config.with_changes(
+        create_retry={"attempts": 30, "max_s": 2.0}, watch=HASTY, logs={"follow": "off"}
+    )
     async with AsyncPodRunner(patient) as runner:
         launched = [runner.submit(workload("true")) for _ in range(25)]
         await anyio.sleep(0.15)
@@ -28,7 +30,10 @@ async def test_killed_while_pods_are_launched(config, workload, node, pods):
 async def test_killed_while_pods_are_watched(config, workload, node):
     """W2: pods that end meanwhile are reported as soon as the server is back; health tells of the outage."""
     async with AsyncPodRunner(config.with_changes(watch={**HASTY, "stale_after_s": 2.0})) as runner:
-        quick, slow = await runner.launch(workload("sleep 4; exit 3")), await runner.launch(workload("sleep 12"))
+        quick, slow = (
+            await runner.launch(workload("sleep 4; exit 3")),
+            await runner.launch(workload("sleep 12")),
+        )
         with anyio.fail_after(60):
             while not quick.timeline.started or not slow.timeline.started:
                 await anyio.sleep(0.05)

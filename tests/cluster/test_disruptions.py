@@ -35,18 +35,28 @@ async def test_evicted_while_it_works(config, workload, admin):
         await until(pod, "Running")
         await evict(admin, pod)
         outcome = await pod.wait(60)
-    assert (outcome.category, outcome.fault, outcome.started) == (Category.EVICTED, Fault.INFRASTRUCTURE, True)
+    assert (outcome.category, outcome.fault, outcome.started) == (
+        Category.EVICTED,
+        Fault.INFRASTRUCTURE,
+        True,
+    )
     assert outcome.retryable
 
 
 async def test_evicted_before_it_works(config, workload, admin):
     """P4: nothing of the user's ever ran: no try is used up."""
     async with AsyncPodRunner(config) as runner:
-        pod = await runner.launch(workload("true", image="localhost/nowhere:1", image_pull_policy="IfNotPresent"))
+        pod = await runner.launch(
+            workload("true", image="localhost/nowhere:1", image_pull_policy="IfNotPresent")
+        )
         await until(pod, "ErrImagePull", "ImagePullBackOff")
         await evict(admin, pod)
         outcome = await pod.wait(60)
-    assert (outcome.category, outcome.fault, outcome.started) == (Category.EVICTED, Fault.INFRASTRUCTURE, False)
+    assert (outcome.category, outcome.fault, outcome.started) == (
+        Category.EVICTED,
+        Fault.INFRASTRUCTURE,
+        False,
+    )
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ def test_cgroups_and_folder_go(tmp_path, how):
     folder = tmp_path / "node"
     folder.mkdir()
     script = RUN.format(here=str(HERE), folder=str(folder))
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as run:
         assert run.stdout.readline() == b"watching\n"
         mine = f"podrunner-test-node-{run.pid}"
         assert list(Path("/sys/fs/cgroup").rglob(mine)) != []

@@ -39,7 +39,9 @@ async def test_rotation_while_it_is_followed(config, workload, node, tmp_path):
         assert (await pod.wait(120)).succeeded
         await runner.wait_all(60)
         gaps = [event for event in runner.poll_events() if "gap" in str(event.kind)]
-    numbers = [int(line.split()[0]) for line in (tmp_path / "long.log").read_text().splitlines() if line[0] != "*"]
+    numbers = [
+        int(line.split()[0]) for line in (tmp_path / "long.log").read_text().splitlines() if line[0] != "*"
+    ]
     assert numbers == sorted(set(numbers)), "a line came twice or out of order"
     assert gaps or numbers == list(range(30_000)), f"{30_000 - len(numbers)} lines are missing without a word"
 

@@ -54,7 +54,7 @@ async def test_200_real_pods(config, namespace, pods, admin, tmp_path, capsys):
 
 
 @pytest.mark.timeout(180)
-async def test_500_simulated_pods(config, node, admin, pods, capsys):
+async def test_500_simulated_pods(config, node, kwok, admin, pods, capsys):
     """500 outcomes in seconds, with few calls per pod."""
     workloads = [Workload(key={"n": str(n)}, command=["true"], **PLACEMENT) for n in range(SIMULATED)]
     with simulated_node(node, admin):

@@ -16,14 +16,19 @@ from simulated import simulated_node
 pytestmark = [pytest.mark.anyio, pytest.mark.disturbing, pytest.mark.timeout(200)]
 
 SOON = [
-    {"key": f"node.kubernetes.io/{state}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
+    {
+        "key": f"node.kubernetes.io/{state}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 1,
+    }
     for state in ("unreachable", "not-ready")
 ]
 """Kubernetes' own patience is 300 s."""
 
 
 @pytest.fixture
-def another_node(node, admin):
+def another_node(node, kwok, admin):
     """A healthy node beside: where all are silent, Kubernetes suspects the network and evicts nobody."""
     with simulated_node(node, admin):
         yield

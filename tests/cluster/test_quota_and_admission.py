@@ -74,5 +74,5 @@ async def test_pod_security(config, workload, admin, namespace):
     kind = {"Content-Type": "application/merge-patch+json"}
     admin.patch(f"/api/v1/namespaces/{namespace}", json=patch, headers=kind).raise_for_status()
     async with AsyncPodRunner(config) as runner:
-        with pytest.raises(ForbiddenError, match="PodSecurity.*host namespaces"):
+        with pytest.raises(ForbiddenError, match=r"PodSecurity.*host namespaces"):
             await runner.launch(workload("true", overrides={"spec": {"hostNetwork": True}}))

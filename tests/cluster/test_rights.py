@@ -1,4 +1,4 @@
-"""Rights: those of ``examples/rbac.yaml`` are enough for everything else here; without them, what is missing is said."""
+"""Rights: those of ``examples/rbac.yaml`` are enough for all else here; without them, what is missing is said."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ pytestmark = pytest.mark.anyio
 async def test_a_foreign_namespace(config, workload):
     """403: the server's words name the verb, the resource and the namespace."""
     async with AsyncPodRunner(config) as runner:
-        with pytest.raises(ForbiddenError, match='cannot create resource "pods".*"default"') as caught:
+        with pytest.raises(ForbiddenError, match=r'cannot create resource "pods".*"default"') as caught:
             await runner.launch(workload("true", namespace="default"))
     assert caught.value.status == 403
 
 
 async def test_a_runner_without_any_right(config):
     """It says so when it is opened, instead of waiting for ever."""
-    with pytest.raises(ForbiddenError, match='cannot .* resource "leases"'):
+    with pytest.raises(ForbiddenError, match=r'cannot .* resource "leases"'):
         async with AsyncPodRunner(config.with_changes(namespace="default")):
             pytest.fail("opened")
 

@@ -85,7 +85,12 @@ async def test_an_exec_plugin_that_is_asked_again(with_user, workload, tokens, t
         status = {"token": token}
         file.write_text(json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status}))
 
-    command = {"command": sys.executable, "args": [str(plugin)], "apiVersion": version, "interactiveMode": "Never"}
+    command = {
+        "command": sys.executable,
+        "args": [str(plugin)],
+        "apiVersion": version,
+        "interactiveMode": "Never",
+    }
     await use_two_tokens(with_user({"exec": command}), workload, tokens, write)
 
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -84,8 +85,10 @@ def _folder(given: Path | None) -> Iterator[Path]:
     folder = given or Path(tempfile.mkdtemp(prefix="podrunner-node-"))
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
-    if folder.is_relative_to("/run") or folder.is_relative_to("/var/lib") or folder.is_relative_to("/var/log"):
-        raise SystemExit(f"{folder}: the node gets its own {', '.join(OWN_FOLDERS)}; choose a folder elsewhere")
+    if any(folder.is_relative_to(path) for path in OWN_FOLDERS):
+        raise SystemExit(
+            f"{folder}: the node gets its own {', '.join(OWN_FOLDERS)}; choose a folder elsewhere"
+        )
     with watching(remove=None if given else folder):
         yield folder
 
@@ -93,8 +96,8 @@ def _folder(given: Path | None) -> Iterator[Path]:
 def _in_namespaces(folder: Path, command: list[str]) -> int:
     unshare = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
     inner = [sys.executable, __file__, "--inner", "--folder", str(folder), "--", *command]
-    parent = os.getpid()
-    child = subprocess.Popen([*unshare, "--mount-proc", *inner], preexec_fn=lambda: _die_with(parent))
+    dying = partial(_die_with, os.getpid())
+    child = subprocess.Popen([*unshare, "--mount-proc", *inner], preexec_fn=dying)  # noqa: PLW1509  # no threads here
     try:
         return child.wait()
     except BaseException:
@@ -131,7 +134,7 @@ def _as_first_process(work: Callable[[], int]) -> int:
             os._exit(work())
         except SystemExit as end:
             os._exit(end.code if isinstance(end.code, int) else 1)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # told, then ended
             sys.excepthook(*sys.exc_info())
             os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child has it too
