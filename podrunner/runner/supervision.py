@@ -153,10 +153,13 @@ class Supervisor:
             tracked = self._by_uid.get(uid)
             if tracked is not None:
                 self._take(tracked, observation)
+            elif self._is_left_over(observation):
+                self._group.start_soon(self._sweep, observation.pod, name="sweep")
             elif self.launching:
                 self._early[uid] = observation
-            elif not _is_gone(observation) and self._launcher.is_unwanted(observation.pod):
-                self._group.start_soon(self._sweep, observation.pod, name="sweep")
+
+    def _is_left_over(self, observation: Observation) -> bool:
+        return not _is_gone(observation) and self._launcher.is_unwanted(observation.pod)
 
     async def _sweep(self, pod: Pod) -> None:
         """Deletes a pod that appeared after its launch was cancelled."""
@@ -170,7 +173,9 @@ class Supervisor:
         """A create is over; when none is left, what was seen of pods that nobody claimed is forgotten."""
         self.launching -= 1
         if not self.launching:
-            self._early.clear()
+            early, self._early = self._early, {}
+            # The watch may have shown a pod before its launch was given up, and may have no more to say of it.
+            self.observe([observation for observation in early.values() if self._is_left_over(observation)])
 
     def _take(self, tracked: TrackedPod, observation: Observation) -> None:
         self._unseen.pop(tracked.uid, None)
