@@ -1,5 +1,7 @@
 """The bridge: an event loop in a thread of its own, and calls over to it that Ctrl-C can end.
 
+So can whatever else a signal's handler raises, such as ``sys.exit`` on SIGTERM.
+
 What is called there does not belong here.
 """
 
@@ -81,9 +83,10 @@ class Bridge:
         future = portal.start_task_soon(_told, partial(function, *args, **kwargs), done)
         try:
             return future.result()
-        except KeyboardInterrupt:
-            future.cancel()
-            done.wait(_CANCEL_WITHIN_S)
+        except BaseException:
+            if not future.done():  # raised here, by a signal's handler
+                future.cancel()
+                done.wait(_CANCEL_WITHIN_S)
             raise
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -125,8 +128,9 @@ class Bridge:
     def _wait(self, future: Future[None], *, cancel: Callable[[], object]) -> None:
         try:
             future.result()
-        except KeyboardInterrupt:
-            cancel()
+        except BaseException:
+            if not future.done():
+                cancel()
             raise
 
 

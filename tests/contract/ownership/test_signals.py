@@ -1,0 +1,58 @@
+"""Ctrl-C and SIGTERM end programs of either face in a bounded time, and nothing is left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("program.py")
+WITHIN_S = 30
+"""A deletion's grace is 30 s at most; these processes end when they are told to."""
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("face", "waits", "number"),
+    [
+        ("blocking", "wait", signal.SIGINT),
+        ("blocking", "wait", signal.SIGTERM),
+        ("blocking", "launch", signal.SIGTERM),
+        ("blocking", "close", signal.SIGINT),
+        ("blocking", "close", signal.SIGTERM),
+        ("asyncio", "wait", signal.SIGINT),
+        ("asyncio", "launch", signal.SIGTERM),
+        ("asyncio", "close", signal.SIGTERM),
+        ("trio", "wait", signal.SIGTERM),
+    ],
+)
+def test_a_signal_ends_a_program_and_its_pods(cluster, kubeconfig, namespace, face, waits, number):
+    """S1, C1, C2: in a call, while pods are made, and while leaving."""
+    words = [sys.executable, str(PROGRAM), face, waits, str(kubeconfig), namespace]
+    program = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        time.sleep(0.5)  # it is in the middle of what it does
+        began = time.monotonic()
+        program.send_signal(number)
+        _, errors = program.communicate(timeout=60)
+    finally:
+        program.kill()
+        program.wait(10)
+    assert time.monotonic() - began < WITHIN_S, errors
+    with cluster.http() as http:
+        assert http.get(f"/api/v1/namespaces/{namespace}/pods").json()["items"] == []
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        assert http.get(leases).json()["items"] == []
+    assert "Exception ignored" not in errors
+    assert "never awaited" not in errors
+    if face == "blocking":
+        assert program.returncode == (143 if number == signal.SIGTERM else -signal.SIGINT), errors
+    else:
+        assert program.returncode == 0, errors
