@@ -1,6 +1,7 @@
 """A program that somebody ends by a signal: ``python program.py blocking|asyncio|trio WAITS KUBECONFIG NAMESPACE``.
 
-WAITS says in what it is interrupted: ``wait`` for a pod's outcome, ``launch`` while pods are made, ``close`` while leaving.
+WAITS says in what it is interrupted: ``wait`` for a pod's outcome, ``launch`` while pods are made, ``close`` while
+leaving.
 """
 
 from __future__ import annotations

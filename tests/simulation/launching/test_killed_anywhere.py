@@ -225,7 +225,8 @@ async def play(seed: int) -> None:
         tasks.start_soon(second.live, second_work)
         tasks.start_soon(third.live, no_work)
         await first.line.broken.wait()
-        cut_off = random.random() < 0.4
+        # Cut off before it had its lease, it would just begin later.
+        cut_off = random.random() < 0.4 and first.runner._opened is not None
         if not cut_off:
             first.die()
         await anyio.sleep(OWNED_WITHIN_S)
