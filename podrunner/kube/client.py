@@ -81,19 +81,23 @@ class KubeClient:
     async def create_pod(self, namespace: str, manifest: Mapping[str, Any] | bytes) -> Pod:
         """Create a pod: one try, within the adaptive limit on creates in flight.
 
+        A field that the server does not know is an error, as with kubectl: by default servers drop it silently.
+
         Raises:
+            BadRequestError: The manifest cannot be read as a pod; it says which field.
             AlreadyExistsError: A pod of that name is there.
             QuotaExceededError: A ResourceQuota is used up at present.
             TransportError: No answer; ``sent`` says whether the pod may exist now.
             SpecError: The manifest cannot be written as JSON.
         """
         body = encode(manifest)
+        target = with_query(collection(PODS, namespace), [("fieldValidation", "Strict")])
         began = await self.creates.acquire()
         try:
             if self.gate.closed:
                 await self.gate.wait()
                 began = self.creates.now()  # the server's wish for peace says nothing about its speed
-            answer = await self._session.send("POST", collection(PODS, namespace), body=body)
+            answer = await self._session.send("POST", target, body=body)
         except PodrunnerError as error:
             self.creates.release(began, throttled=isinstance(error, TooManyRequestsError))
             raise

@@ -54,7 +54,7 @@ async def until_gone(client, namespace, name):
     """With no grace at all, a real API server may still wait for the node's last word."""
     with anyio.fail_after(30):
         # A cluster has no event of ours to set.
-        while (await client.list_pods(namespace, field_selector=f"metadata.name={name}")).items:  # noqa: ASYNC110
+        while (await client.list_pods(namespace, field_selector=f"metadata.name={name}")).items:
             await anyio.sleep(0.1)
     assert not await client.delete_pod(namespace, name)
 
@@ -166,6 +166,10 @@ async def test_the_servers_refusals_have_their_classes(connected, cluster, names
         assert any("containers" in cause["field"] for cause in caught.value.details["causes"])
         with pytest.raises(BadRequestError):
             await client.create_pod(namespace, b"no json")
+        misspelt = manifest(cluster)
+        misspelt["spec"]["nodeSelectr"] = {"disk": "ssd"}
+        with pytest.raises(BadRequestError, match=r'unknown field "spec.nodeSelectr"'):
+            await client.create_pod(namespace, misspelt)
         with pytest.raises(NotFoundError):
             await client.create_pod(f"{namespace}-none", manifest(cluster))
         with pytest.raises(NotFoundError):

@@ -62,7 +62,12 @@ async def test_create_sends_the_manifest_once_and_reads_the_pod(client_for, stub
     stub.json(POD, status=201)
     async with client_for(stub) as client:
         pod = await client.create_pod("n", {"metadata": {"name": "a"}, "spec": {"x": "ü"}})
-    assert asked(stub) == ("POST", PODS, {}, {"metadata": {"name": "a"}, "spec": {"x": "ü"}})
+    assert asked(stub) == (
+        "POST",
+        PODS,
+        {"fieldValidation": ["Strict"]},
+        {"metadata": {"name": "a"}, "spec": {"x": "ü"}},
+    )
     assert stub.seen[0].headers["Content-Type"] == "application/json"
     assert (pod.metadata.uid, pod.spec.node_name, pod.status.phase) == ("u-1", "node-1", "Running")
 

@@ -264,7 +264,10 @@ class TestSecret:
         (secret,) = server.secrets.values()
         (owner,) = secret["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["uid"]) == ("Pod", launched.pod.metadata.uid)
-        assert [target.rsplit("/", 1)[1] for _, _, target in server.requests] == ["pods", "secrets"]
+        assert [target.partition("?")[0].rsplit("/", 1)[1] for _, _, target in server.requests] == [
+            "pods",
+            "secrets",
+        ]
 
     async def test_without_a_pod_there_is_none(self):
         server = FakeServer()
