@@ -118,7 +118,7 @@ async def test_attach_sees_output_and_gives_input(lab):
 async def test_the_first_client_hears_what_was_said_before_it_came(lab):
     """`kubectl run --attach` of a short program."""
     obj = await running(lab, command=["sh", "-c", "echo said; read line"], stdin=True)
-    while await lab.log("a") != "said\n":  # noqa: ASYNC110  # a file tells nobody
+    while await lab.log("a") != "said\n":  # a file tells nobody
         await asyncio.sleep(0.005)
     first = await lab.kubelet.attach(obj, "main", stdin=True, tty=False)
     assert await first.read() == ("stdout", b"said\n")
