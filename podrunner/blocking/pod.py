@@ -226,6 +226,7 @@ class Pod:
 
         Raises:
             ExecError: It could not be run. An exit code other than 0 is no error.
+            ApiError: The server refuses, as when the container is over.
             UsageError: The pod does not exist (yet, or any more).
         """
         return self._bridge.call(self._pod.exec, command, container=container, stdin=stdin)

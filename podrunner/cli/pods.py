@@ -174,6 +174,9 @@ class _View:
             whole = [await client.read_pod_manifest(self._namespace, pod.metadata.name) for pod in pods]
             print_json({"apiVersion": "v1", "kind": "List", "items": whole})
             return
+        if not pods:
+            print(f"No resources found in {self._namespace} namespace.", file=sys.stderr)  # kubectl's words
+            return
         named = self._output is Output.NAME
         for line in [f"pod/{pod.metadata.name}" for pod in pods] if named else self._table.lines(pods):
             print(line, flush=True)

@@ -210,6 +210,7 @@ class AsyncPod:
 
         Raises:
             ExecError: It could not be run. An exit code other than 0 is no error.
+            ApiError: The server refuses, as when the container is over.
             UsageError: The pod does not exist (yet, or any more).
         """
         self._check_there()

@@ -109,6 +109,12 @@ def test_a_signal_to_run_leaves_no_pod(environment, podrunner, number) -> None:
     _until(lambda: _pods(podrunner) == [])
 
 
+def test_no_pods_are_said_to_be_none(podrunner, config) -> None:
+    got = podrunner("get")
+    assert (got.returncode, got.stdout) == (0, "")
+    assert got.stderr == f"No resources found in {config.namespace} namespace.\n"
+
+
 def test_unknown_pods_are_named(podrunner) -> None:
     got, deleted, entered = (
         podrunner("get", "nope"),
