@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import anyio
 
 from podrunner.builder import Stamp, read_stamp, safe_label
-from podrunner.builder.labels import MANAGED_BY, MANAGER, OWNER, SCOPE
+from podrunner.builder.labels import MANAGED_BY, MANAGER, OWNER, SCOPE, TOLD
 from podrunner.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from podrunner.kube import PodPage
     from podrunner.outcome.record import Pod
 
-__all__ = ["Adopter", "LeaseKeeper", "LeaseState", "lease_name", "lease_state", "new_owner"]
+__all__ = ["Adopter", "LeaseKeeper", "LeaseState", "lease_name", "lease_state", "mark_told", "new_owner"]
 
 T = TypeVar("T")
 
@@ -53,6 +53,8 @@ _RENEWALS_PER_DURATION: Final = 3
 _TRIES_PER_DURATION: Final = 12
 # A kubelet writes a starting pod's status a few times; each write makes one swap void.
 _SWAPS: Final = 5
+# A mark is worth a few tries, not that a runner's end waits for a server that is gone.
+_MARK_WITHIN_S: Final = 10.0
 
 WallClock = Callable[[], dt.datetime]
 
@@ -335,6 +337,30 @@ def _owner_of(pod: Pod) -> str | None:
     return stamp.owner if stamp is not None else None
 
 
+async def mark_told(client: KubeClient, pod: Pod, category: str, *, policy: RetryPolicy) -> None:
+    """Marks a pod that is kept: its outcome was reported, so whoever comes after does not report it again.
+
+    Without the mark, such as for want of rights, a successor reports it once more. That is logged and nothing else.
+    """
+    meta = pod.metadata
+    patch = {"metadata": {"uid": meta.uid, "annotations": {TOLD: category}}}
+    try:
+        with anyio.fail_after(_MARK_WITHIN_S):
+            await retrying(
+                lambda: client.patch_pod(meta.namespace, meta.name, patch),
+                policy=policy,
+                name=f"mark pod {meta.namespace}/{meta.name}",
+            )
+    except NotFoundError:
+        return
+    except (PodrunnerError, TimeoutError) as error:
+        _logger.warning("pod %s/%s was not marked as reported: %s", meta.namespace, meta.name, error)
+
+
+def _is_told(pod: Pod) -> bool:
+    return TOLD in (pod.metadata.annotations or {})
+
+
 class Adopter:
     """Takes over the pods of one scope whose owners are gone.
 
@@ -372,7 +398,8 @@ class Adopter:
     ) -> AsyncGenerator[tuple[Pod, Stamp], None]:
         """Gives each pod that was won, as it is now. To be closed by ``aclosing``.
 
-        Pods that bear our own name but are not known (an earlier process of this name made them) come as they are.
+        Pods whose outcome was reported and that are kept are left as they are. Pods that bear our own name but are not
+        known (an earlier process of this name made them) come without a swap.
 
         Args:
             namespaces: Where to look; None: everywhere.
@@ -385,7 +412,7 @@ class Adopter:
         async with aclosing(self._candidates(namespaces)) as pods:
             async for pod in pods:
                 stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
-                if stamp is None or stamp.scope != self._scope or known(pod):
+                if stamp is None or stamp.scope != self._scope or known(pod) or _is_told(pod):
                     continue
                 if stamp.owner == self._owner:
                     # The list may be old: of a pod that we have reported, deleted and forgotten since.

@@ -24,6 +24,7 @@ __all__ = [
     "OWNER",
     "POD",
     "SCOPE",
+    "TOLD",
     "check_label_keys",
     "safe_label",
     "safe_labels",
@@ -42,6 +43,8 @@ ATTEMPT = "podrunner.io/attempt"
 """Annotation: which attempt the pod is."""
 LOG_PATH = "podrunner.io/log-path"
 """Annotation: where the log goes, below the log folder."""
+TOLD = "podrunner.io/told"
+"""Annotation of a pod that is kept: the category of its outcome, which was reported and is not to be reported again."""
 POD = "podrunner.io/pod"
 """Label of a Secret: the pod that it was made for."""
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from podrunner.errors import NotFoundError, PodrunnerError
+from podrunner.kube import RetryPolicy
 from podrunner.outcome import Category, Outcome, classify, goes_on, printer_status, verdict_outcome
+from podrunner.ownership import mark_told
 from podrunner.runner.collection import Collection
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
 from podrunner.runner.evidence import log_tail, pod_events
@@ -266,7 +268,7 @@ class Supervisor:
                 await self._drain(tracked)
                 await self._delete(tracked)
             else:
-                await self._drain(tracked)
+                await self._keep(tracked, outcome)
         self._done(tracked)
         self._forget_if_gone(tracked)
 
@@ -316,6 +318,12 @@ class Supervisor:
                 await tracked.collector.done.wait()
             while tracked.readers:
                 await tracked.changed()
+
+    async def _keep(self, tracked: TrackedPod, outcome: Outcome) -> None:
+        if tracked.pod is not None and not tracked.gone:
+            policy = RetryPolicy.of(self._config.retry)
+            await mark_told(self._client, tracked.pod, outcome.category, policy=policy)
+        await self._drain(tracked)
 
     def _is_to_be_deleted(self, tracked: TrackedPod, outcome: Outcome) -> bool:
         if tracked.gone or tracked.intent is not None:

@@ -167,3 +167,27 @@ async def test_what_is_being_launched_is_not_adopted(cluster: Cluster):
         cluster.play_all()
         assert (await pod.wait(5)).succeeded
         assert kinds(runner)[0] == "created"
+
+
+async def test_what_was_reported_and_is_kept_is_not_reported_again(cluster: Cluster):
+    """Promise 2: a failed pod is kept to be looked at; each restart would tell of it otherwise."""
+    async with running(cluster, owner="me") as first:
+        pod = await first.launch(workload())
+        cluster.play(pod.name, exit_code=3)
+        assert (await pod.wait(5)).exit_code == 3
+        await first.wait_all(5)
+    assert cluster.pods["default", pod.name]["metadata"]["annotations"]["podrunner.io/told"] == "failed"
+    for owner in ("me", "other"):
+        async with running(cluster, owner=owner) as later:
+            assert await later.adopt() == []
+            assert "finished" not in kinds(later)
+
+
+async def test_a_mark_that_is_refused_holds_nothing_up(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    """L7: without the right to patch, a kept pod is told again by a successor, and that is all."""
+    cluster.fail("PATCH", times=99, status=403, body=b'{"kind": "Status", "reason": "Forbidden"}')
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.play(pod.name, exit_code=3)
+        await runner.wait_all(5)
+    assert "was not marked" in caplog.text
