@@ -31,6 +31,9 @@ _LIMIT = 1024 * 1024
 """Longest head of a request or answer, in bytes: credentials and continue tokens may be long."""
 
 _STOP_S = 10.0
+_LAST_ROUNDS_S = 0.02
+"""asyncio closes a socket in one of the loop's rounds after its transport was told to."""
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -175,6 +178,7 @@ class Listener:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(_LAST_ROUNDS_S)
 
     async def _listen(self) -> None:
         if self._server is None:

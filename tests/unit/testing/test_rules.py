@@ -79,7 +79,7 @@ def test_a_share_is_the_same_for_the_same_seed():
 
 @pytest.mark.parametrize("wrong", [{"every": 0}, {"share": 1.5}, {"share": -1}])
 def test_nonsense_is_refused(wrong: dict[str, float]):
-    with pytest.raises(UsageError, match="every=.* share="):
+    with pytest.raises(UsageError, match=r"every=.* share="):
         Faults().on(**wrong)
 
 

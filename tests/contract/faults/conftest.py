@@ -1,0 +1,65 @@
+"""A runner whose way to the cluster has faults, with timeouts so short that a test takes a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from podrunner import RunnerConfig
+from podrunner.testing.faults import FaultProxy, Faults, TcpProxy
+
+QUICK = {
+    "request_timeout_s": 1.0,
+    "watch": {
+        "backoff_initial_s": 0.05,
+        "backoff_max_s": 0.4,
+        "inactivity_s": 1.0,
+        "server_timeout_s": 5,
+        "stale_after_s": 0.5,
+    },
+    "create_retry": {"attempts": 20, "initial_s": 0.02, "max_s": 0.1},
+    "retry": {"attempts": 6, "initial_s": 0.02, "max_s": 0.1},
+}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def proxy(kubeconfig: Path) -> Iterator[FaultProxy]:
+    with FaultProxy.blocking(kubeconfig) as started:
+        yield started
+
+
+@pytest.fixture
+def faults(proxy: FaultProxy) -> Faults:
+    return proxy.faults
+
+
+@pytest.fixture
+def tcp(kubeconfig: Path) -> Iterator[TcpProxy]:
+    with TcpProxy.blocking(kubeconfig) as started:
+        yield started
+
+
+@pytest.fixture
+def quick(config: RunnerConfig, proxy: FaultProxy) -> RunnerConfig:
+    """Through the HTTP proxy."""
+    return through(config, proxy.kubeconfig)
+
+
+def through(config: RunnerConfig, kubeconfig: Path, **settings: object) -> RunnerConfig:
+    """The configuration with quick timeouts, by another way."""
+    return RunnerConfig(
+        **{
+            "cluster": "kubeconfig",
+            "kubeconfig": kubeconfig,
+            "namespace": config.namespace,
+            "image": config.image,
+            **QUICK,
+            **settings,
+        }
+    )
