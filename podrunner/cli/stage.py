@@ -128,7 +128,7 @@ class Stage:
         """What an earlier demo had is being deleted for a while, and a namespace in that state takes nothing."""
         with anyio.move_on_after(_LEAVES_WITHIN_S):
             try:
-                while "deletionTimestamp" in (await self._client.call("GET", path))["metadata"]:
+                while "deletionTimestamp" in (await self._client.call("GET", path))["metadata"]:  # noqa: ASYNC110
                     await anyio.sleep(_POLL_S)
             except NotFoundError:
                 return

@@ -168,5 +168,5 @@ async def test_a_cancelled_launch_leaves_nothing(config: RunnerConfig):
                     config.namespace, at.plan("x", task=str(delay_s)).name, grace_period_s=0
                 )
         with anyio.fail_after(40):
-            while (await at.client.list_pods(config.namespace)).items:  # noqa: ASYNC110  # a cluster has no event of ours
+            while (await at.client.list_pods(config.namespace)).items:  # a cluster has no event of ours
                 await anyio.sleep(0.1)

@@ -194,7 +194,7 @@ async def running(
 async def until(condition: Any, *, within_s: float = 5.0) -> None:
     """Waits until the condition holds."""
     with anyio.fail_after(within_s):
-        while not condition():  # noqa: ASYNC110  # the condition is anybody's
+        while not condition():  # the condition is anybody's
             await anyio.sleep(0.005)
 
 

@@ -60,7 +60,7 @@ async def test_two_thousand_submissions_are_two_thousand_pods(anyio_backend, see
     async with running(cluster, create_retry=retry, event_queue_size=10 * PODS) as runner:
         pods = [runner.submit(workload(number)) for number in range(PODS)]
         with anyio.fail_after(3_600):
-            while runner.health().submitted:  # noqa: ASYNC110  # virtual time
+            while runner.health().submitted:  # virtual time
                 await anyio.sleep(1)
         assert set(cluster.made.values()) == {1}
         assert len(cluster.made) == len(cluster.pods) == PODS

@@ -27,6 +27,6 @@ async def test_it_runs_on_asyncio(streaming: str):
         server.phase("a", "Running")
         server.muted = False
         with anyio.fail_after(5):
-            while watched.known != watched.truth:  # noqa: ASYNC110  # the harness has nothing to wait on
+            while watched.known != watched.truth:  # the harness has nothing to wait on
                 await anyio.sleep(0.01)
         assert watched.of(Kind.MODIFIED) == ["a"]
