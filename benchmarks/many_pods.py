@@ -77,7 +77,8 @@ def main() -> None:
             image="scripted",
             logs={"follow": "off"},
         )
-        for name, face in (("async", lambda: asyncio.run(asynchronous(config))), ("blocking", lambda: blocking(config))):
+        faces = {"async": lambda: asyncio.run(asynchronous(config)), "blocking": lambda: blocking(config)}
+        for name, face in faces.items():
             before, served, began = own_cpu(), cpu_of(server), time.perf_counter()
             succeeded = face()
             wall, ours, theirs = time.perf_counter() - began, own_cpu() - before, cpu_of(server) - served
