@@ -78,8 +78,8 @@ def fresh_namespace(cluster: Cluster) -> Iterator[str]:
 
 
 def _until_usable(http: httpx.Client, namespace: str) -> None:
-    """Pods are refused until the namespace's default service account is there."""
-    deadline = time.monotonic() + 20
+    """Pods are refused until there is a default service account; after an API server restart that takes a while."""
+    deadline = time.monotonic() + 50
     while http.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default").status_code != 200:
         assert time.monotonic() < deadline, f"no default service account in {namespace}"
         time.sleep(0.02)
