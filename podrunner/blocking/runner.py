@@ -167,20 +167,25 @@ class PodRunner:
         batch = self._bridge.call(self._runner.launch_many, workloads, concurrency=concurrency)
         return LaunchBatch([Pod(pod, self._bridge) for pod in batch], batch.errors)
 
-    def submit(self, workload: Workload) -> Pod:
+    def submit(self, workload: Workload, *, priority: int = 0, group: str = "") -> Pod:
         """Queues the workload and returns its handle at once.
 
         A failure to create the pod becomes its outcome (``rejected-by-api``).
 
         Args:
             workload: What to run.
+            priority: Whose turn comes first while submissions wait: the higher number's.
+            group: Whose turns are shared: of one priority, groups take turns, however many each has submitted. Such
+                as a DAG's or a user's name; "" is a group too.
 
         Raises:
             SpecError: The workload makes no valid pod.
             QueueFullError: Too many wait already.
             RunnerClosedError: The runner is not open.
         """
-        return Pod(self._bridge.run(self._runner.submit, workload), self._bridge)
+        return Pod(
+            self._bridge.run(self._runner.submit, workload, priority=priority, group=group), self._bridge
+        )
 
     def adopt(self) -> list[Pod]:
         """Takes over what is left of runners of the same scope that are gone.

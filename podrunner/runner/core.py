@@ -317,20 +317,23 @@ class AsyncPodRunner:
         ]
         return LaunchBatch([self._handle(tracked) for tracked, _ in results], failures)
 
-    def submit(self, workload: Workload) -> AsyncPod:
+    def submit(self, workload: Workload, *, priority: int = 0, group: str = "") -> AsyncPod:
         """Queues the workload and returns its handle at once.
 
         A failure to create the pod becomes its outcome (``rejected-by-api``).
 
         Args:
             workload: What to run.
+            priority: Whose turn comes first while submissions wait: the higher number's.
+            group: Whose turns are shared: of one priority, groups take turns, however many each has submitted. Such
+                as a DAG's or a user's name; "" is a group too.
 
         Raises:
             SpecError: The workload makes no valid pod.
             QueueFullError: Too many wait already.
             RunnerClosedError: The runner is not open.
         """
-        return self._handle(self._desk.submit(workload))
+        return self._handle(self._desk.submit(workload, priority=priority, group=group))
 
     async def adopt(self) -> list[AsyncPod]:
         """Takes over what is left of runners of the same scope that are gone.

@@ -7,7 +7,6 @@ the launcher's business; what becomes of it, the supervisor's.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -21,6 +20,7 @@ from podrunner.errors import (
 )
 from podrunner.outcome import Category, Fault, Outcome, refused_by_api
 from podrunner.runner.events import EventKind
+from podrunner.runner.line import WaitingLine
 from podrunner.runner.tracked import Intent, TrackedPod
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Desk:
         self._warned: set[str] = set()
         self._group = group
         self._watches = watches
-        self._queue: deque[tuple[PodPlan, TrackedPod]] = deque()
+        self._queue: WaitingLine[tuple[PodPlan, TrackedPod]] = WaitingLine()
         self._workers = 0
         self._by_name: dict[tuple[str, str], TrackedPod] = {}
         self._scopes: dict[TrackedPod, anyio.CancelScope] = {}
@@ -205,8 +205,8 @@ class Desk:
                 self._fail(tracked, error, tell=True)
                 results[index] = tracked, error
 
-    def submit(self, workload: Workload) -> TrackedPod:
-        """Queues the workload.
+    def submit(self, workload: Workload, *, priority: int = 0, group: str = "") -> TrackedPod:
+        """Queues the workload: a higher priority goes first, groups of one priority take turns.
 
         Raises:
             SpecError: The workload makes no pod.
@@ -220,7 +220,7 @@ class Desk:
         if known is not None and not known.gone:
             return known
         tracked = self._register(plan)
-        self._queue.append((plan, tracked))
+        self._queue.put((plan, tracked), priority=priority, group=group)
         if self._workers < self.config.connections:
             self._workers += 1
             self._group.start_soon(self._serve, name="submissions")
@@ -229,7 +229,11 @@ class Desk:
     async def _serve(self) -> None:
         try:
             while self._queue:
-                plan, tracked = self._queue.popleft()
+                await self._room_for_one()
+                if not self._queue:
+                    return
+                # Taken no sooner than its turn has come: until then somebody more urgent may be put before it.
+                plan, tracked = self._queue.take()
                 if tracked.outcome is None:
                     await self._launch_submitted(plan, tracked)
         finally:
@@ -296,14 +300,20 @@ class Desk:
         self._fail(tracked, None, tell=True)
 
     async def _slot(self) -> None:
-        """Waits for room under ``max_active_pods``."""
-        limit = self.config.max_active_pods
-        while limit is not None and self._supervisor.active + self._supervisor.launching >= limit:
-            self._room = self._room or anyio.Event()
-            await self._room.wait()
+        await self._room_for_one()
         if self._cancelling:
             raise RunnerClosedError("the runner is being closed")
         self._check_owner()
+
+    async def _room_for_one(self) -> None:
+        """Waits for room under ``max_active_pods``, or until the runner is closing."""
+        while self._is_full() and not self._cancelling:
+            self._room = self._room or anyio.Event()
+            await self._room.wait()
+
+    def _is_full(self) -> bool:
+        limit = self.config.max_active_pods
+        return limit is not None and self._supervisor.active + self._supervisor.launching >= limit
 
     def _forget(self, tracked: TrackedPod) -> None:
         if self._by_name.get((tracked.namespace, tracked.name)) is tracked:

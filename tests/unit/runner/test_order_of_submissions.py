@@ -1,0 +1,70 @@
+"""Whose turn it is while submissions wait for room."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podrunner.runner.line import WaitingLine
+from tests.unit.runner.harness import Cluster, running, until, workload
+
+
+def taken(line: WaitingLine[str]) -> list[str]:
+    return [line.take() for _ in range(len(line))]
+
+
+def test_groups_take_turns():
+    line: WaitingLine[str] = WaitingLine()
+    for number in range(4):
+        line.put(f"many {number}", group="many")
+    line.put("few 0", group="few")
+    line.put("few 1", group="few")
+    assert taken(line) == ["many 0", "few 0", "many 1", "few 1", "many 2", "many 3"]
+
+
+def test_a_higher_priority_goes_first():
+    line: WaitingLine[str] = WaitingLine()
+    line.put("usual")
+    line.put("urgent", priority=5)
+    line.put("any time", priority=-5)
+    assert taken(line) == ["urgent", "usual", "any time"]
+
+
+def test_an_empty_line_says_so():
+    with pytest.raises(IndexError, match="nobody waits"):
+        WaitingLine().take()
+
+
+@given(st.lists(st.tuples(st.integers(-2, 2), st.sampled_from("abc"))))
+def test_everybody_is_served_once_by_priority_and_in_order_in_a_group(orders: list[tuple[int, str]]):
+    line: WaitingLine[tuple[int, str, int]] = WaitingLine()
+    for number, (priority, group) in enumerate(orders):
+        line.put((priority, group, number), priority=priority, group=group)
+    assert len(line) == len(list(line)) == len(orders)
+    served = [line.take() for _ in orders]
+    assert Counter(served) == Counter((p, g, n) for n, (p, g) in enumerate(orders))
+    assert [p for p, _, _ in served] == sorted((p for p, _ in orders), reverse=True)
+    for one in {(p, g) for p, g, _ in served}:
+        numbers = [n for p, g, n in served if (p, g) == one]
+        assert numbers == sorted(numbers)
+    assert not line
+
+
+@pytest.mark.anyio
+async def test_submissions_are_created_in_that_order(cluster: Cluster):
+    """Under a cap on active pods, an urgent one that came last is next."""
+    async with running(cluster, max_active_pods=1) as runner:
+        pods = [runner.submit(workload(number), group="many") for number in range(3)]
+        await until(lambda: cluster.pods)
+        urgent = runner.submit(workload(10), priority=1)
+        few = runner.submit(workload(20), group="few")
+        order = []
+        for _ in range(5):
+            await until(lambda: len(cluster.pods) == 1)
+            ((_, name),) = cluster.pods
+            order.append(name)
+            cluster.play(name)
+            await until(lambda gone=name: ("default", gone) not in cluster.pods)
+        assert order == [pods[0].name, urgent.name, pods[1].name, few.name, pods[2].name]
