@@ -20,7 +20,9 @@ def main() -> None:
         sys.stderr.write(f"podrunner: the command needs {error.name}: pip install 'podrunner[cli]'\n")
         raise SystemExit(1) from None
     del rich, typer
-    from podrunner.cli.app import app
-    from podrunner.cli.failures import guarded
-
+    try:
+        from podrunner.cli.app import app
+        from podrunner.cli.failures import guarded
+    except KeyboardInterrupt:  # while the program is still being loaded
+        raise SystemExit(130) from None
     guarded(app)

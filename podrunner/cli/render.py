@@ -72,7 +72,7 @@ def check(
     ] = False,
 ) -> None:
     """Read a configuration file and say what is wrong or odd in it. Exit code 78 if it cannot be used."""
-    loaded = load_file(file)
+    loaded = load_file(file, allow_commands=allow_commands)
     if strict:
         loaded.checked(strict=True)
     if show:

@@ -63,6 +63,16 @@ def test_config_check_shows_the_settings_without_secrets(tmp_path: Path) -> None
     assert "hunter2" not in shown.stdout
 
 
+def test_config_check_runs_a_files_commands_only_when_told_to(tmp_path: Path) -> None:
+    file = tmp_path / "airflow.cfg"
+    file.write_text(
+        "[core]\nsql_alchemy_conn_cmd = echo postgresql://db/x\n[kubernetes]\ndags_in_image = True\n"
+        "worker_container_repository = r\nworker_container_tag = t\n"
+    )
+    assert isinstance(run("config", "check", str(file)).exception, errors.ConfigError)
+    assert run("config", "check", "--allow-commands", str(file)).exit_code == 0
+
+
 @pytest.mark.parametrize("command", [["run", "--", "true"], ["demo"]])
 def test_local_and_kubeconfig_exclude_each_other(command, tmp_path: Path) -> None:
     words = [command[0], "--local", "--kubeconfig", str(tmp_path / "k"), *command[1:]]
