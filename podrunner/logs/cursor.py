@@ -15,7 +15,7 @@ import msgspec
 
 from podrunner.logs.record import GapReason, LogGap, split_stamp
 
-__all__ = ["LogCursor", "Resumption", "advance", "since_time", "stamp_ns"]
+__all__ = ["LogCursor", "Resumption", "advance", "next_run", "since_time", "stamp_ns"]
 
 _SECONDS: Final = 19  # characters of 2024-01-31T10:20:30
 _STAMP_SEARCH: Final = 40
@@ -31,6 +31,8 @@ class LogCursor(msgspec.Struct, frozen=True, omit_defaults=True):
         stamp: Time stamp of the last line read, as the server wrote it; "" if none was.
         lines: How many lines with that very stamp were read.
         complete: Whether that run had ended and its log was read to the end.
+        inherited: Whether the stamp comes from before that run, in the same second perhaps: what is not later
+            was read, but the line itself need not be in that run's log.
     """
 
     uid: str
@@ -39,6 +41,24 @@ class LogCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     stamp: str = ""
     lines: int = 0
     complete: bool = False
+    inherited: bool = False
+
+
+def next_run(cursor: LogCursor, restart: int, began_at: str) -> LogCursor:
+    """Where to start in a later run of the same container.
+
+    At its beginning, unless lines from that run's time were read already: a server that had restarted the
+    container before the watch told of it showed the new run's log for the old one's.
+
+    Args:
+        cursor: Where the reader stands.
+        restart: The later run.
+        began_at: When that began, in whole seconds; "" if it is not known.
+    """
+    fresh = LogCursor(cursor.uid, cursor.container, restart)
+    if not cursor.stamp or (began_at and stamp_ns(cursor.stamp) < stamp_ns(began_at)):
+        return fresh
+    return msgspec.structs.replace(fresh, stamp=cursor.stamp, lines=cursor.lines, inherited=True)
 
 
 def advance(cursor: LogCursor, data: bytes) -> LogCursor:
@@ -48,7 +68,7 @@ def advance(cursor: LogCursor, data: bytes) -> LogCursor:
         return cursor
     lines = _count(data, stamp.encode() + b" ")
     before = cursor.lines if cursor.stamp == stamp else 0
-    return msgspec.structs.replace(cursor, stamp=stamp, lines=before + lines)
+    return msgspec.structs.replace(cursor, stamp=stamp, lines=before + lines, inherited=False)
 
 
 def since_time(cursor: LogCursor) -> str | None:
@@ -72,7 +92,7 @@ def stamp_ns(stamp: str) -> int:
 class Resumption:
     """Drops from a resumed stream what was read before the break.
 
-    If the cursor's line does not come again although later lines do, the node's log rotation took it, and
+    If the cursor's line does not come again, or not as often as it was read, the node's log rotation took it, and
     with it perhaps lines that nobody read: that is a gap. Feed whole lines only.
     """
 
@@ -80,7 +100,6 @@ class Resumption:
         self._cursor = cursor
         self._prefix = cursor.stamp.encode() + b" "
         self._left = cursor.lines if cursor.stamp else 0
-        self._found = False
 
     @property
     def done(self) -> bool:
@@ -94,12 +113,15 @@ class Resumption:
         rest = self._skip_seen(data)
         return (rest, None) if self._left == 0 else self._look_past(rest)
 
+    def end(self) -> LogGap | None:
+        """The gap at the end of a log that was given whole, and in which the cursor's line never came."""
+        return None if self.done else self._gap(None)
+
     def _skip_seen(self, data: bytes) -> bytes:
         start = 0
         while self._left and (at := _find(data, self._prefix, start)) >= 0:
             start = data.index(b"\n", at) + 1
             self._left -= 1
-            self._found = True
         return data[start:]
 
     def _look_past(self, data: bytes) -> tuple[bytes, LogGap | None]:
@@ -108,24 +130,23 @@ class Resumption:
         while at < len(data):
             stamp = _stamp_at(data, at)
             if stamp and stamp_ns(stamp) > limit:
-                return self._resume_at(data[at:], stamp)
+                self._left = 0
+                return data[at:], self._gap(stamp)
             at = data.index(b"\n", at) + 1
         return b"", None
 
-    def _resume_at(self, data: bytes, stamp: str) -> tuple[bytes, LogGap | None]:
-        self._left = 0
-        if self._found:
-            return data, None
+    def _gap(self, before: str | None) -> LogGap | None:
         cursor = self._cursor
-        gap = LogGap(
+        if cursor.inherited:
+            return None
+        return LogGap(
             cursor.container,
             GapReason.ROTATED,
             after=cursor.stamp,
-            before=stamp,
+            before=before,
             restart=cursor.restart,
             message="the last line read is no longer there",
         )
-        return data, gap
 
 
 def _stamp_at(data: bytes, at: int) -> str:

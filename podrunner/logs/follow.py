@@ -18,7 +18,7 @@ import anyio
 import msgspec
 
 from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
-from podrunner.logs.cursor import LogCursor, Resumption, advance, since_time
+from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run, since_time
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.record import GapReason, LogBatch, LogGap
 
@@ -103,6 +103,7 @@ class ContainerFollower:
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self._since = since
         self.cursor: LogCursor = cursor
+        self._doubted: LogCursor | None = None
 
     async def run(self) -> None:
         """Returns when the last run of the container is over and read, or cannot be read any more."""
@@ -134,24 +135,31 @@ class ContainerFollower:
     async def _catch_up(self, view: ContainerView) -> None:
         """Reads what is left of earlier runs, then the present one."""
         if view.restart > self.cursor.restart:
-            await self._leave_run(view.restart)
+            await self._leave_run(view)
         if not self.cursor.complete:
             await self._read_run()
 
-    async def _leave_run(self, present: int) -> None:
+    async def _leave_run(self, view: ContainerView) -> None:
         # The server keeps the present run and the one before it.
-        if present == self.cursor.restart + 1 and not self.cursor.complete:
+        passed = view.restart - self.cursor.restart
+        if passed > 1:
+            if passed > 2 or not self.cursor.complete:  # one run that cannot be read any more
+                await self._emit_gap(
+                    GapReason.RESTARTED, f"runs up to {view.restart - 2} were not read to their end"
+                )
+            self.cursor = next_run(self.cursor, view.restart - 1, "")
+        if not self.cursor.complete:
             await self._read_run()
-        elif present > self.cursor.restart + 1:
-            await self._emit_gap(GapReason.RESTARTED, f"runs up to {present - 1} were not read to their end")
-        if self.cursor.restart < present:
-            self.cursor = LogCursor(self.cursor.uid, self.cursor.container, present)
+        self.cursor = next_run(self.cursor, view.restart, view.began_at)
 
     async def _read_run(self) -> None:
         """Connects until the run's log is complete or beyond reach."""
         delay, give_up_at = _FIRST_DELAY_S, math.inf
         while not self.cursor.complete:
             before, ended = self.cursor, self._run_ended()
+            if self._view().restart > self.cursor.restart + 1:
+                await self._give_up(GapReason.RESTARTED, "the container was restarted again meanwhile")
+                return
             error = await self._connect(ended=ended)
             if ended and error is None:
                 await self._complete()
@@ -163,7 +171,7 @@ class ContainerFollower:
             elif give_up_at == math.inf:
                 give_up_at = anyio.current_time() + self._limits.drain_s
             if error is not None and (self._is_hopeless(error) or anyio.current_time() >= give_up_at):
-                await self._give_up(error)
+                await self._give_up(GapReason.UNAVAILABLE, str(error))
                 return
             if error is not None or not self._run_ended():
                 await self._pause(delay, give_up_at)
@@ -212,11 +220,12 @@ class ContainerFollower:
                     connection.pause()
                     await self._take(lines.feed(data), resumption)
                     connection.resume()
+            if not follow:
+                connection.pause()
+                await self._take(lines.rest(), resumption)
+                await self._note(resumption.end())
         except PodrunnerError as error:
             return error
-        if not follow:
-            connection.pause()
-            await self._take(lines.rest(), resumption)
         return None
 
     def _open(self, *, follow: bool) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
@@ -232,18 +241,32 @@ class ContainerFollower:
 
     async def _take(self, lines: bytes, resumption: Resumption) -> None:
         fresh, gap = (lines, None) if resumption.done else resumption.admit(lines)
-        if gap is not None:
-            await self._emit(gap, self.cursor)
+        await self._note(gap)
         if fresh:
             after = advance(self.cursor, fresh)
             await self._emit(LogBatch(after.container, after.restart, fresh), after)
             self.cursor = after
 
+    async def _note(self, gap: LogGap | None) -> None:
+        """Tells of a gap, once it is sure that it is one.
+
+        The line where the reader stood is missing also from the log of the next run, which the server may show
+        already while the watch still tells of this one.
+        """
+        if gap is None:
+            return
+        view = self._view()
+        settled = view.final and view.restart == self.cursor.restart
+        if self._doubted != self.cursor and not settled:
+            self._doubted = self.cursor
+            raise _AnotherRunPerhapsError("the last line read is not in the log")
+        await self._emit(gap, self.cursor)
+
     async def _complete(self) -> None:
         self.cursor = msgspec.structs.replace(self.cursor, complete=True)
 
-    async def _give_up(self, error: PodrunnerError) -> None:
-        await self._emit_gap(GapReason.UNAVAILABLE, str(error))
+    async def _give_up(self, reason: GapReason, message: str) -> None:
+        await self._emit_gap(reason, message)
         await self._complete()
 
     async def _emit_gap(self, reason: GapReason, message: str) -> None:
@@ -256,6 +279,10 @@ class ContainerFollower:
 
 class _NothingCameError(PodrunnerError):
     """The server held the connection open and sent nothing."""
+
+
+class _AnotherRunPerhapsError(PodrunnerError):
+    """What the server shows does not go on where the reader stands."""
 
 
 class _Connection:

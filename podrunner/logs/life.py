@@ -24,6 +24,7 @@ class ContainerView(msgspec.Struct, frozen=True, gc=False):
         ended: Whether that run is over.
         final: Whether no later run will come.
         gone: Whether the pod is no longer there at all.
+        began_at: When that run began, by its node's clock, in whole seconds; "" if that is not known.
     """
 
     restart: int = 0
@@ -31,6 +32,7 @@ class ContainerView(msgspec.Struct, frozen=True, gc=False):
     ended: bool = False
     final: bool = False
     gone: bool = False
+    began_at: str = ""
 
 
 class PodLife(Protocol):
@@ -62,7 +64,14 @@ def container_view(pod: Pod, name: str, *, gone: bool = False) -> ContainerView:
     ended = over or terminated or (status.state.running is None and status.last_state.terminated is not None)
     started = terminated or status.state.running is not None or status.last_state.terminated is not None
     final = over or (terminated and not _comes_back(pod, name))
-    return ContainerView(status.restart_count, started, started and ended, final, gone)
+    return ContainerView(
+        status.restart_count, started, started and ended, final, gone, began_at=_began_at(status)
+    )
+
+
+def _began_at(status: ContainerStatus) -> str:
+    present = status.state.running or status.state.terminated or status.last_state.terminated
+    return (present.started_at or "") if present is not None else ""
 
 
 def _status(pod: Pod, name: str) -> ContainerStatus | None:

@@ -80,7 +80,8 @@ class FakeNode:
         yield script(self._content(options))
 
     def _content(self, options: dict[str, object]) -> bytes:
-        lines = self.runs[-2 if options.get("previous") else -1]
+        runs = self.runs[:-1] if options.get("previous") else self.runs
+        lines = runs[-1] if runs else []
         since = options.get("since_time")
         if since:
             lines = [line for line in lines if line[:19] >= str(since)[:19].encode()]

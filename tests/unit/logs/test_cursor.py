@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.logs.cursor import LogCursor, Resumption, advance, since_time, stamp_ns
+from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run, since_time, stamp_ns
 from podrunner.logs.record import GapReason
 
 FRESH = LogCursor("uid-1", "base")
@@ -78,6 +78,31 @@ def test_a_cursor_whose_line_rotated_away_is_a_gap():
     assert "rotated" in str(gap)
 
 
-def test_fewer_lines_of_the_cursors_stamp_than_before_are_no_gap():
+def test_fewer_lines_of_the_cursors_stamp_than_were_read_are_a_gap():
+    """G3: rotation cut between lines of one time stamp."""
     cursor = advance(FRESH, text((1, 5), (1, 5)))
-    assert Resumption(cursor).admit(text((1, 5), (1, 6))) == (text((1, 6)), None)
+    lines, gap = Resumption(cursor).admit(text((1, 5), (1, 6)))
+    assert lines == text((1, 6))
+    assert gap is not None
+
+
+def test_a_later_run_begins_at_its_beginning():
+    cursor = advance(FRESH, text((1, 5)))
+    assert next_run(cursor, 2, "2024-05-01T10:20:02Z") == LogCursor("uid-1", "base", 2)
+
+
+@pytest.mark.parametrize("began_at", ["2024-05-01T10:20:01Z", ""])
+def test_lines_of_a_later_run_that_were_taken_for_the_earlier_ones_are_not_read_twice(began_at):
+    """The node had restarted the container before the watch told of it."""
+    cursor = next_run(advance(FRESH, text((1, 5))), 1, began_at)
+    assert Resumption(cursor).admit(text((1, 4), (1, 5), (1, 6))) == (text((1, 6)), None)
+    assert Resumption(cursor).admit(text((1, 7))) == (text((1, 7)), None)
+
+
+def test_a_log_from_which_the_cursors_line_and_all_later_ones_are_gone_is_a_gap():
+    """G3: rotated just before the end."""
+    resumption = Resumption(advance(FRESH, text((1, 5))))
+    assert resumption.admit(b"") == (b"", None)
+    gap = resumption.end()
+    assert gap is not None
+    assert (gap.after, gap.before) == ("2024-05-01T10:20:01.000000005Z", None)

@@ -265,3 +265,52 @@ async def test_a_complete_cursor_needs_no_request(node, life, sink):
     life.end()
     await follower(node, life, sink, cursor=LogCursor("uid-1", "base", complete=True)).run()
     assert node.requests == []
+
+
+async def test_rotation_just_before_the_end_is_a_gap(node, life, sink):
+    """G3: the line where the reader stood is gone, and nothing came after it."""
+    node.write(stamped(1))
+
+    async def broken(data):
+        yield data
+        node.runs[0] = []
+        life.end()
+        raise TransportError("reset")
+
+    node.scripts = [broken]
+    await follower(node, life, sink).run()
+    assert [(gap.reason, gap.before) for gap in sink.gaps] == [(GapReason.ROTATED, None)]
+
+
+async def test_the_last_run_but_one_is_read_though_several_passed(node, life, sink):
+    node.write(stamped(1), stamped(2))
+
+    async def restarted(data):
+        yield data[: len(stamped(1)) + 1]
+        node.write(stamped(3, second=1), run=1)
+        node.write(stamped(4, second=2), run=2)
+        life.end(restart=2)
+
+    node.scripts = [restarted]
+    await follower(node, life, sink).run()
+    assert sink.texts == ["line 1", "line 3", "line 4"]
+    assert [gap.reason for gap in sink.gaps] == [GapReason.RESTARTED]
+
+
+async def test_a_run_that_the_watch_has_not_told_of_is_not_taken_for_the_one_before(node, life, sink):
+    """The node restarts the container; the log that it then shows is not what the reader asked for."""
+    node.write(stamped(1), stamped(2))
+
+    async def cut(data):
+        yield data[: len(stamped(1)) + 1]
+        node.write(stamped(3, second=1), run=1)
+        raise TransportError("reset")
+
+    async def of_the_next_run(data):
+        life.end(restart=1)
+        yield data
+
+    node.scripts = [cut, of_the_next_run]
+    await follower(node, life, sink).run()
+    assert sink.texts == ["line 1", "line 2", "line 3"]
+    assert sink.gaps == []

@@ -1,0 +1,207 @@
+"""A node in virtual time whose log connections do all that real ones do: break, end early, hang, refuse, rotate.
+
+It knows what the container truly wrote. What a collector made of it is the tests' business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import msgspec
+from podrunner.errors import ServerError, TransportError
+from podrunner.logs import ContainerView
+
+STEP_S = 0.01
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop whose clock jumps to the next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__(_Jumping(self))
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class _Jumping(selectors.DefaultSelector):
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout:
+            self._loop.now += timeout
+        return super().select(0)
+
+
+class Run(msgspec.Struct, eq=False):
+    """One run of the container: its lines, each with its stamp, and from which on the node still has them."""
+
+    number: int
+    began_at: str
+    lines: list[bytes] = msgspec.field(default_factory=list)
+    kept_from: int = 0
+    ended: bool = False
+
+
+class VirtualNode:
+    """One container on a node; also the watch, which may lag behind it.
+
+    Attributes:
+        chunk: Bytes per batch of a connection.
+        refusals: How many requests to come are refused.
+        untold: Whether the watch ever heard late of a restart.
+    """
+
+    def __init__(self, chunk: int) -> None:
+        self.chunk = chunk
+        self.refusals = 0
+        self.untold = False
+        self.second, self.nano = 0, 0
+        self.runs = [Run(0, self._began_at())]
+        self.connections: list[Connection] = []
+        self.view = ContainerView(started=True, began_at=self.run.began_at)
+        self._change = anyio.Event()
+
+    @property
+    def run(self) -> Run:
+        return self.runs[-1]
+
+    @property
+    def truth(self) -> list[str]:
+        """All that was ever written, in order."""
+        return [text_of(line) for run in self.runs for line in run.lines]
+
+    # What happens to the container
+
+    def write(self, count: int, *, one_stamp: bool) -> None:
+        for _ in range(count):
+            self.nano += 0 if one_stamp else 1
+            stamp = b"2024-05-01T10:%02d:%02d.%09dZ" % (*divmod(self.second, 60), self.nano)
+            self.run.lines.append(stamp + b" run %d line %d" % (self.run.number, len(self.run.lines)))
+        self.nano += 1
+
+    def tick(self) -> None:
+        self.second, self.nano = self.second + 1, 0
+
+    def rotate(self) -> None:
+        self.run.kept_from = len(self.run.lines)
+
+    def restart(self) -> None:
+        self.run.ended = True
+        self.runs.append(Run(len(self.runs), self._began_at()))
+
+    def end(self) -> None:
+        self.run.ended = True
+
+    def _began_at(self) -> str:
+        return "2024-05-01T10:{:02d}:{:02d}Z".format(*divmod(self.second, 60))
+
+    # What happens to those who read
+
+    def each_connection(self, fate: str) -> None:
+        for connection in self.connections:
+            connection.fate = fate
+
+    @asynccontextmanager
+    async def stream_log(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        follow: bool = False,
+        since_time: str | None = None,
+        previous: bool = False,
+        **options: object,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        await anyio.sleep(STEP_S / 3)
+        if self.refusals:
+            self.refusals -= 1
+            raise ServerError(status=500, server_message="the kubelet is starting")
+        if previous and len(self.runs) == 1:
+            raise ServerError(status=400, server_message="no previous run")
+        run = self.runs[-2 if previous else -1]
+        connection = Connection(run, since=since_time or "", follow=follow, chunk=self.chunk)
+        self.connections.append(connection)
+        try:
+            yield connection.batches()
+        finally:
+            self.connections.remove(connection)
+
+    # The watch
+
+    def tell(self) -> None:
+        """The watch learns how things stand, but not yet that the pod is over."""
+        self.view = ContainerView(
+            self.run.number, started=True, ended=self.run.ended, began_at=self.run.began_at
+        )
+        self._wake()
+
+    def tell_end(self) -> None:
+        self.view = ContainerView(
+            self.run.number, started=True, ended=True, final=True, began_at=self.run.began_at
+        )
+        self._wake()
+
+    def container(self, name: str) -> ContainerView:
+        del name
+        return self.view
+
+    async def changed(self) -> None:
+        await self._change.wait()
+
+    def _wake(self) -> None:
+        self._change.set()
+        self._change = anyio.Event()
+
+
+class Connection:
+    """One answer to a log request. It holds the file open: rotation takes nothing from it."""
+
+    def __init__(self, run: Run, *, since: str, follow: bool, chunk: int) -> None:
+        self.fate = ""
+        self._run = run
+        self._follow = follow
+        self._chunk = chunk
+        kept = range(run.kept_from, len(run.lines))
+        self._next = next((at for at in kept if run.lines[at][:19] >= since[:19].encode()), len(run.lines))
+        self._until = len(run.lines)
+
+    async def batches(self) -> AsyncIterator[bytes]:
+        while True:
+            await anyio.sleep(STEP_S / 3)
+            data = self._take()
+            for at in range(0, len(data), self._chunk):
+                await self._meet_fate()
+                if self.fate == "end":
+                    return
+                yield data[at : at + self._chunk]
+                await anyio.sleep(STEP_S / 5)
+            await self._meet_fate()
+            if self.fate == "end" or (not data and (not self._follow or self._run.ended)):
+                return
+
+    def _take(self) -> bytes:
+        until = len(self._run.lines) if self._follow else self._until
+        data = b"".join(line + b"\n" for line in self._run.lines[self._next : until])
+        self._next = until
+        return data
+
+    async def _meet_fate(self) -> None:
+        if self.fate == "break":
+            raise TransportError("connection reset")
+        if self.fate == "hang":
+            await anyio.sleep_forever()
+        if self.fate == "end" and not self._follow:
+            self.fate = ""  # only a follow is cut in good order
+
+
+def text_of(line: bytes) -> str:
+    return line.split(b" ", 1)[1].decode()
