@@ -67,6 +67,9 @@ def config_group() -> None:
 def check(
     file: Annotated[Path, typer.Argument(help="airflow.cfg, or podrunner's own TOML or YAML file.")],
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    allow_commands: Annotated[
+        bool, typer.Option("--allow-commands", help="Run the commands that the file's _cmd options name.")
+    ] = False,
     show: Annotated[
         bool, typer.Option("--show", help="Print what it says, secrets masked, as JSON.")
     ] = False,
