@@ -128,8 +128,7 @@ class FaultProxy(Proxy):
             if asked.method == "HEAD" or answer.status in _BODILESS:
                 await client.send(bytes(answer.having(connection=None)))
                 return True
-            await self._send_body(client, server, answer, effect=effect, remember=_key(head, asked))
-            return True
+            return await self._send_body(client, server, answer, effect=effect, remember=_key(head, asked))
 
     @asynccontextmanager
     async def _server(self) -> AsyncIterator[Connection]:
@@ -154,7 +153,8 @@ class FaultProxy(Proxy):
 
     async def _send_body(
         self, client: Connection, server: Connection, answer: Head, *, effect: Effect, remember: str
-    ) -> None:
+    ) -> bool:
+        """Send it as the effect shapes it; whether the connection can be used further."""
         await client.send(bytes(_for_client(answer)))
         shape = Shape(effect)
         kept = bytearray()
@@ -168,12 +168,13 @@ class FaultProxy(Proxy):
         if shape.over and effect.stall:
             await forever()
         if shape.over and not effect.end:
-            raise _ResetError
+            return False  # closed without the body's end; a reset would take back what was sent
         if not shape.over:
             await _send_part(client, shape.rest(), None)
         await client.send(chunk(b""))
         if remember:
             self._remember(remember, answer, bytes(kept))
+        return True
 
     def _remember(self, target: str, answer: Head, body: bytes) -> None:
         self._earlier[target] = (answer, body)

@@ -157,8 +157,7 @@ def test_a_line_cuts_and_freezes_tls_too(cluster: LocalCluster, line: Line, erro
     with TcpProxy.blocking(cluster) as proxy:
         proxy.line = line
         with client(proxy) as http, pytest.raises(error):
-            for _ in range(5):
-                http.get(PODS, timeout=0.5)
+            [http.get(PODS, timeout=0.5) for _ in range(5)]
         proxy.line = Line(delay_s=0.01, bytes_per_s=20_000)
         with client(proxy) as http:
             assert http.get(PODS).status_code == 200

@@ -1,0 +1,70 @@
+"""Pods that come to grief, seen over a line that breaks within every watch: the cause is told all the same, once.
+
+Each row is decided in ``podrunner.outcome``, whose tables have tests of their own; here the way there is tested.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+from podrunner import AsyncPodRunner, Category, RunnerConfig, Workload
+from podrunner.testing.faults import Faults
+
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
+
+PATIENCE = {"image_grace_s": 0.5, "config_grace_s": 0.5, "unschedulable_grace_s": 0.5, "startup_timeout_s": 8}
+
+OUT_OF_MEMORY = {"running_s": 0.2, "exit_code": 137, "reason": "OOMKilled"}
+EVICTED = {"running_s": 0.2, "pod_reason": "Evicted", "pod_message": "The node was low on resource: memory."}
+NO_IMAGE = {"waiting_reason": "ImagePullBackOff", "waiting_message": 'Back-off pulling image "x"'}
+NO_SECRET = {"waiting_reason": "CreateContainerConfigError", "waiting_message": 'secret "s" not found'}
+SLOW = {"creating_s": 60.0}
+PREEMPTED = {"pod_reason": "Preempting", "pod_message": "Preempted in order to admit critical pod"}
+
+
+@pytest.mark.parametrize(
+    ("life", "category", "started"),
+    [
+        pytest.param(NO_IMAGE, Category.IMAGE, False, id="P1"),
+        pytest.param(NO_SECRET, Category.CONTAINER_CONFIG, False, id="P1-config"),
+        pytest.param(SLOW, Category.STARTUP_TIMEOUT, False, id="P3"),
+        pytest.param(PREEMPTED, Category.PREEMPTED, False, id="P5"),
+        pytest.param(OUT_OF_MEMORY, Category.OOM_KILLED, True, id="P6"),
+        pytest.param(EVICTED, Category.EVICTED, None, id="P4"),
+    ],
+)
+async def test_the_cause_is_told_over_a_breaking_line(
+    cluster,
+    quick: RunnerConfig,
+    faults: Faults,
+    life: dict[str, object],
+    category: Category,
+    started: bool | None,  # noqa: FBT001  # a parameter of the test
+):
+    """P1, P3, P4, P5, P6: scripted lives on a LocalCluster."""
+    if cluster.local is None:
+        pytest.skip("scripted lives are a LocalCluster's")
+    config = quick.model_copy(update={"pending": quick.pending.model_copy(update=PATIENCE)})
+    faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
+    script = {"local.podrunner.io/script": json.dumps(life)}
+    async with AsyncPodRunner(config, on_exit="cancel") as runner:
+        workload = Workload(key={"job": uuid.uuid4().hex}, command=["true"], annotations=script)
+        outcome = await (await runner.launch(workload)).wait(20)
+        assert outcome.category is category
+        assert started is None or outcome.started is started
+        assert faults.counts["cut"] > 0
+
+
+async def test_no_node_has_room_and_the_cause_is_told(quick: RunnerConfig, faults: Faults):
+    """P2: which resource is short."""
+    config = quick.model_copy(update={"pending": quick.pending.model_copy(update=PATIENCE)})
+    faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
+    async with AsyncPodRunner(config, on_exit="cancel") as runner:
+        workload = Workload(
+            key={"job": uuid.uuid4().hex}, command=["true"], resources={"cpu_request": "9000"}
+        )
+        outcome = await (await runner.launch(workload)).wait(20)
+        assert outcome.category is Category.UNSCHEDULABLE
+        assert "cpu" in outcome.message.lower()
