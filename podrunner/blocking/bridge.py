@@ -8,6 +8,7 @@ What is called there does not belong here.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
@@ -42,6 +43,7 @@ class Bridge:
         self._leave: anyio.Event | None = None
         self._error: BaseException | None = None
         self._life: Future[None] | None = None
+        self._process: int | None = None
 
     def enter(self, context: AbstractAsyncContextManager[Any]) -> None:
         """Starts the thread and enters the context there; whatever that raises ends the thread again.
@@ -50,6 +52,7 @@ class Bridge:
             CallFromEventLoopError: An event loop runs in this thread.
         """
         _refuse_in_event_loop()
+        self._process = os.getpid()
         with ExitStack() as stack:
             self._portal = stack.enter_context(start_blocking_portal("asyncio", name="podrunner"))
             stack.callback(self._forget)
@@ -63,7 +66,7 @@ class Bridge:
 
         Ctrl-C while it is being left cancels what it waits for; leaving then goes on, in its own bounds.
         """
-        if self._portal is None or self._life is None or self._leave is None:
+        if self._portal is None or self._life is None or self._leave is None or self._is_forked():
             return
         self._error = error
         with self._stack:
@@ -95,7 +98,7 @@ class Bridge:
 
     def run_if_open(self, function: Callable[[], object]) -> None:
         """Calls a plain function on the event loop's thread; right here once that is gone."""
-        if self._portal is not None:
+        if self._portal is not None and not self._is_forked():
             self._portal.call(function)
         else:
             function()
@@ -104,7 +107,15 @@ class Bridge:
         _refuse_in_event_loop()
         if self._portal is None:
             raise RunnerClosedError("the runner is not open; use it as a context manager")
+        if self._is_forked():
+            raise RunnerClosedError(
+                "the runner was opened before a fork, in the parent; open one in this process"
+            )
         return self._portal
+
+    def _is_forked(self) -> bool:
+        """Whether this is a child: threads are not inherited, so waiting for the event loop's would never end."""
+        return self._process != os.getpid()
 
     def _forget(self) -> None:
         self._portal = None

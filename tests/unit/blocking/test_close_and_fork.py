@@ -1,0 +1,64 @@
+"""A runner that is closed under somebody's call, and one that a forked child inherits."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+
+import pytest
+from podrunner.errors import RunnerClosedError
+from tests.unit.runner.harness import workload
+
+
+def test_closing_ends_the_calls_of_other_threads(cluster, opened):
+    """S1: close during a call."""
+    raised: list[BaseException] = []
+
+    def wait(pod) -> None:
+        try:
+            pod.wait()
+        except RunnerClosedError as error:
+            raised.append(error)
+
+    with opened(on_exit="detach") as runner:
+        waiting = threading.Thread(target=wait, args=(runner.launch(workload()),))
+        waiting.start()
+        time.sleep(0.1)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert len(raised) == 1
+
+
+def test_a_forked_child_is_told_and_does_not_hang(cluster, opened):
+    """S1: a child has no thread of its parent; leaving there touches nothing of the parent's."""
+    with opened() as runner:
+        pod = runner.launch(workload())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of what is tested here
+            child = os.fork()
+        if not child:
+            _in_the_child(runner)
+        deadline = time.monotonic() + 20
+        while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+            if time.monotonic() > deadline:
+                os.kill(child, 9)
+                os.waitpid(child, 0)
+                pytest.fail("the child hangs")
+            time.sleep(0.02)
+        assert os.waitstatus_to_exitcode(ended[1]) == 0
+        assert runner.health().lease == "held"
+        assert pod.outcome is None
+        assert cluster.pods
+
+
+def _in_the_child(runner) -> None:
+    code = 1
+    try:
+        runner.launch(workload(2))
+    except RunnerClosedError as error:
+        runner.__exit__(None, None, None)
+        code = 0 if "fork" in str(error) else 2
+    finally:
+        os._exit(code)
