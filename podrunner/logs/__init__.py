@@ -13,7 +13,7 @@ from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, Po
 from podrunner.logs.life import ContainerView, PodLife, container_view
 from podrunner.logs.reader import LocalFile, LogDocument, LogQuery, LogReader, PodLog, read_lines
 from podrunner.logs.record import GapReason, LogBatch, LogGap, LogLine
-from podrunner.logs.sinks import CallableSink, LogSink, SinkFactory
+from podrunner.logs.sinks import CallableSink, LoggingSink, LogSink, SinkFactory
 
 __all__ = [
     "CallableSink",
@@ -34,6 +34,7 @@ __all__ = [
     "LogSink",
     "LogSource",
     "LogStatus",
+    "LoggingSink",
     "PodAddress",
     "PodLife",
     "PodLog",

@@ -6,6 +6,7 @@ no other pod waits with it. Files are :mod:`podrunner.logs.files`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from podrunner.logs.cursor import LogCursor
     from podrunner.logs.record import LogBatch, LogGap
 
-__all__ = ["CallableSink", "LogSink", "SinkFactory"]
+__all__ = ["CallableSink", "LogSink", "LoggingSink", "SinkFactory"]
 
 
 class LogSink(Protocol):
@@ -69,3 +70,42 @@ class CallableSink:
         answer = self._function(item)
         if answer is not None:
             await answer
+
+
+class LoggingSink:
+    """Hands each line to a logger of Python's ``logging``; a gap is a warning.
+
+    Each record bears ``container``, ``restart`` and ``timestamp`` (the node's, "" if there is none) as extras.
+
+    Args:
+        logger: Where to; its handlers run in the event loop and should not block.
+        level: The level of a line.
+    """
+
+    def __init__(self, logger: logging.Logger, *, level: int = logging.INFO) -> None:
+        self._logger = logger
+        self._level = level
+
+    async def open(self, *, uid: str, container: str) -> LogCursor | None:
+        """Nothing to make ready; a logger remembers nothing."""
+        del uid, container
+        return None  # as a method of the protocol it has a value
+
+    async def write(self, batch: LogBatch, cursor: LogCursor) -> None:
+        """Logs each line, unless the level is switched off."""
+        del cursor
+        if not self._logger.isEnabledFor(self._level):
+            return
+        for line in batch.records():
+            extra = {"container": line.container, "restart": line.restart, "timestamp": line.timestamp}
+            self._logger.log(self._level, "%s", line.text, extra=extra)
+
+    async def gap(self, gap: LogGap, cursor: LogCursor) -> None:
+        """Logs the gap as a warning."""
+        del cursor
+        extra = {"container": gap.container, "restart": gap.restart, "timestamp": gap.after or ""}
+        self._logger.warning("%s", gap, extra=extra)
+
+    async def close(self, cursor: LogCursor) -> None:
+        """Nothing to close."""
+        del cursor
