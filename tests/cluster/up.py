@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -100,6 +100,9 @@ def _in_namespaces(folder: Path, command: list[str]) -> int:
     child = subprocess.Popen([*unshare, "--mount-proc", *inner], preexec_fn=dying)  # noqa: PLW1509  # no threads here
     try:
         return child.wait()
+    except KeyboardInterrupt:
+        _end(child)
+        return 128 + signal.SIGINT
     except BaseException:
         _end(child)
         raise
@@ -114,8 +117,9 @@ def _die_with(parent: int) -> None:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """Ask the namespace's first process to end; ``unshare`` itself does not listen."""
-    for first in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split():
-        os.kill(int(first), signal.SIGTERM)
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        for first in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split():
+            os.kill(int(first), signal.SIGTERM)
     try:
         child.wait(timeout=_ENDS_WITHIN_S)
     except subprocess.TimeoutExpired:
