@@ -1,0 +1,126 @@
+"""What collecting logs costs above the transport: MB per CPU second of one log, of 500 at once, and memory per follow.
+
+The source gives batches from memory, so that only the collector counts; what the HTTP transport takes is measured where
+the transport is. CPU is this process's; the fastest of several rounds counts, since noise only adds.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import tracemalloc
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+from podrunner.logs import CallableSink, ContainerView, LogBatch, LogCollector, PodAddress
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+ROUNDS = 5
+PODS = 500
+BATCH_BYTES = 64 * 1024
+BATCHES = 500
+
+
+def _batch() -> bytes:
+    """Lines of 99 bytes, their time stamps included, that do not end where the batch does."""
+    line = b"2024-05-01T10:20:30.%09dZ " + b"x" * 67 + b"\n"
+    return b"".join(line % number for number in range(BATCH_BYTES // 99 + 1))[:BATCH_BYTES]
+
+
+class Memory:
+    """A source that gives the same batch so often, and then waits for `hold` if there is one."""
+
+    def __init__(self, batches: int, hold: anyio.Event | None = None) -> None:
+        self._batches = batches
+        self._hold = hold
+        self._batch = _batch()
+        self.open = 0
+
+    @asynccontextmanager
+    async def stream_log(
+        self, namespace: str, name: str, **options: object
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        del namespace, name, options
+        self.open += 1
+        yield self._each()
+
+    async def _each(self) -> AsyncIterator[bytes]:
+        for _ in range(self._batches):
+            yield self._batch
+            await anyio.lowlevel.checkpoint()
+        if self._hold is not None:
+            await self._hold.wait()
+
+
+class Life:
+    """A pod that is over, or one that is not."""
+
+    def __init__(self, *, over: bool) -> None:
+        self._view = ContainerView(started=True, ended=over, final=over)
+
+    def container(self, name: str) -> ContainerView:
+        del name
+        return self._view
+
+    async def changed(self) -> None:
+        await anyio.sleep_forever()
+
+
+def collector(source: Memory, life: Life, take: Callable[[object], None]) -> LogCollector:
+    address = PodAddress("default", "pod", "uid")
+    return LogCollector(source, address, life, containers=["base"], sinks=[lambda _: CallableSink(take)])
+
+
+def each_line(item: object) -> None:
+    if isinstance(item, LogBatch):
+        for _ in item.texts():
+            pass
+
+
+async def collect(pods: int, batches: int) -> None:
+    source, life = Memory(batches), Life(over=True)
+    async with anyio.create_task_group() as group:
+        for _ in range(pods):
+            group.start_soon(collector(source, life, each_line).run)
+
+
+async def held_bytes(pods: int) -> float:
+    """Bytes per pod that is followed and has no half line waiting."""
+    source, life = Memory(0, anyio.Event()), Life(over=False)
+    gc.collect()
+    tracemalloc.start()
+    async with anyio.create_task_group() as group:
+        for _ in range(pods):
+            group.start_soon(collector(source, life, each_line).run)
+        await anyio.wait_all_tasks_blocked()
+        assert source.open == pods, "each is followed"
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        group.cancel_scope.cancel()
+    return held / pods
+
+
+def megabytes_per_cpu_s(work: Callable[[], Awaitable[None]], total_bytes: int) -> float:
+    def one_round() -> float:
+        begin = time.process_time()
+        anyio.run(work)
+        return time.process_time() - begin
+
+    return total_bytes / 1e6 / min(one_round() for _ in range(ROUNDS))
+
+
+def main() -> None:
+    total = BATCHES * BATCH_BYTES
+    one = megabytes_per_cpu_s(lambda: collect(1, BATCHES), total)
+    many = megabytes_per_cpu_s(lambda: collect(PODS, BATCHES // PODS), total)
+    print(f"one log, line by line:           {one:8.0f} MB per CPU second")
+    print(f"{PODS} logs at once, 64 KiB each:   {many:8.0f} MB per CPU second")
+    print(f"held per followed pod, no socket: {anyio.run(held_bytes, PODS) / 1024:7.1f} KiB")
+
+
+if __name__ == "__main__":
+    main()
