@@ -1,6 +1,6 @@
 """Launching over a line with faults, end to end: one pod per attempt, and errors that belong to one pod.
 
-Each test was seen to fail with the behaviour switched off that its docstring names after "off:".
+What a docstring names after "off:" is what the test is to fail without.
 """
 
 from __future__ import annotations

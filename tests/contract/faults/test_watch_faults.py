@@ -1,6 +1,6 @@
 """The watch over a line with faults, end to end: one outcome per pod, the true one, and few requests.
 
-Each test was seen to fail with the behaviour switched off that its docstring names after "off:".
+What a docstring names after "off:" is what the test is to fail without. Switched off and seen to fail: W1, W2, W4.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ async def test_a_half_open_connection_is_left(
 
 
 async def test_what_is_told_again_is_told_once(quick: RunnerConfig, faults: Faults, proxy: FaultProxy):
-    """W3: every event thrice, and a list from before the end; off: `PodStore._out_of_date`, and the graves."""
+    """W3: every event thrice, and a list from before the end; held thrice: by the store, its graves and the supervisor."""
     faults.on("GET", "pods", watch=True).repeat_events(3, times=None)
     async with running(quick) as runner:
         pods = [await runner.launch(job(f"exit {n}")) for n in range(4)]
