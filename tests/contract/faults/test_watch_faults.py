@@ -96,7 +96,7 @@ async def test_a_half_open_connection_is_left(
 
 
 async def test_what_is_told_again_is_told_once(quick: RunnerConfig, faults: Faults, proxy: FaultProxy):
-    """W3: every event thrice, and a list from before the end; held thrice: by the store, its graves and the supervisor."""
+    """W3: every event thrice, and a list from before the end; held by the store, its graves and the supervisor."""
     faults.on("GET", "pods", watch=True).repeat_events(3, times=None)
     async with running(quick) as runner:
         pods = [await runner.launch(job(f"exit {n}")) for n in range(4)]
