@@ -162,6 +162,10 @@ class ContainerFollower:
                 return
             error = await self._connect(ended=ended)
             if ended and error is None:
+                if not before.stamp and self._view().restart > before.restart + 1:
+                    await self._emit_gap(
+                        GapReason.RESTARTED, "perhaps it was the next run's log that was read"
+                    )
                 await self._complete()
                 return
             progress = self.cursor != before
