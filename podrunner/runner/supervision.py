@@ -83,7 +83,7 @@ class Supervisor:
         self.launching: int = 0
         self.log_troubles: int = 0
         self.deletes_failing: int = 0
-        self.frozen = False
+        self.frozen: bool = False
         self.may_act: Callable[[], bool] = lambda: True
         self.on_settled: Callable[[TrackedPod], None] = lambda _: None
         self.on_forgotten: Callable[[TrackedPod], None] = lambda _: None

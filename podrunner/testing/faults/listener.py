@@ -100,7 +100,7 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._stopping: asyncio.Event | None = None
         self._open: dict[Connection, asyncio.Task[Any] | None] = {}
-        self.port = 0
+        self.port: int = 0
 
     def start(self) -> None:
         """Start the thread; return when connections are accepted.
@@ -183,7 +183,7 @@ class Listener:
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, HOST, self.port, limit=_LIMIT)
-            self.port = self._server.sockets[0].getsockname()[1]
+            self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)

@@ -57,7 +57,7 @@ class FaultProxy(Proxy):
 
     def __init__(self, cluster: LocalCluster | Path | str, faults: Faults | None = None) -> None:
         kubeconfig = Path(cluster) if isinstance(cluster, str | Path) else cluster.kubeconfig
-        self.faults = faults if faults is not None else Faults()
+        self.faults: Faults = faults if faults is not None else Faults()
         self._upstream = Upstream.of(kubeconfig)
         self._token = secrets.token_urlsafe(32)
         self._earlier: OrderedDict[str, tuple[Head, bytes]] = OrderedDict()

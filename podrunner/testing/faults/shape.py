@@ -18,7 +18,7 @@ class Shape:
     """
 
     def __init__(self, effect: Effect) -> None:
-        self.over = effect.after_bytes == 0 and effect.insert is None
+        self.over: bool = effect.after_bytes == 0 and effect.insert is None
         self._effect = effect
         self._passed = 0
         self._events = 0

@@ -52,7 +52,7 @@ class TcpProxy(Proxy):
         document = redirected(kubeconfig, "")
         there = urlsplit(server_of(kubeconfig))
         self._address = (there.hostname or "", there.port or (443 if there.scheme == "https" else 80))
-        self.line = Line()
+        self.line: Line = Line()
 
         def to_here(url: str) -> dict[str, object]:
             document["clusters"][0]["cluster"]["server"] = url
