@@ -104,6 +104,7 @@ class ContainerFollower:
         self._since = since
         self.cursor: LogCursor = cursor
         self._doubted: LogCursor | None = None
+        self._began = False  # seen to have begun
 
     async def run(self) -> None:
         """Returns when the last run of the container is over and read, or cannot be read any more."""
@@ -119,7 +120,13 @@ class ContainerFollower:
                 await self._life.changed()
 
     def _view(self) -> ContainerView:
-        return self._life.container(self.cursor.container)
+        view = self._life.container(self.cursor.container)
+        self._began = self._began or (view.started and not view.only_ended)
+        return view
+
+    def _never_began(self) -> bool:
+        """Whether, as far as anybody knows, there never was a log: then nothing is missing."""
+        return self._view().only_ended and not self._began and not self.cursor.stamp
 
     def _is_read(self, view: ContainerView) -> bool:
         return view.restart <= self.cursor.restart and self.cursor.complete
@@ -175,7 +182,11 @@ class ContainerFollower:
             elif give_up_at == math.inf:
                 give_up_at = anyio.current_time() + self._limits.drain_s
             if error is not None and (self._is_hopeless(error) or anyio.current_time() >= give_up_at):
-                await self._give_up(GapReason.UNAVAILABLE, str(error))
+                await (
+                    self._complete()
+                    if self._never_began()
+                    else self._give_up(GapReason.UNAVAILABLE, str(error))
+                )
                 return
             if error is not None or not self._run_ended():
                 await self._pause(delay, give_up_at)

@@ -25,6 +25,8 @@ class ContainerView(msgspec.Struct, frozen=True, gc=False):
         final: Whether no later run will come.
         gone: Whether the pod is no longer there at all.
         began_at: When that run began, by its node's clock, in whole seconds; "" if that is not known.
+        only_ended: Whether the status tells of its end and of no beginning, as when the kubelet gave a container up
+            that it never started.
     """
 
     restart: int = 0
@@ -33,6 +35,7 @@ class ContainerView(msgspec.Struct, frozen=True, gc=False):
     final: bool = False
     gone: bool = False
     began_at: str = ""
+    only_ended: bool = False
 
 
 class PodLife(Protocol):
@@ -64,8 +67,15 @@ def container_view(pod: Pod, name: str, *, gone: bool = False) -> ContainerView:
     ended = over or terminated or (status.state.running is None and status.last_state.terminated is not None)
     started = terminated or status.state.running is not None or status.last_state.terminated is not None
     final = over or (terminated and not _comes_back(pod, name))
+    began_at = _began_at(status)
     return ContainerView(
-        status.restart_count, started, started and ended, final, gone, began_at=_began_at(status)
+        status.restart_count,
+        started,
+        started and ended,
+        final,
+        gone,
+        began_at=began_at,
+        only_ended=terminated and not began_at and not status.restart_count,
     )
 
 

@@ -235,6 +235,18 @@ async def test_a_server_that_sends_nothing_at_the_end_is_given_up(node, life, si
     assert [gap.reason for gap in sink.gaps] == [GapReason.UNAVAILABLE]
 
 
+@pytest.mark.parametrize(("seen_running", "gaps"), [(False, []), (True, [GapReason.UNAVAILABLE])])
+async def test_a_container_that_never_began_has_no_gap_in_its_log(node, life, sink, seen_running, gaps):
+    """G8: a pod given up for its image's name leaves no log; one that ran and was lost with its node leaves a gap."""
+    node.scripts = [NotFoundError(status=404, server_message="no such container")]
+    life.set(started=seen_running)
+    following = follower(node, life, sink)
+    following._view()  # what it saw while the container was up
+    life.set(started=True, ended=True, final=True, gone=True, only_ended=True)
+    await following.run()
+    assert [gap.reason for gap in sink.gaps] == gaps
+
+
 async def test_no_right_to_read_logs_ends_at_once(node, life, sink):
     node.scripts = [ForbiddenError(status=403, server_message="pods/log is forbidden")]
     async with anyio.create_task_group() as group:

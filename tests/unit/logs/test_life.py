@@ -7,7 +7,9 @@ import pytest
 from podrunner.logs import ContainerView, container_view
 from podrunner.outcome.record import Pod
 
-ENDED = {"terminated": {"exitCode": 1}}
+BEGAN = "2024-05-01T00:00:00Z"
+ENDED = {"terminated": {"exitCode": 1, "startedAt": BEGAN}}
+LOST = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": None}}
 RUNNING = {"running": {}}
 
 
@@ -26,11 +28,18 @@ def pod(state=None, last=None, *, phase="Running", policy="Never", restarts=0, d
     [
         (pod(phase="Pending"), ContainerView()),
         (pod(RUNNING), ContainerView(started=True)),
-        (pod(ENDED), ContainerView(started=True, ended=True, final=True)),
-        (pod(ENDED, policy="Always", restarts=2), ContainerView(2, started=True, ended=True)),
-        (pod(ENDED, policy="Always", deleting=True), ContainerView(started=True, ended=True, final=True)),
-        (pod({"waiting": {}}, ENDED, policy="Always"), ContainerView(started=True, ended=True)),
+        (pod(ENDED), ContainerView(started=True, ended=True, final=True, began_at=BEGAN)),
+        (pod(ENDED, policy="Always", restarts=2), ContainerView(2, started=True, ended=True, began_at=BEGAN)),
+        (
+            pod(ENDED, policy="Always", deleting=True),
+            ContainerView(started=True, ended=True, final=True, began_at=BEGAN),
+        ),
+        (
+            pod({"waiting": {}}, ENDED, policy="Always"),
+            ContainerView(started=True, ended=True, began_at=BEGAN),
+        ),
         (pod(RUNNING, ENDED, policy="Always", restarts=1), ContainerView(1, started=True)),
+        (pod(LOST), ContainerView(started=True, ended=True, final=True, only_ended=True)),
         (pod(phase="Failed"), ContainerView(final=True)),
         (pod(RUNNING, phase="Failed"), ContainerView(started=True, ended=True, final=True)),
     ],
