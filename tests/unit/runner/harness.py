@@ -41,7 +41,8 @@ class Cluster(FakeServer):
     def finish(self, name: str, exit_code: int = 0, **terminated: Any) -> None:
         """The main container ends."""
         reason = "Error" if exit_code else "Completed"
-        ended = {"exitCode": exit_code, "reason": reason, "finishedAt": self._time(), **terminated}
+        times = {"startedAt": self._time(), "finishedAt": self._time()}
+        ended = {"exitCode": exit_code, "reason": reason, **times, **terminated}
         state = {"terminated": ended}
         phase = "Failed" if exit_code else "Succeeded"
         self.change(name, status={"phase": phase, "containerStatuses": [_status_of(state)]})
