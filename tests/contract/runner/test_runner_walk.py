@@ -194,3 +194,4 @@ async def test_an_embedders_own_client_is_used_and_stays_open(config: RunnerConf
             assert (await pod.wait(30)).succeeded
         left = await client.CoreV1Api(api_client).list_namespaced_pod(config.namespace)
         assert left.items == []
+    await anyio.sleep(0.25)  # kubernetes-asyncio's sockets end TLS politely, after its session is closed
