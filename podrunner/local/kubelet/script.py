@@ -44,7 +44,8 @@ class Lifecycle:
         message: Termination message.
         waiting_reason: Instead of running, wait for ever with this reason, such as ``ImagePullBackOff``.
         waiting_message: Its message.
-        pod_reason: The pod fails as a whole with this reason, such as ``Evicted``; its containers get no status.
+        pod_reason: The pod fails as a whole with this reason, such as ``Evicted``; its containers get no status, and
+            with ``running_s`` 0 they never run.
         pod_message: Its message.
         log: Lines that its containers write, spread evenly over ``running_s``.
         terminating_s: From the request to delete it until it is gone.
@@ -62,6 +63,11 @@ class Lifecycle:
     pod_message: str = ""
     log: Sequence[str] = ()
     terminating_s: float = 0.0
+
+    @property
+    def never_runs(self) -> bool:
+        """Whether the pod fails before its containers run."""
+        return bool(self.pod_reason) and self.running_s == 0
 
     @classmethod
     def from_json(cls, text: str) -> Lifecycle:
@@ -198,7 +204,7 @@ class ScriptedPods:
                 record.state = waiting(life.script.waiting_reason, life.script.waiting_message)
             self._write(life, sandbox=True)
             return
-        self._at(life.script.creating_s, uid, "running")
+        self._at(life.script.creating_s, uid, "ended" if life.script.never_runs else "running")
         if life.script.creating_s > 0:
             self._write(life, sandbox=False)
 

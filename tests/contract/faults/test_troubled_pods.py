@@ -30,7 +30,7 @@ PREEMPTED = {"pod_reason": "Preempting", "pod_message": "Preempted in order to a
         pytest.param(NO_IMAGE, Category.IMAGE, False, id="P1"),
         pytest.param(NO_SECRET, Category.CONTAINER_CONFIG, False, id="P1-config"),
         pytest.param(SLOW, Category.STARTUP_TIMEOUT, False, id="P3"),
-        pytest.param(PREEMPTED, Category.PREEMPTED, None, id="P5"),
+        pytest.param(PREEMPTED, Category.PREEMPTED, False, id="P5"),
         pytest.param(OUT_OF_MEMORY, Category.OOM_KILLED, True, id="P6"),
         pytest.param(EVICTED, Category.EVICTED, None, id="P4"),
     ],
