@@ -3,8 +3,9 @@
 The log of a run counts as complete only when it was read to an orderly end by a request that was made after
 the run was known to be over: a follow that ends in good order may just as well have been cut by the four-hour
 idle close, a rotation or a proxy. That costs one request more for a container that was followed while it ran,
-and none for one that had already ended. What is sent where is the sinks' business; what the pod's state is,
-the watch's.
+and none for one that had already ended. A log that ends within a line is asked for once more: whether the container
+wrote no line end, or a proxy ended the answer early but in good order, only a second answer tells. What is sent where
+is the sinks' business; what the pod's state is, the watch's.
 """
 
 from __future__ import annotations
@@ -104,6 +105,7 @@ class ContainerFollower:
         self._since = since
         self.cursor: LogCursor = cursor
         self._doubted: LogCursor | None = None
+        self._unended: tuple[LogCursor, bytes] | None = None  # the last line, seen once, and where it stood
         self._began = False  # seen to have begun
 
     async def run(self) -> None:
@@ -188,6 +190,8 @@ class ContainerFollower:
                     else self._give_up(GapReason.UNAVAILABLE, str(error))
                 )
                 return
+            if isinstance(error, _UnendedLineError) and error.is_first:
+                continue
             if error is not None or not self._run_ended():
                 await self._pause(delay, give_up_at)
 
@@ -237,7 +241,7 @@ class ContainerFollower:
                     connection.resume()
             if not follow:
                 connection.pause()
-                await self._take(lines.rest(), resumption)
+                await self._take(self._confirmed(lines.rest()), resumption)
                 await self._note(resumption.end())
         except PodrunnerError as error:
             return error
@@ -261,6 +265,13 @@ class ContainerFollower:
             after = advance(self.cursor, fresh)
             await self._emit(LogBatch(after.container, after.restart, fresh), after)
             self.cursor = after
+
+    def _confirmed(self, rest: bytes) -> bytes:
+        """The last line, if it had no end; only if two answers in a row end so at the same place."""
+        before, self._unended = self._unended, (self.cursor, rest) if rest else None
+        if not rest or before == self._unended:
+            return rest
+        raise _UnendedLineError(is_first=before is None)
 
     async def _note(self, gap: LogGap | None) -> None:
         """Tells of a gap, once it is sure that it is one.
@@ -298,6 +309,14 @@ class _NothingCameError(PodrunnerError):
 
 class _AnotherRunPerhapsError(PodrunnerError):
     """What the server shows does not go on where the reader stands."""
+
+
+class _UnendedLineError(PodrunnerError):
+    """The log ended within a line, not as the answer before."""
+
+    def __init__(self, *, is_first: bool) -> None:
+        super().__init__("the log ends within a line, each time elsewhere")
+        self.is_first = is_first
 
 
 class _Connection:

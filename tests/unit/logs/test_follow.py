@@ -39,14 +39,49 @@ async def test_an_ended_container_is_read_by_one_request(node, life, sink):
 
 
 async def test_a_last_line_without_an_end_is_read(node, life, sink):
+    """It is asked for twice: the first answer might have been ended early."""
     life.end()
 
     async def script(data):
         yield stamped(1) + b"\n" + stamped(2, b"no end")
 
-    node.scripts = [script]
+    node.scripts = [script, script]
     await follower(node, life, sink).run()
     assert sink.texts == ["line 1", "no end"]
+    assert len(node.requests) == 2
+
+
+@pytest.mark.parametrize("cut", [35, 40, 45, 70])
+async def test_an_answer_that_ends_within_a_line_is_no_end(node, life, sink, cut: int):
+    """G1: a proxy ended it early, but in good order; off: `_confirmed`: half a line, and nothing after it."""
+    life.end()
+    node.write(*(stamped(i) for i in range(1, 4)))
+
+    async def ended_early(data):
+        yield data[:cut]
+
+    node.scripts = [ended_early]
+    await follower(node, life, sink).run()
+    assert sink.texts == ["line 1", "line 2", "line 3"]
+    assert sink.gaps == []
+
+
+async def test_answers_that_end_each_time_within_another_line_are_a_gap(node, life, sink):
+    """Off: the bound of `drain_s`: it would be asked for ever."""
+    life.end()
+    node.write(stamped(1), stamped(2, b"a long line of which each answer shows another part"))
+
+    def ended_at(cut: int):
+        async def script(data):
+            yield data[:cut]
+
+        return script
+
+    node.scripts = [ended_at(45 + n % 30) for n in range(10_000)]
+    with anyio.fail_after(10):
+        await follower(node, life, sink).run()
+    assert sink.texts == ["line 1"]
+    assert [gap.reason for gap in sink.gaps] == [GapReason.UNAVAILABLE]
 
 
 async def test_a_followed_container_is_verified_after_its_end(node, life, sink):
