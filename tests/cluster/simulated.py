@@ -17,6 +17,8 @@ PLACEMENT = {
 """What a workload needs to go there."""
 
 RUNNING_MS = 500
+RUNNING = "simulated.podrunner.io/running"
+"""Annotation of a pod that shall run for another time: a Go duration such as ``7.5s``."""
 
 _STATUS = """
 startTime: {{ Now | Quote }}
@@ -41,6 +43,11 @@ _ENDED = {
     "startedAt: {{ Now | Quote }}, finishedAt: {{ Now | Quote }}}}",
 }
 
+_RUNS: dict[str, object] = {
+    "durationMilliseconds": RUNNING_MS,
+    "durationFrom": {"expressionFrom": f'.metadata.annotations["{RUNNING}"]'},
+}
+
 
 def stages() -> str:
     """kwok's configuration: a pod runs as soon as it is bound, ends well soon after, and goes when it is deleted."""
@@ -49,7 +56,7 @@ def stages() -> str:
         json.dumps(stage)
         for stage in (
             _stage("run", [_is(phase, "Pending")], statusTemplate=_STATUS % _RUNNING),
-            _stage("end", [_is(phase, "Running")], after_ms=RUNNING_MS, statusTemplate=_STATUS % _ENDED),
+            _stage("end", [_is(phase, "Running")], delay=_RUNS, statusTemplate=_STATUS % _ENDED),
             _stage("go", [], deleted=True, delete=True, finalizers={"empty": True}),
         )
     )
@@ -60,7 +67,12 @@ def _is(key: str, value: str) -> dict[str, object]:
 
 
 def _stage(
-    name: str, when: list[dict[str, object]], *, deleted: bool = False, after_ms: int = 0, **then: object
+    name: str,
+    when: list[dict[str, object]],
+    *,
+    deleted: bool = False,
+    delay: dict[str, object] | None = None,
+    **then: object,
 ) -> dict[str, object]:
     marked = {"key": ".metadata.deletionTimestamp", "operator": "Exists" if deleted else "DoesNotExist"}
     return {
@@ -70,7 +82,7 @@ def _stage(
         "spec": {
             "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
             "selector": {"matchExpressions": [marked, *when]},
-            "delay": {"durationMilliseconds": after_ms},
+            "delay": delay or {},
             "next": then,
         },
     }

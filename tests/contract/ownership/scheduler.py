@@ -1,7 +1,9 @@
 """A scheduler as a process of its own: launches its share, adopts what others leave, and writes down what it is told.
 
-Run by the tests beside it: ``python scheduler.py KUBECONFIG NAMESPACE NAME FIRST LAST RECORD``. Each line of the record
-is one event, written as it comes; the process ends when told so by SIGTERM.
+Run by the tests beside it: ``python scheduler.py SETTINGS``, a JSON file with ``kubeconfig``, ``namespace``,
+``image``, ``lease_s``, ``name``, ``first``, ``last``, ``record``, and how most pods are ``played``: ``scripted`` by a
+LocalCluster, ``simulated`` by kwok on a real API server, or ``really``. Each line of the record is one event, written
+as it comes; the process ends when told so by SIGTERM.
 """
 
 from __future__ import annotations
@@ -17,18 +19,22 @@ import anyio
 from podrunner import AsyncPodRunner, RunnerConfig, Workload
 from podrunner.errors import OwnershipError
 
-LEASE_S = 4.0
-"""Short, for the test's sake; a busy machine may well stop a process for a second."""
+sys.path.insert(0, str(Path(__file__).parents[2] / "cluster"))
+from simulated import PLACEMENT, RUNNING
+
 REAL_EACH = 10
 """Every so manieth pod runs a real process."""
 
 
-def workload(number: int) -> Workload:
+def workload(number: int, *, played: str) -> Workload:
     """A pod of some seconds."""
     key = {"n": str(number)}
-    if number % REAL_EACH == 0:
+    runs_s = random.Random(number).uniform(0.5, 20)
+    if number % REAL_EACH == 0 or played == "really":
         return Workload(key=key, command=["sh", "-c", f"sleep {2 + number % 7}"])
-    life = {"pending_s": 0.1, "creating_s": 0.1, "running_s": random.Random(number).uniform(0.5, 20)}
+    if played == "simulated":
+        return Workload(key=key, command=["true"], annotations={RUNNING: f"{runs_s:.1f}s"}, **PLACEMENT)
+    life = {"pending_s": 0.1, "creating_s": 0.1, "running_s": runs_s}
     annotations = {"local.podrunner.io/script": json.dumps(life)}
     return Workload(key=key, command=["true"], annotations=annotations)
 
@@ -64,13 +70,13 @@ async def adopt_for_ever(runner: AsyncPodRunner, record: Record) -> None:
             return
 
 
-async def schedule(config: RunnerConfig, numbers: range, record: Record) -> None:
+async def schedule(config: RunnerConfig, workloads: list[Workload], record: Record) -> None:
     async with AsyncPodRunner(config, on_exit="detach") as runner, anyio.create_task_group() as tasks:
         await runner.wait_synced()
         tasks.start_soon(tell, runner, record)
         tasks.start_soon(adopt_for_ever, runner, record)
         with anyio.open_signal_receiver(signal.SIGTERM) as signals:
-            await runner.launch_many(map(workload, numbers))
+            await runner.launch_many(workloads)
             record.write("launched")
             async for _ in signals:
                 break
@@ -79,17 +85,19 @@ async def schedule(config: RunnerConfig, numbers: range, record: Record) -> None
 
 
 def main() -> None:
-    kubeconfig, namespace, name, first, last, record = sys.argv[1:]
+    settings = json.loads(Path(sys.argv[1]).read_text())
     config = RunnerConfig(
         cluster="kubeconfig",
-        kubeconfig=Path(kubeconfig),
-        namespace=namespace,
-        image="any",
-        owner=name,
-        lease_duration_s=LEASE_S,
+        kubeconfig=Path(settings["kubeconfig"]),
+        namespace=settings["namespace"],
+        image=settings["image"],
+        owner=settings["name"],
+        lease_duration_s=settings["lease_s"],
         logs={"follow": "off"},
     )
-    anyio.run(schedule, config, range(int(first), int(last)), Record(Path(record)))
+    share = range(settings["first"], settings["last"])
+    workloads = [workload(number, played=settings["played"]) for number in share]
+    anyio.run(schedule, config, workloads, Record(Path(settings["record"])))
 
 
 if __name__ == "__main__":

@@ -33,8 +33,11 @@ WITHIN_S = 30
 )
 def test_a_signal_ends_a_program_and_its_pods(cluster, kubeconfig, namespace, face, waits, number):
     """S1, C1, C2: in a call, while pods are made, and while leaving."""
-    words = [sys.executable, str(PROGRAM), face, waits, str(kubeconfig), namespace]
-    program = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    count = 3 if waits != "launch" else 200 if cluster.is_local else 40
+    words = [PROGRAM, face, waits, kubeconfig, namespace, cluster.image, count]
+    program = subprocess.Popen(
+        [sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert program.stdout is not None
         assert program.stdout.readline() == "ready\n"
