@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,34 @@ def test_the_outcome_is_success_and_the_log_is_read_back_from_its_file(story) ->
         f"step {n} of 3" for n in (1, 2, 3)
     ]
     assert "Marking task as SUCCESS" in story["log"]["lines"][-1]
+
+
+def test_the_pod_mounts_claims_and_takes_the_connection_from_a_secret(story) -> None:
+    """On a real cluster as on a LocalCluster: volumes of the cluster behind claims, no shortcut."""
+    spec = story["manifest"]["spec"]
+    claims = [
+        each["persistentVolumeClaim"]["claimName"]
+        for each in spec["volumes"]
+        if "persistentVolumeClaim" in each
+    ]
+    assert claims == ["airflow-dags", "airflow-logs"]
+    env = {each["name"]: each for each in spec["containers"][0]["env"]}
+    assert env["SQL_ALCHEMY_CONN"]["valueFrom"] == {
+        "secretKeyRef": {"name": "airflow-secrets", "key": "sql_alchemy_conn"}
+    }
+
+
+def test_nothing_of_the_stage_is_left(story, cluster: Cluster) -> None:
+    """Its volumes and its namespace go with it; a LocalCluster goes as a whole."""
+    if cluster.is_local:
+        pytest.skip("the demo's own LocalCluster is gone")
+    with cluster.http() as http:
+        volumes = http.get("/api/v1/persistentvolumes").raise_for_status().json()["items"]
+        assert [each for each in volumes if each["spec"]["claimRef"]["namespace"] == story["namespace"]] == []
+        deadline = time.monotonic() + 50
+        while http.get(f"/api/v1/namespaces/{story['namespace']}").status_code != 404:
+            assert time.monotonic() < deadline, "the demo's namespace stays"
+            time.sleep(0.1)
 
 
 def test_the_connection_string_is_nowhere_in_the_pod(story) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 OLDEST = (1, 27)
-TIMEOUT_S = 30.0
+TIMEOUT_S = 50.0
 READY = "trap 'exit 0' TERM INT; echo ready; while :; do sleep 0.1; done"
 """A shell that says so when it runs, and that ends at once when it is asked to."""
 
@@ -111,7 +111,7 @@ class Kubectl:
             "-c",
             script,
         )
-        self("wait", f"--for={wait}", f"pod/{name}", "--timeout=20s")
+        self("wait", f"--for={wait}", f"pod/{name}", "--timeout=45s")
         return name
 
 

@@ -44,7 +44,7 @@ class TestApply:
     def test_a_pod_too(self, kubectl) -> None:
         manifest = POD.format(name="steady", image=kubectl.image)
         assert kubectl("apply", "-f", "-", stdin=manifest) == "pod/steady created\n"
-        kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=20s")
+        kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=45s")
         assert kubectl("apply", "-f", "-", stdin=manifest) == "pod/steady unchanged\n"
         relabelled = manifest.replace("name: steady", "name: steady\n  labels: {new: label}")
         assert kubectl("apply", "-f", "-", stdin=relabelled) == "pod/steady configured\n"

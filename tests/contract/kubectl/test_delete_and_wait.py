@@ -79,19 +79,19 @@ class TestWait:
             "sleep 5",
         )
         assert (
-            kubectl("wait", "--for=condition=Ready", "pod/soon", "--timeout=20s")
+            kubectl("wait", "--for=condition=Ready", "pod/soon", "--timeout=45s")
             == "pod/soon condition met\n"
         )
 
     def test_for_a_field(self, kubectl) -> None:
         kubectl("run", "done", "--image", kubectl.image, "--restart=Never", "--command", "--", "true")
-        said = kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=20s")
+        said = kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=45s")
         assert said == "pod/done condition met\n"
 
     def test_for_a_deletion(self, kubectl) -> None:
         kubectl.pod("leaving")
         kubectl("delete", "pod", "leaving", "--wait=false")
-        assert kubectl("wait", "--for=delete", "pod/leaving", "--timeout=20s") in {
+        assert kubectl("wait", "--for=delete", "pod/leaving", "--timeout=45s") in {
             "",
             "pod/leaving condition met\n",
         }

@@ -56,7 +56,7 @@ class TestAPodThatCannotRun:
     def test_the_scheduler_says_why(self, kubectl) -> None:
         overrides = '{"spec":{"nodeSelector":{"disk":"none-like-it"}}}'
         kubectl("run", "homeless", "--image", kubectl.image, "--restart=Never", f"--overrides={overrides}")
-        kubectl("wait", "--for=condition=PodScheduled=false", "pod/homeless", "--timeout=10s")
+        kubectl("wait", "--for=condition=PodScheduled=false", "pod/homeless", "--timeout=45s")
         described = kubectl("describe", "pod", "homeless")
         assert re.search(
             r"Warning +FailedScheduling .*didn't match Pod's node affinity/selector", described

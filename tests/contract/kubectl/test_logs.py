@@ -70,7 +70,7 @@ class TestAFinishedPod:
 @pytest.fixture(scope="class")
 def pair(kubectl) -> str:
     kubectl("apply", "-f", "-", stdin=TWO_CONTAINERS.format(image=kubectl.image))
-    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/pair", "--timeout=20s")
+    kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/pair", "--timeout=45s")
     return "pair"
 
 
@@ -126,7 +126,7 @@ class TestARunningPod:
             "wait",
             "--for=jsonpath={.status.containerStatuses[0].restartCount}=1",
             "pod/again",
-            "--timeout=20s",
+            "--timeout=45s",
         )
         assert kubectl("logs", "again", "--previous") == "first life\n"
         kubectl("delete", "pod", "again", "--grace-period=0", "--force")

@@ -40,7 +40,7 @@ class TestRun:
             "run", "dressed", "--image", kubectl.image, "--restart=Never", "--env=COLOUR=red", "--labels=a=b",
             '--overrides={"metadata":{"annotations":{"c":"d"}}}', "--command", "--", "sh", "-c", "echo $COLOUR",
         )  # fmt: skip
-        kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/dressed", "--timeout=20s")
+        kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/dressed", "--timeout=45s")
         assert kubectl("logs", "dressed") == "red\n"
         meta = kubectl.json("get", "pod", "dressed")["metadata"]
         assert (meta["labels"], meta["annotations"]["c"]) == ({"a": "b"}, "d")
@@ -78,7 +78,7 @@ def box(kubectl) -> str:
     volumes = [{"name": "w", "emptyDir": {}}]
     overrides = {"spec": {"volumes": volumes, "containers": [container], "terminationGracePeriodSeconds": 0}}
     kubectl("run", "box", "--image", kubectl.image, "--restart=Never", f"--overrides={json.dumps(overrides)}")
-    kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=20s")
+    kubectl("wait", "--for=condition=Ready", "pod/box", "--timeout=45s")
     return "box"
 
 

@@ -99,7 +99,7 @@ class TestStorage:
             "persistentvolumeclaim/dags created",
         ]
         try:
-            kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/dags", "--timeout=10s")
+            kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/dags", "--timeout=45s")
             self._tables_tell_of_the_binding(kubectl)
             kubectl("create", "configmap", "settings", "--from-literal=COLOUR=red")
             kubectl("create", "secret", "generic", "password", "--from-literal=word=hunter2")
@@ -125,7 +125,7 @@ class TestStorage:
     @staticmethod
     def _finished(kubectl, name: str, script: str) -> str:
         kubectl("apply", "-f", "-", stdin=USER.format(name=name, image=kubectl.image, script=script))
-        kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=20s")
+        kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=45s")
         return kubectl("logs", name)
 
     def test_a_pod_without_its_secret_says_what_it_waits_for(self, kubectl) -> None:
@@ -134,6 +134,6 @@ class TestStorage:
         overrides = json.dumps({"spec": {"containers": [container]}})
         kubectl("run", "poor", "--image", kubectl.image, "--restart=Never", f"--overrides={overrides}")
         reason = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=CreateContainerConfigError"
-        kubectl("wait", f"--for={reason}", "pod/poor", "--timeout=10s")
+        kubectl("wait", f"--for={reason}", "pod/poor", "--timeout=45s")
         assert kubectl("get", "pod", "poor", "--no-headers").split()[2] == "CreateContainerConfigError"
         assert 'secret "missing" not found' in kubectl("describe", "pod", "poor")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import anyio
 import pytest
 from podrunner import (
@@ -64,11 +66,17 @@ async def test_async_walk(config: RunnerConfig):
 
 @pytest.mark.anyio
 async def test_a_log_is_followed_as_it_is_written(config: RunnerConfig):
+    """The container writes on only when its first line was read."""
+    go = f"/tmp/podrunner-test-{uuid.uuid4().hex}"
+    script = f"echo line 1; while [ ! -e {go} ]; do sleep 0.05; done; rm {go}; echo line 2; echo line 3"
     async with AsyncPodRunner(config) as runner:
-        pod = await runner.launch(shell("slow", "for i in 1 2 3; do echo line $i; sleep 0.3; done"))
-        seen = [(line, pod.outcome is None) async for line in pod.logs()]
-        assert [line for line, _ in seen] == ["line 1", "line 2", "line 3"]
-        assert seen[0][1]
+        pod = await runner.launch(shell("slow", script))
+        seen = []
+        async for line in pod.logs():
+            seen.append(line)
+            if line == "line 1":
+                assert (await pod.exec(["touch", go])).exit_code == 0
+        assert seen == ["line 1", "line 2", "line 3"]
 
 
 @pytest.mark.anyio
