@@ -138,6 +138,8 @@ def _as_first_process(work: Callable[[], int]) -> int:
             os._exit(work())
         except SystemExit as end:
             os._exit(end.code if isinstance(end.code, int) else 1)
+        except KeyboardInterrupt:
+            os._exit(128 + signal.SIGINT)
         except BaseException:  # noqa: BLE001  # told, then ended
             sys.excepthook(*sys.exc_info())
             os._exit(1)
