@@ -219,6 +219,7 @@ def _controller_manager(folder: Path) -> list[str]:
         f"--kubeconfig={folder}/admin.kubeconfig", f"--service-account-private-key-file={pki}/sa.key",
         f"--root-ca-file={pki}/apiserver/apiserver.crt", "--leader-elect=false", f"--cert-dir={pki}/kcm",
         "--node-monitor-period=2s", f"--node-monitor-grace-period={NODE_SILENT_S}s",
+        "--node-eviction-rate=1",  # per second: usually a lost node's turn comes within 10 s
     ]  # fmt: skip
 
 

@@ -74,7 +74,7 @@ async def test_a_list_whose_pages_expired(config, workload, node):
     small = {**HASTY, "page_size": 2, "streaming_lists": "off"}
     async with AsyncPodRunner(config.with_changes(watch=small, logs={"follow": "off"})) as runner:
         launched = await runner.launch_many([workload("sleep 15") for _ in range(7)])
-        for _ in range(3):
+        for _ in range(2):
             await to_thread.run_sync(node.restart_api)
             await to_thread.run_sync(node.compact)
         outcomes = [await pod.wait(90) for pod in launched]

@@ -37,6 +37,7 @@ def another_node(node, kwok, admin):
 async def test_a_silent_node(config, workload, node, another_node, monkeypatch):
     """P9: Terminating for ever on a dead node; after a bounded wait the pod is taken for lost."""
     monkeypatch.setattr("podrunner.runner.patience.NODE_LOST_GRACE_S", 3.0)
+    monkeypatch.setattr("podrunner.runner.supervision._DELETION_MARGIN_S", 5.0)
     async with AsyncPodRunner(config, on_exit="detach") as runner:
         pod = await runner.launch(workload("sleep 600", tolerations=SOON, termination_grace_period_s=2))
         with anyio.fail_after(60):
