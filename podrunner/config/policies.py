@@ -128,6 +128,9 @@ class LogSettings(Settings):
         timestamps: Whether each line of a file keeps the container runtime's timestamp in front.
         tail_lines_on_failure: Last lines kept in the outcome of a failed pod; 0: none.
         drain_timeout_s: Seconds that an ended pod's log may take until the pod is deleted anyway.
+        max_follows: How many connections logs take at once, at least 2. One in five is kept for the logs of pods that
+            have ended. Of more pods that run, each is followed in turn.
+        turn_s: Seconds that a log is followed at a stretch while others wait for their turn.
     """
 
     folder: Path | None = None
@@ -135,3 +138,5 @@ class LogSettings(Settings):
     timestamps: bool = False
     tail_lines_on_failure: int = Field(default=100, ge=0, le=10_000)
     drain_timeout_s: Seconds = 30.0
+    max_follows: int = Field(default=500, ge=2, le=100_000)
+    turn_s: PositiveSeconds = 30.0

@@ -14,6 +14,7 @@ from podrunner.logs.life import ContainerView, PodLife, container_view
 from podrunner.logs.reader import LocalFile, LogDocument, LogQuery, LogReader, PodLog, read_lines
 from podrunner.logs.record import GapReason, LogBatch, LogGap, LogLine
 from podrunner.logs.sinks import CallableSink, LoggingSink, LogSink, SinkFactory
+from podrunner.logs.turns import LogTurns
 
 __all__ = [
     "CallableSink",
@@ -34,6 +35,7 @@ __all__ = [
     "LogSink",
     "LogSource",
     "LogStatus",
+    "LogTurns",
     "LoggingSink",
     "PodAddress",
     "PodLife",

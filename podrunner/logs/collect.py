@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from podrunner.errors import LogError
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
 from podrunner.logs.record import LogBatch, LogGap
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from podrunner.logs.life import PodLife
     from podrunner.logs.sinks import LogSink, SinkFactory
+    from podrunner.logs.turns import LogTurns
 
 __all__ = ["LogCollector", "LogStatus"]
 
@@ -56,6 +56,7 @@ class LogCollector:
         containers: Names of the containers to collect.
         sinks: Per container a fresh set of sinks.
         limits: How long to wait for what.
+        turns: The connections shared with other readers; None: as many as it takes.
         on_trouble: Called with a gap, or with an error in words, as it happens.
         random: Source of jitter.
     """
@@ -63,7 +64,7 @@ class LogCollector:
     _MOST_GAPS = 100
     _MOST_ERRORS = 10
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what following needs, and what collecting adds
         self,
         source: LogSource,
         pod: PodAddress,
@@ -72,6 +73,7 @@ class LogCollector:
         containers: Sequence[str],
         sinks: Sequence[SinkFactory],
         limits: FollowLimits | None = None,
+        turns: LogTurns | None = None,
         on_trouble: Callable[[LogGap | str], None] | None = None,
         random: Random | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class LogCollector:
         self._containers = tuple(containers)
         self._sinks = tuple(sinks)
         self._limits = limits
+        self._turns = turns
         self._on_trouble = on_trouble or (lambda _: None)
         self._random = random
 
@@ -106,6 +109,7 @@ class LogCollector:
             outlet.emit,
             cursor=cursor,
             limits=self._limits,
+            turns=self._turns,
             random=self._random,
         )
         try:
@@ -135,6 +139,10 @@ class LogCollector:
         self._on_trouble(item)
 
 
+class _NoSinkLeftError(Exception):
+    """Not one of podrunner's errors, which following takes for the connection's."""
+
+
 class _Outlet:
     """One container's sinks; a sink that fails is left out from then on."""
 
@@ -159,10 +167,10 @@ class _Outlet:
         """Gives the item to each sink in turn.
 
         Raises:
-            LogError: No sink is left; there is no point in reading on.
+            _NoSinkLeftError: There is no point in reading on.
         """
         if not self._sinks:
-            raise LogError("every sink failed")
+            raise _NoSinkLeftError("every sink failed")
         self._collector.count(item)
         for sink in tuple(self._sinks):
             try:

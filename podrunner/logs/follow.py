@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,14 +20,19 @@ import anyio
 import msgspec
 
 from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
+from podrunner.logs.connection import Connection
 from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run, since_time
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.record import GapReason, LogBatch, LogGap
+from podrunner.logs.turns import LogTurns
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from anyio.abc import TaskGroup, TaskStatus
+
     from podrunner.logs.life import ContainerView, PodLife
+    from podrunner.logs.turns import Turn
 
 __all__ = ["ContainerFollower", "FollowLimits", "LogSource", "PodAddress"]
 
@@ -71,11 +77,13 @@ class FollowLimits(msgspec.Struct, frozen=True):
         drain_s: How long, after the container's end, no byte may come before the connection is given up; and
             how long a refusing server is asked again for the rest.
         follow: Whether to read while the container runs; False reads once, at its end.
+        since: Only lines from that time on, RFC 3339 in whole seconds; None: all.
     """
 
     idle_s: float = 300.0
     drain_s: float = 10.0
     follow: bool = True
+    since: str | None = None
 
 
 Emit = Callable[[LogBatch | LogGap, LogCursor], Awaitable[None]]
@@ -93,16 +101,16 @@ class ContainerFollower:
         *,
         cursor: LogCursor,
         limits: FollowLimits | None = None,
+        turns: LogTurns | None = None,
         random: Random | None = None,
-        since: str | None = None,
     ) -> None:
         self._source = source
         self._pod = pod
         self._life = life
         self._emit = emit
         self._limits = limits or FollowLimits()
+        self._turns = turns or LogTurns()
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
-        self._since = since
         self.cursor: LogCursor = cursor
         self._doubted: LogCursor | None = None
         self._unended: tuple[LogCursor, bytes] | None = None  # the last line, seen once, and where it stood
@@ -163,37 +171,59 @@ class ContainerFollower:
 
     async def _read_run(self) -> None:
         """Connects until the run's log is complete or beyond reach."""
-        delay, give_up_at = _FIRST_DELAY_S, math.inf
+        patience = _Patience(self._limits.drain_s)
         while not self.cursor.complete:
-            before, ended = self.cursor, self._run_ended()
-            if self._view().restart > self.cursor.restart + 1:
+            before = self.cursor
+            async with self._turn() as turn:
+                ended, overtaken = self._run_ended(), self._is_overtaken()
+                error = None if overtaken else await self._connect(turn, ended=ended)
+            if overtaken:
                 await self._give_up(GapReason.RESTARTED, "the container was restarted again meanwhile")
-                return
-            error = await self._connect(ended=ended)
-            if ended and error is None:
-                if not before.stamp and self._view().restart > before.restart + 1:
-                    await self._emit_gap(
-                        GapReason.RESTARTED, "perhaps it was the next run's log that was read"
-                    )
-                await self._complete()
-                return
-            progress = self.cursor != before
-            delay = _FIRST_DELAY_S if progress else min(delay * 2, _LAST_DELAY_S)
-            if progress or not self._run_ended():
-                give_up_at = math.inf
-            elif give_up_at == math.inf:
-                give_up_at = anyio.current_time() + self._limits.drain_s
-            if error is not None and (self._is_hopeless(error) or anyio.current_time() >= give_up_at):
-                await (
-                    self._complete()
-                    if self._never_began()
-                    else self._give_up(GapReason.UNAVAILABLE, str(error))
-                )
-                return
-            if isinstance(error, _UnendedLineError) and error.is_first:
-                continue
-            if error is not None or not self._run_ended():
-                await self._pause(delay, give_up_at)
+            elif ended and error is None:
+                await self._end_run(before)
+            elif not isinstance(error, _TurnOverError):
+                patience.note(progress=self.cursor != before, ended=self._run_ended())
+                await self._try_again(patience, error)
+
+    async def _end_run(self, before: LogCursor) -> None:
+        if not before.stamp and self._is_overtaken():
+            await self._emit_gap(GapReason.RESTARTED, "perhaps it was the next run's log that was read")
+        await self._complete()
+
+    async def _try_again(self, patience: _Patience, error: PodrunnerError | None) -> None:
+        """Waits before the next connection, or gives up."""
+        if error is not None and (self._is_hopeless(error) or patience.is_over):
+            await (
+                self._complete() if self._never_began() else self._give_up(GapReason.UNAVAILABLE, str(error))
+            )
+        elif isinstance(error, _UnendedLineError) and error.is_first:
+            return
+        elif error is not None or not self._run_ended():
+            await self._pause(patience)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Turn]:
+        """A turn at one of the connections that all readers share."""
+        turn = self._turns.request(draining=self._run_ended())
+        try:
+            if not turn.is_held:
+                await self._wait_for(turn)
+            yield turn
+        finally:
+            turn.give_back()
+
+    async def _wait_for(self, turn: Turn) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._hurry_when_ended, turn, name=f"log-turn {self._pod.name}")
+            await turn.held()
+            group.cancel_scope.cancel()
+
+    async def _hurry_when_ended(self, turn: Turn) -> None:
+        await self._ended()
+        turn.hurry()
+
+    def _is_overtaken(self) -> bool:
+        return self._view().restart > self.cursor.restart + 1
 
     def _is_hopeless(self, error: PodrunnerError) -> bool:
         # A kubelet that has just restarted answers 404 for pods that it has: only the pod's own end makes it
@@ -204,48 +234,80 @@ class ContainerFollower:
         view = self._view()
         return view.restart > self.cursor.restart or view.ended or view.final
 
-    async def _pause(self, delay: float, give_up_at: float) -> None:
+    async def _pause(self, patience: _Patience) -> None:
         """Waits out the back-off; the end of the run shortens it, once."""
-        jittered = delay * self._random.uniform(0.5, 1.0)
+        jittered = patience.delay_s * self._random.uniform(0.5, 1.0)
         ended = self._run_ended()
-        with anyio.move_on_after(min(jittered, max(give_up_at - anyio.current_time(), 0.05))):
+        with anyio.move_on_after(min(jittered, patience.left_s)):
             while ended or not self._run_ended():
                 await self._life.changed()
 
-    async def _connect(self, *, ended: bool) -> PodrunnerError | None:
+    async def _ended(self) -> None:
+        while not self._run_ended():
+            await self._life.changed()
+
+    async def _connect(self, turn: Turn, *, ended: bool) -> PodrunnerError | None:
         """One connection, read to its end. Returns what broke it, or None if it ended in good order."""
-        connection = _Connection(self._limits.drain_s if ended else self._limits.idle_s)
+        silence_s = self._limits.drain_s if ended else self._limits.idle_s
+        connection = Connection(turn, follow=not ended, silence_s=silence_s)
         async with anyio.create_task_group() as group:
             if not ended:
                 group.start_soon(self._shorten_when_ended, connection, name=f"log-end {self._pod.name}")
-            with connection.scope:
-                connection.error = await self._read(connection, follow=not ended)
-                connection.complete = True
-            group.cancel_scope.cancel()
-        if connection.complete or not ended:
+            try:
+                with connection.scope:
+                    await self._read(connection, group)
+            finally:
+                connection.close()
+        if connection.failure is not None:
+            raise connection.failure
+        if connection.complete or not (ended or connection.is_left):
             return connection.error
+        if connection.is_left:
+            return _TurnOverError()
         return _NothingCameError(f"no byte of the log came for {self._limits.drain_s:g} s")
 
-    async def _shorten_when_ended(self, connection: _Connection) -> None:
-        while not self._run_ended():
-            await self._life.changed()
-        connection.shorten(self._limits.drain_s)
+    async def _shorten_when_ended(self, connection: Connection) -> None:
+        with connection.until_closed():
+            await self._ended()
+            connection.shorten(self._limits.drain_s)
 
-    async def _read(self, connection: _Connection, *, follow: bool) -> PodrunnerError | None:
-        resumption, lines = Resumption(self.cursor), LineAssembler()
+    async def _read(self, connection: Connection, group: TaskGroup) -> None:
         try:
-            async with self._open(follow=follow) as batches:
-                async for data in batches:
-                    connection.pause()
-                    await self._take(lines.feed(data), resumption)
-                    connection.resume()
-            if not follow:
-                connection.pause()
-                await self._take(self._confirmed(lines.rest()), resumption)
-                await self._note(resumption.end())
+            batches = await group.start(self._keep_open, connection, name=f"log-open {self._pod.name}")
+            connection.complete = await self._take_all(batches, connection)
         except PodrunnerError as error:
-            return error
-        return None
+            connection.error = error
+            connection.complete = True
+        except Exception as error:  # noqa: BLE001  # the taker's: raised again outside of the task group
+            connection.failure = error
+
+    async def _keep_open(
+        self, connection: Connection, *, task_status: TaskStatus[AsyncIterator[bytes]]
+    ) -> None:
+        """Holds the connection, and with it the turn: both may have to go while a sink still takes its time."""
+        async with self._open(follow=connection.follow) as batches:
+            task_status.started(batches)
+            with anyio.CancelScope(shield=True):  # the reading always closes it, and first
+                await connection.over()
+        if connection.is_left:
+            connection.give_turn_back()
+
+    async def _take_all(self, batches: AsyncIterator[bytes], connection: Connection) -> bool:
+        """Hands on what comes. False if the connection was left before its end."""
+        before, resumption, lines = self.cursor, Resumption(self.cursor), LineAssembler()
+        async for data in batches:
+            if not connection.pause():
+                return False
+            await self._take(lines.feed(data), resumption)
+            if not connection.resume(moved=self.cursor != before):
+                return False
+        if connection.follow:
+            return True  # a half line is read again: it may be no more than half
+        if not connection.pause():
+            return False
+        await self._take(self._confirmed(lines.rest()), resumption)
+        await self._note(resumption.end())
+        return True
 
     def _open(self, *, follow: bool) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         return self._source.stream_log(
@@ -254,7 +316,7 @@ class ContainerFollower:
             container=self.cursor.container,
             follow=follow,
             timestamps=True,
-            since_time=since_time(self.cursor) or self._since,
+            since_time=since_time(self.cursor) or self._limits.since,
             previous=self._view().restart > self.cursor.restart,
         )
 
@@ -303,6 +365,35 @@ class ContainerFollower:
         await self._emit(gap, cursor)
 
 
+class _Patience:
+    """How long to wait before the next connection, and how long the rest of an ended run's log is asked for."""
+
+    def __init__(self, drain_s: float) -> None:
+        self.delay_s = _FIRST_DELAY_S
+        self._drain_s = drain_s
+        self._ends_at = math.inf
+
+    def note(self, *, progress: bool, ended: bool) -> None:
+        """Takes note of a connection that did not bring the log's end."""
+        self.delay_s = _FIRST_DELAY_S if progress else min(self.delay_s * 2, _LAST_DELAY_S)
+        if progress or not ended:
+            self._ends_at = math.inf
+        elif self._ends_at == math.inf:
+            self._ends_at = anyio.current_time() + self._drain_s
+
+    @property
+    def is_over(self) -> bool:
+        return anyio.current_time() >= self._ends_at
+
+    @property
+    def left_s(self) -> float:
+        return max(self._ends_at - anyio.current_time(), 0.05)
+
+
+class _TurnOverError(PodrunnerError):
+    """The connection was left to other readers."""
+
+
 class _NothingCameError(PodrunnerError):
     """The server held the connection open and sent nothing."""
 
@@ -317,27 +408,3 @@ class _UnendedLineError(PodrunnerError):
     def __init__(self, *, is_first: bool) -> None:
         super().__init__("the log ends within a line, each time elsewhere")
         self.is_first = is_first
-
-
-class _Connection:
-    """The silence that one connection is allowed. A sink that takes its time is not the server's silence."""
-
-    def __init__(self, silence_s: float) -> None:
-        self.scope = anyio.CancelScope(deadline=anyio.current_time() + silence_s)
-        self.error: PodrunnerError | None = None
-        self.complete = False
-        self._silence_s = silence_s
-        self._reading = True
-
-    def pause(self) -> None:
-        self._reading = False
-        self.scope.deadline = math.inf
-
-    def resume(self) -> None:
-        self._reading = True
-        self.scope.deadline = anyio.current_time() + self._silence_s
-
-    def shorten(self, silence_s: float) -> None:
-        self._silence_s = min(self._silence_s, silence_s)
-        if self._reading:
-            self.resume()

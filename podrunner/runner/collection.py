@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from podrunner.logs import FileLogSink, FollowLimits, LogCollector, container_log_path, safe_log_path
+from podrunner.logs import (
+    FileLogSink,
+    FollowLimits,
+    LogCollector,
+    LogTurns,
+    container_log_path,
+    safe_log_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +38,9 @@ class Collection:
         random: Source of jitter.
         extra_sinks: An embedder's own sinks for a pod; None: none.
         report: Called with a pod and a gap or trouble of its log.
+
+    Attributes:
+        turns: The connections that all who read logs share.
     """
 
     def __init__(
@@ -43,6 +53,7 @@ class Collection:
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None,
         report: Callable[[TrackedPod, LogGap | str], None],
     ) -> None:
+        self.turns: LogTurns = LogTurns(config.logs.max_follows, turn_s=config.logs.turn_s)
         self._source = source
         self._config = config
         self._group = group
@@ -75,6 +86,7 @@ class Collection:
             containers=[tracked.main_container],
             sinks=sinks,
             limits=FollowLimits(follow=follow, drain_s=self._config.logs.drain_timeout_s),
+            turns=self.turns,
             on_trouble=lambda trouble: self._report(tracked, trouble),
             random=self._random,
         )

@@ -412,6 +412,7 @@ class AsyncPodRunner:
             events_waiting=len(self._bus.queue),
             events_coalesced=self._bus.queue.coalesced,
             log_troubles=supervisor.log_troubles,
+            logs_waiting=supervisor.log_turns.waiting,
             deletes_failing=supervisor.deletes_failing,
         )
         return RunnerHealth(lease=opened.desk.fenced_because or "held", **fields)

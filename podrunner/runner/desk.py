@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
+    from podrunner.logs import LogTurns
     from podrunner.outcome.record import Pod
     from podrunner.runner.background import Background
     from podrunner.runner.supervision import Supervisor
@@ -377,6 +378,11 @@ class Desk:
             tracked.lose()
 
     # Reading logs
+
+    @property
+    def log_turns(self) -> LogTurns:
+        """The connections that all who read logs share."""
+        return self._supervisor.log_turns
 
     def start(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Runs a reader's task beside the runner.

@@ -16,7 +16,7 @@ from podrunner.logs import read_lines
 
 if TYPE_CHECKING:
     from podrunner.kube import KubeClient
-    from podrunner.logs import PodAddress
+    from podrunner.logs import LogTurns, PodAddress
     from podrunner.outcome.record import Event
 
 __all__ = ["log_tail", "pod_events"]
@@ -35,11 +35,16 @@ async def pod_events(client: KubeClient, pod: PodAddress) -> list[Event]:
     return []
 
 
-async def log_tail(client: KubeClient, pod: PodAddress, container: str, lines: int) -> tuple[str, ...]:
+async def log_tail(
+    client: KubeClient, pod: PodAddress, container: str, lines: int, *, turns: LogTurns
+) -> tuple[str, ...]:
     """The last lines of a container's log; none if they cannot be had."""
     with anyio.move_on_after(_PATIENCE_S):
         try:
-            tail = await read_lines(client, pod.namespace, pod.name, container=container, tail_lines=lines)
+            async with turns.drain():
+                tail = await read_lines(
+                    client, pod.namespace, pod.name, container=container, tail_lines=lines
+                )
         except PodrunnerError as error:
             _logger.info("no log of pod %s/%s: %s", pod.namespace, pod.name, error)
         else:

@@ -298,9 +298,9 @@ class AsyncPod:
             life,
             lambda item, _: put(item),
             cursor=LogCursor(self.uid, container, restart=self._tracked.container(container).restart),
-            limits=FollowLimits(drain_s=self._desk.config.logs.drain_timeout_s),
+            limits=FollowLimits(drain_s=self._desk.config.logs.drain_timeout_s, since=since),
+            turns=self._desk.log_turns,
             random=self._desk.random,
-            since=since,
         )
         await follower.run()
 

@@ -31,6 +31,7 @@ class RunnerHealth(msgspec.Struct, frozen=True):
         events_waiting: Events that wait for :meth:`poll_events`.
         events_coalesced: Events that gave way to newer ones of the same pod because nobody took them in time.
         log_troubles: Gaps and other troubles with logs, ever.
+        logs_waiting: Logs that wait for their turn because ``logs.max_follows`` connections are taken.
         deletes_failing: Pods whose deletion keeps failing.
         lease: ``held``, ``off``, or why it was lost.
         watches: Each watch's own health, in detail.
@@ -48,6 +49,7 @@ class RunnerHealth(msgspec.Struct, frozen=True):
     events_waiting: int
     events_coalesced: int
     log_troubles: int
+    logs_waiting: int
     deletes_failing: int
     lease: str
     watches: tuple[WatchHealth, ...]

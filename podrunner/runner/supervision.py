@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
-    from podrunner.logs import LogGap, SinkFactory
+    from podrunner.logs import LogGap, LogTurns, SinkFactory
     from podrunner.outcome.record import Event, Pod
     from podrunner.runner.background import Background
 
@@ -111,6 +111,11 @@ class Supervisor:
     def pods(self) -> Iterable[TrackedPod]:
         """All pods that are tracked."""
         return self._by_uid.values()
+
+    @property
+    def log_turns(self) -> LogTurns:
+        """The connections that all who read logs share."""
+        return self._collection.turns
 
     @property
     def active(self) -> int:
@@ -299,7 +304,8 @@ class Supervisor:
         if outcome.succeeded or tracked.gone or not lines or outcome.exit_code is None:
             return outcome
         container = outcome.container or tracked.main_container
-        return outcome.with_log_tail(await log_tail(self._client, tracked.address, container, lines))
+        tail = await log_tail(self._client, tracked.address, container, lines, turns=self.log_turns)
+        return outcome.with_log_tail(tail)
 
     async def _linger(self, tracked: TrackedPod) -> None:
         """Gives whoever launched a short pod the time to ask for its log."""

@@ -252,7 +252,7 @@ async def test_a_refusing_server_is_asked_for_a_bounded_time_only(node, life, si
     life.end()
     node.otherwise = ServerError(status=500, server_message="etcd")
     with anyio.fail_after(5):
-        await follower(node, life, sink, limits=FollowLimits(drain_s=0.02)).run()
+        await follower(node, life, sink, limits=FollowLimits(drain_s=0.3)).run()
     assert [gap.reason for gap in sink.gaps] == [GapReason.UNAVAILABLE]
     assert "etcd" in sink.gaps[0].message
 

@@ -130,10 +130,13 @@ class VirtualNode:
         run = self.runs[-2 if previous else -1]
         connection = Connection(run, since=since_time or "", follow=follow, chunk=self.chunk)
         self.connections.append(connection)
+        batches = connection.batches()
         try:
-            yield connection.batches()
+            yield batches
         finally:
             self.connections.remove(connection)
+            with anyio.CancelScope(shield=True):
+                await batches.aclose()
 
     # The watch
 

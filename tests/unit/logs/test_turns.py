@@ -1,0 +1,358 @@
+"""Many logs over few connections: the limit holds, everybody gets a turn, and no line is lost by it."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from podrunner.logs import CallableSink, FileLogSink, FollowLimits, LogCollector, LogTurns, PodAddress
+from tests.unit.logs.test_every_line_once import LOOPS, check, steps
+from tests.unit.logs.virtual_node import STEP_S, VirtualNode
+
+TURN_S = 1.0
+
+
+def kinds(*turns) -> list[bool]:
+    return [turn.is_held for turn in turns]
+
+
+@pytest.mark.anyio
+async def test_turns_are_held_up_to_the_limit_and_handed_on_in_order():
+    turns = LogTurns(5)
+    held = [turns.request(draining=False) for _ in range(4)]
+    first, second = turns.request(draining=False), turns.request(draining=False)
+    assert kinds(*held, first, second) == [True] * 4 + [False] * 2
+    assert (turns.held, turns.waiting) == (4, 2)
+    held[2].give_back()
+    held[2].give_back()
+    assert kinds(first, second) == [True, False]
+    first.give_back()
+    assert kinds(second) == [True]
+
+
+@pytest.mark.anyio
+async def test_a_share_is_kept_for_logs_of_ended_containers():
+    """G4: what holds up a deletion does not stand in line behind what may run for days; off: the share."""
+    turns = LogTurns(5)
+    for _ in range(9):
+        turns.request(draining=False)
+    drain = turns.request(draining=True)
+    assert drain.is_held
+    assert turns.held == 5
+
+
+@pytest.mark.anyio
+async def test_ended_containers_use_what_nobody_waits_for_and_leave_followers_theirs():
+    turns = LogTurns(5)
+    drains = [turns.request(draining=True) for _ in range(7)]
+    assert kinds(*drains) == [True] * 5 + [False] * 2
+    follow = turns.request(draining=False)
+    drains[0].give_back()
+    assert kinds(follow, *drains[5:]) == [True, False, False]
+
+
+@pytest.mark.anyio
+async def test_a_waiting_follower_whose_container_ends_goes_to_the_others_that_drain():
+    """Off: hurry()."""
+    turns = LogTurns(2)
+    turns.request(draining=False)
+    waiting = turns.request(draining=False)
+    assert not waiting.is_held
+    waiting.hurry()
+    assert waiting.is_held
+    waiting.give_back()
+    waiting.hurry()
+    assert turns.held == 1
+
+
+@pytest.mark.anyio
+async def test_as_many_are_asked_to_leave_as_others_wait_those_that_hold_longest_first():
+    turns = LogTurns(5, turn_s=7)
+    held = [turns.request(draining=False) for _ in range(4)]
+    assert all(turn.ends_at == math.inf for turn in held)
+    turns.request(draining=False)
+    turns.request(draining=False)
+    assert [turn.ends_at < math.inf for turn in held] == [True, True, False, False]
+
+
+@pytest.mark.anyio
+async def test_whoever_stops_waiting_takes_nobodys_place():
+    turns = LogTurns(2)
+    held = turns.request(draining=False)
+    with anyio.move_on_after(0):
+        async with turns.drain(), turns.drain():
+            pytest.fail("one connection is held, and one waited for in vain")
+    assert (turns.held, turns.waiting) == (1, 0)
+    held.give_back()
+    assert turns.held == 0
+
+
+def test_a_limit_has_room_for_both_kinds():
+    with pytest.raises(ValueError, match="at least 2"):
+        LogTurns(1)
+
+
+# In virtual time, with readers
+
+
+class Counted:
+    """A node that knows how many connections there are to it and its like."""
+
+    def __init__(self, node: VirtualNode, now: list[VirtualNode], most: list[int]) -> None:
+        self.node, self.now, self.most = node, now, most
+
+    @asynccontextmanager
+    async def stream_log(self, *args, **options) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.now.append(self.node)
+        self.most[0] = max(self.most[0], len(self.now))
+        try:
+            async with self.node.stream_log(*args, **options) as batches:
+                yield batches
+        finally:
+            self.now.remove(self.node)
+
+
+class Pods:
+    """Some pods whose logs are collected over few connections."""
+
+    def __init__(self, count: int, limit: int, *, chunk: int = 64, idle_s: float = 5) -> None:
+        self.nodes = [VirtualNode(chunk) for _ in range(count)]
+        self.limits = FollowLimits(idle_s=idle_s, drain_s=10)
+        self.turns = LogTurns(limit, turn_s=TURN_S)
+        self.now: list[VirtualNode] = []
+        self.most = [0]
+
+    def collector(self, number: int, sink) -> LogCollector:
+        node = self.nodes[number]
+        return LogCollector(
+            Counted(node, self.now, self.most),
+            PodAddress("default", f"pod-{number}", f"uid-{number}"),
+            node,
+            containers=["base"],
+            sinks=[lambda _: sink],
+            limits=self.limits,
+            turns=self.turns,
+            random=Random(number),
+        )
+
+    async def end(self) -> None:
+        for node in self.nodes:
+            node.end()
+        await anyio.sleep(STEP_S)
+        for node in self.nodes:
+            node.tell_end()
+
+
+async def play(limit: int, script, chunk: int, folder: Path) -> tuple[Pods, list[list[str]]]:
+    pods = Pods(4, limit, chunk=chunk)
+    paths = [folder / f"{number}.log" for number in range(4)]
+    async with anyio.create_task_group() as group:
+        jobs = [pods.collector(number, FileLogSink(path)) for number, path in enumerate(paths)]
+        for job in jobs:
+            group.start_soon(job.run)
+        for number, step in script:
+            await act(pods.nodes[number], step)
+        await pods.end()
+        with anyio.fail_after(600):
+            for job in jobs:
+                await job.done.wait()
+    assert not any(job.status.errors for job in jobs)
+    return pods, [path.read_text().splitlines() for path in paths]  # virtual time knows no threads
+
+
+async def act(node: VirtualNode, step) -> None:
+    match step:
+        case ("write", count, one_stamp):
+            node.write(count, one_stamp=one_stamp)
+        case ("wait", seconds):
+            await anyio.sleep(seconds)
+        case ("refuse", count):
+            node.refusals += count
+            node.each_connection("break")
+        case ("restart", told):
+            node.restart()
+            if told:
+                node.tell()
+            else:
+                node.untold = True
+        case ("kill", _):
+            pass  # of the scheduler: the neighbour's
+        case (("break" | "end" | "hang") as fate,):
+            node.each_connection(fate)
+        case (name,):
+            getattr(node, name)()
+
+
+def virtually(loop: str, function, *args):
+    async def inline(function, *args, **options):
+        del options
+        await anyio.lowlevel.checkpoint()
+        return function(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(anyio.to_thread, "run_sync", inline)  # threads know no virtual time
+        return anyio.run(function, *args, **LOOPS[loop]())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@given(
+    script=st.lists(st.tuples(st.integers(0, 3), steps), max_size=40),
+    chunk=st.sampled_from([7, 64, 1000]),
+    limit=st.sampled_from([2, 3]),
+)
+def test_taking_turns_loses_no_line_and_keeps_the_limit(loop, script, chunk, limit):
+    """G1, G2, G3: four pods over one or two connections for followers; off: dropping what was read before."""
+    with tempfile.TemporaryDirectory() as folder:
+        pods, contents = virtually(loop, play, limit, script, chunk, Path(folder))
+    for number, (node, content) in enumerate(zip(pods.nodes, contents, strict=True)):
+        check(node, content, [step for pod, step in script if pod == number])
+    assert pods.most[0] <= limit
+    assert (pods.turns.held, pods.turns.waiting, pods.now) == (0, 0, [])
+
+
+async def many_writers() -> None:
+    pods, got = Pods(12, 3), [[] for _ in range(12)]
+    async with anyio.create_task_group() as group:
+        for number in range(12):
+            sink = CallableSink(partial(list.append, got[number]))
+            group.start_soon(pods.collector(number, sink).run)
+        for _ in range(60):
+            for node in pods.nodes:
+                node.tick()
+                node.write(2, one_stamp=False)
+            await anyio.sleep(0.5)
+        seen = [len({batch.data for batch in items}) for items in got]
+        await pods.end()
+    texts = [[text for batch in items for text in batch.texts()] for items in got]
+    assert min(seen) >= 4, "in 30 s, six turns of two followers each: everybody had some"
+    assert texts == [node.truth for node in pods.nodes]
+    assert pods.most[0] <= 3
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_nobody_starves_though_all_write_without_end(loop):
+    """Off: `LogTurns._ask`."""
+    virtually(loop, many_writers)
+
+
+async def silent_ones() -> None:
+    pods, seen = Pods(6, 2, idle_s=100), set()
+    async with anyio.create_task_group() as group:
+        for number, node in enumerate(pods.nodes):
+            node.write(number and 1, one_stamp=False)  # and one that never says anything
+            group.start_soon(pods.collector(number, CallableSink(lambda _: None)).run)
+        for _ in range(400):
+            await anyio.sleep(TURN_S / 20)
+            seen |= {id(node) for node in pods.now}
+        assert len(seen) == 6
+        await pods.end()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_silent_log_is_left_too(loop):
+    """Off: leaving while the server is waited for; idle_s is longer than all turns."""
+    virtually(loop, silent_ones)
+
+
+async def slow_sinks_always_busy() -> None:
+    pods, seen = Pods(3, 2, chunk=100), set()
+
+    async def slow(_) -> None:
+        await anyio.sleep(TURN_S / 7)
+
+    async with anyio.create_task_group() as group:
+        for number, node in enumerate(pods.nodes):
+            node.write(2000, one_stamp=False)
+            group.start_soon(pods.collector(number, CallableSink(slow)).run)
+        for _ in range(400):
+            await anyio.sleep(TURN_S / 20)
+            seen |= {id(node) for node in pods.now}
+        assert len(seen) == 3
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_log_that_never_waits_for_the_server_is_left_too(loop):
+    """Its sink is slow, and not stuck; off: leaving between two batches."""
+    virtually(loop, slow_sinks_always_busy)
+
+
+async def quiet_followers_and_one_more() -> None:
+    pods, got = Pods(3, 2), []
+    async with anyio.create_task_group() as group:
+        for number in (0, 1):
+            group.start_soon(pods.collector(number, CallableSink(lambda _: None)).run)
+        await anyio.sleep(22)  # between two changes of silent connections
+        before = anyio.current_time()
+        pods.nodes[2].write(1, one_stamp=False)
+        pods.nodes[2].end()
+        pods.nodes[2].tell_end()
+        await pods.collector(2, CallableSink(got.append)).run()
+        assert anyio.current_time() - before < 1, "no turn of the others was waited for"
+        await pods.end()
+    assert [batch.texts() for batch in got] == [["run 0 line 0"]]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_an_ended_pods_log_is_drained_at_once(loop):
+    """G4: its deletion waits for it; off: the share of those that drain."""
+    virtually(loop, quiet_followers_and_one_more)
+
+
+async def stuck_sinks_and_one_more() -> None:
+    pods, got = Pods(5, 2), []
+
+    async def stuck(_) -> None:
+        await anyio.sleep_forever()
+
+    for node in pods.nodes:
+        node.write(1, one_stamp=False)
+    pods.nodes[1].end()
+    pods.nodes[1].tell_end()
+    pods.nodes[2].end()
+    pods.nodes[2].tell_end()
+    async with anyio.create_task_group() as group:
+        for number in (0, 1, 2):
+            group.start_soon(pods.collector(number, CallableSink(stuck)).run)
+        await anyio.sleep(STEP_S)
+        assert pods.turns.held == 2
+        group.start_soon(pods.collector(3, CallableSink(got.append)).run)
+        await anyio.sleep(20)
+        assert [batch.texts() for batch in got] == [["run 0 line 0"]]
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_sink_that_is_stuck_keeps_its_own_pod_only(loop):
+    """The connection behind it is closed for others; off: `Connection.over` while a sink is waited for."""
+    virtually(loop, stuck_sinks_and_one_more)
+
+
+async def nobody_waits() -> None:
+    pods = Pods(1, 2)
+    async with anyio.create_task_group() as group:
+        group.start_soon(pods.collector(0, CallableSink(lambda _: None)).run)
+        await anyio.sleep(STEP_S)
+        (connection,) = pods.nodes[0].connections
+        for _ in range(10):
+            pods.nodes[0].write(1, one_stamp=False)
+            await anyio.sleep(TURN_S)
+        assert pods.nodes[0].connections == [connection]
+        await pods.end()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_connection_is_kept_while_nobody_waits_for_it(loop):
+    """Turns cost nothing below the limit; off: `Turn.ask`, when every turn ends by itself."""
+    virtually(loop, nobody_waits)
