@@ -125,6 +125,9 @@ class LogSettings(Settings):
             (``<dag_id>/<task_id>/<execution_date>/<try>.log``); None: no files.
         follow: ``all`` follows each pod as it runs, ``on-demand`` only those that somebody reads, ``end``
             fetches the log when the pod has ended, ``off`` collects nothing.
+        containers: Whose logs are collected: ``main``, the main container's; ``all``, also those of init containers and
+            sidecars; or a list of names, of which a pod need not have each. Other containers' files lie beside the
+            main one's: ``1.git-sync.log``.
         timestamps: Whether each line of a file keeps the container runtime's timestamp in front.
         tail_lines_on_failure: Last lines kept in the outcome of a failed pod; 0: none.
         drain_timeout_s: Seconds that an ended pod's log may take until the pod is deleted anyway.
@@ -135,6 +138,7 @@ class LogSettings(Settings):
 
     folder: Path | None = None
     follow: Literal["all", "on-demand", "end", "off"] = "all"
+    containers: Literal["main", "all"] | tuple[str, ...] = "main"
     timestamps: bool = False
     tail_lines_on_failure: int = Field(default=100, ge=0, le=10_000)
     drain_timeout_s: Seconds = 30.0

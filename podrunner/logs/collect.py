@@ -83,6 +83,8 @@ class LogCollector:
         self._pod = pod
         self._life = life
         self._containers = tuple(containers)
+        self._open = set(self._containers)  # whose logs are not read to their end
+        self._one_done = anyio.Event()
         self._sinks = tuple(sinks)
         self._limits = limits
         self._turns = turns
@@ -95,11 +97,34 @@ class LogCollector:
             async with anyio.create_task_group() as group:
                 for container in self._containers:
                     group.start_soon(self._collect, container, name=f"log {self._pod.name}/{container}")
-            self.status.complete = not self.status.errors
         finally:
             self.done.set()
 
+    async def drained(self, main: str) -> None:
+        """Returns when every log that has an end was read to it: of the main container, and of all that are over.
+
+        A sidecar that goes on is not waited for: it ends only when the pod is deleted.
+        """
+        while any(name == main or self._life.container(name).final for name in self._open):
+            await self._one_done.wait()
+
     async def _collect(self, container: str) -> None:
+        if await self._begins(container):
+            await self._follow(container)
+        self._open.discard(container)
+        self.status.complete = not (self._open or self.status.errors)
+        self._one_done.set()
+        self._one_done = anyio.Event()
+
+    async def _begins(self, container: str) -> bool:
+        """Waits for a container to start. False: it never will; it leaves no log, and no empty file."""
+        while not (view := self._life.container(container)).started:
+            if view.final:
+                return False
+            await self._life.changed()
+        return True
+
+    async def _follow(self, container: str) -> None:
         outlet = _Outlet(self)
         cursor = await outlet.open(self._sinks, self._pod.uid, container)
         follower = ContainerFollower(

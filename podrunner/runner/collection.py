@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import anyio
+
 from podrunner.logs import (
     FileLogSink,
     FollowLimits,
@@ -62,28 +64,38 @@ class Collection:
         self._report = report
 
     def begin(self, tracked: TrackedPod) -> None:
-        """Starts collecting once the main container has started, if that is wanted at all."""
+        """Starts collecting once one of the wanted containers has started, if that is wanted at all."""
         follow = self._config.logs.follow
-        if tracked.collector is not None or follow in {"off", "on-demand"}:
+        if tracked.collector is not None or tracked.lost or follow in {"off", "on-demand"}:
             return
-        view = tracked.container(tracked.main_container)
-        if not view.started or tracked.lost:
+        containers = self._containers(tracked)
+        if not any(tracked.container(name).started for name in containers):
             return
         sinks = [*self._file_sinks(tracked), *(self._extra_sinks(tracked) if self._extra_sinks else ())]
         if sinks:
-            self._collect(tracked, sinks, follow=follow == "all")
+            self._collect(tracked, sinks, containers, follow=follow == "all")
 
     def clean_up(self, tracked: TrackedPod) -> None:
         """The pod is gone: nobody will go on from its cursors."""
         if tracked.files:
             self._group.start_soon(self._forget, tracked, name=f"log clean-up {tracked.name}")
 
-    def _collect(self, tracked: TrackedPod, sinks: Sequence[SinkFactory], *, follow: bool) -> None:
+    def _containers(self, tracked: TrackedPod) -> tuple[str, ...]:
+        wanted, main = self._config.logs.containers, tracked.main_container
+        if wanted == "main" or tracked.pod is None:
+            return (main,)
+        spec = tracked.pod.spec
+        every = [it.name for it in (*(spec.init_containers or ()), *(spec.containers or ()))]
+        return tuple(name for name in every if wanted == "all" or name in wanted)
+
+    def _collect(
+        self, tracked: TrackedPod, sinks: Sequence[SinkFactory], containers: Sequence[str], *, follow: bool
+    ) -> None:
         tracked.collector = LogCollector(
             self._source,
             tracked.address,
             tracked,
-            containers=[tracked.main_container],
+            containers=containers,
             sinks=sinks,
             limits=FollowLimits(follow=follow, drain_s=self._config.logs.drain_timeout_s),
             turns=self.turns,
@@ -106,10 +118,12 @@ class Collection:
         return [make]
 
     async def _forget(self, tracked: TrackedPod) -> None:
-        if tracked.collector is not None:
-            await tracked.collector.done.wait()
-        for sink in tracked.files:
-            try:
-                await sink.forget()
-            except OSError as error:
-                _logger.info("a log's cursor was not removed: %s", error)
+        # Shielded: the runner is often closed just now. It ends the collector too, so that the wait is short.
+        with anyio.CancelScope(shield=True):
+            if tracked.collector is not None:
+                await tracked.collector.done.wait()
+            for sink in tracked.files:
+                try:
+                    await sink.forget()
+                except OSError as error:
+                    _logger.info("a log's cursor was not removed: %s", error)

@@ -321,7 +321,7 @@ class Supervisor:
         """Waits for the log to be read to its end, and for those who read it, but not for ever."""
         with anyio.move_on_after(self._config.logs.drain_timeout_s):
             if tracked.collector is not None:
-                await tracked.collector.done.wait()
+                await tracked.collector.drained(tracked.main_container)
             while tracked.readers:
                 await tracked.changed()
 

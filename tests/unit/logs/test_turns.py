@@ -289,11 +289,11 @@ def test_a_log_that_never_waits_for_the_server_is_left_too(loop):
 
 
 async def quiet_followers_and_one_more() -> None:
-    pods, got = Pods(3, 2), []
+    pods, got = Pods(3, 2, idle_s=1000), []
     async with anyio.create_task_group() as group:
         for number in (0, 1):
             group.start_soon(pods.collector(number, CallableSink(lambda _: None)).run)
-        await anyio.sleep(22)  # between two changes of silent connections
+        await anyio.sleep(20)
         before = anyio.current_time()
         pods.nodes[2].write(1, one_stamp=False)
         pods.nodes[2].end()

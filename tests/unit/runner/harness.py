@@ -32,6 +32,16 @@ class Cluster(FakeServer):
 
     # What the kubelet does
 
+    def tell(self, name: str, phase: str, *, init: Any = (), **states: dict[str, Any]) -> None:
+        """How each container is, by its name; those in `init` are init containers."""
+        told = [_status_of(state, name) for name, state in states.items()]
+        status = {
+            "phase": phase,
+            "initContainerStatuses": [it for it in told if it["name"] in init],
+            "containerStatuses": [it for it in told if it["name"] not in init],
+        }
+        self.change(name, status=status)
+
     def run(self, name: str) -> None:
         """The main container starts."""
         state = {"running": {"startedAt": self._time()}}
@@ -100,7 +110,8 @@ class Cluster(FakeServer):
         name = request.path.split("/")[-2]
         if ("default", name) not in self.pods:
             return _refusal(404)
-        lines = self.logs.get(name, [])[-int(query.get("tailLines", 1_000_000)) :]
+        log = self.logs.get(f"{name}/{query.get('container')}", self.logs.get(name, []))
+        lines = log[-int(query.get("tailLines", 1_000_000)) :]
         stream = FakeStream(200, {})
         stream.push("".join(f"{line}\n" for line in lines).encode())
         stream.end()
@@ -152,8 +163,8 @@ def _refusal(status: int) -> FakeStream:
     return stream
 
 
-def _status_of(state: dict[str, Any]) -> dict[str, Any]:
-    return {"name": "base", "restartCount": 0, "ready": False, "state": state}
+def _status_of(state: dict[str, Any], name: str = "base") -> dict[str, Any]:
+    return {"name": name, "restartCount": 0, "ready": False, "state": state}
 
 
 def workload(number: int = 1, **fields: Any) -> Workload:
