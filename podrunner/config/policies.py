@@ -129,6 +129,9 @@ class LogSettings(Settings):
             sidecars; or a list of names, of which a pod need not have each. Other containers' files lie beside the
             main one's: ``1.git-sync.log``.
         timestamps: Whether each line of a file keeps the container runtime's timestamp in front.
+        max_file_bytes: Bytes after which a log's file becomes a part beside it (``1.log.1``, ``1.log.2``, …) and a new
+            one is begun; None: one file. Nothing is ever removed.
+        compress: Whether such parts are compressed (``1.log.1.gz``).
         tail_lines_on_failure: Last lines kept in the outcome of a failed pod; 0: none.
         drain_timeout_s: Seconds that an ended pod's log may take until the pod is deleted anyway.
         max_follows: How many connections logs take at once, at least 2. One in five is kept for the logs of pods that
@@ -140,7 +143,15 @@ class LogSettings(Settings):
     follow: Literal["all", "on-demand", "end", "off"] = "all"
     containers: Literal["main", "all"] | tuple[str, ...] = "main"
     timestamps: bool = False
+    max_file_bytes: int | None = Field(default=None, ge=1024, le=2**30)
+    compress: bool = False
     tail_lines_on_failure: int = Field(default=100, ge=0, le=10_000)
     drain_timeout_s: Seconds = 30.0
     max_follows: int = Field(default=500, ge=2, le=100_000)
     turn_s: PositiveSeconds = 30.0
+
+    @model_validator(mode="after")
+    def _compressed_in_parts(self) -> LogSettings:
+        if self.compress and self.max_file_bytes is None:
+            raise ValueError("compress has no effect without parts; Set max_file_bytes too")
+        return self

@@ -2,8 +2,9 @@
 
 Beside each file, while its pod lives, stands a small hidden one with the cursor and the length that the log
 had when the cursor was taken. A successor cuts the log to that length and goes on from that cursor, so that
-whatever was written last before a crash is neither lost nor there twice. All of a sink's disk work is done in
-worker threads.
+whatever was written last before a crash is neither lost nor there twice. A log may be cut into files of a size
+(:mod:`podrunner.logs.parts`); the cursor tells how many there were. All of a sink's disk work is done in worker
+threads.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
@@ -20,10 +22,12 @@ import msgspec
 
 from podrunner.errors import LogError, SpecError
 from podrunner.logs.cursor import LogCursor
+from podrunner.logs.parts import cut_off, last_part, pack, undo_cuts
+from podrunner.logs.record import GapReason, LogGap
 from podrunner.workload.log_path import checked_log_path
 
 if TYPE_CHECKING:
-    from podrunner.logs.record import LogBatch, LogGap
+    from podrunner.logs.record import LogBatch
 
 __all__ = ["FileLogSink", "container_log_path", "safe_log_path"]
 
@@ -60,10 +64,11 @@ def container_log_path(relative: str, container: str, *, main: str) -> str:
 
 
 class _Mark(msgspec.Struct, frozen=True):
-    """What stands beside a log: up to which length it holds what was read up to which line."""
+    """What stands beside a log: up to which length it holds what was read up to which line, after how many parts."""
 
     cursor: LogCursor
     size: int
+    parts: int = 0
 
 
 class FileLogSink:
@@ -72,12 +77,20 @@ class FileLogSink:
     Args:
         path: The file; its folder is made if need be.
         timestamps: Whether lines keep the time stamps of the node.
+        max_bytes: A file that would grow longer becomes a part beside it (``1.log.1``, ``1.log.2``, …), and a new one
+            is begun. Only between two batches of lines, so that a file may be longer by less than one. None: one file.
+        compress: Whether parts are compressed: ``1.log.1.gz``.
     """
 
-    def __init__(self, path: Path, *, timestamps: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, timestamps: bool = False, max_bytes: int | None = None, compress: bool = False
+    ) -> None:
         self.path = path
         self._timestamps = timestamps
+        self._max_bytes = max_bytes
+        self._compress = compress
         self._size = 0
+        self._parts = 0
         self._marked_at = 0.0
 
     @property
@@ -107,16 +120,19 @@ class FileLogSink:
 
     async def _append(self, content: bytes, cursor: LogCursor) -> None:
         mark = anyio.current_time() - self._marked_at >= _CURSOR_INTERVAL_S
-        await anyio.to_thread.run_sync(self._append_now, content, cursor if mark else None)
+        await anyio.to_thread.run_sync(partial(self._append_now, content, cursor, mark=mark))
         if mark:
             self._marked_at = anyio.current_time()
 
     def _open(self, fresh: LogCursor) -> LogCursor | None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            mark = self._read_mark(fresh)
-            if mark is not None and file.tell() > mark.size:
-                file.truncate(mark.size)
+        mark = self._read_mark(fresh)
+        if mark is not None:
+            undo_cuts(self.path, mark.parts)
+        self._parts = last_part(self.path)
+        with self.path.open("a+b") as file:
+            if mark is not None:
+                _restore(file, mark)
             self._size = file.seek(0, os.SEEK_END)
         if mark is None:
             self._save(fresh)
@@ -131,7 +147,9 @@ class FileLogSink:
         same = (mark.cursor.uid, mark.cursor.container) == (fresh.uid, fresh.container)
         return mark if same else None
 
-    def _append_now(self, content: bytes, cursor: LogCursor | None) -> None:
+    def _append_now(self, content: bytes, cursor: LogCursor, *, mark: bool) -> None:
+        if self._max_bytes is not None and self._size > 0 and self._size + len(content) > self._max_bytes:
+            self._begin_file()
         with self.path.open("ab") as file:
             try:
                 file.write(content)
@@ -141,11 +159,33 @@ class FileLogSink:
                     file.truncate(self._size)
                 raise
             self._size = file.tell()
-        if cursor is not None:
+        if mark:
             self._save(cursor)
+
+    def _begin_file(self) -> None:
+        # Until the next cursor is saved, a crash undoes the cut.
+        self._parts = cut_off(self.path)
+        self._size = 0
+        if self._compress:
+            with suppress(OSError):  # then it stays as it is, and reads the same
+                pack(self.path, self._parts)
 
     def _save(self, cursor: LogCursor) -> None:
         """Replaces the cursor file in one step, so that a crash leaves the old one or the new one."""
         with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=".cursor-", delete=False) as file:
-            file.write(msgspec.json.encode(_Mark(cursor, self._size)))
+            file.write(msgspec.json.encode(_Mark(cursor, self._size, self._parts)))
         Path(file.name).replace(self.cursor_path)
+
+
+def _restore(file: IO[bytes], mark: _Mark) -> None:
+    """Brings a file to the length that it had at the mark. What is missing of it nobody has any more: a gap."""
+    size = file.seek(0, os.SEEK_END)
+    if size >= mark.size:
+        file.truncate(mark.size)
+        return
+    file.seek(max(size - 1, 0))
+    if size and file.read(1) != b"\n":
+        file.write(b"\n")
+    lost = f"{mark.size - size} bytes that had been written are missing in this file"
+    gap = LogGap(mark.cursor.container, GapReason.UNAVAILABLE, before=mark.cursor.stamp, message=lost)
+    file.write(f"{gap}\n".encode())

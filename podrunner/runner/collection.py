@@ -105,13 +105,18 @@ class Collection:
         self._group.start_soon(tracked.collector.run, name=f"log {tracked.name}")
 
     def _file_sinks(self, tracked: TrackedPod) -> list[SinkFactory]:
-        folder, relative = self._config.logs.folder, tracked.log_path
+        logs, folder, relative = self._config.logs, self._config.logs.folder, tracked.log_path
         if folder is None or relative is None:
             return []
 
         def make(container: str) -> FileLogSink:
             path = container_log_path(relative, container, main=tracked.main_container)
-            sink = FileLogSink(safe_log_path(folder, path), timestamps=self._config.logs.timestamps)
+            sink = FileLogSink(
+                safe_log_path(folder, path),
+                timestamps=logs.timestamps,
+                max_bytes=logs.max_file_bytes,
+                compress=logs.compress,
+            )
             tracked.files.append(sink)
             return sink
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -49,7 +50,7 @@ async def test_a_successor_cuts_what_came_after_the_cursor(tmp_path):
     assert await first.open(uid="uid-1", container="base") is None
     cursor = await feed(first, FRESH, stamped(1))
     await first.close(cursor)
-    await anyio.to_thread.run_sync(first._append_now, b"line 2\nhalf a li", None)
+    await anyio.to_thread.run_sync(partial(first._append_now, b"line 2\nhalf a li", cursor, mark=False))
 
     second = FileLogSink(path)
     assert await second.open(uid="uid-1", container="base") == cursor

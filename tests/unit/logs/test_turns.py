@@ -186,7 +186,7 @@ async def act(node: VirtualNode, step) -> None:
                 node.tell()
             else:
                 node.untold = True
-        case ("kill", _):
+        case ("kill", _, _):
             pass  # of the scheduler: the neighbour's
         case (("break" | "end" | "hang") as fate,):
             node.each_connection(fate)
