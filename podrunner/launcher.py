@@ -25,7 +25,7 @@ from podrunner.errors import (
     ServerError,
     TransportError,
 )
-from podrunner.kube import RetryPolicy, retrying
+from podrunner.kube import RequestRetry, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -143,8 +143,8 @@ class Launcher:
         self._client = client
         self._owner = owner
         self._scope = scope
-        self._creating = RetryPolicy.of(config.create_retry)
-        self._other = RetryPolicy.of(config.retry)
+        self._creating = RequestRetry.of(config.create_retry)
+        self._other = RequestRetry.of(config.retry)
         self._random = random or Random()  # noqa: S311  # jitter guards nothing
         self._sleep = sleep
         self._on_retry = on_retry
@@ -396,7 +396,7 @@ class Launcher:
                     "pod %s/%s of a failed launch is left behind: %s", meta.namespace, meta.name, error
                 )
 
-    async def _retrying(self, call: Callable[[], Awaitable[T]], *, policy: RetryPolicy, name: str) -> T:
+    async def _retrying(self, call: Callable[[], Awaitable[T]], *, policy: RequestRetry, name: str) -> T:
         return await retrying(
             call, policy=policy, name=name, sleep=self._sleep, random=self._random, on_retry=self._on_retry
         )

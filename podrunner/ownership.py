@@ -34,7 +34,7 @@ from podrunner.errors import (
     OwnershipError,
     PodrunnerError,
 )
-from podrunner.kube import KubeClient, RetryPolicy, retrying
+from podrunner.kube import KubeClient, RequestRetry, retrying
 
 if TYPE_CHECKING:
     from podrunner.kube import PodPage
@@ -337,7 +337,7 @@ def _owner_of(pod: Pod) -> str | None:
     return stamp.owner if stamp is not None else None
 
 
-async def mark_told(client: KubeClient, pod: Pod, category: str, *, policy: RetryPolicy) -> None:
+async def mark_told(client: KubeClient, pod: Pod, category: str, *, policy: RequestRetry) -> None:
     """Marks a pod that is kept: its outcome was reported, so whoever comes after does not report it again.
 
     Without the mark, such as for want of rights, a successor reports it once more. That is logged and nothing else.
@@ -381,7 +381,7 @@ class Adopter:
         owner: str,
         scope: str,
         lease_namespace: str,
-        policy: RetryPolicy,
+        policy: RequestRetry,
         now: WallClock = utc_now,
         page_size: int = 500,
     ) -> None:

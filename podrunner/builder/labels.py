@@ -23,6 +23,7 @@ __all__ = [
     "MANAGER",
     "OWNER",
     "POD",
+    "RELAUNCH",
     "SCOPE",
     "TOLD",
     "check_label_keys",
@@ -41,6 +42,8 @@ KEY = "podrunner.io/key"
 """Annotation: the workload's identity, as canonical JSON."""
 ATTEMPT = "podrunner.io/attempt"
 """Annotation: which attempt the pod is."""
+RELAUNCH = "podrunner.io/relaunch"
+"""Annotation: which relaunch of the attempt the pod is; absent on the attempt's first pod."""
 LOG_PATH = "podrunner.io/log-path"
 """Annotation: where the log goes, below the log folder."""
 TOLD = "podrunner.io/told"

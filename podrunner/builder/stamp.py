@@ -17,6 +17,7 @@ from podrunner.builder.labels import (
     MANAGED_BY,
     MANAGER,
     OWNER,
+    RELAUNCH,
     SCOPE,
     safe_label,
 )
@@ -89,6 +90,8 @@ def stamp(
         SCOPE: scope,
         LOG_PATH: default_log_path(key) if log_path is None else log_path,
     }
+    if key.relaunch:
+        stamped[RELAUNCH] = str(key.relaunch)
     _check_size(stamped)
     labels = {**(metadata.get("labels") or {}), **_labels(owner, scope)}
     return {**manifest, "metadata": {**metadata, "labels": labels, "annotations": stamped}}
@@ -124,7 +127,8 @@ def read_stamp(labels: Mapping[str, str] | None, annotations: Mapping[str, str] 
 
 
 def _read(annotations: Mapping[str, str]) -> Stamp:
-    key = WorkloadKey(json.loads(annotations[KEY]), attempt=int(annotations[ATTEMPT]))
+    relaunch = int(annotations.get(RELAUNCH, 0))
+    key = WorkloadKey(json.loads(annotations[KEY]), attempt=int(annotations[ATTEMPT]), relaunch=relaunch)
     return Stamp(
         key=key,
         owner=annotations[OWNER],

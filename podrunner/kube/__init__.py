@@ -13,7 +13,7 @@ from podrunner.kube.connect import connect, open_transport
 from podrunner.kube.flow import AdaptiveLimit
 from podrunner.kube.gate import RetryGate
 from podrunner.kube.remote_command import ExecOutput, ExecResult, ExecSession
-from podrunner.kube.retry import Backoff, RetryPolicy, retrying
+from podrunner.kube.retry import Backoff, RequestRetry, retrying
 from podrunner.kube.transport import Request, Response, ResponseStream, Transport, WebSocket
 from podrunner.kube.watch_stream import WatchStream
 from podrunner.kube.wire import PodPage, WatchEvent
@@ -28,10 +28,10 @@ __all__ = [
     "KubeClient",
     "PodPage",
     "Request",
+    "RequestRetry",
     "Response",
     "ResponseStream",
     "RetryGate",
-    "RetryPolicy",
     "Transport",
     "Trouble",
     "WatchEvent",

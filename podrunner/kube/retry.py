@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from podrunner.config import RetrySettings
 
-__all__ = ["Backoff", "RetryPolicy", "retrying"]
+__all__ = ["Backoff", "RequestRetry", "retrying"]
 
 T = TypeVar("T")
 
@@ -59,13 +59,13 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RequestRetry:
     """A backoff for each kind of trouble."""
 
     backoffs: Mapping[Trouble, Backoff]
 
     @classmethod
-    def of(cls, settings: RetrySettings) -> RetryPolicy:
+    def of(cls, settings: RetrySettings) -> RequestRetry:
         """Derive the policy from the settings.
 
         A lost connection, throttling and a failing server take the settings as they are. A conflict on a quota's
@@ -96,7 +96,7 @@ def _backoff(settings: RetrySettings, *, waits: float, tries: int) -> Backoff:
 async def retrying(
     call: Callable[[], Awaitable[T]],
     *,
-    policy: RetryPolicy,
+    policy: RequestRetry,
     name: str,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     random: Random | None = None,
@@ -154,7 +154,7 @@ class _Budget:
 
     def __init__(
         self,
-        policy: RetryPolicy,
+        policy: RequestRetry,
         name: str,
         *,
         random: Random,

@@ -19,7 +19,7 @@ import anyio
 from podrunner.builder import PodBuilder, safe_label
 from podrunner.builder.labels import KEY, OWNER
 from podrunner.errors import RunnerClosedError
-from podrunner.kube import KubeClient, RetryPolicy, retrying
+from podrunner.kube import KubeClient, RequestRetry, retrying
 from podrunner.launcher import Launcher
 from podrunner.ownership import Adopter, LeaseKeeper, new_owner
 from podrunner.runner.access import open_client, settled
@@ -142,7 +142,7 @@ class AsyncPodRunner:
         config = self._config = settled(self._config, self._given_client)
         client = await stack.enter_async_context(open_client(config, self._given_client))
         lease = self._lease(client)
-        await retrying(lease.acquire, policy=RetryPolicy.of(config.retry), name=f"take lease {lease.name}")
+        await retrying(lease.acquire, policy=RequestRetry.of(config.retry), name=f"take lease {lease.name}")
         stack.push_async_callback(_shielded, lease.release)
         group = Background(await stack.enter_async_context(anyio.create_task_group()))
         stack.callback(group.cancel)
@@ -356,7 +356,7 @@ class AsyncPodRunner:
             owner=self._owner,
             scope=self._config.scope,
             lease_namespace=self._config.namespace,
-            policy=RetryPolicy.of(self._config.retry),
+            policy=RequestRetry.of(self._config.retry),
         )
         async with aclosing(adopter.adopt(self._watched, known=opened.desk.knows)) as won:
             async for pod, stamp in won:

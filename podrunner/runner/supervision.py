@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from podrunner.errors import NotFoundError, PodrunnerError
-from podrunner.kube import RetryPolicy
+from podrunner.kube import RequestRetry
 from podrunner.outcome import Category, Outcome, classify, goes_on, printer_status, verdict_outcome
 from podrunner.ownership import mark_told
 from podrunner.runner.collection import Collection
@@ -327,7 +327,7 @@ class Supervisor:
 
     async def _keep(self, tracked: TrackedPod, outcome: Outcome) -> None:
         if tracked.pod is not None and not tracked.gone:
-            policy = RetryPolicy.of(self._config.retry)
+            policy = RequestRetry.of(self._config.retry)
             await mark_told(self._client, tracked.pod, outcome.category, policy=policy)
         await self._drain(tracked)
 

@@ -125,6 +125,11 @@ def _identity_labels(task: AirflowTask) -> dict[str, str]:
     return labels
 
 
+def of_attempt(said: Mapping[str, str], attempt: int) -> dict[str, str]:
+    """Labels or annotations of a task, as another try of it has them."""
+    return {**said, **({"try_number": str(attempt)} if "try_number" in said else {})}
+
+
 def _labels_2(task: AirflowTask) -> dict[str, str]:
     labels = {"kubernetes_executor": "True"}
     if task.run_id is not None:

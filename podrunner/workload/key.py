@@ -1,4 +1,4 @@
-"""The identity of a workload: what it is, and which attempt.
+"""The identity of a workload: what it is, which attempt, and which launch of that attempt.
 
 The identity is what makes a launch idempotent: the pod's name is computed from it. So it has one canonical
 form, which fits into an annotation and is valid in every encoding on the way there.
@@ -33,17 +33,20 @@ class WorkloadKey:
     Attributes:
         parts: What identifies the workload, as ``{"dag_id": "etl", "task_id": "load"}``, in the order given.
         attempt: Which attempt, from 1.
+        relaunch: How often the attempt was launched anew because its pod came to nothing before the work began, from
+            0. A relaunch is another pod of the same attempt.
         identity: The parts as canonical JSON (sorted, ASCII); the same for every attempt.
     """
 
-    __slots__ = ("_hash", "attempt", "identity", "parts")
+    __slots__ = ("_hash", "attempt", "identity", "parts", "relaunch")
 
     parts: Mapping[str, str]
     attempt: int
+    relaunch: int
     identity: str
     _hash: int
 
-    def __init__(self, parts: Mapping[str, str], attempt: int = 1) -> None:
+    def __init__(self, parts: Mapping[str, str], attempt: int = 1, *, relaunch: int = 0) -> None:
         checked = _checked_parts(parts)
         identity = _canonical(checked)
         if len(identity) > MAX_IDENTITY_BYTES:
@@ -51,9 +54,10 @@ class WorkloadKey:
             raise SpecError(problem, field="WorkloadKey", value=f"{len(identity)} bytes")
         _set = object.__setattr__
         _set(self, "parts", MappingProxyType(checked))
-        _set(self, "attempt", _checked_attempt(attempt))
+        _set(self, "attempt", _checked_number(attempt, "attempt", least=1))
+        _set(self, "relaunch", _checked_number(relaunch, "relaunch", least=0))
         _set(self, "identity", identity)
-        _set(self, "_hash", hash((identity, attempt)))
+        _set(self, "_hash", hash((identity, attempt, relaunch)))
 
     @classmethod
     def of(cls, value: KeyLike) -> WorkloadKey:
@@ -72,26 +76,39 @@ class WorkloadKey:
             raise SpecError(problem, field="WorkloadKey", value=repr(value)[:80])
         parts = value.get("parts")
         if isinstance(parts, Mapping):
-            return cls(parts, **_attempt_beside(value))
+            return cls(parts, **_numbers_beside(value))
         return cls(value)
 
     def next_attempt(self) -> WorkloadKey:
         """The same workload's next attempt."""
         return WorkloadKey(self.parts, self.attempt + 1)
 
+    def next_relaunch(self) -> WorkloadKey:
+        """The same attempt, launched anew."""
+        return WorkloadKey(self.parts, self.attempt, relaunch=self.relaunch + 1)
+
+    def first_launch(self) -> WorkloadKey:
+        """The same attempt's first launch: what a scheduler knows it by."""
+        return self if not self.relaunch else WorkloadKey(self.parts, self.attempt)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, WorkloadKey):
             return NotImplemented
-        return self.identity == other.identity and self.attempt == other.attempt
+        ours = (self.identity, self.attempt, self.relaunch)
+        return ours == (other.identity, other.attempt, other.relaunch)
 
     def __hash__(self) -> int:
         return self._hash
 
     def __str__(self) -> str:
-        return " ".join([*(f"{name}={value}" for name, value in self.parts.items()), f"#{self.attempt}"])
+        launch = f".{self.relaunch}" if self.relaunch else ""
+        return " ".join(
+            [*(f"{name}={value}" for name, value in self.parts.items()), f"#{self.attempt}{launch}"]
+        )
 
     def __repr__(self) -> str:
-        return f"WorkloadKey({dict(self.parts)!r}, attempt={self.attempt})"
+        launch = f", relaunch={self.relaunch}" if self.relaunch else ""
+        return f"WorkloadKey({dict(self.parts)!r}, attempt={self.attempt}{launch})"
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a WorkloadKey is immutable: {name} cannot be set")
@@ -99,8 +116,8 @@ class WorkloadKey:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a WorkloadKey is immutable: {name} cannot be deleted")
 
-    def __reduce__(self) -> tuple[type[WorkloadKey], tuple[dict[str, str], int]]:
-        return WorkloadKey, (dict(self.parts), self.attempt)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WorkloadKey.of, (_as_dict(self),)
 
     def __copy__(self) -> WorkloadKey:
         return self
@@ -118,14 +135,16 @@ KeyLike: TypeAlias = WorkloadKey | Mapping[str, Any]
 
 
 def _as_dict(key: WorkloadKey) -> dict[str, Any]:
-    return {"parts": dict(key.parts), "attempt": key.attempt}
+    launch = {"relaunch": key.relaunch} if key.relaunch else {}
+    return {"parts": dict(key.parts), "attempt": key.attempt, **launch}
 
 
-def _attempt_beside(value: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers_beside(value: Mapping[str, Any]) -> dict[str, Any]:
     for name in value:
-        if name not in {"parts", "attempt"}:
-            raise SpecError("a key has parts and attempt, nothing else", field=f"WorkloadKey.{name}")
-    return {name: value[name] for name in value if name == "attempt"}
+        if name not in {"parts", "attempt", "relaunch"}:
+            problem = "a key has parts, attempt and relaunch, nothing else"
+            raise SpecError(problem, field=f"WorkloadKey.{name}")
+    return {name: value[name] for name in value if name != "parts"}
 
 
 def _checked_parts(parts: Any) -> dict[str, str]:
@@ -156,8 +175,8 @@ def _check_text(text: Any, *, field: str) -> None:
         raise SpecError(problem, field=field, value=ascii(text)[:80]) from None
 
 
-def _checked_attempt(attempt: Any) -> int:
-    if isinstance(attempt, int) and not isinstance(attempt, bool) and attempt >= 1:
-        return attempt
-    problem = "must be a whole number from 1"
-    raise SpecError(problem, field="WorkloadKey.attempt", value=repr(attempt)[:80])
+def _checked_number(number: Any, name: str, *, least: int) -> int:
+    if isinstance(number, int) and not isinstance(number, bool) and number >= least:
+        return number
+    problem = f"must be a whole number from {least}"
+    raise SpecError(problem, field=f"WorkloadKey.{name}", value=repr(number)[:80])

@@ -11,7 +11,7 @@ from podrunner.errors import SpecError
 if TYPE_CHECKING:
     from podrunner.workload.key import WorkloadKey
 
-__all__ = ["checked_log_path", "default_log_path", "path_component"]
+__all__ = ["checked_log_path", "default_log_path", "log_path_of_attempt", "path_component"]
 
 MAX_COMPONENT_BYTES = 200
 """File systems take 255 bytes a name; the rest is for suffixes such as ``.log.cursor``."""
@@ -39,6 +39,24 @@ def path_component(name: str) -> str:
 def default_log_path(key: WorkloadKey) -> str:
     """One folder a part of the key, and a file an attempt: ``etl/load/1.log``."""
     return "/".join([*map(path_component, key.parts.values()), f"{key.attempt}.log"])
+
+
+def log_path_of_attempt(path: str, attempt: int, *, before: int) -> str:
+    """Make the log path of another attempt: ``etl/load/1.log`` becomes ``etl/load/2.log``.
+
+    Args:
+        path: The path of the attempt ``before``.
+        attempt: Which attempt it shall be of.
+        before: Which one it is of. If its number does not end the file's name, the new one is added: ``x.log``
+            becomes ``x.2.log``.
+    """
+    folder, slash, name = path.rpartition("/")
+    stem, dot, suffix = name.rpartition(".")
+    if not stem:
+        stem, dot, suffix = name, "", ""
+    kept = re.sub(rf"(?<!\d){before}$", "", stem)
+    named = f"{kept}{attempt}" if kept != stem else f"{stem}.{attempt}"
+    return f"{folder}{slash}{named}{dot}{suffix}"
 
 
 def checked_log_path(path: str) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from podrunner.errors import SpecError
-from podrunner.workload.airflow import AirflowTask, from_airflow
+from podrunner.workload.airflow import AirflowTask, from_airflow, of_attempt
 from podrunner.workload.files import read_document, read_pod_template
 from podrunner.workload.key import WorkloadKey
-from podrunner.workload.log_path import checked_log_path, default_log_path
+from podrunner.workload.log_path import checked_log_path, default_log_path, log_path_of_attempt
 from podrunner.workload.resources import Resources
 from podrunner.workload.validation import CheckedModel, unknown_name
 
@@ -147,6 +147,23 @@ class Workload(CheckedModel):
     def relative_log_path(self) -> str:
         """``log_path``, or the one made of the key."""
         return self.log_path if self.log_path is not None else default_log_path(self.key)
+
+    def of_try(self, key: WorkloadKey) -> Workload:
+        """This workload as another try: a later attempt, or a relaunch of one.
+
+        What says the attempt's number follows it: the log path, and Airflow's ``try_number`` among the identity's
+        labels and annotations.
+
+        Args:
+            key: The same identity, with the attempt and relaunch that it shall be.
+        """
+        changes: dict[str, Any] = {"key": key}
+        if key.attempt != self.key.attempt:
+            changes["identity_labels"] = of_attempt(self.identity_labels, key.attempt)
+            changes["identity_annotations"] = of_attempt(self.identity_annotations, key.attempt)
+            if self.log_path is not None:
+                changes["log_path"] = log_path_of_attempt(self.log_path, key.attempt, before=self.key.attempt)
+        return self.model_copy(update=changes)
 
     @classmethod
     def airflow(  # noqa: PLR0913 - a task of Airflow is told by so many

@@ -39,6 +39,19 @@ def test_attempts_are_told_apart_but_share_the_identity():
     assert first != {"a": "b"}
 
 
+def test_a_relaunch_is_another_pod_of_the_same_attempt():
+    """Promise 1: a free retry has a name of its own, and the attempt that its scheduler knows."""
+    first = WorkloadKey({"a": "b"}, 2)
+    again = first.next_relaunch()
+    assert (again.attempt, again.relaunch, again.identity) == (2, 1, first.identity)
+    assert again != first
+    assert again.first_launch() == first
+    assert again.next_attempt() == WorkloadKey({"a": "b"}, 3)
+    assert (str(again), str(first)) == ("a=b #2.1", "a=b #2")
+    assert repr(again) == "WorkloadKey({'a': 'b'}, attempt=2, relaunch=1)"
+    assert WorkloadKey.of({"parts": {"a": "b"}, "attempt": 2, "relaunch": 1}) == again
+
+
 @given(PARTS, st.integers(1, 10**6))
 def test_the_identity_is_ascii_json_that_reads_back(parts, attempt):
     key = WorkloadKey(parts, attempt)
@@ -48,7 +61,7 @@ def test_the_identity_is_ascii_json_that_reads_back(parts, attempt):
 
 @given(PARTS)
 def test_copies_and_pickles_are_equal(parts):
-    key = WorkloadKey(parts, 3)
+    key = WorkloadKey(parts, 3, relaunch=2)
     assert pickle.loads(pickle.dumps(key)) == key
     assert copy.copy(key) is key
     assert copy.deepcopy(key) is key
@@ -95,7 +108,9 @@ def test_a_mapping_is_taken_for_a_key():
     assert WorkloadKey.of({"parts": {"a": "b"}}).attempt == 1
 
 
-@pytest.mark.parametrize("value", ["a", 1, None, {"parts": {"a": "b"}, "atempt": 2}])
+@pytest.mark.parametrize(
+    "value", ["a", 1, None, {"parts": {"a": "b"}, "atempt": 2}, {"parts": {"a": "b"}, "relaunch": -1}]
+)
 def test_what_is_neither_key_nor_mapping_is_refused(value):
     with pytest.raises(SpecError):
         WorkloadKey.of(value)

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.workload import WorkloadKey
-from podrunner.workload.log_path import checked_log_path, default_log_path, path_component
+from podrunner.workload.log_path import (
+    checked_log_path,
+    default_log_path,
+    log_path_of_attempt,
+    path_component,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +61,19 @@ def test_the_path_of_any_key_stays_below_the_folder(parts, attempt):
     path = default_log_path(WorkloadKey(parts, attempt))
     assert checked_log_path(path) == path
     assert len(PurePosixPath(path).parts) == len(parts) + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("d/t/1.log", "d/t/2.log"),
+        ("dag_id=d/run_id=r/task_id=t/attempt=1.log", "dag_id=d/run_id=r/task_id=t/attempt=2.log"),
+        ("d/11.log", "d/11.2.log"),
+        ("1.2/x", "1.2/x.2"),
+        ("mine.log", "mine.2.log"),
+        (".hidden", ".hidden.2"),
+    ],
+)
+def test_another_attempt_has_another_file(path, expected):
+    """Off: the path as it is."""
+    assert log_path_of_attempt(path, 2, before=1) == expected

@@ -49,6 +49,13 @@ def test_attempts_have_names_of_their_own():
     assert pod_name(key) != pod_name(key.next_attempt())
 
 
+@given(KEYS, st.integers(1, 20), st.integers(1, 20))
+def test_relaunches_have_names_of_their_own(key, one, other):
+    """Off: relaunches named like their attempt."""
+    names = {pod_name(WorkloadKey(key.parts, key.attempt, relaunch=number)) for number in (0, one, other)}
+    assert len(names) == len({0, one, other})
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.builder import Stamp, read_stamp, stamp
-from podrunner.builder.labels import ATTEMPT, DEFAULT_CONTAINER, KEY, LOG_PATH, MANAGED_BY, OWNER, SCOPE
+from podrunner.builder.labels import (
+    ATTEMPT,
+    DEFAULT_CONTAINER,
+    KEY,
+    LOG_PATH,
+    MANAGED_BY,
+    OWNER,
+    RELAUNCH,
+    SCOPE,
+)
 from podrunner.errors import SpecError
 from podrunner.workload import WorkloadKey
 
@@ -45,14 +54,25 @@ def test_the_manifest_is_left_as_it_is():
 
 
 @given(
-    st.dictionaries(st.text(), st.text(), min_size=1, max_size=4), st.integers(1, 10**9), st.text(), st.text()
+    st.dictionaries(st.text(), st.text(), min_size=1, max_size=4),
+    st.integers(1, 10**9),
+    st.integers(0, 9),
+    st.text(),
+    st.text(),
 )
-def test_what_is_stamped_is_read_back(parts, attempt, owner, scope):
+def test_what_is_stamped_is_read_back(parts, attempt, relaunch, owner, scope):
     """A5: any Unicode, from labels and annotations alone."""
-    key = WorkloadKey(parts, attempt)
+    key = WorkloadKey(parts, attempt, relaunch=relaunch)
     metadata = stamped(owner=owner, scope=scope, key=key, log_path="x/1.log")
     read = read_stamp(metadata["labels"], metadata["annotations"])
     assert read == Stamp(key=key, owner=owner, scope=scope, log_path="x/1.log", main_container="base")
+
+
+def test_only_a_relaunch_is_marked_as_one():
+    """Pods of attempts that were launched once are as they always were."""
+    key = WorkloadKey({"a": "b"})
+    assert RELAUNCH not in stamped(key=key)["annotations"]
+    assert stamped(key=key.next_relaunch())["annotations"][RELAUNCH] == "1"
 
 
 def test_without_a_log_path_it_is_made_of_the_key():
@@ -96,6 +116,8 @@ def test_the_largest_key_fits():
         {ATTEMPT: None},
         {ATTEMPT: "first"},
         {ATTEMPT: "0"},
+        {RELAUNCH: "-1"},
+        {RELAUNCH: "x"},
         {OWNER: None},
         {SCOPE: None},
         {LOG_PATH: "../../etc/passwd"},

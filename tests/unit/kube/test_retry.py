@@ -19,11 +19,11 @@ from podrunner.errors import (
     TransportError,
 )
 from podrunner.kube.answers import Trouble
-from podrunner.kube.retry import Backoff, RetryPolicy, retrying
+from podrunner.kube.retry import Backoff, RequestRetry, retrying
 
 pytestmark = pytest.mark.anyio
 
-POLICY = RetryPolicy.of(RetrySettings(attempts=4, initial_s=1.0, max_s=5.0, jitter=0.0))
+POLICY = RequestRetry.of(RetrySettings(attempts=4, initial_s=1.0, max_s=5.0, jitter=0.0))
 
 LOST = TransportError("connection reset")
 THROTTLED = TooManyRequestsError(status=429)
@@ -117,7 +117,7 @@ async def test_the_servers_own_wait_comes_before_a_shorter_backoff():
 
 
 async def test_without_a_limit_it_goes_on():
-    endless = RetryPolicy.of(RetrySettings(attempts=0, initial_s=0.1, max_s=1.0))
+    endless = RequestRetry.of(RetrySettings(attempts=0, initial_s=0.1, max_s=1.0))
     server = Server(*[LOST] * 2_000)
     assert await retrying(server.call, policy=endless, name="x", sleep=server.sleep) == "done"
     assert max(server.slept) <= 1.0
