@@ -394,7 +394,11 @@ class Adopter:
         self._page_size = page_size
 
     async def adopt(
-        self, namespaces: Sequence[str | None], *, known: Callable[[Pod], bool]
+        self,
+        namespaces: Sequence[str | None],
+        *,
+        known: Callable[[Pod], bool],
+        kept: Callable[[Pod, Stamp], None] = lambda _pod, _stamp: None,
     ) -> AsyncGenerator[tuple[Pod, Stamp], None]:
         """Gives each pod that was won, as it is now. To be closed by ``aclosing``.
 
@@ -404,6 +408,7 @@ class Adopter:
         Args:
             namespaces: Where to look; None: everywhere.
             known: Whether the pod is tracked already, or being launched just now.
+            kept: Told of each pod that is left as it is because its outcome was reported.
 
         Raises:
             ApiError: A list or a Lease could not be read: nobody is taken for gone for want of an answer.
@@ -412,7 +417,10 @@ class Adopter:
         async with aclosing(self._candidates(namespaces)) as pods:
             async for pod in pods:
                 stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
-                if stamp is None or stamp.scope != self._scope or known(pod) or _is_told(pod):
+                if stamp is None or stamp.scope != self._scope or known(pod):
+                    continue
+                if _is_told(pod):
+                    kept(pod, stamp)
                     continue
                 if stamp.owner == self._owner:
                     # The list may be old: of a pod that we have reported, deleted and forgotten since.

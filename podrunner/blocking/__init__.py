@@ -7,6 +7,7 @@ on an event loop in a thread of its own. Streams cross the bridge in batches.
 from __future__ import annotations
 
 from podrunner.blocking.pod import LogStream, Pod
+from podrunner.blocking.run import Run
 from podrunner.blocking.runner import Events, PodRunner
 
-__all__ = ["Events", "LogStream", "Pod", "PodRunner"]
+__all__ = ["Events", "LogStream", "Pod", "PodRunner", "Run"]

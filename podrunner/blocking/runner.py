@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from podrunner.blocking.bridge import Bridge
 from podrunner.blocking.pod import Pod
+from podrunner.blocking.run import Run
 from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
-    from podrunner.runner import AsyncEvents, LogSinks, RunnerEvent, RunnerHealth
+    from podrunner.runner import AsyncEvents, LogSinks, RetryPolicy, RunnerEvent, RunnerHealth
     from podrunner.workload import Workload
 
 __all__ = ["Events", "PodRunner"]
@@ -187,6 +188,49 @@ class PodRunner:
             self._bridge.run(self._runner.submit, workload, priority=priority, group=group), self._bridge
         )
 
+    def submit_when_room(
+        self, workload: Workload, *, priority: int = 0, group: str = "", timeout_s: float | None = None
+    ) -> Pod:
+        """Like ``submit``, but waits while too many submissions wait already.
+
+        Args:
+            workload: What to run.
+            priority: As for ``submit``.
+            group: As for ``submit``.
+            timeout_s: Seconds to wait for room at most; None: as long as it takes.
+
+        Raises:
+            SpecError: The workload makes no valid pod.
+            TimeoutError: The time is over; nothing was submitted.
+            RunnerClosedError: The runner is not open (any more).
+        """
+        pod = self._bridge.call(
+            self._runner.submit_when_room, workload, priority=priority, group=group, timeout_s=timeout_s
+        )
+        return Pod(pod, self._bridge)
+
+    def run(
+        self, workload: Workload, *, retry: RetryPolicy | None = None, priority: int = 0, group: str = ""
+    ) -> Run:
+        """Queues the workload and tries it again as its retry policy says; returns the handle of all its tries at once.
+
+        A workload that is being run already gives the handle of that run. One of which ``adopt`` found a pod goes on
+        from the newest one: after a restart, call ``adopt`` first.
+
+        Args:
+            workload: What to run; its key says the first attempt.
+            retry: When it is tried again; None: as the configuration's ``run_retry`` says.
+            priority: Of each try: as for ``submit``.
+            group: Of each try: as for ``submit``.
+
+        Raises:
+            SpecError: The workload makes no valid pod.
+            QueueFullError: Too many wait already.
+            RunnerClosedError: The runner is not open.
+        """
+        run = self._bridge.run(self._runner.run, workload, retry=retry, priority=priority, group=group)
+        return Run(run, self._bridge)
+
     def adopt(self) -> list[Pod]:
         """Takes over what is left of runners of the same scope that are gone.
 
@@ -246,7 +290,7 @@ class PodRunner:
         self._bridge.call(self._runner.wait_synced)
 
     def wait_all(self, timeout_s: float | None = None) -> None:
-        """Waits until nothing is queued and every pod is done: outcome, log, and deleted or kept.
+        """Waits until nothing is queued, every run is over and every pod is done: outcome, log, deleted or kept.
 
         Args:
             timeout_s: Seconds to wait at most; None: as long as it takes.

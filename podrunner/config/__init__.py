@@ -21,7 +21,14 @@ from podrunner.config.airflow_settings import (
 )
 from podrunner.config.findings import ConfigWarning, Finding, LoadedConfig
 from podrunner.config.model import LOCAL_IMAGE, RunnerConfig, SecretRef
-from podrunner.config.policies import LogSettings, PendingPolicy, RetrySettings, TcpKeepalive, WatchSettings
+from podrunner.config.policies import (
+    LogSettings,
+    PendingPolicy,
+    RetrySettings,
+    RunRetrySettings,
+    TcpKeepalive,
+    WatchSettings,
+)
 
 if TYPE_CHECKING:
     from podrunner.config.airflow_cfg import load_airflow_cfg
@@ -47,6 +54,7 @@ __all__ = [
     "LogsOnHostPath",
     "PendingPolicy",
     "RetrySettings",
+    "RunRetrySettings",
     "RunnerConfig",
     "SecretRef",
     "TcpKeepalive",

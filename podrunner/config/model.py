@@ -33,6 +33,7 @@ from podrunner.config.policies import (
     PendingPolicy,
     PositiveSeconds,
     RetrySettings,
+    RunRetrySettings,
     TcpKeepalive,
     WatchSettings,
 )
@@ -141,10 +142,12 @@ class RunnerConfig(Settings):
         max_active_pods: Upper bound of pods that are not finished; None: no limit.
         create_retry: Retries of creates.
         retry: Retries of all other requests.
+        run_retry: When workloads that are run are tried again.
         pending: Patience with pods that do not start.
         run_timeout_s: Seconds that a pod may run before it is ended; None: no limit.
         watch: How podrunner keeps itself up to date.
         logs: What is collected of the logs.
+        submit_queue_size: Submissions that may wait; one takes a few kilobytes (its manifest).
         event_queue_size: Events that wait for a slow reader of ``events()`` before they are coalesced per
             pod.
         lease_duration_s: Seconds without renewal after which a runner counts as gone, and its pods may be
@@ -203,10 +206,12 @@ class RunnerConfig(Settings):
     max_active_pods: int | None = Field(default=None, ge=1)
     create_retry: RetrySettings = RetrySettings()
     retry: RetrySettings = RetrySettings()
+    run_retry: RunRetrySettings = RunRetrySettings()
     pending: PendingPolicy = PendingPolicy()
     run_timeout_s: PositiveSeconds | None = None
     watch: WatchSettings = WatchSettings()
     logs: LogSettings = LogSettings()
+    submit_queue_size: int = Field(default=100_000, ge=1)
     event_queue_size: int = Field(default=10_000, ge=1)
     lease_duration_s: float = Field(default=60.0, ge=1)
 

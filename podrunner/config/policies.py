@@ -12,7 +12,15 @@ from pydantic import Field, model_validator
 
 from podrunner.config.frozen import Settings
 
-__all__ = ["LogSettings", "PendingPolicy", "RetrySettings", "Seconds", "TcpKeepalive", "WatchSettings"]
+__all__ = [
+    "LogSettings",
+    "PendingPolicy",
+    "RetrySettings",
+    "RunRetrySettings",
+    "Seconds",
+    "TcpKeepalive",
+    "WatchSettings",
+]
 
 _DAY_S = 86_400
 
@@ -57,6 +65,31 @@ class RetrySettings(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> RetrySettings:
+        if self.max_s < self.initial_s:
+            raise ValueError(f"max_s {self.max_s} is shorter than initial_s {self.initial_s}; Make it longer")
+        return self
+
+
+class RunRetrySettings(Settings):
+    """When a workload that is run (``runner.run``) is tried again, unless the call says otherwise.
+
+    Attributes:
+        attempts: Charged tries at most, the first included.
+        infrastructure_retries: Free tries of one attempt, for pods that came to nothing before the work began, by
+            the infrastructure's fault.
+        initial_s: Seconds before the second try (as the Job controller's).
+        max_s: Longest wait in seconds; the waits double up to it.
+        jitter: Share of each wait that is random: 0 none, 1 all of it.
+    """
+
+    attempts: int = Field(default=1, ge=1)
+    infrastructure_retries: int = Field(default=3, ge=0)
+    initial_s: PositiveSeconds = 10.0
+    max_s: PositiveSeconds = 360.0
+    jitter: float = Field(default=0.5, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RunRetrySettings:
         if self.max_s < self.initial_s:
             raise ValueError(f"max_s {self.max_s} is shorter than initial_s {self.initial_s}; Make it longer")
         return self

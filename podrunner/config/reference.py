@@ -25,7 +25,14 @@ from podrunner.config.airflow_settings import (
     LogsOnHostPath,
 )
 from podrunner.config.model import RunnerConfig
-from podrunner.config.policies import LogSettings, PendingPolicy, RetrySettings, TcpKeepalive, WatchSettings
+from podrunner.config.policies import (
+    LogSettings,
+    PendingPolicy,
+    RetrySettings,
+    RunRetrySettings,
+    TcpKeepalive,
+    WatchSettings,
+)
 from podrunner.workload import Resources
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("", RunnerConfig),
     ("tcp_keepalive", TcpKeepalive),
     ("create_retry, retry", RetrySettings),
+    ("run_retry", RunRetrySettings),
     ("pending", PendingPolicy),
     ("watch", WatchSettings),
     ("logs", LogSettings),

@@ -44,7 +44,7 @@ class Backoff:
 
     initial_s: float
     max_s: float
-    attempts: int
+    attempts: int = 0
     jitter: float = 1.0
 
     def wait_s(self, failures: int, *, random: Random) -> float:

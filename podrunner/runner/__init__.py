@@ -12,6 +12,8 @@ from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handle import AsyncPod
 from podrunner.runner.health import RunnerHealth
 from podrunner.runner.log_stream import AsyncLogStream
+from podrunner.runner.retries import RetryPolicy
+from podrunner.runner.run import AsyncRun
 from podrunner.runner.subscription import AsyncEvents
 
 __all__ = [
@@ -19,11 +21,13 @@ __all__ = [
     "AsyncLogStream",
     "AsyncPod",
     "AsyncPodRunner",
+    "AsyncRun",
     "ClosePolicy",
     "EventKind",
     "FailedLaunch",
     "LaunchBatch",
     "LogSinks",
+    "RetryPolicy",
     "RunnerEvent",
     "RunnerHealth",
 ]

@@ -26,9 +26,11 @@ from podrunner.runner.access import open_client, settled
 from podrunner.runner.background import Background
 from podrunner.runner.batch import FailedLaunch, LaunchBatch
 from podrunner.runner.desk import Desk
-from podrunner.runner.events import EventBus, EventKind, RunnerEvent
+from podrunner.runner.events import EventBus, RunnerEvent
 from podrunner.runner.handle import AsyncPod
 from podrunner.runner.health import RunnerHealth, combine
+from podrunner.runner.run import AsyncRun
+from podrunner.runner.runs import Runs
 from podrunner.runner.subscription import AsyncEvents
 from podrunner.runner.supervision import Supervisor
 from podrunner.runner.tracked import TrackedPod
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.logs import SinkFactory
     from podrunner.outcome.record import Pod
+    from podrunner.runner.retries import RetryPolicy
     from podrunner.workload import Workload
 
 __all__ = ["AsyncPodRunner", "ClosePolicy", "LogSinks"]
@@ -61,11 +64,12 @@ class ClosePolicy(StrEnum):
     """What becomes of the pods when a runner closes."""
 
     DRAIN = "drain"
-    """Wait until every pod is over, its log read and itself deleted or kept, as the configuration says."""
+    """Wait until every run is over, with all its tries, and every pod: its log read, itself deleted or kept, as the
+    configuration says."""
     CANCEL = "cancel"
-    """End every pod that is not over, then as ``drain``; bounded in time."""
+    """End every pod that is not over, then as ``drain``; bounded in time. No run has another try."""
     DETACH = "detach"
-    """Leave the pods as they are, for a successor to adopt."""
+    """Leave the pods as they are, for a successor to adopt. No run has another try here."""
 
 
 class AsyncPodRunner:
@@ -174,7 +178,8 @@ class AsyncPodRunner:
             random=self._random,
             watches=lambda: [reflector.health() for reflector in self._reflectors],
         )
-        opened = _Opened(client, desk, supervisor=supervisor, background=group)
+        runs = Runs(desk, group=group, random=self._random)
+        opened = _Opened(client, desk, supervisor=supervisor, runs=runs, background=group)
         for namespace in self._watched:
             reflector = self._reflector(client, namespace, supervisor)
             self._reflectors.append(reflector)
@@ -216,6 +221,7 @@ class AsyncPodRunner:
     def _fence(self, why: str) -> None:
         _logger.error("runner %s lost its lease and acts no more: %s", self._owner, why)
         if self._opened is not None:
+            self._opened.runs.stop(leave=True)
             self._opened.desk.fence(why)
 
     def _extra_sinks(self, tracked: TrackedPod) -> Sequence[SinkFactory]:
@@ -234,7 +240,7 @@ class AsyncPodRunner:
         if self._opened is None or self._opened.desk.is_closed:
             return
         desk = self._opened.desk
-        desk.closed_because = "the runner is closed"
+        desk.close("the runner is closed")
         self._opened.supervisor.close()
         try:
             await self._close_by(ClosePolicy(policy))
@@ -249,15 +255,18 @@ class AsyncPodRunner:
 
     async def _close_by(self, policy: ClosePolicy) -> None:
         assert self._opened is not None, "checked by close"
-        desk, supervisor = self._opened.desk, self._opened.supervisor
+        desk, supervisor, runs = self._opened.desk, self._opened.supervisor, self._opened.runs
         if policy is ClosePolicy.DETACH or self._opened.background.is_cancelled:
+            runs.stop(leave=True)
             supervisor.frozen = True
         elif policy is ClosePolicy.DRAIN:
+            await runs.idle()
             await desk.idle()
             await supervisor.idle()
             with anyio.move_on_after(_GONE_WITHIN_S):
                 await supervisor.deleted()
         else:
+            runs.stop(leave=False)
             await self._cancel_all(desk, supervisor)
 
     async def _cancel_all(self, desk: Desk, supervisor: Supervisor) -> None:
@@ -335,6 +344,50 @@ class AsyncPodRunner:
         """
         return self._handle(self._desk.submit(workload, priority=priority, group=group))
 
+    async def submit_when_room(
+        self, workload: Workload, *, priority: int = 0, group: str = "", timeout_s: float | None = None
+    ) -> AsyncPod:
+        """Like ``submit``, but waits while too many submissions wait already.
+
+        Args:
+            workload: What to run.
+            priority: As for ``submit``.
+            group: As for ``submit``.
+            timeout_s: Seconds to wait for room at most; None: as long as it takes.
+
+        Raises:
+            SpecError: The workload makes no valid pod.
+            TimeoutError: The time is over; nothing was submitted.
+            RunnerClosedError: The runner is not open (any more).
+        """
+        tracked = await self._desk.submit_when_room(
+            workload, priority=priority, group=group, timeout_s=timeout_s
+        )
+        return self._handle(tracked)
+
+    def run(
+        self, workload: Workload, *, retry: RetryPolicy | None = None, priority: int = 0, group: str = ""
+    ) -> AsyncRun:
+        """Queues the workload and tries it again as its retry policy says; returns the handle of all its tries at once.
+
+        A workload that is being run already gives the handle of that run. One of which ``adopt`` found a pod goes on
+        from the newest one: after a restart, call ``adopt`` first.
+
+        Args:
+            workload: What to run; its key says the first attempt.
+            retry: When it is tried again; None: as the configuration's ``run_retry`` says.
+            priority: Of each try: as for ``submit``.
+            group: Of each try: as for ``submit``.
+
+        Raises:
+            SpecError: The workload makes no valid pod.
+            QueueFullError: Too many wait already.
+            RunnerClosedError: The runner is not open.
+        """
+        opened = self._entered()
+        run = opened.runs.run(workload, policy=retry, priority=priority, group=group)
+        return AsyncRun(run, opened.runs, opened.desk)
+
     async def adopt(self) -> list[AsyncPod]:
         """Takes over what is left of runners of the same scope that are gone.
 
@@ -358,9 +411,11 @@ class AsyncPodRunner:
             lease_namespace=self._config.namespace,
             policy=RequestRetry.of(self._config.retry),
         )
-        async with aclosing(adopter.adopt(self._watched, known=opened.desk.knows)) as won:
+        found = adopter.adopt(self._watched, known=opened.desk.knows, kept=opened.runs.note_kept)
+        async with aclosing(found) as won:
             async for pod, stamp in won:
-                tracked = opened.supervisor.track(_adopted(pod, stamp), pod, kind=EventKind.ADOPTED)
+                tracked = opened.desk.adopt(_adopted(pod, stamp), pod)
+                opened.runs.note_adopted(tracked)
                 adopted.append(self._handle(tracked))
         return adopted
 
@@ -409,6 +464,7 @@ class AsyncPodRunner:
             pods=len(list(supervisor.pods)),
             active=supervisor.active,
             submitted=opened.desk.queued,
+            runs=opened.runs.active,
             events_waiting=len(self._bus.queue),
             events_coalesced=self._bus.queue.coalesced,
             log_troubles=supervisor.log_troubles,
@@ -428,7 +484,7 @@ class AsyncPodRunner:
             await reflector.wait_synced()
 
     async def wait_all(self, timeout_s: float | None = None) -> None:
-        """Waits until nothing is queued and every pod is done: outcome, log, and deleted or kept.
+        """Waits until nothing is queued, every run is over and every pod is done: outcome, log, deleted or kept.
 
         Args:
             timeout_s: Seconds to wait at most; None: as long as it takes.
@@ -439,6 +495,7 @@ class AsyncPodRunner:
         """
         opened = self._entered()
         with anyio.fail_after(timeout_s):
+            await opened.runs.idle()
             await opened.desk.idle()
             await opened.supervisor.idle()
 
@@ -459,10 +516,11 @@ class _Opened:
     """What exists while a runner is open."""
 
     def __init__(
-        self, client: KubeClient, desk: Desk, *, supervisor: Supervisor, background: Background
+        self, client: KubeClient, desk: Desk, *, supervisor: Supervisor, runs: Runs, background: Background
     ) -> None:
         self.client = client
         self.desk = desk
+        self.runs = runs
         self.supervisor = supervisor
         self.background = background
 

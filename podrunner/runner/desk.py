@@ -7,7 +7,7 @@ the launcher's business; what becomes of it, the supervisor's.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["Desk", "Launched"]
 
 _logger = logging.getLogger(__name__)
-
-MAX_SUBMITTED: Final = 100_000
-"""How many submissions may wait; one takes a few kilobytes (its manifest)."""
 
 Launched = tuple[TrackedPod, PodrunnerError | None]
 
@@ -95,6 +92,11 @@ class Desk:
     def is_closed(self) -> bool:
         """Whether no orders are taken any more."""
         return self.closed_because is not None
+
+    def close(self, why: str) -> None:
+        """No orders are taken any more; those that were, stand."""
+        self.closed_because = why
+        self._wake()
 
     @property
     def queued(self) -> int:
@@ -152,6 +154,12 @@ class Desk:
                     f"is known of pod {tracked.namespace}/{tracked.name} may be out of date",
                     age_s=health.last_event_age_s,
                 )
+
+    def adopt(self, tracked: TrackedPod, pod: Pod) -> TrackedPod:
+        """Takes in a pod that an earlier runner made: who launches its attempt gets this one."""
+        known = self._supervisor.track(tracked, pod, kind=EventKind.ADOPTED)
+        self._by_name[known.namespace, known.name] = known
+        return known
 
     # Launching
 
@@ -214,8 +222,34 @@ class Desk:
             QueueFullError: Too many wait already.
         """
         self.check_open()
-        if len(self._queue) >= MAX_SUBMITTED:
-            raise QueueFullError(f"{MAX_SUBMITTED} submissions wait already", limit=MAX_SUBMITTED)
+        limit = self.config.submit_queue_size
+        if len(self._queue) >= limit:
+            raise QueueFullError(f"{limit} submissions wait already", limit=limit)
+        return self.enqueue(workload, priority=priority, group=group)
+
+    async def submit_when_room(
+        self, workload: Workload, *, priority: int, group: str, timeout_s: float | None
+    ) -> TrackedPod:
+        """Like :meth:`submit`, but waits where that raises QueueFullError."""
+        self.check_open()
+        with anyio.fail_after(timeout_s):
+            await self.room_in_line()
+        return self.submit(workload, priority=priority, group=group)
+
+    async def room_in_line(self) -> None:
+        """Returns when one more submission may wait, or none may any more."""
+        while len(self._queue) >= self.config.submit_queue_size and not (self._cancelling or self.is_closed):
+            self._room = self._room or anyio.Event()
+            await self._room.wait()
+
+    def enqueue(self, workload: Workload, *, priority: int = 0, group: str = "") -> TrackedPod:
+        """Puts a workload into the line, also of a runner that takes no new orders.
+
+        Raises:
+            SpecError: The workload makes no pod.
+            OwnershipError: The runner lost its Lease.
+        """
+        self._check_owner()
         plan = self._plan(workload)
         known = self._by_name.get((plan.namespace, plan.name))
         if known is not None and not known.gone:
@@ -235,6 +269,7 @@ class Desk:
                     return
                 # Taken no sooner than its turn has come: until then somebody more urgent may be put before it.
                 plan, tracked = self._queue.take()
+                self._wake()
                 if tracked.outcome is None:
                     await self._launch_submitted(plan, tracked)
         finally:

@@ -28,6 +28,7 @@ class RunnerHealth(msgspec.Struct, frozen=True):
         pods: Pods that are tracked.
         active: Pods without an outcome.
         submitted: Submissions that wait or are being created.
+        runs: Runs that are not over.
         events_waiting: Events that wait for :meth:`poll_events`.
         events_coalesced: Events that gave way to newer ones of the same pod because nobody took them in time.
         log_troubles: Gaps and other troubles with logs, ever.
@@ -46,6 +47,7 @@ class RunnerHealth(msgspec.Struct, frozen=True):
     pods: int
     active: int
     submitted: int
+    runs: int
     events_waiting: int
     events_coalesced: int
     log_troubles: int

@@ -15,6 +15,8 @@ import anyio
 from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress, container_view
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from podrunner.errors import PodrunnerError
     from podrunner.outcome import Outcome, Waiting
     from podrunner.outcome.record import Pod
@@ -61,6 +63,7 @@ class TrackedPod:
         waiting: What it waits for, and since when.
         suspect_since: Since when its node is suspect, or None.
         done: Set when nothing more will be done about it.
+        on_end: Called once, when the outcome is there or will not come from here.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class TrackedPod:
         self.waiting: Waiting | None = None
         self.suspect_since: float | None = None
         self.done: bool = False
+        self.on_end: Callable[[], None] = _nothing
         self._change: anyio.Event | None = None
         self._end: anyio.Event | None = None
 
@@ -147,13 +151,13 @@ class TrackedPod:
         assert self.outcome is None, f"{self!r} has an outcome already"
         assert not self.lost, f"{self!r} is another runner's"
         self.outcome = outcome
-        self._wake()
+        self._end_told()
 
     def lose(self) -> None:
         """The pod is another runner's now: no outcome will come from here."""
         if self.outcome is None:
             self.lost = True
-        self._wake()
+        self._end_told()
 
     def finish(self) -> None:
         """Nothing more will be done about this pod."""
@@ -174,8 +178,17 @@ class TrackedPod:
         self._end = self._end or anyio.Event()
         await self._end.wait()
 
+    def _end_told(self) -> None:
+        self._wake()
+        told, self.on_end = self.on_end, _nothing
+        told()
+
     def _wake(self) -> None:
         self.notify()
         if self._end is not None:
             self._end.set()
             self._end = None
+
+
+def _nothing() -> None:
+    """Nobody wants to be told."""

@@ -11,6 +11,7 @@ from podrunner import blocking, runner
 PAIRS = [
     (runner.AsyncPodRunner, blocking.PodRunner),
     (runner.AsyncPod, blocking.Pod),
+    (runner.AsyncRun, blocking.Run),
     (runner.AsyncEvents, blocking.Events),
     (runner.AsyncLogStream, blocking.LogStream),
 ]
@@ -29,7 +30,7 @@ def members(cls: type) -> dict[str, object]:
 def said(text: str) -> str:
     """A text of the asynchronous face as the blocking face would have it."""
     text = text.replace("AsyncIterator", "Iterator").replace("async for", "for").replace("async with", "with")
-    text = re.sub(r"\bAsync(PodRunner|Pod|Events|LogStream)\b", r"\1", text)
+    text = re.sub(r"\bAsync(PodRunner|Pod|Run|Events|LogStream)\b", r"\1", text)
     return text.replace("For asyncio and trio.", "For code without an event loop.")
 
 

@@ -51,7 +51,7 @@ def test_attempts_have_names_of_their_own():
 
 @given(KEYS, st.integers(1, 20), st.integers(1, 20))
 def test_relaunches_have_names_of_their_own(key, one, other):
-    """Off: relaunches named like their attempt."""
+    """off: relaunches named like their attempt."""
     names = {pod_name(WorkloadKey(key.parts, key.attempt, relaunch=number)) for number in (0, one, other)}
     assert len(names) == len({0, one, other})
 
