@@ -34,6 +34,7 @@ from podrunner.config.policies import (
     PositiveSeconds,
     RetrySettings,
     RunRetrySettings,
+    Seconds,
     TcpKeepalive,
     WatchSettings,
 )
@@ -136,6 +137,9 @@ class RunnerConfig(Settings):
         airflow: What makes the pods Airflow workers; None: they are not.
         delete_pods: Whether finished pods are deleted, after their log is read.
         delete_pods_on_failure: Whether also those that failed; otherwise they stay to be looked at.
+        kept_pods_max_age_s: Seconds after its end that a pod which is kept may stay until it is swept; None: for ever.
+        kept_pods_max_count: Kept pods of the scope at most: beyond that the oldest are swept; None: any number.
+        kept_pods_sweep_every_s: Seconds between two sweeps, if one of the two limits is set.
         delete_grace_period_s: Seconds between SIGTERM and SIGKILL when a pod is deleted; None: the pod's own.
         max_creates_in_flight: Upper bound of creates at once; None: found by podrunner (additive increase,
             multiplicative decrease).
@@ -150,6 +154,8 @@ class RunnerConfig(Settings):
         submit_queue_size: Submissions that may wait; one takes a few kilobytes (its manifest).
         event_queue_size: Events that wait for a slow reader of ``events()`` before they are coalesced per
             pod.
+        adopt_every_s: Seconds between two looks for pods of runners that are gone: they are adopted, and told by
+            events. None: only when ``adopt`` is called.
         lease_duration_s: Seconds without renewal after which a runner counts as gone, and its pods may be
             adopted.
     """
@@ -201,6 +207,9 @@ class RunnerConfig(Settings):
 
     delete_pods: bool = True
     delete_pods_on_failure: bool = False
+    kept_pods_max_age_s: Seconds | None = None
+    kept_pods_max_count: int | None = Field(default=None, ge=0)
+    kept_pods_sweep_every_s: PositiveSeconds = 300.0
     delete_grace_period_s: int | None = Field(default=None, ge=0)
     max_creates_in_flight: int | None = Field(default=None, ge=1)
     max_active_pods: int | None = Field(default=None, ge=1)
@@ -213,6 +222,7 @@ class RunnerConfig(Settings):
     logs: LogSettings = LogSettings()
     submit_queue_size: int = Field(default=100_000, ge=1)
     event_queue_size: int = Field(default=10_000, ge=1)
+    adopt_every_s: PositiveSeconds | None = None
     lease_duration_s: float = Field(default=60.0, ge=1)
 
     def with_changes(self, **changes: Any) -> RunnerConfig:

@@ -21,7 +21,7 @@ from podrunner.builder.labels import KEY, OWNER
 from podrunner.errors import RunnerClosedError
 from podrunner.kube import KubeClient, RequestRetry, retrying
 from podrunner.launcher import Launcher
-from podrunner.ownership import Adopter, LeaseKeeper, new_owner
+from podrunner.ownership import Adopter, KeptPods, LeaseKeeper, ScopeReader, new_owner
 from podrunner.runner.access import open_client, settled
 from podrunner.runner.background import Background
 from podrunner.runner.batch import FailedLaunch, LaunchBatch
@@ -34,6 +34,7 @@ from podrunner.runner.runs import Runs
 from podrunner.runner.subscription import AsyncEvents
 from podrunner.runner.supervision import Supervisor
 from podrunner.runner.tracked import TrackedPod
+from podrunner.runner.upkeep import Upkeep
 from podrunner.watch import Reflector
 
 if TYPE_CHECKING:
@@ -187,7 +188,27 @@ class AsyncPodRunner:
         group.start_soon(supervisor.patrol, name="patrol")
         supervisor.may_act = lease.is_held
         group.start_soon(lease.keep, name="lease")
+        self._start_upkeep(opened, launcher)
         return opened
+
+    def _start_upkeep(self, opened: _Opened, launcher: Launcher) -> None:
+        kept = KeptPods(
+            self._scope_reader(opened.client),
+            launcher.delete,
+            owner=self._owner,
+            is_settled=opened.supervisor.is_settled,
+        )
+        upkeep = Upkeep(self._config, self._watched, adopt=self.adopt, kept=kept, random=self._random)
+        upkeep.start(opened.background)
+
+    def _scope_reader(self, client: KubeClient) -> ScopeReader:
+        config = self._config
+        return ScopeReader(
+            client,
+            scope=config.scope,
+            lease_namespace=config.namespace,
+            policy=RequestRetry.of(config.retry),
+        )
 
     @property
     def _watched(self) -> tuple[str | None, ...]:

@@ -126,6 +126,11 @@ class Supervisor:
         """Whether the pod is tracked."""
         return uid in self._by_uid
 
+    def is_settled(self, uid: str) -> bool | None:
+        """Whether nothing more is to be done about the pod, and nobody reads its log; None: it is not tracked."""
+        tracked = self._by_uid.get(uid)
+        return None if tracked is None else tracked.done and not tracked.readers
+
     def find(self, uid: str) -> TrackedPod | None:
         """The tracked pod of that UID."""
         return self._by_uid.get(uid)

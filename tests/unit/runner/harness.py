@@ -76,7 +76,7 @@ class Cluster(FakeServer):
         if self.pods[namespace, name]["status"]["phase"] in {"Succeeded", "Failed"}:
             options = {**options, "gracePeriodSeconds": 0}
         answer = super()._delete(namespace, name, options)
-        if self.obedient and (namespace, name) in self.pods:
+        if answer.status == 200 and self.obedient and (namespace, name) in self.pods:
             self.finish(name, 143, reason="Error")
             self.remove(name)
         return answer

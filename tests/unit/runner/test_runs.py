@@ -35,7 +35,7 @@ def launches(run: AsyncRun) -> list[tuple[int, int]]:
 
 
 async def test_what_was_preempted_before_it_began_is_launched_anew_without_charge(cluster: Cluster):
-    """P4: another pod of the same attempt. off: no free tries."""
+    """P4: another pod of the same attempt; off: no free tries."""
     async with running(cluster, delete_pods_on_failure=True) as runner:
         run = runner.run(workload(), retry=QUICK)
         preempt(cluster, await pod_of(run, 0))
@@ -50,7 +50,7 @@ async def test_what_was_preempted_before_it_began_is_launched_anew_without_charg
 
 
 async def test_free_tries_have_a_budget(cluster: Cluster):
-    """No cluster that preempts everything is asked for ever. off: the budget."""
+    """No cluster that preempts everything is asked for ever; off: the budget."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=RetryPolicy(infrastructure_retries=2, wait=0.01))
         for number in range(3):
@@ -71,7 +71,7 @@ async def test_a_failure_is_tried_again_when_asked_for(cluster: Cluster):
 
 
 async def test_by_default_a_failure_is_the_schedulers_business(cluster: Cluster):
-    """Its own retries are the scheduler's. off: everything is retried."""
+    """Its own retries are the scheduler's; off: everything is retried."""
     async with running(cluster) as runner:
         run = runner.run(workload())
         cluster.play(await pod_of(run, 0), exit_code=1)
@@ -90,7 +90,7 @@ async def test_the_configuration_says_how_runs_are_retried(cluster: Cluster):
 
 
 async def test_between_two_tries_nothing_is_asked_of_the_server(cluster: Cluster):
-    """W10: no hot loop. off: no wait."""
+    """W10: no hot loop; off: no wait."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=PATIENT)
         preempt(cluster, await pod_of(run, 0))
@@ -106,7 +106,7 @@ async def test_between_two_tries_nothing_is_asked_of_the_server(cluster: Cluster
 
 @pytest.mark.parametrize("anyio_backend", [pytest.param("trio", id="virtual")], indirect=True)
 async def test_the_wait_is_as_long_as_the_policy_says(cluster: Cluster):
-    """In virtual time. off: half of it."""
+    """In virtual time; off: half of it."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=RetryPolicy(wait=100))
         preempt(cluster, await pod_of(run, 0))
@@ -119,7 +119,7 @@ async def test_the_wait_is_as_long_as_the_policy_says(cluster: Cluster):
 
 
 async def test_a_run_that_is_cancelled_while_its_pod_runs_has_no_further_try(cluster: Cluster):
-    """C3: one path. off: the mark of the cancel."""
+    """C3: one path; off: the mark of the cancel."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=ANY_END)
         cluster.run(await pod_of(run, 0))
@@ -141,7 +141,7 @@ async def test_a_pod_that_fails_as_its_run_is_cancelled_is_not_followed_by_anoth
 
 
 async def test_a_run_that_is_cancelled_between_two_tries_is_over_at_once(cluster: Cluster):
-    """C1: its outcome is that of the pod before. off: the wait is not cancelled."""
+    """C1: its outcome is that of the pod before; off: the wait is not cancelled."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=PATIENT)
         preempt(cluster, await pod_of(run, 0))
@@ -172,7 +172,7 @@ async def test_a_pod_that_its_caller_cancels_ends_its_run(cluster: Cluster):
 
 
 async def test_a_workload_that_is_being_run_is_not_run_beside(cluster: Cluster):
-    """Promise 1. off: each call begins a run."""
+    """Promise 1; off: each call begins a run."""
     async with running(cluster) as runner:
         run = runner.run(workload())
         assert runner.run(workload()) == run
@@ -181,7 +181,7 @@ async def test_a_workload_that_is_being_run_is_not_run_beside(cluster: Cluster):
 
 
 async def test_draining_waits_for_the_tries_that_are_left(cluster: Cluster):
-    """What was taken is done: a run is, when its last pod is over. off: close does not wait for runs."""
+    """What was taken is done: a run is, when its last pod is over; off: close does not wait for runs."""
     async with running(cluster, on_exit="drain") as runner:
         run = runner.run(workload(), retry=RetryPolicy(wait=0.2))
         preempt(cluster, await pod_of(run, 0))
@@ -198,7 +198,7 @@ async def test_draining_waits_for_the_tries_that_are_left(cluster: Cluster):
 
 
 async def test_closing_by_cancel_ends_a_run_between_two_tries(cluster: Cluster):
-    """S1: bounded. off: stop."""
+    """S1: bounded; off: stop."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=PATIENT)
         preempt(cluster, await pod_of(run, 0))
@@ -239,7 +239,7 @@ async def adopted_run(runner: AsyncPodRunner) -> AsyncRun:
 
 
 async def test_a_successor_goes_on_with_the_newest_attempt(cluster: Cluster):
-    """A5: from labels and annotations alone. off: the run begins with its first attempt."""
+    """A5: from labels and annotations alone; off: the run begins with its first attempt."""
     await leave_a_run(cluster, 1)
     async with running(cluster, owner="second") as runner:
         run = await adopted_run(runner)
@@ -251,7 +251,7 @@ async def test_a_successor_goes_on_with_the_newest_attempt(cluster: Cluster):
 
 
 async def test_a_successor_counts_a_failed_pod_that_was_told_and_kept(cluster: Cluster):
-    """A5: the runner went between two tries; the failed pod says which was the last. off: kept pods are not noted."""
+    """A5: the runner went between two tries; the failed pod says which was the last; off: kept pods are not noted."""
     async with running(cluster, owner="first") as runner:
         first = runner.run(workload(), retry=RetryPolicy(attempts=3, wait=3600, retry_if=lambda _: True))
         cluster.play(await pod_of(first, 0), exit_code=1)
@@ -308,7 +308,7 @@ async def test_a_later_attempt_than_was_left_is_begun(cluster: Cluster):
 
 
 async def test_submitting_what_was_adopted_gives_the_adopted_pod(cluster: Cluster):
-    """Promise 2: the handle gets the outcome. off: adopted pods are not known by name."""
+    """Promise 2: the handle gets the outcome; off: adopted pods are not known by name."""
     async with running(cluster) as runner:
         await runner.launch(workload())
     async with running(cluster) as runner:
@@ -358,7 +358,7 @@ async def test_a_workload_that_makes_no_later_try_ends_its_run(cluster: Cluster)
 
 
 async def test_a_full_line_is_waited_for(cluster: Cluster):
-    """Flow: `submit_when_room` waits where `submit` raises. off: it does not wait."""
+    """Flow: `submit_when_room` waits where `submit` raises; off: it does not wait."""
     async with running(cluster, max_active_pods=1, submit_queue_size=2) as runner:
         pods = [runner.submit(workload(0))]
         await until(lambda: pods[0].uid)
@@ -384,7 +384,7 @@ async def test_a_full_line_is_waited_for(cluster: Cluster):
 
 
 async def test_who_waits_for_room_is_told_that_the_runner_closes(cluster: Cluster):
-    """S1: nobody waits for ever. off: closing wakes nobody."""
+    """S1: nobody waits for ever; off: closing wakes nobody."""
     async with running(cluster, max_active_pods=1, submit_queue_size=1) as runner:
         first = runner.submit(workload(0))
         await until(lambda: first.uid)

@@ -1,0 +1,34 @@
+"""Whose pods are whose: a Lease per runner, taking over the pods of a runner that is gone, sweeping what is kept.
+
+Runners that may adopt each other's pods share their ``scope``, and the namespace of their Leases, which is the
+configuration's ``namespace``. What becomes of a pod that was adopted does not belong here.
+"""
+
+from __future__ import annotations
+
+from podrunner.ownership.adoption import Adopter, mark_told
+from podrunner.ownership.kept import KeptPod, KeptPods, beyond_limits
+from podrunner.ownership.leases import (
+    CLOCK_SKEW_S,
+    LeaseKeeper,
+    LeaseState,
+    lease_name,
+    lease_state,
+    new_owner,
+)
+from podrunner.ownership.scope import ScopeReader
+
+__all__ = [
+    "CLOCK_SKEW_S",
+    "Adopter",
+    "KeptPod",
+    "KeptPods",
+    "LeaseKeeper",
+    "LeaseState",
+    "ScopeReader",
+    "beyond_limits",
+    "lease_name",
+    "lease_state",
+    "mark_told",
+    "new_owner",
+]
