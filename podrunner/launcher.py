@@ -25,7 +25,7 @@ from podrunner.errors import (
     ServerError,
     TransportError,
 )
-from podrunner.kube import RequestRetry, retrying
+from podrunner.kube import Deletion, RequestRetry, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -68,8 +68,8 @@ class PodMaker(Protocol):
 
     async def delete_pod(
         self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
-    ) -> bool:
-        """Delete a pod; False: it was not there."""
+    ) -> Deletion:
+        """Delete a pod; false: it was not there."""
         ...
 
     async def create_secret(self, namespace: str, manifest: Mapping[str, Any]) -> None:
@@ -205,7 +205,7 @@ class Launcher:
 
     async def delete(
         self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
-    ) -> bool:
+    ) -> Deletion:
         """Delete a pod, trying again after passing trouble.
 
         Args:
@@ -216,23 +216,23 @@ class Launcher:
                 node, for a node that is gone.
 
         Returns:
-            False if it was not there.
+            The server's answer, with the pod as it was then; false if it was not there.
 
         Raises:
             OwnershipError: The runner is no owner any more; the pod is left to a successor.
             ApiError: The server refuses.
             TransportError: The server cannot be reached.
         """
+        tries = 0
 
-        async def delete() -> bool:
+        async def delete() -> Deletion:
+            nonlocal tries
             self._check_owner(namespace, name)
+            tries += 1
             return await self._client.delete_pod(namespace, name, uid=uid, grace_period_s=grace_period_s)
 
-        return await self._retrying(
-            delete,
-            policy=self._other,
-            name=f"delete pod {namespace}/{name}",
-        )
+        answer = await self._retrying(delete, policy=self._other, name=f"delete pod {namespace}/{name}")
+        return Deletion(found=answer.found, pod=answer.pod, repeated=tries > 1)
 
     def _stamped(self, plan: PodPlan, key: WorkloadKey) -> dict[str, Any]:
         return stamp(

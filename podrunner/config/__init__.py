@@ -19,6 +19,7 @@ from podrunner.config.airflow_settings import (
     LogsOnHostPath,
     LogVolume,
 )
+from podrunner.config.failure_policy import FailureRule, OnExitCodes, OnPodCondition
 from podrunner.config.findings import ConfigWarning, Finding, LoadedConfig
 from podrunner.config.model import LOCAL_IMAGE, RunnerConfig, SecretRef
 from podrunner.config.policies import (
@@ -45,6 +46,7 @@ __all__ = [
     "DagsFromGit",
     "DagsFromHostPath",
     "DagsInImage",
+    "FailureRule",
     "Finding",
     "LoadedConfig",
     "LogSettings",
@@ -52,6 +54,8 @@ __all__ = [
     "LogsInEmptyDir",
     "LogsOnClaim",
     "LogsOnHostPath",
+    "OnExitCodes",
+    "OnPodCondition",
     "PendingPolicy",
     "RetrySettings",
     "RunRetrySettings",

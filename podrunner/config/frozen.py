@@ -118,7 +118,7 @@ def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[s
             known = chosen
         elif part != "[key]":
             path += f"[{part}]" if isinstance(part, int) else f".{part}"
-            known = [found for member in known for found in models_in(_annotation(member, part))] or known
+            known = [found for member in known for found in _models_below(_annotation(member, part))] or known
     return path.removeprefix("."), [name for member in known for name in member.model_fields]
 
 
@@ -157,6 +157,13 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     if get_origin(annotation) in {Union, types.UnionType}:
         return [found for part in get_args(annotation) for found in models_in(part)]
     return []
+
+
+def _models_below(annotation: Any) -> list[type[BaseModel]]:
+    """Return the nested settings that an annotation leads to: those in it, or in a list of them."""
+    if get_origin(annotation) is tuple:
+        return [found for part in get_args(annotation) for found in models_in(part)]
+    return models_in(annotation)
 
 
 def _shown_input(detail: ErrorDetails) -> str | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
 from podrunner.config.airflow_settings import AirflowSettings
+from podrunner.config.failure_policy import FailurePolicy
 from podrunner.config.frozen import Secret, Settings
 from podrunner.config.kubernetes_names import (
     AnnotationKey,
@@ -149,6 +150,8 @@ class RunnerConfig(Settings):
         run_retry: When workloads that are run are tried again.
         pending: Patience with pods that do not start.
         run_timeout_s: Seconds that a pod may run before it is ended; None: no limit.
+        failure_policy: Rules on which failures may be tried again; the first that applies decides. Empty:
+            podrunner's own verdict.
         watch: How podrunner keeps itself up to date.
         logs: What is collected of the logs.
         submit_queue_size: Submissions that may wait; one takes a few kilobytes (its manifest).
@@ -218,6 +221,7 @@ class RunnerConfig(Settings):
     run_retry: RunRetrySettings = RunRetrySettings()
     pending: PendingPolicy = PendingPolicy()
     run_timeout_s: PositiveSeconds | None = None
+    failure_policy: FailurePolicy = ()
     watch: WatchSettings = WatchSettings()
     logs: LogSettings = LogSettings()
     submit_queue_size: int = Field(default=100_000, ge=1)

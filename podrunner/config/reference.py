@@ -24,6 +24,7 @@ from podrunner.config.airflow_settings import (
     LogsOnClaim,
     LogsOnHostPath,
 )
+from podrunner.config.failure_policy import FailureRule, OnExitCodes, OnPodCondition
 from podrunner.config.model import RunnerConfig
 from podrunner.config.policies import (
     LogSettings,
@@ -48,6 +49,9 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("create_retry, retry", RetrySettings),
     ("run_retry", RunRetrySettings),
     ("pending", PendingPolicy),
+    ("failure_policy[]", FailureRule),
+    ("failure_policy[].on_exit_codes", OnExitCodes),
+    ("failure_policy[].on_pod_conditions[]", OnPodCondition),
     ("watch", WatchSettings),
     ("logs", LogSettings),
     ("resources", Resources),

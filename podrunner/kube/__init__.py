@@ -16,12 +16,13 @@ from podrunner.kube.remote_command import ExecOutput, ExecResult, ExecSession
 from podrunner.kube.retry import Backoff, RequestRetry, retrying
 from podrunner.kube.transport import Request, Response, ResponseStream, Transport, WebSocket
 from podrunner.kube.watch_stream import WatchStream
-from podrunner.kube.wire import PodPage, WatchEvent
+from podrunner.kube.wire import Deletion, PodPage, WatchEvent
 
 __all__ = [
     "Access",
     "AdaptiveLimit",
     "Backoff",
+    "Deletion",
     "ExecOutput",
     "ExecResult",
     "ExecSession",

@@ -25,7 +25,16 @@ from podrunner.kube.paths import EVENTS, LEASES, PODS, SECRETS, collection, item
 from podrunner.kube.remote_command import SUBPROTOCOLS, ExecResult, ExecSession
 from podrunner.kube.session import Session
 from podrunner.kube.watch_stream import WatchStream
-from podrunner.kube.wire import PodPage, decode_events, decode_object, decode_page, decode_pod, encode
+from podrunner.kube.wire import (
+    Deletion,
+    PodPage,
+    decode_deletion,
+    decode_events,
+    decode_object,
+    decode_page,
+    decode_pod,
+    encode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -117,8 +126,8 @@ class KubeClient:
 
     async def delete_pod(
         self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
-    ) -> bool:
-        """Delete a pod. False: it was not there, or another pod has its name by now (see ``uid``).
+    ) -> Deletion:
+        """Delete a pod. The answer is false if it was not there, or another pod has its name by now (see ``uid``).
 
         Args:
             namespace: Its namespace.
@@ -133,14 +142,14 @@ class KubeClient:
         if grace_period_s is not None:
             options["gracePeriodSeconds"] = grace_period_s
         try:
-            await self._session.send("DELETE", item(PODS, namespace, name), body=encode(options))
+            body = await self._session.send("DELETE", item(PODS, namespace, name), body=encode(options))
         except NotFoundError:
-            return False
+            return Deletion(found=False)
         except ConflictError as error:
             if uid is None or "uid" not in error.server_message.lower():
                 raise
-            return False
-        return True
+            return Deletion(found=False)
+        return decode_deletion(body)
 
     async def patch_pod(
         self, namespace: str, name: str, patch: Mapping[str, Any], *, resource_version: str | None = None

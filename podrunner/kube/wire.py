@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "Deletion",
     "PodPage",
     "WatchEvent",
+    "decode_deletion",
     "decode_events",
     "decode_object",
     "decode_page",
@@ -48,6 +50,27 @@ class PodPage(msgspec.Struct, frozen=True, gc=False):
     resource_version: str
     continue_token: str | None = None
     skipped: int = 0
+
+
+class Deletion(msgspec.Struct, frozen=True, gc=False):
+    """What the server answered to a deletion. False where there was nothing to delete.
+
+    Attributes:
+        found: Whether the pod was there.
+        pod: The pod as it was when the deletion was accepted, marked with its ``deletionTimestamp``: kube-apiserver
+            answers so, graceful or not (``ReturnDeletedObject`` of the pods' registry). None if the answer is
+            something else, such as a ``Status``.
+        repeated: Whether an earlier request may have been accepted, its answer lost: what the pod shows may then have
+            come after that deletion.
+    """
+
+    found: bool
+    pod: Pod | None = None
+    repeated: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether the pod was there."""
+        return self.found
 
 
 class WatchEvent(msgspec.Struct, frozen=True, gc=False):
@@ -126,6 +149,15 @@ def decode_pod(body: bytes) -> Pod:
         TransportError: The body is none: something between us and the server spoiled it.
     """
     return _checked(_POD, body, what="a pod")
+
+
+def decode_deletion(body: bytes) -> Deletion:
+    """Decode the answer to a deletion that was accepted. It was, whatever the body is: never fails."""
+    try:
+        pod = _POD.decode(body)
+    except _UNREADABLE:
+        return Deletion(found=True)
+    return Deletion(found=True, pod=pod if pod.metadata.uid else None)
 
 
 def decode_object(body: bytes) -> dict[str, Any]:

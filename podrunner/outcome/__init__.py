@@ -7,7 +7,9 @@ deleting pods and telling anybody does not belong here.
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.classify import classify, timings_of
 from podrunner.outcome.containers import ever_started, goes_on, main_name, main_status
-from podrunner.outcome.facts import is_over
+from podrunner.outcome.facts import ended_before_deletion, is_over
+from podrunner.outcome.failure_policy import apply_failure_policy
+from podrunner.outcome.last_word import word_is_due
 from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
 from podrunner.outcome.pending import Waiting, pending_verdict, waiting, waiting_for
 from podrunner.outcome.printer import printer_status, ready_column, restarts_of
@@ -27,7 +29,9 @@ __all__ = [
     "Unschedulable",
     "Verdict",
     "Waiting",
+    "apply_failure_policy",
     "classify",
+    "ended_before_deletion",
     "ever_started",
     "goes_on",
     "is_over",
@@ -46,4 +50,5 @@ __all__ = [
     "verdict_outcome",
     "waiting",
     "waiting_for",
+    "word_is_due",
 ]

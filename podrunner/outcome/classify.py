@@ -34,6 +34,7 @@ def classify(
     cancelled: bool = False,
     deleted_by_us: bool = False,
     previous: Pod | None = None,
+    ended_first: bool = False,
 ) -> Outcome | None:
     """Say what became of a pod.
 
@@ -46,6 +47,8 @@ def classify(
         cancelled: True if its owner asked for its end. What had ended before the deletion was asked for keeps its
             own outcome.
         deleted_by_us: True if podrunner deleted it for another reason; told like ``cancelled``.
+        ended_first: True if it is certain that it had ended before its deletion, whatever the times say
+            (:func:`~podrunner.outcome.facts.ended_before_deletion`).
         previous: An earlier record, which fills in what the last one no longer tells (whether work had started).
 
     Returns:
@@ -61,6 +64,7 @@ def classify(
         vanished=vanished,
         by_owner=cancelled or deleted_by_us,
         previous=previous,
+        ended_first=ended_first,
     )
     rule, finding = conclude(facts)
     return _outcome(facts, finding, rule)

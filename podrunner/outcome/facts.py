@@ -29,9 +29,21 @@ if TYPE_CHECKING:
         PodCondition,
     )
 
-__all__ = ["Facts", "condition", "gather", "is_over"]
+__all__ = [
+    "TERMINATION_BY_KUBELET",
+    "Facts",
+    "condition",
+    "ended_before_deletion",
+    "gather",
+    "is_over",
+    "past_deadline",
+]
 
 _ENDED = frozenset({"Succeeded", "Failed"})
+
+TERMINATION_BY_KUBELET = "TerminationByKubelet"
+"""Reason of a ``DisruptionTarget`` that the kubelet wrote. Its time is no cause's: the kubelet writes it with the final
+phase, when all containers have ended (``mergePodStatus`` in pkg/kubelet/status/status_manager.go)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +107,16 @@ def is_over(pod: Pod, *, main_container: str | None = None, vanished: bool = Fal
     return ended_for_good(pod, main_status(pod, main_container)) is not None
 
 
+def ended_before_deletion(answered: Pod, *, main_container: str | None = None) -> bool:
+    """Tell whether the answer to a deletion shows that the pod had ended when the deletion was accepted.
+
+    The status in it was written before. Where the phase is final and a grace period is left, an earlier deletion is
+    pending (a pod that is over is given none), and may have been the cause.
+    """
+    pending = answered.status.phase in _ENDED and bool(answered.metadata.deletion_grace_period_seconds)
+    return not pending and is_over(answered, main_container=main_container)
+
+
 def gather(
     pod: Pod,
     *,
@@ -103,6 +125,7 @@ def gather(
     vanished: bool = False,
     by_owner: bool = False,
     previous: Pod | None = None,
+    ended_first: bool = False,
 ) -> Facts:
     """Gather the facts about a pod that is over; an earlier record fills what the last one no longer tells."""
     before = previous if previous is not None and previous.metadata.uid == pod.metadata.uid else None
@@ -118,7 +141,9 @@ def gather(
         end=end,
         failed_init=failed_init,
         disruption=disruption,
-        interrupted=_interrupted(pod, disruption, _deciding_end(end, failed_init)),
+        interrupted=_interrupted(
+            pod, disruption, _deciding_end(end, failed_init), deletion_counts=not ended_first
+        ),
         by_owner=by_owner,
         vanished=vanished,
         started=ever_started(main) or ever_started(main_before),
@@ -152,15 +177,26 @@ def _disruption(pod: Pod) -> PodCondition | None:
     return found if found is not None and found.status == "True" else None
 
 
-def _interrupted(pod: Pod, disruption: PodCondition | None, end: ContainerStateTerminated | None) -> bool:
-    times = [_deletion_asked_at(pod)] if pod.metadata.deletion_timestamp else []
-    if disruption is not None:
+def _interrupted(
+    pod: Pod, disruption: PodCondition | None, end: ContainerStateTerminated | None, *, deletion_counts: bool
+) -> bool:
+    times = [_deletion_asked_at(pod)] if pod.metadata.deletion_timestamp and deletion_counts else []
+    if disruption is not None and disruption.reason != TERMINATION_BY_KUBELET:
         times.append(parse_time(disruption.last_transition_time))
     if not times:
         return False
     finished = parse_time(end.finished_at) if end is not None else None
     known = [time for time in times if time is not None]
     return finished is None or len(known) < len(times) or finished >= min(known)
+
+
+def past_deadline(pod: Pod, finished_at: str | None) -> bool | None:
+    """Tell whether an end came after the pod's ``activeDeadlineSeconds``; None where that is not known."""
+    finished, began = parse_time(finished_at), parse_time(pod.status.start_time)
+    limit_s = pod.spec.active_deadline_seconds
+    if finished is None or began is None or limit_s is None:
+        return None
+    return finished >= began + timedelta(seconds=limit_s)
 
 
 def _deletion_asked_at(pod: Pod) -> datetime | None:

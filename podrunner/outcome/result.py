@@ -73,7 +73,7 @@ class Evidence:
 
     Attributes:
         source: Where it was said: ``rule`` (the rule that decided), ``pod``, ``condition``, ``container``,
-            ``event`` or ``api``.
+            ``event``, ``api`` or ``failure-policy`` (the user's rule that decided on retrying).
         name: Which one: the condition's type, the container's name; "" for the pod itself.
         reason: The machine-readable reason, or "".
         message: The words, shortened.
@@ -106,7 +106,7 @@ class Outcome:
         fault: Whose fault it was; None for a success.
         started: Whether the main container ever ran: if not, a scheduler need not charge the attempt.
         retryable: Whether the same pod, tried again unchanged, may end better. A workload's own failure is not
-            called retryable: whether it is, its scheduler knows.
+            called retryable, unless a rule of ``failure_policy`` says so: whether it is, its scheduler knows.
         exit_code: The exit code of the container that decided, or None.
         signal: The signal that ended it (exit codes 129 to 192 are read as one), or None.
         container: The container that decided, or None.

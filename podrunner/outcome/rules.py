@@ -11,13 +11,12 @@ Sources of the reason words: the kubelet's eviction, preemption, shutdown and li
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS
-from podrunner.outcome.result import parse_time
+from podrunner.outcome.facts import past_deadline
 from podrunner.outcome.words import describe_end, sentence
 
 if TYPE_CHECKING:
@@ -56,7 +55,8 @@ DISRUPTIONS: Mapping[str, Category] = MappingProxyType(
         "DeletionByPodGC": Category.NODE_LOST,
     }
 )
-"""Reasons of the ``DisruptionTarget`` condition; ``TerminationByKubelet`` is left to the pod's own reason."""
+"""Reasons of the ``DisruptionTarget`` condition; ``TerminationByKubelet`` is left to the pod's own reason, which comes
+with it."""
 
 STATUS_REASONS: Mapping[str, Category] = MappingProxyType(
     {
@@ -82,6 +82,9 @@ STATUS_REASONS: Mapping[str, Category] = MappingProxyType(
 )
 """Reasons that the kubelet or a controller writes to the pod's own status; ``OutOf…`` is added by prefix."""
 
+_KUBELETS_WORD = frozenset({"Evicted", "Preempting", "NodeShutdown", "Shutdown", "Terminated"})
+"""Reasons with which the kubelet says why it ended the containers itself: no time can contradict them."""
+
 _NEVER_ON_THIS_SPEC = frozenset({"AppArmor", "SysctlForbidden", "PodOSNotSupported"})
 _OWN_LIMIT = re.compile(
     r"exceeds the (total )?limit|exceeded its local ephemeral storage limit", re.IGNORECASE
@@ -103,18 +106,21 @@ EVENTS: Mapping[str, Category] = MappingProxyType(
 
 def _main_succeeded(facts: Facts) -> bool:
     ended_well = facts.end.exit_code == 0 if facts.end is not None else facts.phase == "Succeeded"
-    return ended_well and not (facts.by_owner and facts.interrupted) and not _cut_by_deadline(facts)
+    return ended_well and not (facts.by_owner and facts.interrupted) and not _cut_short(facts)
 
 
-def _cut_by_deadline(facts: Facts) -> bool:
-    """Whether the kubelet's SIGTERM ended it: what exits 0 on that has not done its work, and the pod is Failed."""
-    if facts.phase != "Failed" or facts.status_reason != "DeadlineExceeded":
+def _cut_short(facts: Facts) -> bool:
+    """Whether the kubelet's SIGTERM ended it: what exits 0 on that has not done its work, and the pod is Failed.
+
+    Only where the pod is Failed for no other cause. A kubelet since 1.27 calls a pod Succeeded whose containers all
+    ended with 0, though it had evicted it: then that is the truth, as for the Job controller (kubernetes issue 120182).
+    """
+    if facts.phase != "Failed" or facts.end is None:
         return False
-    finished = parse_time(facts.end.finished_at) if facts.end is not None else None
-    began, limit_s = parse_time(facts.pod.status.start_time), facts.pod.spec.active_deadline_seconds
-    if finished is None or began is None or limit_s is None:
-        return False
-    return finished >= began + timedelta(seconds=limit_s)
+    if facts.status_reason == "DeadlineExceeded":
+        return past_deadline(facts.pod, facts.end.finished_at) is True
+    alone = len(facts.pod.spec.containers or facts.pod.status.container_statuses or ()) == 1
+    return alone and facts.status_reason in _KUBELETS_WORD
 
 
 def _ended_by_owner(facts: Facts) -> bool:
@@ -133,8 +139,12 @@ def _status_category(facts: Facts) -> Category | None:
 
 
 def _ended_by_itself_before(facts: Facts) -> bool:
-    known_interruption = facts.being_deleted or facts.disruption is not None
-    return facts.end is not None and known_interruption and not facts.interrupted
+    """Whether the main container had provably ended before what the pod's reason tells of."""
+    if facts.end is None or facts.status_reason in _KUBELETS_WORD:
+        return False
+    if facts.status_reason == "DeadlineExceeded":
+        return past_deadline(facts.pod, facts.end.finished_at) is False
+    return (facts.being_deleted or facts.disruption is not None) and not facts.interrupted
 
 
 def _pod_says_why(facts: Facts) -> bool:

@@ -21,6 +21,7 @@ from podrunner.ownership.adoption import is_told
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from podrunner.kube import Deletion
     from podrunner.outcome.record import Pod
     from podrunner.ownership.scope import ScopeReader
 
@@ -36,8 +37,8 @@ _NOT_RUNNING = "status.phase!=Running,status.phase!=Pending"
 class Deleter(Protocol):
     """Deletes a pod, trying again after passing trouble."""
 
-    async def __call__(self, namespace: str, name: str, *, uid: str) -> bool:
-        """False: it was not there, or another pod has its name."""
+    async def __call__(self, namespace: str, name: str, *, uid: str) -> Deletion:
+        """Not ``found``: it was not there, or another pod has its name."""
         ...
 
 
@@ -121,7 +122,7 @@ class KeptPods:
 
     async def _sweep(self, pod: KeptPod) -> bool:
         try:
-            return await self._delete(pod.namespace, pod.name, uid=pod.uid)
+            return (await self._delete(pod.namespace, pod.name, uid=pod.uid)).found
         except OwnershipError:
             raise
         except PodrunnerError as error:

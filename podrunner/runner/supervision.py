@@ -15,14 +15,24 @@ import anyio
 
 from podrunner.errors import NotFoundError, PodrunnerError
 from podrunner.kube import RequestRetry
-from podrunner.outcome import Category, Outcome, classify, goes_on, printer_status, verdict_outcome
+from podrunner.outcome import (
+    Category,
+    Outcome,
+    apply_failure_policy,
+    classify,
+    ended_before_deletion,
+    goes_on,
+    printer_status,
+    verdict_outcome,
+    word_is_due,
+)
 from podrunner.ownership import mark_told
 from podrunner.runner.collection import Collection
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
 from podrunner.runner.evidence import log_tail, pod_events
 from podrunner.runner.patience import needs_attention, next_verdict
 from podrunner.runner.tracked import Intent, TrackedPod
-from podrunner.watch import Kind, Observation
+from podrunner.watch import Kind, Observation, is_older
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,6 +62,9 @@ _LINGER_S: Final = 1.0
 # A pod that was created and that the watch has not shown for so long is asked for by name: it may have been deleted
 # while the watch was broken, and then no list will ever tell.
 _UNSEEN_S: Final = 10.0
+# The kubelet's own word on why a pod ended follows the containers' exit codes within moments; what a status manager
+# could not write it tries again every 10 s (syncPeriod in pkg/kubelet/status/status_manager.go).
+_LAST_WORD_S: Final = 10.0
 _UNCERTAIN: Final = frozenset({Category.DELETED_BY_OTHERS, Category.NODE_LOST, Category.UNKNOWN})
 
 
@@ -194,7 +207,15 @@ class Supervisor:
         if observation.kind is Kind.LEFT:
             self._lose(tracked)
         else:
-            self._update(tracked, observation.pod, gone=_is_gone(observation))
+            self._learn(tracked, observation.pod, gone=_is_gone(observation))
+
+    def _learn(self, tracked: TrackedPod, pod: Pod, *, gone: bool) -> None:
+        """Takes a record, unless a newer one is known: the watch may be behind what a request was answered."""
+        known = tracked.pod
+        if known is None or not is_older(pod, known):
+            self._update(tracked, pod, gone=gone)
+        elif gone:
+            self._update(tracked, known, gone=True)
 
     def _update(self, tracked: TrackedPod, pod: Pod, *, gone: bool) -> None:
         previous, tracked.pod = tracked.pod, pod
@@ -211,10 +232,30 @@ class Supervisor:
 
     def _judge(self, tracked: TrackedPod, previous: Pod | None) -> None:
         outcome = self._classify(tracked, previous)
-        if outcome is not None:
+        if (
+            outcome is not None
+            and tracked.pod is not None
+            and not tracked.gone
+            and word_is_due(tracked.pod, outcome)
+        ):
+            self._hear_out(tracked)
+        elif outcome is not None:
             self._end(tracked, outcome)
         elif needs_attention(tracked, self._config):
             self._attention[tracked.uid] = tracked
+
+    def _hear_out(self, tracked: TrackedPod) -> None:
+        """Waits for the pod's own word, for a moment: what its containers say may be the kubelet's doing."""
+        if not tracked.heard_out:
+            tracked.heard_out = True
+            self._group.start_soon(self._end_unheard, tracked, name=f"last word of {tracked.name}")
+
+    async def _end_unheard(self, tracked: TrackedPod) -> None:
+        with anyio.move_on_after(_LAST_WORD_S):
+            await tracked.settled()
+        outcome = None if tracked.ending else self._classify(tracked)
+        if outcome is not None:
+            self._end(tracked, outcome)
 
     def _classify(
         self, tracked: TrackedPod, previous: Pod | None = None, *, events: Iterable[Event] = ()
@@ -228,6 +269,7 @@ class Supervisor:
             cancelled=tracked.intent is Intent.CANCEL,
             deleted_by_us=tracked.intent is not None,
             previous=previous,
+            ended_first=tracked.ended_first,
         )
         if tracked.verdict is not None and outcome is not None and outcome.category is Category.CANCELLED:
             return tracked.verdict
@@ -285,6 +327,7 @@ class Supervisor:
     def settle(self, tracked: TrackedPod, outcome: Outcome) -> None:
         """Gives a pod its outcome and tells of it."""
         tracked.ending = True
+        outcome = apply_failure_policy(self._config.failure_policy, outcome, tracked.pod)
         tracked.settle(outcome)
         if tracked.uid in self._by_uid:
             self._active -= 1
@@ -352,11 +395,10 @@ class Supervisor:
         failed = False
         while self.may_act() and not (tracked.gone or self.frozen):
             try:
-                await self._launcher.delete(
+                answer = await self._launcher.delete(
                     tracked.namespace, tracked.name, uid=tracked.uid, grace_period_s=grace
                 )
-                if not tracked.gone:
-                    self._leaving.add(tracked.uid)
+                self._note_deletion(tracked, answer.pod, repeated=failed or answer.repeated)
                 break
             except PodrunnerError as error:
                 _logger.warning("pod %s/%s was not deleted: %s", tracked.namespace, tracked.name, error)
@@ -364,6 +406,17 @@ class Supervisor:
                 failed = True
             await anyio.sleep(_RETRY_DELETE_S)
         self.deletes_failing -= failed
+
+    def _note_deletion(self, tracked: TrackedPod, answered: Pod | None, *, repeated: bool) -> None:
+        """Takes note of the answer: it shows an end that came before the deletion, though no watch may ever do."""
+        if tracked.gone or self.frozen:
+            return
+        self._leaving.add(tracked.uid)
+        if answered is not None and answered.metadata.uid == tracked.uid:
+            tracked.ended_first = not repeated and ended_before_deletion(
+                answered, main_container=tracked.main_container
+            )
+            self._learn(tracked, answered, gone=False)
 
     def _done(self, tracked: TrackedPod) -> None:
         if not tracked.done:

@@ -50,7 +50,9 @@ class TrackedPod:
         launch_error: What kept it from being created; None if nothing did.
         intent: Why the runner ends it; None: it does not.
         verdict: The outcome that goes with ``intent``, if it is not a plain cancel.
+        ended_first: Whether the answer to its deletion showed that it had ended before.
         ending: Whether its end was seen, and the outcome is about to be settled.
+        heard_out: Whether its own last word is awaited, or was.
         deletion_told: Whether its deletion was told as an event.
         gone: Whether it is no longer there.
         lost: Whether another runner took it over.
@@ -86,7 +88,9 @@ class TrackedPod:
         self.intent: Intent | None = None
         self.verdict: Outcome | None = None
         self.grace_period_s: int | None = None
+        self.ended_first = False
         self.ending = False
+        self.heard_out = False
         self.deletion_told = False
         self.gone = False
         self.lost: bool = False

@@ -5,6 +5,6 @@ What a pod's status means does not belong here (``podrunner.outcome``), nor what
 
 from podrunner.watch.health import WatchHealth
 from podrunner.watch.reflector import PodSource, Reflector
-from podrunner.watch.store import Kind, Observation, PodStore, PodView
+from podrunner.watch.store import Kind, Observation, PodStore, PodView, is_older
 
-__all__ = ["Kind", "Observation", "PodSource", "PodStore", "PodView", "Reflector", "WatchHealth"]
+__all__ = ["Kind", "Observation", "PodSource", "PodStore", "PodView", "Reflector", "WatchHealth", "is_older"]

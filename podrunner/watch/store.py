@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from podrunner.outcome.record import Pod
 
-__all__ = ["Kind", "Observation", "PodStore", "PodView"]
+__all__ = ["Kind", "Observation", "PodStore", "PodView", "is_older"]
 
 _GRAVES = 10_000
 """UIDs of deleted pods that are remembered, so that an event that arrives late does not raise the dead: about 1 MB,
@@ -136,7 +136,7 @@ class PodStore:
         if known is None:
             # Never seen alive, or the deletion is repeated.
             return None if self.is_buried(pod.metadata.uid) else Observation(Kind.DELETED, pod)
-        if _older(pod, known):
+        if is_older(pod, known):
             return None
         del self._pods[pod.metadata.uid]
         return Observation(Kind.DELETED, pod, known)
@@ -144,7 +144,7 @@ class PodStore:
     def _out_of_date(self, pod: Pod, known: Pod | None) -> bool:
         if known is None:
             return self.is_buried(pod.metadata.uid)
-        return pod.metadata.resource_version == known.metadata.resource_version or _older(pod, known)
+        return pod.metadata.resource_version == known.metadata.resource_version or is_older(pod, known)
 
 
 def _compared(known: Pod | None, pod: Pod) -> Observation | None:
@@ -155,7 +155,7 @@ def _compared(known: Pod | None, pod: Pod) -> Observation | None:
     return Observation(Kind.MODIFIED, pod, known)
 
 
-def _older(pod: Pod, known: Pod) -> bool:
+def is_older(pod: Pod, known: Pod) -> bool:
     """Tell whether one record of a pod is older than another.
 
     Versions of the same resource are decimal numbers that grow (KEP-5504 makes it a promise; etcd always did). Where

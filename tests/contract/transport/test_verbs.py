@@ -136,24 +136,37 @@ async def test_a_name_that_would_address_the_collection_is_refused(client_for, s
 async def test_delete_is_bound_to_the_uid(client_for, stub):
     stub.json(status(200, "", ""))
     async with client_for(stub) as client:
-        assert await client.delete_pod("n", "a", uid="u-1", grace_period_s=0) is True
+        assert await client.delete_pod("n", "a", uid="u-1", grace_period_s=0)
     method, path, _, options = asked(stub)
     assert (method, path) == ("DELETE", f"{PODS}/a")
     assert options["preconditions"] == {"uid": "u-1"}
     assert options["gracePeriodSeconds"] == 0
 
 
+async def test_the_answer_to_a_deletion_shows_the_pod(client_for, stub):
+    stub.json(
+        {**POD, "metadata": {**POD["metadata"], "uid": "u-1", "deletionTimestamp": "2026-01-01T00:00:30Z"}}
+    )
+    async with client_for(stub) as client:
+        answer = await client.delete_pod("n", "a")
+    assert answer.found
+    assert (answer.pod.metadata.uid, answer.pod.metadata.deletion_timestamp) == (
+        "u-1",
+        "2026-01-01T00:00:30Z",
+    )
+
+
 async def test_deleting_what_is_gone_is_false(client_for, stub):
     stub.json(status(404, "NotFound", 'pods "a" not found'), status=404)
     async with client_for(stub) as client:
-        assert await client.delete_pod("n", "a") is False
+        assert not await client.delete_pod("n", "a")
 
 
 async def test_deleting_a_name_that_another_pod_has_now_is_false(client_for, stub):
     message = "Precondition failed: UID in precondition: u-1, UID in object meta: u-2"
     stub.json(status(409, "Conflict", message), status=409)
     async with client_for(stub) as client:
-        assert await client.delete_pod("n", "a", uid="u-1") is False
+        assert not await client.delete_pod("n", "a", uid="u-1")
         with pytest.raises(ConflictError):
             await client.delete_pod("n", "a")
 

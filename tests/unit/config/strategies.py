@@ -60,6 +60,32 @@ dags = st.one_of(
 airflow = some(home=paths, dags_folder=paths, sql_alchemy_conn=secrets, configmap=names, dags=dags)
 
 
+rules = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": words,
+            "action": st.sampled_from(["retry", "fail", "default"]),
+            "on_reasons": st.lists(words, min_size=1),
+        },
+        optional={
+            "on_exit_codes": st.fixed_dictionaries(
+                {"values": st.lists(st.integers(1, 255), min_size=1, max_size=3, unique=True)},
+                optional={"container": names, "operator": st.sampled_from(["In", "NotIn"])},
+            ),
+            "on_pod_conditions": st.lists(
+                st.fixed_dictionaries(
+                    {"type": words}, optional={"status": st.sampled_from(["True", "False"])}
+                ),
+                max_size=2,
+            ),
+            "on_categories": st.lists(st.sampled_from(["failed", "image", "unknown"]), max_size=2),
+        },
+    ),
+    max_size=2,
+    unique_by=lambda rule: rule["name"],
+)
+
+
 def configs(*, nulls: bool = False):
     """Any configuration."""
     objects = st.dictionaries(text, json_values(nulls=nulls), max_size=3)
@@ -83,6 +109,7 @@ def configs(*, nulls: bool = False):
         run_as_user=st.integers(0, 70_000),
         max_creates_in_flight=st.integers(1, 500),
         airflow=airflow,
+        failure_policy=rules,
         pending=some(fatal_reasons=st.lists(words, max_size=2), unschedulable_grace_s=seconds),
         watch=some(page_size=st.integers(1, 10_000), streaming_lists=st.sampled_from(["auto", "on", "off"])),
         logs=some(

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.errors import SpecError, TransportError
-from podrunner.kube.wire import decode_object, decode_page, decode_pod, decode_watch, encode
+from podrunner.kube.wire import (
+    decode_deletion,
+    decode_object,
+    decode_page,
+    decode_pod,
+    decode_watch,
+    encode,
+)
 
 POD = {"metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}}
 
@@ -73,3 +80,20 @@ def test_what_json_cannot_say_is_a_spec_error(manifest):
 
 def test_bytes_go_as_they_are():
     assert encode(b"{}") == b"{}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"kind":"Status","status":"Success","details":{"uid":"u"}}',
+        b'{"metadata":{"uid":3}}',
+    ],
+)
+def test_an_answer_to_a_deletion_that_shows_no_pod_is_an_answer(body: bytes):
+    """The deletion was accepted; nothing else is concluded."""
+    answer = decode_deletion(body)
+    assert answer
+    assert answer.pod is None

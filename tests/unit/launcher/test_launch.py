@@ -411,13 +411,14 @@ class TestDelete:
         made = server.put("a")
         server.fail("DELETE", times=2, **status(503, "ServiceUnavailable"))
         at_work = launcher(server)
-        assert await at_work.delete("default", "a", uid=made["metadata"]["uid"]) is True
-        assert await at_work.delete("default", "a") is False
+        answer = await at_work.delete("default", "a", uid=made["metadata"]["uid"])
+        assert (answer.found, answer.repeated) == (True, True)
+        assert not await at_work.delete("default", "a")
 
     async def test_another_pod_of_that_name_is_spared(self):
         server = FakeServer()
         server.put("a")
-        assert await launcher(server).delete("default", "a", uid="of another time") is False
+        assert not await launcher(server).delete("default", "a", uid="of another time")
         assert server.pods
 
     async def test_a_pod_on_a_dead_node_can_be_forced(self):

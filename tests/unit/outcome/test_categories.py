@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from podrunner.outcome import Category, Fault, Outcome, classify
+from podrunner.outcome import Category, Fault, Outcome, classify, ended_before_deletion
 from podrunner.outcome.record import ContainerSpec, Event, Pod
 from tests.unit.pods import disrupted, ended, pod, runs, waits
 
@@ -274,15 +274,71 @@ def test_an_end_of_its_own_before_the_eviction_is_its_own():
         "Failed", ended("base", 1, end=5), conditions=(disrupted("EvictionByEvictionAPI", second=9),)
     )
     assert outcome_of(record).category is Category.FAILED
-    record = pod(
-        "Failed", ended("base", 1, end=5), reason="Evicted", conditions=(disrupted("TerminationByKubelet"),)
-    )
-    assert outcome_of(record).category is Category.FAILED
+
+
+@pytest.mark.parametrize("reason", ["Evicted", "Preempting", "Terminated", "NodeShutdown"])
+def test_the_kubelets_word_counts_though_its_condition_is_dated_later(reason: str):
+    """P4; off: `_KUBELETS_WORD` in `_ended_by_itself_before`: by the condition's time the exit code came first.
+
+    The kubelet dates the condition when it writes it, after the containers have ended.
+    """
+    late = disrupted("TerminationByKubelet", second=12)
+    evicted = outcome_of(pod("Failed", ended("base", 137, end=10), reason=reason, conditions=(late,)))
+    assert evicted.fault is Fault.INFRASTRUCTURE
+    assert (evicted.reason, evicted.exit_code, evicted.started) == (reason, 137, True)
+
+
+def test_what_was_evicted_and_deleted_later_was_evicted():
+    """The deletion is the garbage collector's, or anybody's, and explains nothing; off: `_KUBELETS_WORD`."""
+    record = pod("Failed", ended("base", 143, end=10), reason="Evicted", deleted_at=20)
+    assert outcome_of(record).category is Category.EVICTED
+    assert outcome_of(record, cancelled=True).category is Category.EVICTED
+
+
+def test_what_was_evicted_before_its_owner_cancelled_it_was_evicted():
+    """Off: `TERMINATION_BY_KUBELET` in `_interrupted`: the eviction is then taken for the cancel's doing."""
+    early = disrupted("TerminationByKubelet", second=8)
+    record = pod("Failed", ended("base", 143, end=10), reason="Evicted", deleted_at=20, conditions=(early,))
+    assert outcome_of(record, cancelled=True).category is Category.EVICTED
+
+
+def test_exit_0_after_a_kubelets_eviction_is_a_success_where_kubernetes_says_so():
+    """A kubelet since 1.27 writes phase Succeeded; that it wanted the pod gone stays in the evidence."""
+    record = pod("Succeeded", ended("base", end=10), conditions=(disrupted("TerminationByKubelet"),))
+    outcome = outcome_of(record)
+    assert outcome.category is Category.SUCCEEDED
+    assert ("condition", "DisruptionTarget", "TerminationByKubelet") in {
+        (item.source, item.name, item.reason) for item in outcome.evidence
+    }
+
+
+def test_exit_0_of_a_pod_that_failed_by_its_eviction_is_none():
+    """Kubelets before 1.27: the phase is Failed, and nothing but the eviction can be why; off: `_cut_short`."""
+    assert outcome_of(pod("Failed", ended("base"), reason="Evicted")).category is Category.EVICTED
+    beside = pod("Failed", ended("base"), ended("side", 137), reason="Evicted")
+    assert outcome_of(beside).category is Category.SUCCEEDED
 
 
 def test_an_init_failure_before_a_deletion_is_its_own():
     record = pod("Failed", waits("base", "x"), init=(ended("setup", 1, end=5),), deleted_at=9)
     assert outcome_of(record).category is Category.INIT_FAILED
+
+
+def test_what_the_answer_to_the_deletion_shows_as_ended_came_first():
+    """Whatever the clocks say; off: `deletion_counts`: within one second, or by a fast clock, it is a cancel."""
+    record = pod("Failed", ended("base", 7, end=20), deleted_at=20)
+    assert outcome_of(record, cancelled=True).category is Category.CANCELLED
+    assert ended_before_deletion(record)
+    assert outcome_of(record, cancelled=True, ended_first=True).category is Category.FAILED
+    beside = pod("Running", ended("base", 7, end=25), runs("side"), deleted_at=20, grace_s=30)
+    assert ended_before_deletion(beside)
+    assert outcome_of(beside, cancelled=True, ended_first=True).category is Category.FAILED
+
+
+def test_an_earlier_deletion_that_is_pending_may_be_the_cause():
+    """A pod that is over is deleted without grace: one that has some was marked while it ran."""
+    assert not ended_before_deletion(pod("Failed", ended("base", 143, end=25), deleted_at=20, grace_s=30))
+    assert not ended_before_deletion(pod("Running", runs("base"), deleted_at=20, grace_s=30))
 
 
 class TestGone:
@@ -378,12 +434,20 @@ def test_the_outcome_is_json():
     assert told["evidence"][0]["source"] == "rule"
 
 
-@pytest.mark.parametrize(("limit_s", "category"), [(4, Category.DEADLINE), (60, Category.SUCCEEDED)])
-def test_exit_0_on_the_kubelets_sigterm_is_no_success(limit_s: int, category: Category):
+@pytest.mark.parametrize(
+    ("exit_code", "limit_s", "category"),
+    [
+        (0, 4, Category.DEADLINE),
+        (0, 60, Category.SUCCEEDED),
+        (3, 4, Category.DEADLINE),
+        (3, 60, Category.FAILED),
+    ],
+)
+def test_exit_0_on_the_kubelets_sigterm_is_no_success(exit_code: int, limit_s: int, category: Category):
     """A deadline that came before the end cut the work off; one that came after it (a sidecar ran on) did not."""
     from msgspec.structs import replace
 
-    record = pod("Failed", ended("base", 0, end=10), reason="DeadlineExceeded")
+    record = pod("Failed", ended("base", exit_code, end=10), reason="DeadlineExceeded")
     record = replace(
         record,
         spec=replace(record.spec, active_deadline_seconds=limit_s),

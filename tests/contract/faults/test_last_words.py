@@ -1,0 +1,90 @@
+"""Ends that the watch shows late or never: told by the answer to a deletion, or by the kubelet's second write.
+
+What a docstring names after "off:" was switched off and the test seen to fail.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from podrunner import AsyncPodRunner, Category, Fault, RunnerConfig, Workload
+from podrunner.testing.faults import FaultProxy, compact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
+
+RUNS_ON = {"local.podrunner.io/script": json.dumps({"running_s": None})}
+
+
+def job(script: str = "true", **fields: Any) -> Workload:
+    fields = {"termination_grace_period_s": 1, **fields}
+    return Workload(key={"job": uuid.uuid4().hex}, command=["sh", "-c", script], **fields)
+
+
+async def until(condition: Callable[[], object], within_s: float = 20) -> None:
+    with anyio.fail_after(within_s):
+        while not condition():
+            await anyio.sleep(0.02)
+
+
+@pytest.mark.parametrize(("exit_code", "category"), [(0, Category.SUCCEEDED), (7, Category.FAILED)])
+async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
+    cluster, quick: RunnerConfig, proxy: FaultProxy, namespace: str, exit_code: int, category: Category
+):
+    """P3; off: the supervisor's look at the answer to the deletion: cancelled. No watch or list ever shows the end."""
+    async with AsyncPodRunner(quick, on_exit="cancel") as runner:
+        await runner.wait_synced()
+        pod = await runner.launch(job(f"sleep 0.3; exit {exit_code}"))
+        await until(lambda: pod.status == "Running")
+        proxy.faults.on("GET", "pods").answer(500, times=None)
+        proxy.cut()
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
+        with cluster.http() as http:
+            await until(lambda: http.get(path).json()["status"]["phase"] in {"Succeeded", "Failed"})
+        assert pod.outcome is None
+        await pod.cancel()
+        with cluster.http() as http:
+            await until(lambda: http.get(path).status_code == 404)
+        if cluster.local is not None:
+            compact(cluster.local)
+        proxy.faults.clear()
+        outcome = await pod.wait(20)
+        assert (outcome.category, outcome.exit_code) == (category, exit_code)
+
+
+async def test_an_eviction_in_two_writes_is_an_eviction(cluster, quick: RunnerConfig, namespace: str):
+    """P4; off: `word_is_due`: failed, with the user's fault. The test writes what a kubelet writes, in its order."""
+    if cluster.local is None:
+        pytest.skip("a real kubelet writes its pods' status itself")
+    async with AsyncPodRunner(quick, on_exit="cancel") as runner:
+        await runner.wait_synced()
+        pod = await runner.launch(job(annotations=RUNS_ON))
+        await until(lambda: pod.status == "Running")
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}/status"
+        with cluster.http() as http:
+            status = http.get(path.removesuffix("/status")).json()["status"]
+            began = status["containerStatuses"][0]["state"]["running"]["startedAt"]
+            end = {"exitCode": 137, "reason": "Error", "startedAt": began, "finishedAt": began}
+            statuses = [{**status["containerStatuses"][0], "state": {"terminated": end}}]
+            patch(http, path, {"containerStatuses": statuses})
+            await anyio.sleep(0.5)
+            assert pod.outcome is None
+            patch(
+                http,
+                path,
+                {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource."},
+            )
+        outcome = await pod.wait(20)
+        assert (outcome.category, outcome.fault) == (Category.EVICTED, Fault.INFRASTRUCTURE)
+        assert (outcome.exit_code, outcome.started) == (137, True)
+
+
+def patch(http: Any, path: str, status: dict[str, Any]) -> None:
+    headers = {"Content-Type": "application/merge-patch+json"}
+    http.patch(path, content=json.dumps({"status": status}), headers=headers).raise_for_status()

@@ -1,0 +1,33 @@
+"""A runner's failure policy reaches every outcome that it tells."""
+
+from __future__ import annotations
+
+import pytest
+from podrunner.outcome import Category, Fault
+from tests.unit.runner.harness import Cluster, running, workload
+
+pytestmark = pytest.mark.anyio
+
+POLICY = [
+    {"name": "hiccup", "action": "retry", "on_exit_codes": {"values": [75]}},
+    {"name": "refused", "action": "retry", "on_categories": ["rejected-by-api"]},
+]
+
+
+async def test_an_outcome_names_the_rule_that_decided(cluster: Cluster):
+    """Off: `apply_failure_policy` in `Supervisor.settle`."""
+    async with running(cluster, failure_policy=POLICY) as runner:
+        pods = {code: await runner.launch(workload(code)) for code in (75, 1)}
+        for code, pod in pods.items():
+            cluster.play(pod.name, exit_code=code)
+        outcome, other = await pods[75].wait(5), await pods[1].wait(5)
+        assert (outcome.category, outcome.fault, outcome.retryable) == (Category.FAILED, Fault.WORKLOAD, True)
+        assert (outcome.evidence[-1].source, outcome.evidence[-1].name) == ("failure-policy", "hiccup")
+        assert not other.retryable
+
+
+async def test_a_refused_submission_is_judged_too(cluster: Cluster):
+    cluster.fail("POST", status=422, body=b'{"kind":"Status","reason":"Invalid","message":"spec.x: bad"}')
+    async with running(cluster, failure_policy=POLICY) as runner:
+        outcome = await runner.submit(workload()).wait(5)
+        assert (outcome.retryable, outcome.evidence[-1].name) == (True, "refused")

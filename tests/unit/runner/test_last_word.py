@@ -1,0 +1,141 @@
+"""What the watch shows late, or never: the kubelet's second write, the answer to a deletion. In virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+import trio.testing
+from podrunner.outcome import Category, Fault
+from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+
+
+def kill(cluster: Cluster, name: str, exit_code: int = 137) -> None:
+    """The first write of a kubelet that ends a pod: exit codes, and the phase that was."""
+    cluster.muted = True
+    cluster.finish(name, exit_code)
+    cluster.muted = False
+    cluster.phase(name, "Running")
+
+
+def evict(cluster: Cluster, name: str) -> None:
+    """The second: phase and reason."""
+    cluster.phase(name, "Failed", reason="Evicted", message="The node was low on resource: memory.")
+
+
+async def test_an_exit_code_before_the_kubelets_own_word_decides_nothing(cluster: Cluster):
+    """P4; off: `word_is_due` in the supervisor's `_judge`: told as failed, the user's fault."""
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        kill(cluster, pod.name)
+        await anyio.sleep(3)
+        assert pod.outcome is None
+        evict(cluster, pod.name)
+        outcome = await pod.wait(5)
+        assert (outcome.category, outcome.fault) == (Category.EVICTED, Fault.INFRASTRUCTURE)
+        await anyio.sleep(60)
+        assert kinds(runner) == ["created", "finished"]
+
+
+async def test_a_kubelet_that_says_no_more_is_not_waited_for_long(cluster: Cluster):
+    """Its node died between the two writes: what is known is told after 10 s."""
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        began = anyio.current_time()
+        kill(cluster, pod.name, exit_code=3)
+        outcome = await pod.wait(60)
+        assert (outcome.category, outcome.exit_code) == (Category.FAILED, 3)
+        assert 9 <= anyio.current_time() - began <= 12
+
+
+async def test_a_success_waits_for_nobodys_word(cluster: Cluster):
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        began = anyio.current_time()
+        kill(cluster, pod.name, exit_code=0)
+        assert (await pod.wait(60)).succeeded
+        assert anyio.current_time() - began < 1
+
+
+async def test_a_cancel_while_the_word_is_due_changes_nothing_of_the_end(cluster: Cluster):
+    """It had ended before: the answer to the deletion says so too."""
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        kill(cluster, pod.name, exit_code=3)
+        await anyio.sleep(2)
+        await pod.cancel()
+        assert (await pod.wait(60)).category is Category.FAILED
+
+
+@pytest.mark.parametrize(("exit_code", "category"), [(0, Category.SUCCEEDED), (7, Category.FAILED)])
+async def test_an_end_that_only_the_answer_to_the_deletion_shows_is_told(
+    cluster: Cluster, exit_code: int, category: Category
+):
+    """P3; off: `_note_deletion`'s look at the answer: cancelled, though it had ended before.
+
+    The watch is broken from before the pod's end until after its removal, so that no event or list ever shows it.
+    """
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        await until(lambda: pod.phase == "Running")
+        cluster.fail("GET", times=10_000, refuse=True)
+        cluster.break_watches()
+        await anyio.sleep(1)
+        cluster.finish(pod.name, exit_code)  # within the second of the deletion: times do not tell
+        assert pod.outcome is None
+        await pod.cancel()
+        assert not cluster.pods
+        assert (await pod.wait(1)).category is category
+        cluster.compact()
+        cluster.faults.clear()
+        await until(lambda: not runner.pods(), within_s=120)
+        assert kinds(runner) == ["created", "finished", "deleted"]
+
+
+async def test_an_answer_to_a_repeated_deletion_may_show_its_doing(cluster: Cluster):
+    """The first answer was lost; the pod that it ended shows 143. Off: `repeated`: told as failed."""
+    cluster.obedient = False
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        await until(lambda: pod.phase == "Running")
+        cluster.fail("GET", times=10_000, refuse=True)
+        cluster.break_watches()
+        await anyio.sleep(1)
+        cluster.fail("DELETE", status=503, times=1)
+        cluster.mark_deleted(pod.name)
+        cluster.finish(pod.name, 143)
+        await pod.cancel()
+        assert (await pod.wait(1)).category is Category.CANCELLED
+
+
+async def test_an_older_record_from_a_watch_that_is_behind_is_no_news(cluster: Cluster):
+    """The answer to the deletion says Terminating; off: `is_older` in `_learn`: the status goes back and forth."""
+    cluster.obedient = False
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        await until(lambda: pod.phase == "Running")
+        cluster.muted = True
+        cluster.change(pod.name, metadata={"labels": {"of-somebody": "else"}})
+        await pod.cancel()
+        assert pod.status == "Terminating"
+        cluster.muted = False
+        for stream in cluster.watches:
+            stream.tell(cluster.history[-2])
+        await anyio.sleep(1)
+        assert pod.status == "Terminating"
+        await pod.cancel()
