@@ -58,7 +58,8 @@ class Rotations:
 
     def look(self, folder: Path, namespace: str) -> None:
         for path in folder.glob(f"{namespace}_*/base/0.log"):
-            with suppress(OSError, ValueError), path.open("rb") as file:
+            # A file may be empty yet, or be renamed meanwhile, or begin with another line.
+            with suppress(OSError, ValueError, IndexError), path.open("rb") as file:
                 first = file.readline(200).split(b" ", 3)[3]
                 slug = path.parts[-3].split("_")[1].rpartition("-")[0]
                 self._firsts.setdefault(slug, set()).add(int(first.split()[0]))
