@@ -105,7 +105,7 @@ def test_each_line_once_though_lines_are_cut_and_the_scheduler_dies(
 ):
     """G1, G3, A5: rotation at 1 MiB, connections cut at random, kill -9 and a successor that appends.
 
-    off: the cursor's count in `Resumption` (lines twice); the cut to the recorded size in `FileLogSink` (likewise).
+    off: the cut to the recorded size in `FileLogSink`: lines twice.
     """
     logs = tmp_path / "logs"
     began = time.monotonic()
