@@ -100,7 +100,7 @@ async def test_each_uid_has_one_outcome_and_it_is_the_servers(
 ):
     """W1, W2, W5, W7, W11, L1: connections cut, frozen, refused and slow, the API server killed twice.
 
-    off: the deadline in `Reflector._drain`: frozen watches never tell of the ends.
+    off: the look for a pod that may exist, in `Launcher._create` and after a 409: launches are refused.
     """
     path = f"/api/v1/namespaces/{namespace}/pods"
     with TcpProxy.blocking(kubeconfig) as proxy, trouble(proxy) as done:
