@@ -203,7 +203,7 @@ class Pod:
         return LogStream(stream, self._bridge)
 
     def read_log(self, *, container: str | None = None, tail_lines: int | None = None) -> LogDocument:
-        """Reads the log as it is now: from the local file if there is one, else from the pod.
+        """Reads the log as it is now: from the local file, else from the pod, else from the configured log server.
 
         Args:
             container: Which container; None: the main one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
@@ -32,6 +33,7 @@ from podrunner.workload import Workload
 
 if TYPE_CHECKING:
     from podrunner.kube import KubeClient
+    from podrunner.logs import FoundLog, LogPlace, LogQuery
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Pod
     from podrunner.runner import AsyncPod
@@ -197,35 +199,93 @@ def logs(
     container: Annotated[str | None, typer.Option("--container", "-C", help="Default: the main one.")] = None,
     timestamps: Annotated[bool, typer.Option(help="Put the node's time before each line.")] = False,
     tail: Annotated[int | None, typer.Option(min=0, help="Only the last so many lines.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the log to this file instead.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="The worker whose log server is asked.")] = None,
     config: Config = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: Namespace = None,
 ) -> None:
-    """Print the log of a running or finished pod: the collected file if there is one, else from the pod."""
+    """Print the log of a running or finished pod: from the collected file, the pod, or a worker's log server."""
     settings = _settings(config, local=False, kubeconfig=kubeconfig, context=context, namespace=namespace)
-    from podrunner.logs import LocalFile, LogQuery, LogReader
+    from podrunner.logs import LogQuery
 
-    folder = settings.logs.folder
-    if "/" in target and folder is not None:
-        query = LogQuery(log_path=target, container=container, main_container=settings.container_name)
-        print(run_async(lambda: LogReader([LocalFile(folder)]).read(query)), end="")
+    view = _LogView(settings, follow=follow, timestamps=timestamps, tail=tail, output=output)
+    if "/" in target and (settings.logs.folder is not None or settings.logs.server_url is not None):
+        query = LogQuery(
+            log_path=target, container=container, main_container=settings.container_name, host=host
+        )
+        run_async(lambda: view.show(query, None))
         return
+    query = LogQuery(namespace=settings.namespace, pod=target, container=container, main_container="")
+    _with_client(settings, lambda client: view.show(query, client))
 
-    async def show(client: KubeClient) -> None:
-        async with client.stream_log(
-            settings.namespace,
-            target,
-            container=container,
-            follow=follow,
-            timestamps=timestamps,
-            tail_lines=tail,
-        ) as batches:
-            async for batch in batches:
-                sys.stdout.buffer.write(batch)
-                sys.stdout.buffer.flush()
 
-    _with_client(settings, show)
+class _LogView:
+    """Where a log is looked for, and how it is shown."""
+
+    def __init__(
+        self,
+        settings: RunnerConfig,
+        *,
+        follow: bool,
+        timestamps: bool,
+        tail: int | None,
+        output: Path | None,
+    ) -> None:
+        if follow and output is not None:
+            raise UsageError("--follow shows a log as it grows, and --output writes one that is whole")
+        self._logs = settings.logs
+        self._follow = follow
+        self._timestamps = timestamps
+        self._tail = tail
+        self._output = output
+
+    async def show(self, query: LogQuery, client: KubeClient | None) -> None:
+        from podrunner.logs import LogReader
+
+        if client is None and self._follow and self._tail is not None:
+            raise UsageError("--tail and --follow of a file at once: choose one")
+        reader = LogReader(self._places(client))
+        if self._output is not None:
+            print(await reader.save(query, self._output), file=sys.stderr)
+            return
+        async with reader.open(query, follow=self._follow) as found:
+            if found.source != "pod":  # kubectl says nothing either
+                print(found.header, flush=True)
+            await self._print(found)
+
+    def _places(self, client: KubeClient | None) -> list[LogPlace]:
+        from podrunner.logs import PodLog, configured_places
+
+        if client is not None:
+            return [PodLog(client, tail_lines=self._tail, timestamps=self._timestamps)]
+        return configured_places(self._logs)
+
+    async def _print(self, found: FoundLog) -> None:
+        if self._tail is None or found.source == "pod":
+            async for batch in found.batches:
+                _write(batch)
+            return
+        from podrunner.logs.lines import LineAssembler
+
+        kept: deque[bytes] = deque(maxlen=self._tail)
+        lines = LineAssembler()
+        async for batch in found.batches:
+            kept.extend(_each(lines.feed(batch)))
+        kept.extend(_each(lines.rest()))
+        _write(b"".join(kept))
+
+
+def _each(lines: bytes) -> list[bytes]:
+    return [line + b"\n" for line in lines.split(b"\n")[:-1]]
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def exec_(

@@ -26,7 +26,7 @@ REDACTED = "**********"
 """What stands for a credential wherever a configuration is shown."""
 
 _LONGEST_VALUE = 80
-_SECRET_WORDS = ("password", "token", "sql_alchemy_conn", "fernet_key")
+_SECRET_WORDS = ("password", "token", "sql_alchemy_conn", "fernet_key", "secret_key")
 _SECRET_SECTIONS = ("env", "credentials", "kubernetes_environment_variables")
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from podrunner.config.frozen import Settings
+from podrunner.config.frozen import Secret, Settings
 
 __all__ = [
     "LogSettings",
@@ -167,6 +167,10 @@ class LogSettings(Settings):
         compress: Whether such parts are compressed (``1.log.1.gz``).
         tail_lines_on_failure: Last lines kept in the outcome of a failed pod; 0: none.
         drain_timeout_s: Seconds that an ended pod's log may take until the pod is deleted anyway.
+        server_url: Where a worker's log server has the log, if neither this machine nor the pod has it:
+            ``http://{host}:8793/log/{path}`` is Airflow's; ``{host}`` is the pod's name. It holds no credentials
+            and no query. Without it no server is asked.
+        server_secret_key: What requests to it are signed with (Airflow's ``[webserver] secret_key``); None: unsigned.
         max_follows: How many connections logs take at once, at least 2. One in five is kept for the logs of pods that
             have ended. Of more pods that run, each is followed in turn.
         turn_s: Seconds that a log is followed at a stretch while others wait for their turn.
@@ -180,6 +184,8 @@ class LogSettings(Settings):
     compress: bool = False
     tail_lines_on_failure: int = Field(default=100, ge=0, le=10_000)
     drain_timeout_s: Seconds = 30.0
+    server_url: str | None = Field(default=None, pattern=r"^https?://[^/@?#\s]+/[^?#\s]*\{path\}[^?#\s]*$")
+    server_secret_key: Secret | None = None
     max_follows: int = Field(default=500, ge=2, le=100_000)
     turn_s: PositiveSeconds = 30.0
 

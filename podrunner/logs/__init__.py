@@ -11,7 +11,16 @@ from podrunner.logs.cursor import LogCursor
 from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
 from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
 from podrunner.logs.life import ContainerView, PodLife, container_view
-from podrunner.logs.reader import LocalFile, LogDocument, LogQuery, LogReader, PodLog, read_lines
+from podrunner.logs.places import (
+    FoundLog,
+    LocalFile,
+    LogPlace,
+    LogQuery,
+    PodLog,
+    ServerLog,
+    configured_places,
+)
+from podrunner.logs.reader import LogDocument, LogPage, LogReader, read_lines
 from podrunner.logs.record import GapReason, LogBatch, LogGap, LogLine
 from podrunner.logs.sinks import CallableSink, LoggingSink, LogSink, SinkFactory
 from podrunner.logs.turns import LogTurns
@@ -22,6 +31,7 @@ __all__ = [
     "ContainerView",
     "FileLogSink",
     "FollowLimits",
+    "FoundLog",
     "GapReason",
     "LocalFile",
     "LogBatch",
@@ -30,6 +40,8 @@ __all__ = [
     "LogDocument",
     "LogGap",
     "LogLine",
+    "LogPage",
+    "LogPlace",
     "LogQuery",
     "LogReader",
     "LogSink",
@@ -40,7 +52,9 @@ __all__ = [
     "PodAddress",
     "PodLife",
     "PodLog",
+    "ServerLog",
     "SinkFactory",
+    "configured_places",
     "container_log_path",
     "container_view",
     "read_lines",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from podrunner.errors import PodrunnerError
     from podrunner.logs.turns import Turn
 
@@ -38,6 +40,8 @@ class Connection:
         self.complete = False
         self.is_left = False
         self._turn = turn
+        self._stream: AsyncIterator[bytes] | None = None
+        self._opened = anyio.Event()
         self._silence_s = silence_s
         self._reading = True
         self._batches = 0
@@ -48,7 +52,25 @@ class Connection:
         self._ends: list[anyio.CancelScope] = []
         turn.on_asked = self._called.set
 
+    # The opener's side
+
+    def begin(self, batches: AsyncIterator[bytes]) -> None:
+        """It is open, and this is what comes."""
+        self._stream = batches
+        self._opened.set()
+
+    def end(self, error: PodrunnerError) -> None:
+        """It broke, or was never opened."""
+        self.error = error
+        self.complete = True
+        self._opened.set()
+
     # The reading's side
+
+    async def opened(self) -> AsyncIterator[bytes] | None:
+        """Waits until it is open; gives what comes, or None if it was refused."""
+        await self._opened.wait()
+        return self._stream
 
     def pause(self) -> bool:
         """Something came and is handed on. False: it was given up in this very moment, and is to be read again."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -28,8 +28,6 @@ from podrunner.logs.turns import LogTurns
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
-
-    from anyio.abc import TaskGroup, TaskStatus
 
     from podrunner.logs.life import ContainerView, PodLife
     from podrunner.logs.turns import Turn
@@ -253,9 +251,10 @@ class ContainerFollower:
         async with anyio.create_task_group() as group:
             if not ended:
                 group.start_soon(self._shorten_when_ended, connection, name=f"log-end {self._pod.name}")
+            group.start_soon(self._keep_open, connection, name=f"log-open {self._pod.name}")
             try:
                 with connection.scope:
-                    await self._read(connection, group)
+                    await self._read(connection)
             finally:
                 connection.close()
         if connection.failure is not None:
@@ -271,22 +270,24 @@ class ContainerFollower:
             await self._ended()
             connection.shorten(self._limits.drain_s)
 
-    async def _read(self, connection: Connection, group: TaskGroup) -> None:
+    async def _read(self, connection: Connection) -> None:
         try:
-            batches = await group.start(self._keep_open, connection, name=f"log-open {self._pod.name}")
-            connection.complete = await self._take_all(batches, connection)
+            batches = await connection.opened()
+            if batches is not None:
+                connection.complete = await self._take_all(batches, connection)
         except PodrunnerError as error:
-            connection.error = error
-            connection.complete = True
+            connection.end(error)
         except Exception as error:  # noqa: BLE001  # the taker's: raised again outside of the task group
             connection.failure = error
 
-    async def _keep_open(
-        self, connection: Connection, *, task_status: TaskStatus[AsyncIterator[bytes]]
-    ) -> None:
+    async def _keep_open(self, connection: Connection) -> None:
         """Holds the connection, and with it the turn: both may have to go while a sink still takes its time."""
-        async with self._open(follow=connection.follow) as batches:
-            task_status.started(batches)
+        async with AsyncExitStack() as stack:
+            with connection.until_closed():
+                try:
+                    connection.begin(await stack.enter_async_context(self._open(follow=connection.follow)))
+                except PodrunnerError as error:
+                    connection.end(error)
             with anyio.CancelScope(shield=True):  # the reading always closes it, and first
                 await connection.over()
         if connection.is_left:

@@ -104,6 +104,7 @@ class LogFiles:
         if not path.exists() and not _numbers(path):
             raise FileNotFoundError(str(path))
         self._skip(offset)
+        self._opened()
 
     def read(self) -> bytes:
         """The next bytes; ``b""`` at what is the end for now."""

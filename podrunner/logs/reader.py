@@ -1,55 +1,42 @@
 """Reads the log of a finished or running task, wherever it is: the places are asked in order.
 
 The first place is the local file that the collector (or the task itself, on a shared volume) wrote, under the
-heading that Airflow gives it; the next is the pod. A place that has nothing answers None; one that fails adds
-a line to the heading, and the next is asked. Following a running pod is :mod:`podrunner.logs.follow`.
+heading that Airflow gives it; the next is the pod, then a worker's log server. A place that has nothing is passed over;
+one that fails adds a line to the heading, and the next is asked. The places themselves are
+:mod:`podrunner.logs.places`; following a running pod, every line once, is :mod:`podrunner.logs.follow`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
 
-import anyio
 import anyio.to_thread
 import msgspec
 
-from podrunner.errors import LogError, NotFoundError, PodrunnerError
-from podrunner.logs.files import container_log_path, safe_log_path
+from podrunner.errors import LogError, PodrunnerError
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.record import LogBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Sequence
 
     from podrunner.logs.follow import LogSource
+    from podrunner.logs.places import FoundLog, LogPlace, LogQuery
 
-__all__ = ["LocalFile", "LogDocument", "LogPlace", "LogQuery", "LogReader", "PodLog"]
+__all__ = ["PAGE_BYTES", "LogDocument", "LogPage", "LogReader", "read_lines"]
 
-
-class LogQuery(msgspec.Struct, frozen=True):
-    """Whose log is wanted; a place uses what it knows.
-
-    Attributes:
-        log_path: The log's path below the log folder, or None if there is none.
-        namespace: The pod's namespace, or None if no pod is known.
-        pod: The pod's name, or None.
-        container: The container, or None for the main one.
-        main_container: Name of the main container, whose file is ``log_path`` itself.
-    """
-
-    log_path: str | None = None
-    namespace: str | None = None
-    pod: str | None = None
-    container: str | None = None
-    main_container: str = "base"
+PAGE_BYTES: Final = 1024 * 1024
+"""How much of a log is on a page, unless said otherwise."""
 
 
 class LogDocument(msgspec.Struct, frozen=True):
     """A log and where it was found.
 
     Attributes:
-        source: Where: ``file`` or ``pod``.
+        source: Where: ``file``, ``pod`` or ``server``.
         header: What the reader has to say before the log, each line beginning with ``***``.
         lines: The log, without line ends.
     """
@@ -67,61 +54,16 @@ class LogDocument(msgspec.Struct, frozen=True):
         return self.text
 
 
-class LogPlace(Protocol):
-    """Somewhere a log may be found."""
+class LogPage(LogDocument, frozen=True):
+    """A part of a log.
 
-    async def find(self, query: LogQuery) -> LogDocument | None:
-        """The log, or None if it is not here. Raises :class:`OSError` or :class:`PodrunnerError`."""
-        ...
+    Attributes:
+        next_offset: Where the next page begins, in bytes of the log.
+        is_last: Whether nothing follows, for now at least.
+    """
 
-
-class LocalFile:
-    """The files under a log folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def find(self, query: LogQuery) -> LogDocument | None:
-        """Reads the file if there is one."""
-        if query.log_path is None:
-            return None
-        container = query.container or query.main_container
-        path = safe_log_path(
-            self._folder, container_log_path(query.log_path, container, main=query.main_container)
-        )
-        return await anyio.to_thread.run_sync(self._read, path)
-
-    def _read(self, path: Path) -> LogDocument | None:
-        if not path.exists():
-            return None
-        text = path.read_bytes().decode("utf-8", "replace")
-        lines = text.removesuffix("\n").split("\n") if text else []
-        return LogDocument("file", f"*** Reading local file: {path}", tuple(lines))
-
-
-class PodLog:
-    """The pod itself, while it is there."""
-
-    def __init__(self, source: LogSource, *, tail_lines: int | None = None) -> None:
-        self._source = source
-        self._tail_lines = tail_lines
-
-    async def find(self, query: LogQuery) -> LogDocument | None:
-        """Reads what the node still has."""
-        if query.namespace is None or query.pod is None:
-            return None
-        try:
-            lines = await read_lines(
-                self._source,
-                query.namespace,
-                query.pod,
-                container=query.container or query.main_container,
-                tail_lines=self._tail_lines,
-            )
-        except NotFoundError:
-            return None
-        header = f"*** Reading the log of pod {query.namespace}/{query.pod} from the API server"
-        return LogDocument("pod", header, tuple(lines))
+    next_offset: int = 0
+    is_last: bool = True
 
 
 async def read_lines(
@@ -152,21 +94,123 @@ class LogReader:
     def __init__(self, places: Sequence[LogPlace]) -> None:
         self._places = tuple(places)
 
-    async def read(self, query: LogQuery) -> LogDocument:
-        """The log from the first place that has it.
+    @asynccontextmanager
+    async def open(
+        self, query: LogQuery, *, offset: int = 0, follow: bool = False
+    ) -> AsyncIterator[FoundLog]:
+        """Opens the log at the first place that has it, as a stream: ``async with reader.open(query) as log``.
+
+        Args:
+            query: Whose log.
+            offset: How many bytes of it are left out.
+            follow: Go on as long as it is being written, where the place can tell.
 
         Raises:
-            LogError: No place has it; the message says why each failed.
+            LogError: No place has it; the message says why each failed. While it is read: it breaks off.
+            PodrunnerError: While it is read: the connection broke.
         """
         failures: list[str] = []
         for place in self._places:
-            try:
-                document = await place.find(query)
-            except (OSError, PodrunnerError) as error:
-                failures.append(f"*** {type(place).__name__} failed: {error}")
-                continue
-            if document is not None:
-                header = "\n".join((*failures, document.header))
-                return msgspec.structs.replace(document, header=header)
+            async with AsyncExitStack() as stack:
+                try:
+                    found = await stack.enter_async_context(place.open(query, offset=offset, follow=follow))
+                except (OSError, PodrunnerError) as error:
+                    failures.append(f"*** {type(place).__name__} failed: {error}")
+                    continue
+                if found is not None:
+                    found.header = "\n".join((*failures, found.header))
+                    yield found
+                    return
         wanted = query.log_path or f"pod {query.namespace}/{query.pod}"
         raise LogError("; ".join((f"no log found of {wanted}", *failures)))
+
+    async def read(self, query: LogQuery) -> LogDocument:
+        """The whole log, in memory. For a large one, see :meth:`read_page`, :meth:`open` and :meth:`save`.
+
+        Raises:
+            LogError: No place has it, or it breaks off.
+            PodrunnerError: The connection broke.
+        """
+        async with self.open(query) as found:
+            data = b"".join([batch async for batch in found.batches])
+            return LogDocument(found.source, found.header, _lines(data))
+
+    async def read_page(self, query: LogQuery, *, offset: int = 0, limit_bytes: int = PAGE_BYTES) -> LogPage:
+        """A part of the log: whole lines, unless one alone is longer than a page.
+
+        A local file and a log server are read from there on; a pod gives its log from the beginning each time, of which
+        what comes before is thrown away.
+
+        Args:
+            query: Whose log.
+            offset: Where to begin, in bytes of the log: 0, or ``next_offset`` of the page before.
+            limit_bytes: How much at most, at least 1.
+
+        Raises:
+            LogError: No place has it, or it breaks off.
+            PodrunnerError: The connection broke.
+        """
+        async with self.open(query, offset=offset) as found:
+            data, ended = await _up_to(found.batches, limit_bytes)
+            if not ended:
+                data = data[: data.rfind(b"\n", 0, limit_bytes) + 1] or data[:limit_bytes]
+            return LogPage(
+                found.source, found.header, _lines(data), next_offset=offset + len(data), is_last=ended
+            )
+
+    async def save(self, query: LogQuery, path: Path) -> str:
+        """Writes the whole log to a file of its own, as it comes; a file is there only once it is whole.
+
+        Args:
+            query: Whose log.
+            path: The file, which is replaced if it exists.
+
+        Returns:
+            The header, which is not in the file.
+
+        Raises:
+            LogError: No place has it, or it breaks off.
+            OSError: The file cannot be written.
+            PodrunnerError: The connection broke.
+        """
+        async with self.open(query) as found:
+            file = await anyio.to_thread.run_sync(_temporary, path)
+            try:
+                async for batch in found.batches:
+                    await anyio.to_thread.run_sync(file.write, batch)
+                await anyio.to_thread.run_sync(_finish, file, path)
+            except BaseException:
+                _discard(file)
+                raise
+            return found.header
+
+
+def _temporary(path: Path) -> IO[bytes]:
+    return tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False)
+
+
+def _finish(file: IO[bytes], path: Path) -> None:
+    file.close()
+    Path(file.name).replace(path)
+
+
+def _discard(file: IO[bytes]) -> None:
+    file.close()
+    with suppress(OSError):
+        Path(file.name).unlink()
+
+
+async def _up_to(batches: AsyncIterator[bytes], limit: int) -> tuple[bytes, bool]:
+    """A little more than so many bytes, and whether that was all."""
+    parts, size = [], 0
+    async for batch in batches:
+        parts.append(batch)
+        size += len(batch)
+        if size > limit:
+            return b"".join(parts), False
+    return b"".join(parts), True
+
+
+def _lines(data: bytes) -> tuple[str, ...]:
+    text = data.decode("utf-8", "replace")
+    return tuple(text.removesuffix("\n").split("\n")) if text else ()

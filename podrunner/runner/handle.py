@@ -19,7 +19,9 @@ from podrunner.logs import (
     LogReader,
     LogStatus,
     PodLog,
+    configured_places,
 )
+from podrunner.logs.lines import LineAssembler
 from podrunner.outcome import Outcome, Timings, main_status, timings_of
 from podrunner.runner.log_stream import AsyncLogStream, Put
 
@@ -177,7 +179,7 @@ class AsyncPod:
         return AsyncLogStream(produce, self._desk.start, timestamps=timestamps)
 
     async def read_log(self, *, container: str | None = None, tail_lines: int | None = None) -> LogDocument:
-        """Reads the log as it is now: from the local file if there is one, else from the pod.
+        """Reads the log as it is now: from the local file, else from the pod, else from the configured log server.
 
         Args:
             container: Which container; None: the main one.
@@ -194,9 +196,8 @@ class AsyncPod:
             container,
             main_container=tracked.main_container,
         )
-        folder = self._desk.config.logs.folder
-        places = [LocalFile(folder)] if folder is not None else []
-        return await LogReader([*places, PodLog(self._desk.client, tail_lines=tail_lines)]).read(query)
+        pod = PodLog(self._desk.client, tail_lines=tail_lines, turns=self._desk.log_turns)
+        return await LogReader(configured_places(self._desk.config.logs, pod)).read(query)
 
     async def exec(
         self, command: Sequence[str], *, container: str | None = None, stdin: bytes | None = None
@@ -309,10 +310,22 @@ class AsyncPod:
         query = LogQuery(
             self._tracked.log_path, container=container, main_container=self._tracked.main_container
         )
-        document = await LocalFile(folder).find(query) if folder is not None else None
-        if document is None:
-            raise LogError(f"pod {self.namespace}/{self.name} is gone, and there is no local file of its log")
-        await put(list(document.lines))
+        if folder is None:
+            raise self._no_file()
+        lines = LineAssembler()
+        async with LocalFile(folder).open(query) as found:
+            if found is None:
+                raise self._no_file()
+            async for batch in found.batches:
+                await put(_texts(lines.feed(batch)))
+            await put(_texts(lines.rest()))
+
+    def _no_file(self) -> LogError:
+        return LogError(f"pod {self.namespace}/{self.name} is gone, and there is no local file of its log")
+
+
+def _texts(lines: bytes) -> list[str]:
+    return lines.decode("utf-8", "replace").split("\n")[:-1]
 
 
 class _Now:

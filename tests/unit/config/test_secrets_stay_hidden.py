@@ -44,6 +44,7 @@ def test_a_masked_configuration_is_refused_when_it_is_read_back():
         {"airflow": {"dags": GIT | {"repo": f"https://u:{SECRET}@x/y"}}},
         {"env": {"A": [SECRET]}},
         {"credentials": {"A": [SECRET]}},
+        {"logs": {"server_secret_key": [SECRET]}},
         {"image": f"https://u:{SECRET}@x/y", "cluster": SECRET[:0]},
     ],
 )

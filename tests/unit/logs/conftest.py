@@ -62,6 +62,7 @@ class FakeNode:
         self.runs: list[list[bytes]] = [[]]
         self.scripts: list[Script | PodrunnerError] = []
         self.requests: list[dict[str, object]] = []
+        self.never_open = 0
         self.otherwise: Script | PodrunnerError = whole
 
     def write(self, *lines: bytes, run: int = 0) -> None:
@@ -74,10 +75,18 @@ class FakeNode:
         self, namespace: str, name: str, **options: object
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         self.requests.append({"namespace": namespace, "name": name, **options})
+        if self.never_open:
+            self.never_open -= 1
+            await anyio.sleep_forever()
         script = self.scripts.pop(0) if self.scripts else self.otherwise
         if isinstance(script, PodrunnerError):
             raise script
-        yield script(self._content(options))
+        batches = script(self._content(options))
+        try:
+            yield batches
+        finally:
+            with anyio.CancelScope(shield=True):
+                await batches.aclose()
 
     def _content(self, options: dict[str, object]) -> bytes:
         runs = self.runs[:-1] if options.get("previous") else self.runs

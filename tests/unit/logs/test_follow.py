@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import anyio.lowlevel
 import pytest
 from podrunner.errors import ForbiddenError, NotFoundError, ServerError, TransportError
 from podrunner.logs import ContainerFollower, FollowLimits, GapReason, LogCursor
@@ -361,3 +362,45 @@ async def test_a_run_that_the_watch_has_not_told_of_is_not_taken_for_the_one_bef
     await follower(node, life, sink).run()
     assert sink.texts == ["line 1", "line 2", "line 3"]
     assert sink.gaps == []
+
+
+async def test_a_request_that_is_never_answered_is_given_up(node, life, sink):
+    """Off: ending what opens together with the reading."""
+    node.write(stamped(1))
+    life.end()
+    node.never_open = 1
+    with anyio.fail_after(5):
+        await follower(node, life, sink).run()
+    assert sink.texts == ["line 1"]
+
+
+@pytest.mark.parametrize("steps", range(25))
+async def test_reading_can_be_cancelled_at_any_step(node, life, sink, steps):
+    """While it waits for a turn, opens, reads, or writes; off: opening in a task of its own (by `TaskGroup.start`)."""
+
+    async def endless(data):
+        while True:
+            yield data
+            await anyio.lowlevel.checkpoint()
+
+    node.write(stamped(1))
+    node.otherwise = endless
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(follower(node, life, sink).run)
+            for _ in range(steps):
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
+
+async def test_a_takers_own_error_ends_the_reading_as_it_is(node, life, sink):
+    """It is no trouble with the connection, and comes in no group; off: `Connection.failure`."""
+    node.write(stamped(1))
+    life.end()
+
+    async def broken(batch, cursor):
+        raise ZeroDivisionError
+
+    sink.write = broken
+    with pytest.raises(ZeroDivisionError):
+        await follower(node, life, sink).run()
