@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
-from podrunner.outcome.containers import all_statuses
+from podrunner.outcome.containers import UNSTARTED_REASONS, all_statuses
 from podrunner.outcome.facts import Facts, condition, gather, is_over
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.rules import Finding, conclude
@@ -17,7 +17,7 @@ from podrunner.outcome.words import shorten, signal_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from podrunner.outcome.record import ContainerStatus, Event, Pod
+    from podrunner.outcome.record import ContainerStateTerminated, ContainerStatus, Event, Pod
 
 __all__ = ["classify", "timings_of"]
 
@@ -84,7 +84,13 @@ def _outcome(facts: Facts, finding: Finding, rule: str) -> Outcome:
         message=finding.message,
         evidence=tuple(_evidence(facts, rule)),
         timings=timings_of(facts.pod, facts.main),
+        termination_message=_left_behind(facts.end),
     )
+
+
+def _left_behind(end: ContainerStateTerminated | None) -> str | None:
+    """A container's own last message. Of one that never ran, the runtime's words stand in its place."""
+    return end.message or None if end is not None and end.reason not in UNSTARTED_REASONS else None
 
 
 def timings_of(pod: Pod, main: ContainerStatus | None) -> Timings:

@@ -114,6 +114,8 @@ class Outcome:
         message: One sentence for people.
         evidence: What was said that led to this, in the order in which it weighs.
         timings: The stages of the pod's life.
+        termination_message: What the main container left in its termination message file (``/dev/termination-log``, at
+            most 4 KiB): a small result, or a last word; None if nothing. It decides nothing.
         log_tail: The last lines of the deciding container's log, if they were kept; they decide nothing.
     """
 
@@ -128,6 +130,7 @@ class Outcome:
     message: str = ""
     evidence: tuple[Evidence, ...] = ()
     timings: Timings = Timings()
+    termination_message: str | None = None
     log_tail: tuple[str, ...] = ()
 
     @property
@@ -158,5 +161,6 @@ class Outcome:
             "message": self.message,
             "evidence": [item.to_dict() for item in self.evidence],
             "timings": self.timings.to_dict(),
+            "termination_message": self.termination_message,
             "log_tail": list(self.log_tail),
         }

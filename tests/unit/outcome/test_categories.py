@@ -454,3 +454,21 @@ def test_exit_0_on_the_kubelets_sigterm_is_no_success(exit_code: int, limit_s: i
         status=replace(record.status, start_time="2026-01-01T00:00:05Z"),
     )
     assert outcome_of(record).category is category
+
+
+@pytest.mark.parametrize(
+    ("record", "left"),
+    [
+        (pod("Succeeded", ended("base", message='{"rows": 3}')), '{"rows": 3}'),
+        (pod("Failed", ended("base", 3, message="no such table")), "no such table"),
+        (pod("Succeeded", ended("base"), ended("proxy", message="not mine")), None),
+        (pod("Succeeded", ended("base", message="")), None),
+        (pod("Failed", ended("base", 128, reason="StartError", message="exec: not found")), None),
+        (pod("Succeeded"), None),
+    ],
+)
+def test_what_the_main_container_left_in_its_termination_message_is_told(record: Pod, left: str | None):
+    """A small result needs no more; off: taking the runtime's words for the container's."""
+    outcome = outcome_of(record, main_container="base")
+    assert outcome.termination_message == left
+    assert outcome.to_dict()["termination_message"] == left
