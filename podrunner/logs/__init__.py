@@ -11,6 +11,7 @@ from podrunner.logs.cursor import LogCursor
 from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
 from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
 from podrunner.logs.life import ContainerView, PodLife, container_view
+from podrunner.logs.parsing import json_fields, level_of, prefixed
 from podrunner.logs.places import (
     FoundLog,
     LocalFile,
@@ -22,10 +23,18 @@ from podrunner.logs.places import (
 )
 from podrunner.logs.reader import LogDocument, LogPage, LogReader, read_lines
 from podrunner.logs.record import GapReason, LogBatch, LogGap, LogLine
-from podrunner.logs.sinks import CallableSink, LoggingSink, LogSink, SinkFactory
+from podrunner.logs.sinks import (
+    AsyncStreamSink,
+    CallableSink,
+    LoggingSink,
+    LogSink,
+    SinkFactory,
+    StreamSink,
+)
 from podrunner.logs.turns import LogTurns
 
 __all__ = [
+    "AsyncStreamSink",
     "CallableSink",
     "ContainerFollower",
     "ContainerView",
@@ -54,9 +63,13 @@ __all__ = [
     "PodLog",
     "ServerLog",
     "SinkFactory",
+    "StreamSink",
     "configured_places",
     "container_log_path",
     "container_view",
+    "json_fields",
+    "level_of",
+    "prefixed",
     "read_lines",
     "safe_log_path",
 ]

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from io import TextIOBase
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO, cast
+
+import anyio.to_thread
 
 if TYPE_CHECKING:
+    from anyio.abc import ByteSendStream
+
     from podrunner.logs.cursor import LogCursor
     from podrunner.logs.record import LogBatch, LogGap
 
-__all__ = ["CallableSink", "LogSink", "LoggingSink", "SinkFactory"]
+__all__ = ["AsyncStreamSink", "CallableSink", "LogSink", "LoggingSink", "SinkFactory", "StreamSink"]
 
 
 class LogSink(Protocol):
@@ -108,4 +113,81 @@ class LoggingSink:
 
     async def close(self, cursor: LogCursor) -> None:
         """Nothing to close."""
+        del cursor
+
+
+class StreamSink:
+    """Writes to an open file, a pipe or a terminal, in a worker thread, and flushes after each batch.
+
+    The stream stays open, and may serve several pods: a batch is written by one call. What cannot be encoded in a text
+    stream's encoding is replaced.
+
+    Args:
+        stream: Where to, text or bytes, such as ``sys.stdout``.
+        timestamps: Whether lines keep the time stamps of the node.
+    """
+
+    def __init__(self, stream: TextIO | BinaryIO, *, timestamps: bool = False) -> None:
+        self._stream = stream
+        self._timestamps = timestamps
+        text = isinstance(stream, TextIOBase) or hasattr(stream, "encoding")
+        self._encoding = (getattr(stream, "encoding", None) or "utf-8") if text else None
+
+    async def open(self, *, uid: str, container: str) -> LogCursor | None:
+        """Nothing to make ready; a stream remembers nothing."""
+        del uid, container
+        return None  # as a method of the protocol it has a value
+
+    async def write(self, batch: LogBatch, cursor: LogCursor) -> None:
+        """Writes the lines."""
+        del cursor
+        await anyio.to_thread.run_sync(self._write, batch.content(timestamps=self._timestamps))
+
+    async def gap(self, gap: LogGap, cursor: LogCursor) -> None:
+        """Writes a line that says what is missing."""
+        del cursor
+        await anyio.to_thread.run_sync(self._write, f"{gap}\n".encode())
+
+    async def close(self, cursor: LogCursor) -> None:
+        """The stream is not this sink's to close."""
+        del cursor
+
+    def _write(self, content: bytes) -> None:
+        if self._encoding is None:
+            cast("BinaryIO", self._stream).write(content)
+        else:
+            text = content.decode("utf-8", "replace").encode(self._encoding, "replace").decode(self._encoding)
+            cast("TextIO", self._stream).write(text)
+        self._stream.flush()
+
+
+class AsyncStreamSink:
+    """Sends to an anyio byte stream, such as a socket; its back-pressure is the pod's. The stream stays open.
+
+    Args:
+        stream: Where to. It takes one sender at a time, so that it serves one container.
+        timestamps: Whether lines keep the time stamps of the node.
+    """
+
+    def __init__(self, stream: ByteSendStream, *, timestamps: bool = False) -> None:
+        self._stream = stream
+        self._timestamps = timestamps
+
+    async def open(self, *, uid: str, container: str) -> LogCursor | None:
+        """Nothing to make ready; a stream remembers nothing."""
+        del uid, container
+        return None  # as a method of the protocol it has a value
+
+    async def write(self, batch: LogBatch, cursor: LogCursor) -> None:
+        """Sends the lines."""
+        del cursor
+        await self._stream.send(batch.content(timestamps=self._timestamps))
+
+    async def gap(self, gap: LogGap, cursor: LogCursor) -> None:
+        """Sends a line that says what is missing."""
+        del cursor
+        await self._stream.send(f"{gap}\n".encode())
+
+    async def close(self, cursor: LogCursor) -> None:
+        """The stream is not this sink's to close."""
         del cursor
