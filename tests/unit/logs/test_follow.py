@@ -86,7 +86,7 @@ async def test_answers_that_end_each_time_within_another_line_are_a_gap(node, li
 
 
 async def test_a_followed_container_is_verified_after_its_end(node, life, sink):
-    """G1: a follow that ended in good order proves nothing."""
+    """G1: a follow that ended in good order proves nothing; off: the request after the end."""
     node.write(stamped(1))
 
     async def cut_short(data):
@@ -102,7 +102,10 @@ async def test_a_followed_container_is_verified_after_its_end(node, life, sink):
 
 
 async def test_a_broken_stream_is_resumed_without_loss_or_repeat(node, life, sink):
-    """G1: connection loss in the middle of a line; G2: the resumed second holds lines that were seen."""
+    """G1: connection loss in the middle of a line; G2: the resumed second holds lines that were seen.
+
+    Off: dropping what was seen.
+    """
     node.write(*(stamped(i) for i in range(1, 6)))
 
     async def broken(data):
@@ -148,7 +151,7 @@ async def test_at_the_end_only_means_no_request_before(node, life, sink):
 
 
 async def test_a_follow_that_hangs_is_ended_by_the_pods_state(node, life, sink):
-    """G7: the stream stays open for ever; the watch says that it is over."""
+    """G7: the stream stays open for ever; the watch says that it is over; off: listening to the watch."""
     node.write(stamped(1))
 
     async def hanging(data):
@@ -165,7 +168,7 @@ async def test_a_follow_that_hangs_is_ended_by_the_pods_state(node, life, sink):
 
 
 async def test_a_silent_connection_is_replaced(node, life, sink):
-    """G3: after a rotation the follow gives nothing more, without a word."""
+    """G3: after a rotation the follow gives nothing more, without a word; off: `idle_s`."""
     node.write(stamped(1))
 
     async def stalled(data):
@@ -198,7 +201,7 @@ async def test_a_slow_sink_is_not_taken_for_a_silent_server(node, life, sink):
 
 
 async def test_rotation_during_a_break_is_a_gap(node, life, sink):
-    """G3: what rotated away between two connections is recorded."""
+    """G3: what rotated away between two connections is recorded; off: telling of the gap."""
     node.write(stamped(1), stamped(2))
 
     async def broken(data):
@@ -249,7 +252,7 @@ async def test_a_crash_loop_is_followed_run_by_run(node, life, sink):
 
 
 async def test_a_refusing_server_is_asked_for_a_bounded_time_only(node, life, sink):
-    """G8: the rest is a gap; nothing is raised."""
+    """G8: the rest is a gap; nothing is raised; off: losing patience."""
     life.end()
     node.otherwise = ServerError(status=500, server_message="etcd")
     with anyio.fail_after(5):
@@ -294,7 +297,7 @@ async def test_no_right_to_read_logs_ends_at_once(node, life, sink):
 
 
 async def test_a_restarting_kubelet_is_not_taken_for_a_lost_pod(node, life, sink):
-    """G1: a kubelet that has just come up answers 404 for a moment."""
+    """G1: a kubelet that has just come up answers 404 for a moment; off: waiting for the pod to be gone."""
     life.end()
     node.write(stamped(1))
     node.scripts = [NotFoundError(status=404)]
@@ -316,7 +319,7 @@ async def test_a_complete_cursor_needs_no_request(node, life, sink):
 
 
 async def test_rotation_just_before_the_end_is_a_gap(node, life, sink):
-    """G3: the line where the reader stood is gone, and nothing came after it."""
+    """G3: the line where the reader stood is gone, and nothing came after it; off: `Resumption.end`."""
     node.write(stamped(1))
 
     async def broken(data):

@@ -88,7 +88,7 @@ async def test_lines_of_a_log(cluster: Cluster):
 
 
 async def test_a_short_pods_log_is_there_for_who_asks_a_moment_later(cluster: Cluster):
-    """G4: it is over, and not yet deleted."""
+    """G4: it is over, and not yet deleted; off: lingering."""
     async with running(cluster, logs={"follow": "on-demand"}) as runner:
         pod = await runner.launch(workload())
         cluster.logs[pod.name] = LINES
@@ -193,7 +193,7 @@ async def test_a_users_own_sink_gets_the_log_and_troubles_are_events(cluster: Cl
 
 
 async def test_a_pod_is_not_deleted_before_its_log_is_read(cluster: Cluster):
-    """G4: drained, then deleted."""
+    """G4: drained, then deleted; off: draining."""
     order: list[str] = []
     gate = anyio.Event()
 
