@@ -150,6 +150,12 @@ class RunnerConfig(Settings):
         run_retry: When workloads that are run are tried again.
         pending: Patience with pods that do not start.
         run_timeout_s: Seconds that a pod may run before it is ended; None: no limit.
+        node_lost_grace_s: Seconds that a node may be silent about a pod (phase ``Unknown``, ``NodeLost``, or a deletion
+            that hangs, beyond the pod's own grace period) until the pod is taken for lost; None: 300, Kubernetes' own
+            patience with an unreachable node.
+        force_delete_lost: Whether what is taken for lost is deleted with grace period 0, so that it does not stay
+            ``Terminating`` until its node comes back. A node that lives on unseen then runs it still, beside its
+            successor.
         failure_policy: Rules on which failures may be tried again; the first that applies decides. Empty:
             podrunner's own verdict.
         watch: How podrunner keeps itself up to date.
@@ -221,6 +227,8 @@ class RunnerConfig(Settings):
     run_retry: RunRetrySettings = RunRetrySettings()
     pending: PendingPolicy = PendingPolicy()
     run_timeout_s: PositiveSeconds | None = None
+    node_lost_grace_s: Seconds | None = None
+    force_delete_lost: bool = False
     failure_policy: FailurePolicy = ()
     watch: WatchSettings = WatchSettings()
     logs: LogSettings = LogSettings()

@@ -45,7 +45,7 @@ def next_verdict(tracked: TrackedPod, config: RunnerConfig, *, now_s: float) -> 
         return Intent.GIVE_UP, verdict
     if (verdict := _running(tracked, config, now_s)) is not None:
         return Intent.RUN_TIMEOUT, verdict
-    if (verdict := _lost(tracked, now_s)) is not None:
+    if (verdict := _lost(tracked, config, now_s)) is not None:
         return Intent.GIVE_UP, verdict
     return None
 
@@ -80,11 +80,12 @@ def _running(tracked: TrackedPod, config: RunnerConfig, now_s: float) -> Verdict
     )
 
 
-def _lost(tracked: TrackedPod, now_s: float) -> Verdict | None:
+def _lost(tracked: TrackedPod, config: RunnerConfig, now_s: float) -> Verdict | None:
     pod = tracked.pod
     if pod is None or suspicion(pod) is None:
         tracked.suspect_since = None
         return None
     if tracked.suspect_since is None:
         tracked.suspect_since = now_s
-    return lost_verdict(pod, since_s=tracked.suspect_since, now_s=now_s, grace_s=NODE_LOST_GRACE_S)
+    grace_s = NODE_LOST_GRACE_S if config.node_lost_grace_s is None else config.node_lost_grace_s
+    return lost_verdict(pod, since_s=tracked.suspect_since, now_s=now_s, grace_s=grace_s)

@@ -474,6 +474,8 @@ class Supervisor:
             return
         tracked.intent = intent
         tracked.verdict = verdict
+        if self._config.force_delete_lost and _is_lost(verdict):
+            tracked.grace_period_s = 0
         await self._delete(tracked)
         self._group.start_soon(self._settle_late, tracked, name=f"deletion of {tracked.name}")
 
@@ -484,9 +486,7 @@ class Supervisor:
 
     async def _settle_late(self, tracked: TrackedPod) -> None:
         pod = tracked.pod
-        grace = pod.metadata.deletion_grace_period_seconds if pod is not None else None
-        limit_s = (tracked.grace_period_s or grace or _DEFAULT_GRACE_S) + _DELETION_MARGIN_S
-        with anyio.move_on_after(limit_s):
+        with anyio.move_on_after(_patience_with_deletion_s(tracked)):
             await tracked.settled()
         if not tracked.ending and pod is not None:
             outcome = tracked.verdict or classify(
@@ -562,6 +562,19 @@ class Supervisor:
         self.log_troubles += 1
         kind = EventKind.LOG_TROUBLE if isinstance(trouble, str) else EventKind.LOG_GAP
         self._emit(tracked, kind, message=str(trouble))
+
+
+def _is_lost(verdict: Outcome | None) -> bool:
+    return verdict is not None and verdict.category is Category.NODE_LOST
+
+
+def _patience_with_deletion_s(tracked: TrackedPod) -> float:
+    """Seconds until the outcome is given though the deleted pod is still there."""
+    if _is_lost(tracked.verdict):
+        return _LAST_WORD_S  # its node had its time
+    marked = tracked.pod.metadata.deletion_grace_period_seconds if tracked.pod is not None else None
+    known = (tracked.grace_period_s, marked, _DEFAULT_GRACE_S)
+    return next(grace_s for grace_s in known if grace_s is not None) + _DELETION_MARGIN_S
 
 
 def _is_gone(observation: Observation) -> bool:

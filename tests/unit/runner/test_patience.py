@@ -93,7 +93,40 @@ async def test_a_pod_that_somebody_else_deletes_on_a_dead_node_is_lost(cluster: 
         pod = await runner.launch(workload())
         cluster.run(pod.name)
         cluster.mark_deleted(pod.name)
+        began = anyio.current_time()
         assert (await pod.wait(1000)).category is Category.NODE_LOST
+        assert (
+            329 <= anyio.current_time() - began <= 345
+        )  # 300 s beyond its grace, and a moment for its last word
+
+
+@pytest.mark.parametrize("forced", [True, False])
+async def test_what_is_lost_is_deleted_by_force_only_if_wanted(cluster: Cluster, *, forced: bool):
+    """P9: a node that nobody hears from cannot end it; off: the grace period 0 in `evict`."""
+    cluster.obedient = False
+    async with running(cluster, force_delete_lost=forced, node_lost_grace_s=60) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        began = anyio.current_time()
+        cluster.phase(pod.name, "Unknown", reason="NodeLost")
+        outcome = await pod.wait(1000)
+        assert (outcome.category, outcome.retryable) == (Category.NODE_LOST, True)
+        assert 59 <= anyio.current_time() - began <= 75
+        assert not cluster.pods if forced else cluster.pods
+
+
+async def test_a_deletion_without_grace_that_hangs_is_not_waited_for_as_if_it_had_one(cluster: Cluster):
+    """P9: something holds the pod; off: `is not None` in `_patience_with_deletion_s`: 30 s more, the default."""
+    cluster.obedient = False
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        await until(lambda: pod.phase == "Running")
+        cluster.fail("DELETE", status=200, body=b"{}")
+        began = anyio.current_time()
+        await pod.cancel(grace_period_s=0)
+        assert (await pod.wait(1000)).category is Category.CANCELLED
+        assert anyio.current_time() - began <= 65
 
 
 async def test_stale_knowledge_raises(cluster: Cluster):
