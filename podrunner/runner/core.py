@@ -31,6 +31,7 @@ from podrunner.runner.handle import AsyncPod
 from podrunner.runner.health import RunnerHealth, combine
 from podrunner.runner.run import AsyncRun
 from podrunner.runner.runs import Runs
+from podrunner.runner.staleness import tell_staleness
 from podrunner.runner.subscription import AsyncEvents
 from podrunner.runner.supervision import Supervisor
 from podrunner.runner.tracked import TrackedPod
@@ -186,6 +187,12 @@ class AsyncPodRunner:
             self._reflectors.append(reflector)
             group.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}")
         group.start_soon(supervisor.patrol, name="patrol")
+        group.start_soon(
+            lambda: tell_staleness(
+                lambda: [reflector.health() for reflector in self._reflectors], supervisor.report_staleness
+            ),
+            name="staleness",
+        )
         supervisor.may_act = lease.is_held
         group.start_soon(lease.keep, name="lease")
         self._start_upkeep(opened, launcher)

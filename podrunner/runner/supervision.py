@@ -301,6 +301,13 @@ class Supervisor:
         )
         self._bus.emit(event)
 
+    def report_staleness(self, why: str | None) -> None:
+        """Tells of every pod that is not over that what is known of it is stale; None: that it no longer is."""
+        kind = EventKind.RECOVERED if why is None else EventKind.STALE
+        for tracked in tuple(self._by_uid.values()):
+            if tracked.outcome is None:
+                self._emit(tracked, kind, message=why or "")
+
     # The end of a pod
 
     def _end(self, tracked: TrackedPod, outcome: Outcome) -> None:

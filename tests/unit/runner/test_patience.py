@@ -148,6 +148,33 @@ async def test_stale_knowledge_raises(cluster: Cluster):
             await pod.wait(1)
 
 
+async def test_readers_of_events_hear_of_stale_knowledge_and_go_on(cluster: Cluster):
+    """W8; off: `tell_staleness`: whoever waits for events takes an interrupted watch for quiet pods."""
+    async with running(cluster, watch={"stale_after_s": 60}) as runner, runner.events() as events:
+        pod, other = [await runner.launch(workload(number)) for number in range(2)]
+        cluster.play(other.name)
+        await other.wait(5)
+        await until(lambda: len(cluster.pods) == 1)
+        await anyio.sleep(1)
+        runner.poll_events()
+        events.poll()
+        cluster.fail("GET", times=10_000, refuse=True)
+        cluster.break_watches()
+        with anyio.fail_after(70):
+            (told,) = await events.next_batch()
+        assert (told.kind, told.uid, told.status) == ("stale", pod.uid, "Pending")
+        assert "interrupted for 6" in told.message
+        await anyio.sleep(600)
+        assert events.poll() == []
+        cluster.faults.clear()
+        with anyio.fail_after(60):
+            (told,) = await events.next_batch()
+        assert (told.kind, told.uid, told.message) == ("recovered", pod.uid, "")
+        cluster.play(pod.name)
+        assert (await pod.wait(5)).succeeded
+        assert kinds(runner, pod) == ["stale", "recovered", "finished"]
+
+
 async def test_the_lease_is_renewed_as_long_as_the_runner_lives(cluster: Cluster):
     """A3: a living owner keeps its pods."""
     async with running(cluster, owner="me") as runner:

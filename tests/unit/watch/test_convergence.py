@@ -6,7 +6,7 @@ against a reflector, once with paged and once with streaming lists.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 import anyio
@@ -32,6 +32,12 @@ _STEPS = st.one_of(
     st.tuples(st.sampled_from(["compact", "end", "break", "bookmark", "garbage"])),
     st.tuples(st.just("wait"), st.sampled_from([0.01, 0.5, 40.0, 400.0])),
 )
+
+_OUTAGES: list[dict[str, Any]] = [{"status": code} for code in (500, 429, 410, 401, 200)] + [{"refuse": True}]
+_ASKED_PER_MINUTE = 12
+"""Waits of 0.4, 0.8, 1.6 … 15 s at least: seven in the first minute; a 410 and a 401 are followed up at once, once."""
+_RECOVERY_S = 60.0
+"""The longest wait (30 s), a list of a few pages, and the looks at what may have been deleted."""
 
 
 def silence(server: FakeServer, silent: bool) -> None:  # noqa: FBT001  # drawn
@@ -98,28 +104,50 @@ def check(watched: Watched) -> None:
         assert not ends or kinds[-1] in ends, (uid, kinds)
 
 
-async def scenario(steps: list[tuple[Any, ...]], *, streaming: str) -> None:
-    """Play a history, then give both sides an hour of peace."""
+async def outage(server: FakeServer, how: dict[str, Any]) -> None:
+    """The API server is broken for ten minutes; it is asked a few times a minute."""
+    server.fail("GET", times=10_000, **how)
+    server.break_watches()
+    began_s = anyio.current_time()
+    await anyio.sleep(600)
+    server.faults.clear()
+    asked = [at_s for at_s, _, target in server.requests if at_s >= began_s and "/pods?" in target]
+    minutes = Counter(int((at_s - began_s) // 60) for at_s in asked)
+    assert max(minutes.values(), default=0) <= _ASKED_PER_MINUTE, minutes
+
+
+async def scenario(steps: list[tuple[Any, ...]], *, streaming: str, broken: dict[str, Any]) -> None:
+    """Play a history, then an outage; then both sides agree within a bounded time, and an hour of peace is quiet."""
     server = FakeServer()
     server.put("a")
     async with watching(server, streaming_lists=streaming, page_size=2) as watched:
         for step in steps:
             await play(server, step)
-        asked = len(server.requests)
         silence(server, silent=False)
         server.faults.clear()
+        await outage(server, broken)
+        await anyio.sleep(_RECOVERY_S)
+        check(watched)
+        assert not watched.reflector.health().stale
+        asked = len(server.requests)
         await anyio.sleep(3600)
         check(watched)
         assert len(server.requests) - asked < 80
 
 
 @settings(max_examples=120)
-@given(st.lists(_STEPS, max_size=25), st.sampled_from(["off", "auto"]))
-def test_the_store_converges_to_the_servers_state(steps: list[tuple[Any, ...]], streaming: str):
-    """W1, W3, W5, W7, W8, W9, W10, W11: one end per UID that ended, none for one that lives, and bounded requests."""
+@given(st.lists(_STEPS, max_size=25), st.sampled_from(["off", "auto"]), st.sampled_from(_OUTAGES))
+def test_the_store_converges_to_the_servers_state(
+    steps: list[tuple[Any, ...]], streaming: str, broken: dict[str, Any]
+):
+    """W1, W3, W5, W7, W8, W9, W10, W11: one end per UID that ended, none for one that lives, and bounded requests.
+
+    Off: the wait in `Reflector._failed`: hundreds of requests in a minute of the outage; 300 s for the longest wait
+    between reconnects: not recovered in time.
+    """
 
     async def play_it() -> None:
-        await scenario(steps, streaming=streaming)
+        await scenario(steps, streaming=streaming, broken=broken)
 
     anyio.run(
         play_it, backend="trio", backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)}

@@ -121,6 +121,23 @@ async def test_silence_is_taken_for_a_dead_connection():
         assert watched.reflector.health().relists == 0
 
 
+async def test_silence_after_a_sign_of_life_is_a_dead_connection_too():
+    """W2; off: moving the deadline with each batch (`_drain`): the watch hangs, perhaps for ever."""
+    server = FakeServer()
+    server.put("a")
+    async with watching(server, inactivity_s=120, server_timeout_s=3600) as watched:
+        await anyio.sleep(100)
+        server.bookmark()
+        await soon()
+        server.muted = True
+        server.phase("a", "Running")
+        server.muted = False
+        await anyio.sleep(115)
+        assert watched.known != watched.truth
+        await anyio.sleep(15)
+        assert watched.known == watched.truth
+
+
 async def test_bookmarks_keep_a_quiet_watch_alive_and_move_it_on():
     """W2: silence is not the same as no change; W1: the version moves on though nothing happens to our pods."""
     server = FakeServer()
