@@ -7,14 +7,17 @@ here (``podrunner.outcome.failure_policy``).
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from podrunner.config.frozen import Settings
 from podrunner.config.kubernetes_names import ObjectName, PlainText
 
-__all__ = ["FailurePolicy", "FailureRule", "OnExitCodes", "OnPodCondition"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["FailurePolicy", "FailureRule", "OnExitCodes", "OnPodCondition", "conditions_of"]
 
 CategoryName = Literal[
     "failed",
@@ -114,3 +117,8 @@ def _named_apart(rules: tuple[FailureRule, ...]) -> tuple[FailureRule, ...]:
 
 FailurePolicy = Annotated[tuple[FailureRule, ...], AfterValidator(_named_apart)]
 """Rules in their order: the first that applies decides."""
+
+
+def conditions_of(rules: Iterable[FailureRule]) -> frozenset[str]:
+    """Return the types of all conditions that rules are about."""
+    return frozenset(pattern.type for rule in rules for pattern in rule.on_pod_conditions)

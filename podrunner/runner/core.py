@@ -18,6 +18,7 @@ import anyio
 
 from podrunner.builder import PodBuilder, safe_label
 from podrunner.builder.labels import KEY, OWNER
+from podrunner.config.failure_policy import conditions_of
 from podrunner.errors import RunnerClosedError
 from podrunner.kube import KubeClient, RequestRetry, retrying
 from podrunner.launcher import Launcher
@@ -215,6 +216,7 @@ class AsyncPodRunner:
             scope=config.scope,
             lease_namespace=config.namespace,
             policy=RequestRetry.of(config.retry),
+            page_size=config.watch.page_size,
         )
 
     @property
@@ -239,6 +241,7 @@ class AsyncPodRunner:
             random=self._random,
             sink=supervisor.observe,
             accept=self._is_ours,
+            conditions=conditions_of(self._config.failure_policy),
         )
 
     def _is_ours(self, pod: Pod) -> bool:
@@ -438,6 +441,7 @@ class AsyncPodRunner:
             scope=self._config.scope,
             lease_namespace=self._config.namespace,
             policy=RequestRetry.of(self._config.retry),
+            page_size=self._config.watch.page_size,
         )
         found = adopter.adopt(self._watched, known=opened.desk.knows, kept=opened.runs.note_kept)
         async with aclosing(found) as won:

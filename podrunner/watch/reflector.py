@@ -31,7 +31,7 @@ from podrunner.watch.states import (
 from podrunner.watch.store import Kind, Observation, PodStore, PodView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
     from random import Random
 
@@ -93,6 +93,7 @@ class Reflector:
         sink: Called with each batch of observations, in order, on the event loop. It must be quick and should not
             raise; if it does, the batch is handed over once more, one by one, and what still raises is logged.
         accept: Tells whether a pod that the server selected is ours; others are skipped and counted. None: all are.
+        conditions: Types of pod conditions that are held beside those that podrunner itself reads.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Reflector:
         random: Random,
         sink: Callable[[Sequence[Observation]], None],
         accept: Callable[[Pod], bool] | None = None,
+        conditions: Iterable[str] = (),
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -114,7 +116,7 @@ class Reflector:
         self._sink = sink
         self._accept = accept
         self._store = PodStore()
-        self._slim = Slimmer()
+        self._slim = Slimmer(conditions)
         self._backoff = Backoff(settings, random)
         self._vitals = Vitals(anyio.current_time())
         self._confirmer = Confirmer(client, settings, random=random, tell=self._confirmed)

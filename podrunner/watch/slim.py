@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
     from podrunner.outcome.record import ObjectMeta, Pod, PodCondition, PodSpec, PodStatus
 
@@ -31,9 +31,14 @@ _SHARED = 4096
 
 
 class Slimmer:
-    """Makes the records of one reflector small. Equal parts of different records become one object."""
+    """Makes the records of one reflector small. Equal parts of different records become one object.
 
-    def __init__(self) -> None:
+    Args:
+        conditions: Types of conditions that somebody reads beside the usual ones.
+    """
+
+    def __init__(self, conditions: Iterable[str] = ()) -> None:
+        self._conditions = _CONDITIONS_READ.union(conditions)
         self._shared: dict[Hashable, object] = {}
 
     def __call__(self, pod: Pod) -> Pod:
@@ -62,7 +67,7 @@ class Slimmer:
     def _status(self, status: PodStatus) -> PodStatus:
         if not status.conditions:
             return status
-        kept = [self._condition(item) for item in status.conditions if item.type in _CONDITIONS_READ]
+        kept = [self._condition(item) for item in status.conditions if item.type in self._conditions]
         return replace(status, conditions=kept or None)
 
     def _condition(self, found: PodCondition) -> PodCondition:

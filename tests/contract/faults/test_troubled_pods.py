@@ -57,8 +57,8 @@ async def test_the_cause_is_told_over_a_breaking_line(
         assert faults.counts["cut"] > 0
 
 
-async def test_no_node_has_room_and_the_cause_is_told(quick: RunnerConfig, faults: Faults):
-    """P2: which resource is short."""
+async def test_no_node_has_room_and_the_cause_is_told(cluster, quick: RunnerConfig, faults: Faults):
+    """P2: which resource is short, and on how many nodes; off: `parse_unschedulable` (the text comes raw)."""
     config = quick.model_copy(update={"pending": quick.pending.model_copy(update=PATIENCE)})
     faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
     async with AsyncPodRunner(config, on_exit="cancel") as runner:
@@ -66,5 +66,6 @@ async def test_no_node_has_room_and_the_cause_is_told(quick: RunnerConfig, fault
             key={"job": uuid.uuid4().hex}, command=["true"], resources={"cpu_request": "9000"}
         )
         outcome = await (await runner.launch(workload)).wait(20)
-        assert outcome.category is Category.UNSCHEDULABLE
-        assert "cpu" in outcome.message.lower()
+        assert (outcome.category, outcome.started) == (Category.UNSCHEDULABLE, False)
+        assert "of 1 nodes: Insufficient cpu" in outcome.message or cluster.local is None
+        assert "Insufficient cpu" in outcome.message

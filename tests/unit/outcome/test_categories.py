@@ -403,6 +403,8 @@ def test_an_earlier_record_tells_that_the_work_had_begun():
     assert outcome_of(last).started is False
     assert outcome_of(last, previous=pod("Running", runs("base"))).started is True
     assert outcome_of(last, previous=pod("Running", runs("base"), uid="another")).started is False
+    reset = pod("Failed", waits("base", "PodInitializing"), reason="NodeLost")
+    assert outcome_of(reset, previous=pod("Running", runs("base"))).started is True
 
 
 def test_a_drain_before_the_start_costs_the_user_no_retry():

@@ -26,6 +26,23 @@ async def test_an_outcome_names_the_rule_that_decided(cluster: Cluster):
         assert not other.retryable
 
 
+async def test_a_condition_of_anybodys_is_there_to_be_matched(cluster: Cluster):
+    """Records are held without the conditions that nobody reads; off: `conditions` of the reflector."""
+    rule = {
+        "name": "own",
+        "action": "retry",
+        "on_pod_conditions": [{"type": "example.com/Licence", "status": "False"}],
+    }
+    async with running(cluster, failure_policy=[rule]) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        missing = {"type": "example.com/Licence", "status": "False"}
+        cluster.change(pod.name, status={"conditions": [{"type": "Ready", "status": "False"}, missing]})
+        cluster.finish(pod.name, 1)
+        outcome = await pod.wait(5)
+        assert (outcome.retryable, outcome.evidence[-1].name) == (True, "own")
+
+
 async def test_a_refused_submission_is_judged_too(cluster: Cluster):
     cluster.fail("POST", status=422, body=b'{"kind":"Status","reason":"Invalid","message":"spec.x: bad"}')
     async with running(cluster, failure_policy=POLICY) as runner:

@@ -398,6 +398,19 @@ async def test_large_foreign_annotations_are_not_held():
         assert set(held.metadata.annotations or {}) == {"podrunner.io/key"}
 
 
+@pytest.mark.parametrize("streaming", ["off", "auto"])
+async def test_a_list_is_held_small_too(streaming: str):
+    """W13; off: the slimming in `_list`, or in `_collect`."""
+    server = FakeServer()
+    server.put("a")
+    server.change(
+        "a", metadata={"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "x" * 9000}}
+    )
+    async with watching(server, streaming_lists=streaming) as watched:
+        (held,) = list(watched.reflector.store)
+        assert not held.metadata.annotations
+
+
 class TestStreamingLists:
     """The first list through the watch itself (KEP-3157)."""
 
