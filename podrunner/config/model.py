@@ -100,7 +100,8 @@ class RunnerConfig(Settings):
         transport: The HTTP client: ``auto`` takes aiohttp on asyncio and httpx on trio.
         request_timeout_s: Seconds that one request may take.
         connect_timeout_s: Seconds that opening a connection may take.
-        connections: Connections kept to the API server.
+        connections: Connections to the API server that requests share. Creates, deletions and reads have at most three
+            quarters of them each; Leases have two more, and each stream (watch, followed log, exec) its own.
         tcp_keepalive: Probes on these connections.
         namespace: Where pods go unless the workload says otherwise.
         namespaces: All namespaces that the runner uses and watches; empty: just ``namespace``.

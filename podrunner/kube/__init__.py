@@ -1,9 +1,9 @@
 """The one room that talks HTTP to an API server.
 
 What belongs here: how to reach it and be let in (``access``), the transports, typed verbs (``client``), errors from
-answers (``answers``), what may be tried again and when (``retry``, ``gate``, ``flow``), decoding (``wire``).
-What to do with pods does not: the launcher, the watch and the logs do that. The HTTP libraries and kubernetes-asyncio
-are imported when a client is opened, never with this package.
+answers (``answers``), what may be tried again and when (``retry``, ``gate``), how much at once (``flow``, ``lanes``),
+decoding (``wire``). What to do with pods does not: the launcher, the watch and the logs do that. The HTTP libraries
+and kubernetes-asyncio are imported when a client is opened, never with this package.
 """
 
 from podrunner.kube.access import Access, access_of_api_client, choose_cluster, explicit_access, open_access
@@ -12,6 +12,7 @@ from podrunner.kube.client import KubeClient
 from podrunner.kube.connect import connect, open_transport
 from podrunner.kube.flow import AdaptiveLimit
 from podrunner.kube.gate import RetryGate
+from podrunner.kube.lanes import Lane, Lanes
 from podrunner.kube.remote_command import ExecOutput, ExecResult, ExecSession
 from podrunner.kube.retry import Backoff, RequestRetry, retrying
 from podrunner.kube.transport import Request, Response, ResponseStream, Transport, WebSocket
@@ -27,6 +28,8 @@ __all__ = [
     "ExecResult",
     "ExecSession",
     "KubeClient",
+    "Lane",
+    "Lanes",
     "PodPage",
     "Request",
     "RequestRetry",

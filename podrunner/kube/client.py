@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from podrunner.kube.credentials import Credentials
     from podrunner.kube.gate import RetryGate
+    from podrunner.kube.lanes import Lanes
     from podrunner.kube.transport import ResponseStream, Transport
     from podrunner.outcome.record import Event, Pod
 
@@ -63,6 +64,7 @@ class KubeClient:
         timeout_s: Seconds for one request; for a stream, until it begins.
         gate: Closed by the server's ``Retry-After``; holds back all requests but those about leases.
         creates: How many creates may be under way at once; None: at most 32, found out.
+        lanes: How creates, deletes and reads share the connections; None: 32 at once.
     """
 
     def __init__(
@@ -74,9 +76,10 @@ class KubeClient:
         timeout_s: float = 30.0,
         gate: RetryGate | None = None,
         creates: AdaptiveLimit | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
         self._session = Session(
-            transport, credentials=credentials, headers=headers, timeout_s=timeout_s, gate=gate
+            transport, credentials=credentials, headers=headers, timeout_s=timeout_s, gate=gate, lanes=lanes
         )
         self.creates: AdaptiveLimit = creates or AdaptiveLimit(maximum=32)
 
@@ -102,11 +105,14 @@ class KubeClient:
         body = encode(manifest)
         target = with_query(collection(PODS, namespace), [("fieldValidation", "Strict")])
         began = await self.creates.acquire()
+
+        def begin() -> None:
+            # The server's wish for peace, and our own queue, say nothing about its speed.
+            nonlocal began
+            began = self.creates.now()
+
         try:
-            if self.gate.closed:
-                await self.gate.wait()
-                began = self.creates.now()  # the server's wish for peace says nothing about its speed
-            answer = await self._session.send("POST", target, body=body)
+            answer = await self._session.send("POST", target, body=body, on_turn=begin)
         except PodrunnerError as error:
             self.creates.release(began, throttled=isinstance(error, TooManyRequestsError))
             raise

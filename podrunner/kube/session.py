@@ -15,6 +15,7 @@ from podrunner.errors import ApiError, TransportError
 from podrunner.kube.answers import answer_error
 from podrunner.kube.credentials import Credentials, StaticCredentials
 from podrunner.kube.gate import RetryGate
+from podrunner.kube.lanes import Lanes, lane_of
 from podrunner.kube.transport import (
     HandshakeRefusedError,
     Request,
@@ -26,6 +27,8 @@ from podrunner.kube.transport import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from podrunner.kube.lanes import Lane
 
 __all__ = ["JSON", "Session"]
 
@@ -44,6 +47,7 @@ class Session:
         headers: More headers for each request (impersonation, an embedder's own).
         timeout_s: Seconds for one request; for a stream, until it begins.
         gate: Closed by ``Retry-After``.
+        lanes: The turns of requests; None: 32 at once.
         now: Seconds since the epoch, to read dates in ``Retry-After``.
     """
 
@@ -55,6 +59,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
         gate: RetryGate | None = None,
+        lanes: Lanes | None = None,
         now: Callable[[], float] = time,
     ) -> None:
         self._transport = transport
@@ -69,6 +74,7 @@ class Session:
         self._now = now
         self._headers: dict[tuple[str | None, str | None], dict[str, str]] = {}
         self.gate: RetryGate = gate or RetryGate()
+        self.lanes: Lanes = lanes or Lanes(32)
 
     async def send(
         self,
@@ -78,6 +84,7 @@ class Session:
         body: bytes | None = None,
         content_type: str | None = None,
         gated: bool = True,
+        on_turn: Callable[[], None] | None = None,
     ) -> bytes:
         """Send one request and return the body of its success.
 
@@ -86,23 +93,45 @@ class Session:
             target: Path and query.
             body: The body, or None.
             content_type: Of the body; None: JSON.
-            gated: False sends it also while the gate is closed: for what must not be late, as a lease.
+            gated: False sends it also while the gate is closed, and beside the lanes: for what must not be late, as a
+                lease.
+            on_turn: Called when all waiting is over and the request is sent.
 
         Raises:
             ApiError: The server refused.
             TransportError: It could not be asked, or did not answer.
         """
-        if gated and self.gate.closed:
-            await self.gate.wait()
         kind = None if body is None else content_type or JSON
-        response, request = await self._authorized(
-            lambda authorization: Request(
-                method, target, self._headers_for(authorization, kind), body, self._timeout_s
-            )
-        )
+
+        def make(authorization: str | None) -> Request:
+            return Request(method, target, self._headers_for(authorization, kind), body, self._timeout_s)
+
+        if not gated:
+            response, request = await self._authorized(make)
+        else:
+            lane = lane_of(method)
+            await self._turn(lane)
+            try:
+                if on_turn is not None:
+                    on_turn()
+                response, request = await self._authorized(make)
+            finally:
+                self.lanes.leave(lane)
         if not 200 <= response.status < 300:
             raise self._refused(request, response.status, response.headers, response.body)
         return response.body
+
+    async def _turn(self, lane: Lane) -> None:
+        """Waits for a turn while the gate is open: nobody holds one who may not go."""
+        while True:
+            if self.gate.closed:
+                await self.gate.wait()
+            if self.lanes.try_enter(lane):
+                return
+            await self.lanes.enter(lane)
+            if not self.gate.closed:
+                return
+            self.lanes.leave(lane)
 
     async def _authorized(self, make: Callable[[str | None], Request]) -> tuple[Response, Request]:
         authorization = await self._credentials.authorization()
