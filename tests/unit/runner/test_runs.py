@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from podrunner.errors import QueueFullError, RunnerClosedError
+from podrunner.errors import OwnershipError, QueueFullError, RunnerClosedError
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner, AsyncRun, RetryPolicy
 from tests.unit.runner.harness import Cluster, kinds, running, until, workload
@@ -222,6 +222,35 @@ async def test_a_runner_that_detaches_leaves_its_runs(cluster: Cluster, moment: 
         with pytest.raises(RunnerClosedError, match="successor"):
             await run.wait(1)
         assert run.outcome is None
+
+
+async def test_the_next_try_waits_until_the_former_pods_log_is_read(cluster: Cluster):
+    """G4: two pods never write one log at once; off: the former pod's end is not waited for."""
+    async with running(cluster) as runner:
+        run = runner.run(workload(), retry=QUICK)
+        name = await pod_of(run, 0)
+        former = run.pods[0]._tracked
+        former.begin_reading()
+        preempt(cluster, name)
+        await until(lambda: run.pods[0].outcome)
+        await anyio.sleep(0.3)
+        assert len(run.pods) == 1
+        former.end_reading()
+        await pod_of(run, 1)
+
+
+async def test_a_runner_that_loses_its_lease_gives_its_runs_up(cluster: Cluster):
+    """A3: also those between two tries, which a successor goes on with; off: the fence does not stop runs."""
+    async with running(cluster, owner="me", lease_duration_s=1) as runner:
+        run = runner.run(workload(), retry=PATIENT)
+        preempt(cluster, await pod_of(run, 0))
+        await until(lambda: run.pods[0].outcome)
+        lease = cluster.leases["podrunner-me"]
+        other = {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}
+        cluster._keep_lease("podrunner-me", other, 200)
+        with pytest.raises(OwnershipError, match="another runner goes on"):
+            await run.wait(30)
+        assert cluster.count("POST", "/pods") == 1
 
 
 async def leave_a_run(cluster: Cluster, *exit_codes: int, **settings: Any) -> None:
