@@ -19,7 +19,7 @@ KEYS = st.builds(
 
 @given(KEYS, st.none() | st.text())
 def test_any_key_and_hint_make_a_valid_name(key, hint):
-    """L10."""
+    """L10; off: the slug as it was given."""
     name = pod_name(key, hint)
     assert DNS_1123_LABEL.fullmatch(name)
     assert re.fullmatch(r".*-[0-9a-f]{32}", name)

@@ -128,7 +128,7 @@ async def test_the_next_attempt_is_another_pod():
 
 @pytest.mark.parametrize("made_by", ["nobody of us", "another runner", "another workload"])
 async def test_a_name_that_somebody_else_has_is_an_error(made_by: str):
-    """L2: a clear error; theirs is untouched."""
+    """L2: a clear error; theirs is untouched; off: the question whose it is."""
     server = FakeServer()
     wanted = plan()
     match made_by:
@@ -196,7 +196,7 @@ async def test_a_retry_after_holds_back_all_launches():
     ids=["400", "L6 422", "L9 403"],
 )
 async def test_a_refusal_is_final(answer: dict[str, Any], error: type[PodrunnerError]):
-    """L6, L9: fails at once, with the server's message."""
+    """L6, L9: fails at once, with the server's message; off: 403 and 422 count as passing."""
     server = FakeServer()
     server.fail("POST", times=9, **answer)
     with pytest.raises(error):
@@ -256,7 +256,7 @@ async def test_any_identity_becomes_a_valid_pod_that_finds_itself(text: str):
 
 
 class TestSecret:
-    """C4: made after the pod, owned by it."""
+    """C4: made after the pod, owned by it; off: the owner reference, and deleting the pod whose Secret is refused."""
 
     async def test_it_is_owned_by_the_pod(self):
         server = FakeServer()

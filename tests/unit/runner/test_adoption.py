@@ -61,7 +61,7 @@ async def test_other_scopes_and_foreign_pods_are_left_alone(cluster: Cluster):
 
 
 async def test_of_two_adopters_one_wins_each_pod(cluster: Cluster):
-    """A1: compare and swap; the losers see it."""
+    """A1: compare and swap; the losers see it; off: the resourceVersion in the swap."""
     await leave_pods(cluster, count=20)
     async with running(cluster) as first, running(cluster) as second:
         won: dict[str, list] = {}
@@ -77,7 +77,7 @@ async def test_of_two_adopters_one_wins_each_pod(cluster: Cluster):
 
 
 async def test_a_busy_server_is_asked_again(cluster: Cluster):
-    """A2: nobody is taken for gone for want of an answer."""
+    """A2: nobody is taken for gone for want of an answer; off: the retries of an adoption's requests."""
     await leave_pods(cluster)
     async with running(cluster) as runner:
         cluster.fail("PATCH", status=429)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_pending_pod_is_deleted(cluster: Cluster):
-    """C2: cancelled while Pending, it goes."""
+    """C2: cancelled while Pending, it goes; off: the deletion in `evict`."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         await pod.cancel()

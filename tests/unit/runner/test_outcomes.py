@@ -151,7 +151,7 @@ async def test_a_refused_launch_raises_and_leaves_nothing(cluster: Cluster):
 
 
 async def test_a_refused_submission_has_an_outcome(cluster: Cluster):
-    """L9: rejected by the API, with its message."""
+    """L9: rejected by the API, with its message; off: the failure of a submission is not told."""
     cluster.fail(
         "POST", status=403, body=b'{"kind":"Status","reason":"Forbidden","message":"no quota for you"}'
     )
