@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import podrunner
@@ -95,16 +96,20 @@ def test_an_example_runs_on_a_machine_without_a_cluster(
     _expect(example.read_text(encoding="utf-8"), printed)
 
 
-def _rows(page: str) -> dict[str, list[str]]:
-    """The tables of a page whose first cell is a word of code, by that word."""
-    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
-    return {row[0].strip("`"): row[1:] for row in rows}
+def _rows(page: str, *, headed: str) -> dict[str, list[str]]:
+    """The table of a page whose first column is headed so, by the word of code in its first cell."""
+    lines = iter((DOCS / page).read_text(encoding="utf-8").splitlines())
+    table = takewhile(
+        lambda line: line.startswith("|"), dropwhile(lambda line: not line.startswith(f"| {headed} |"), lines)
+    )
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    return {row[0].strip("`"): row[1:] for row in rows[2:]}
 
 
 def test_the_table_of_outcomes_names_every_category_and_its_usual_fault() -> None:
     told = {
-        word: row[1].strip("`").replace("none", "") for word, row in _rows("reference/outcomes.md").items()
+        word: row[1].strip("`").replace("none", "")
+        for word, row in _rows("reference/outcomes.md", headed="Category").items()
     }
     assert told == {str(category): str(fault or "") for category, fault in USUAL_FAULT.items()}
 
