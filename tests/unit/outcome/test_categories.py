@@ -173,7 +173,7 @@ ENDS = {
 
 @pytest.mark.parametrize("case", ENDS.values(), ids=ENDS)
 def test_each_end_has_its_category_fault_and_start(case: tuple[Pod, Category, Fault | None, bool]):
-    """P4, P5, P6: the cause, whose fault it was, and whether the work had begun."""
+    """P4, P5, P6; off: `started` (always true), the rule "out of memory". The cause, the fault, and the start."""
     record, category, fault, started = case
     outcome = outcome_of(record)
     assert (outcome.category, outcome.fault, outcome.started) == (category, fault, started)
@@ -201,7 +201,7 @@ def test_the_termination_message_is_told():
 
 
 def test_a_plain_sidecar_does_not_hide_the_end_of_the_work():
-    """P7: the main container decides, though another runs on."""
+    """P7; off: `ended_for_good` in `is_over`. The main container decides, though another runs on."""
     record = pod("Running", ended("base"), runs("istio-proxy"))
     assert outcome_of(record).category is Category.SUCCEEDED
     assert classify(record, main_container="istio-proxy") is None
@@ -398,7 +398,7 @@ class TestGone:
 
 
 def test_an_earlier_record_tells_that_the_work_had_begun():
-    """P5: the last record has no container statuses any more."""
+    """P5; off: `previous` in `gather`. The last record has no container statuses any more, or was reset."""
     last = pod("Failed", reason="NodeLost")
     assert outcome_of(last).started is False
     assert outcome_of(last, previous=pod("Running", runs("base"))).started is True
@@ -408,7 +408,7 @@ def test_an_earlier_record_tells_that_the_work_had_begun():
 
 
 def test_a_drain_before_the_start_costs_the_user_no_retry():
-    """P4: not started, and the infrastructure's fault."""
+    """P4; off: `started` (always true). Not started, and the infrastructure's fault."""
     record = pod("Pending", conditions=(disrupted("EvictionByEvictionAPI"),), deleted_at=8)
     outcome = outcome_of(record, vanished=True)
     assert (outcome.category, outcome.started, outcome.fault) == (

@@ -19,7 +19,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 async def test_one_watch_serves_a_runner_however_many_pods_it_has(cluster: Cluster):
-    """W12; off: `_UNSEEN_S` (0: each pod is asked for by name): a request per pod and second."""
+    """W12; off: `_take` forgetting who is unseen: every pod is asked for by name, again and again."""
     async with running(cluster, delete_pods=False) as runner:
         await runner.launch_many(workload(number) for number in range(200))
         before = cluster.count("GET", "/pods")

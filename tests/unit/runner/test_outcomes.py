@@ -26,7 +26,7 @@ async def test_a_pod_that_succeeds_is_told_and_deleted(cluster: Cluster):
 
 
 async def test_a_pod_that_fails_is_kept_with_the_tail_of_its_log(cluster: Cluster):
-    """P6: the last lines tell why."""
+    """P6; off: `log_tail` in `_with_evidence`. The last lines tell why."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.logs[pod.name] = [
@@ -87,7 +87,7 @@ async def test_a_success_told_by_the_deletion_alone_counts(cluster: Cluster):
 
 
 async def test_a_pod_missing_after_a_relist_has_one_outcome(cluster: Cluster):
-    """W7: the deletion was missed between list and watch."""
+    """W7; off: VANISHED in `PodStore.replace`. The deletion was missed between list and watch."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         await until(lambda: runner.health().watches[0].pods == 1)

@@ -20,7 +20,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 async def test_an_image_that_cannot_be_had_is_given_up_and_the_pod_deleted_first(cluster: Cluster):
-    """P1, P3: a grace, then the pod goes, then the outcome comes."""
+    """P1, P3; off: the patrol's verdicts; the deletion in `evict`. A grace, then the pod goes, then its outcome."""
     async with running(cluster, pending={"image_grace_s": 120}) as runner:
         pod = await runner.launch(workload())
         began = anyio.current_time()
@@ -57,7 +57,7 @@ async def test_a_pod_that_finishes_while_it_is_given_up_keeps_its_own_outcome(cl
 
 
 async def test_a_pod_that_does_not_start_in_time_is_given_up(cluster: Cluster):
-    """P3: the start-up deadline."""
+    """P3; off: the deletion in `evict`. The start-up deadline."""
     async with running(cluster, pending={"startup_timeout_s": 30}) as runner:
         pod = await runner.launch(workload())
         assert (await pod.wait()).category is Category.STARTUP_TIMEOUT
@@ -87,7 +87,7 @@ async def test_a_dead_node_does_not_keep_a_pod_terminating_for_ever(cluster: Clu
 
 
 async def test_a_pod_that_somebody_else_deletes_on_a_dead_node_is_lost(cluster: Cluster):
-    """P9: Terminating without an end."""
+    """P9; off: ``Terminating`` in `suspicion`."""
     cluster.obedient = False
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
@@ -130,7 +130,7 @@ async def test_a_deletion_without_grace_that_hangs_is_not_waited_for_as_if_it_ha
 
 
 async def test_stale_knowledge_raises(cluster: Cluster):
-    """W8: an interrupted watch is never served as if it were the truth."""
+    """W8; off: `check_fresh`. An interrupted watch is never served as if it were the truth."""
     async with running(cluster, watch={"stale_after_s": 60}) as runner:
         pod = await runner.launch(workload())
         cluster.fail("GET", times=10_000, refuse=True)

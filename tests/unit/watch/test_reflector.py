@@ -57,7 +57,7 @@ async def test_one_watch_serves_all_pods():
 
 @pytest.mark.parametrize("gone_in_stream", [False, True], ids=["at the start", "in the stream"])
 async def test_an_expired_version_leads_to_a_new_list(*, gone_in_stream: bool):
-    """W1: 410, answered to the watch or sent as its first event: relist, diff, go on."""
+    """W1; off: `GoneError` in `after_failure`. 410, to the watch or as its first event: relist, diff, go on."""
     server = FakeServer(gone_in_stream=gone_in_stream)
     server.put("kept")
     server.put("changed")
@@ -106,7 +106,7 @@ async def test_a_continue_token_that_runs_out_leads_to_one_whole_list():
 
 
 async def test_silence_is_taken_for_a_dead_connection():
-    """W2: a half-open connection is left within a bounded time, and nothing is lost."""
+    """W2; off: the first deadline in `_drain`. A half-open connection is left in a bounded time; nothing is lost."""
     server = FakeServer()
     server.put("a")
     async with watching(server, inactivity_s=120) as watched:
@@ -188,7 +188,7 @@ async def test_a_silent_connection_is_counted_as_interrupted_since_its_last_sign
 
 
 async def test_replayed_events_are_told_once():
-    """W3: what a watch from a stale version repeats is known by UID and version."""
+    """W3; off: `_out_of_date` of the store. What a watch from a stale version repeats is known."""
     server = FakeServer()
     async with watching(server) as watched:
         server.put("a")
@@ -203,7 +203,7 @@ async def test_replayed_events_are_told_once():
 
 
 async def test_a_late_event_does_not_raise_the_dead():
-    """W3: an event about a pod that is deleted, delivered after the deletion."""
+    """W3; off: `is_buried` in `_out_of_date`. An event about a pod that is deleted, delivered after the deletion."""
     server = FakeServer()
     async with watching(server) as watched:
         server.put("a")
@@ -218,7 +218,7 @@ async def test_a_late_event_does_not_raise_the_dead():
 
 
 async def test_a_foreign_pod_with_our_label_is_skipped(caplog: pytest.LogCaptureFixture):
-    """W4: counted, told once, and the watch goes on."""
+    """W4; off: `accept` in `_is_ours`. Counted, told once, and the watch goes on."""
     server = FakeServer()
     server.put("theirs")
 
@@ -250,7 +250,7 @@ async def test_garbage_in_the_stream_is_skipped():
 
 
 async def test_a_deletion_while_nobody_looked_is_found_by_the_next_list():
-    """W7: the relist's diff reports it, with the last known record."""
+    """W7; off: VANISHED in `PodStore.replace`. The relist's diff reports it, with the last known record."""
     server = FakeServer()
     server.put("a", status={"phase": "Running"})
     async with watching(server) as watched:
@@ -265,7 +265,7 @@ async def test_a_deletion_while_nobody_looked_is_found_by_the_next_list():
 
 
 async def test_the_same_name_again_is_another_pod():
-    """W9: deleted and made anew between two lists: two UIDs, two pods."""
+    """W9; off: the UID as key (the name instead). Deleted and made anew between two lists: two pods."""
     server = FakeServer()
     server.put("a")
     async with watching(server) as watched:
@@ -281,7 +281,7 @@ async def test_the_same_name_again_is_another_pod():
 
 
 async def test_a_success_seen_only_in_the_deletion_is_in_the_record():
-    """W6: the DELETED event's status is what is told."""
+    """W6; off: the event's own record in `_removed` (the known one instead)."""
     server = FakeServer()
     server.put("a", status={"phase": "Running"})
     async with watching(server) as watched:
@@ -297,7 +297,7 @@ async def test_a_success_seen_only_in_the_deletion_is_in_the_record():
     ids=["500", "429", "empty 200 at once", "403"],
 )
 async def test_a_broken_server_is_asked_at_a_bounded_rate(answer: dict[str, object]):
-    """W10: jittered back-off; a few requests a minute, not thousands; then in step again."""
+    """W10; off: the wait in `_failed`; `_SHORT_WATCH_S`. A few requests a minute, not thousands; then in step."""
     server = FakeServer()
     async with watching(server) as watched:
         server.fail("GET", times=10_000, **answer)
@@ -354,7 +354,7 @@ async def test_the_waits_start_short_again_only_after_a_healthy_time():
 
 
 async def test_a_receiver_with_a_bug_does_not_end_the_watch():
-    """W11: what it missed is handed over once more."""
+    """W11; off: handing over one by one in `_tell`. What it missed is handed over once more."""
     server = FakeServer()
     async with watching(server) as watched:
         watched.broken_sink = 1
@@ -372,7 +372,7 @@ async def test_a_receiver_with_a_bug_does_not_end_the_watch():
 
 
 async def test_an_error_of_any_kind_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch):
-    """W11: even a bug within leads to a wait and another try."""
+    """W11; off: the broad except in `_step`. Even a bug within leads to a wait and another try."""
     server = FakeServer()
     async with watching(server) as watched:
         monkeypatch.setattr(watched.reflector._store, "apply", lambda *_: 1 / 0)
@@ -387,7 +387,7 @@ async def test_an_error_of_any_kind_does_not_end_the_watch(monkeypatch: pytest.M
 
 
 async def test_large_foreign_annotations_are_not_held():
-    """W13: kubectl's last-applied-configuration is a whole pod."""
+    """W13; off: the slimming of events. kubectl's last-applied-configuration is a whole pod."""
     server = FakeServer()
     notes = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 9000, "podrunner.io/key": "y" * 9000}
     async with watching(server) as watched:
