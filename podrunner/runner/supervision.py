@@ -253,9 +253,28 @@ class Supervisor:
     async def _end_unheard(self, tracked: TrackedPod) -> None:
         with anyio.move_on_after(_LAST_WORD_S):
             await tracked.settled()
+        while not tracked.ending:
+            if await self._read_again(tracked):
+                break
+            await anyio.sleep(_UNSEEN_S)
         outcome = None if tracked.ending else self._classify(tracked)
         if outcome is not None:
             self._end(tracked, outcome)
+
+    async def _read_again(self, tracked: TrackedPod) -> bool:
+        """Reads a pod whose word did not come: the watch may be interrupted. Whether there was an answer.
+
+        Of a pod that is gone the watch will tell, with its last status.
+        """
+        try:
+            found = await self._client.read_pod(tracked.namespace, tracked.name)
+        except PodrunnerError as error:
+            _logger.info("pod %s/%s could not be read: %s", tracked.namespace, tracked.name, error)
+            return False
+        if found.metadata.uid != tracked.uid:
+            return False
+        self._learn(tracked, found, gone=False)
+        return True
 
     def _classify(
         self, tracked: TrackedPod, previous: Pod | None = None, *, events: Iterable[Event] = ()

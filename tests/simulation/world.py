@@ -35,6 +35,12 @@ ENDS = {
 """How pods end, by weight. *vanish*: removed by force, without a mark; *hasty*: removed as soon as it has ended."""
 
 
+def _ended(exit_code: int, at: str) -> dict[str, Any]:
+    """The status of a main container that ended."""
+    end = {"exitCode": exit_code, "reason": "Error", "startedAt": at, "finishedAt": at}
+    return {"containerStatuses": [{"name": "base", "restartCount": 0, "state": {"terminated": end}}]}
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What became of a pod, and so what may be said of it.
@@ -115,8 +121,8 @@ class World(Cluster):
                 self.finish(name, 137, reason="OOMKilled")
                 self._is(uid, Category.OOM_KILLED, exit_code=137)
             case "evict":
-                self.phase(name, "Failed", reason="Evicted", message="The node was low on resource: memory.")
                 self._is(uid, Category.EVICTED)
+                self._evict(name, uid)
             case "delete-running":
                 self._delete_by_others(name, uid)
             case "vanish":
@@ -126,6 +132,15 @@ class World(Cluster):
                 self.finish(name)
                 self._is(uid, Category.SUCCEEDED, *REMOVED, exit_code=0)
                 self._at(self.random.uniform(0, 2), uid, lambda: self.remove(name))
+
+    def _evict(self, name: str, uid: str) -> None:
+        """As a kubelet does it: sometimes the exit code comes first, and the reason with the next write."""
+        reason = {"reason": "Evicted", "message": "The node was low on resource: memory."}
+        if self.random.random() < 0.5:
+            self.phase(name, "Failed", **reason)
+            return
+        self.change(name, status={**_ended(137, self._time()), "phase": "Running"})
+        self._at(self.random.uniform(0, 3), uid, lambda: self.phase(name, "Failed", **reason))
 
     def _delete_by_others(self, name: str, uid: str) -> None:
         self._is(uid, *REMOVED)

@@ -143,7 +143,10 @@ async def test_a_pod_deleted_while_nobody_looks_is_told(
 async def test_a_success_in_the_last_event_counts(
     cluster, quick: RunnerConfig, proxy: FaultProxy, namespace: str
 ):
-    """W6: it ends and is deleted while the line is down; off: the status of what is gone (`vanished` decides first)."""
+    """W6: it ends and is deleted while the line is down; off: going on from the last version (a list: it vanished).
+
+    That the DELETED event's own status counts is tested in tests/unit/watch/test_reflector.py, where it is all there is.
+    """
     async with running(quick) as runner:
         pod = await runner.launch(job("sleep 0.3; exit 0"))
         await runs(pod)

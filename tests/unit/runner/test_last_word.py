@@ -58,6 +58,24 @@ async def test_a_kubelet_that_says_no_more_is_not_waited_for_long(cluster: Clust
         assert 9 <= anyio.current_time() - began <= 12
 
 
+@pytest.mark.parametrize("part", ["/pods?", "/pods"], ids=["watch and lists fail", "all reads fail"])
+async def test_a_word_that_the_watch_cannot_show_is_asked_for(cluster: Cluster, part: str):
+    """W8: nothing is concluded from silence while the watch is down; off: `_read_again`: failed, after 10 s."""
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.run(pod.name)
+        kill(cluster, pod.name)
+        await until(lambda: pod.status == "Error")
+        cluster.fail("GET", part, times=10_000, refuse=True)
+        cluster.break_watches()
+        await anyio.sleep(1)
+        evict(cluster, pod.name)
+        await anyio.sleep(60)
+        assert (pod.outcome is None) == (part == "/pods")
+        cluster.faults.clear()
+        assert (await pod.wait(60)).category is Category.EVICTED
+
+
 async def test_a_success_waits_for_nobodys_word(cluster: Cluster):
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
