@@ -145,7 +145,7 @@ async def test_a_success_in_the_last_event_counts(
 ):
     """W6: it ends and is deleted while the line is down; off: going on from the last version (a list: it vanished).
 
-    That the DELETED event's own status counts is tested in tests/unit/watch/test_reflector.py, where it is all there is.
+    That the DELETED event's own status counts is tested in tests/unit/watch/test_reflector.py, where nothing else is.
     """
     async with running(quick) as runner:
         pod = await runner.launch(job("sleep 0.3; exit 0"))
