@@ -12,9 +12,11 @@ from podrunner.ownership.leases import (
     CLOCK_SKEW_S,
     LeaseKeeper,
     LeaseState,
+    WallClock,
     lease_name,
     lease_state,
     new_owner,
+    utc_now,
 )
 from podrunner.ownership.scope import ScopeReader
 
@@ -26,9 +28,11 @@ __all__ = [
     "LeaseKeeper",
     "LeaseState",
     "ScopeReader",
+    "WallClock",
     "beyond_limits",
     "lease_name",
     "lease_state",
     "mark_told",
     "new_owner",
+    "utc_now",
 ]

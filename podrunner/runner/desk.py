@@ -19,8 +19,10 @@ from podrunner.errors import (
     StaleError,
 )
 from podrunner.outcome import Category, Fault, Outcome, refused_by_api
+from podrunner.ownership import utc_now
 from podrunner.runner.events import EventKind
 from podrunner.runner.line import WaitingLine
+from podrunner.runner.patience import backdate
 from podrunner.runner.tracked import Intent, TrackedPod
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from podrunner.launcher import Launcher
     from podrunner.logs import LogTurns
     from podrunner.outcome.record import Pod
+    from podrunner.ownership import WallClock
     from podrunner.runner.background import Background
     from podrunner.runner.supervision import Supervisor
     from podrunner.watch import WatchHealth
@@ -54,7 +57,7 @@ class Desk:
         random: Source of jitter.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the runner wires it, nobody else
         self,
         client: KubeClient,
         launcher: Launcher,
@@ -65,6 +68,7 @@ class Desk:
         group: Background,
         random: Random,
         watches: Callable[[], Iterable[WatchHealth]],
+        now: WallClock = utc_now,
     ) -> None:
         self.client = client
         self.config = config
@@ -77,6 +81,7 @@ class Desk:
         self._warned: set[str] = set()
         self._group = group
         self._watches = watches
+        self._now = now
         self._queue: WaitingLine[tuple[PodPlan, TrackedPod]] = WaitingLine()
         self._workers = 0
         self._by_name: dict[tuple[str, str], TrackedPod] = {}
@@ -158,6 +163,7 @@ class Desk:
     def adopt(self, tracked: TrackedPod, pod: Pod) -> TrackedPod:
         """Takes in a pod that an earlier runner made: who launches its attempt gets this one."""
         known = self._supervisor.track(tracked, pod, kind=EventKind.ADOPTED)
+        backdate(known, pod, now_s=anyio.current_time(), now=self._now())
         self._by_name[known.namespace, known.name] = known
         return known
 

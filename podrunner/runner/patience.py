@@ -12,15 +12,20 @@ from podrunner.outcome import (
     pending_verdict,
     run_verdict,
     suspicion,
+    timings_of,
     waiting,
     waiting_for,
 )
+from podrunner.outcome.result import parse_time
 from podrunner.runner.tracked import Intent, TrackedPod
 
 if TYPE_CHECKING:
-    from podrunner.config import RunnerConfig
+    import datetime as dt
 
-__all__ = ["needs_attention", "next_verdict"]
+    from podrunner.config import RunnerConfig
+    from podrunner.outcome.record import Pod
+
+__all__ = ["backdate", "needs_attention", "next_verdict"]
 
 NODE_LOST_GRACE_S: Final = 300.0
 """Kubernetes' own patience with an unreachable node (the default toleration of ``node.kubernetes.io/unreachable``)."""
@@ -89,3 +94,23 @@ def _lost(tracked: TrackedPod, config: RunnerConfig, now_s: float) -> Verdict | 
         tracked.suspect_since = now_s
     grace_s = NODE_LOST_GRACE_S if config.node_lost_grace_s is None else config.node_lost_grace_s
     return lost_verdict(pod, since_s=tracked.suspect_since, now_s=now_s, grace_s=grace_s)
+
+
+def backdate(tracked: TrackedPod, pod: Pod, *, now_s: float, now: dt.datetime) -> None:
+    """Lets the deadlines of an adopted pod count from its own beginnings: a restart does not prolong them.
+
+    Args:
+        tracked: The adopted pod.
+        pod: Its record. Its times are the cluster's, which is all that is known of the time before.
+        now_s: The present time on the runner's clock.
+        now: The time of day.
+    """
+    times = timings_of(pod, main_status(pod, tracked.main_container))
+    tracked.seen_at = min(tracked.seen_at, now_s - _age_s(times.created, now))
+    if times.started is not None and tracked.started_at is None:
+        tracked.started_at = now_s - _age_s(times.started, now)
+
+
+def _age_s(moment: str | None, now: dt.datetime) -> float:
+    time = parse_time(moment)
+    return max(0.0, (now - time).total_seconds()) if time is not None and time.tzinfo is not None else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import anyio
@@ -9,9 +10,17 @@ import pytest
 import trio.testing
 from podrunner.errors import StaleError
 from podrunner.outcome import Category
+from podrunner.runner.desk import Desk
+from tests.unit.fake_server import EPOCH
 from tests.unit.runner.harness import Cluster, kinds, running, until, workload
 
 pytestmark = pytest.mark.anyio
+
+NO_CPU = "0/3 nodes are available: 3 Insufficient cpu."
+
+
+def virtual_now() -> dt.datetime:
+    return EPOCH + dt.timedelta(seconds=anyio.current_time() % 1_000_000)
 
 
 @pytest.fixture
@@ -57,14 +66,15 @@ async def test_a_pod_that_finishes_while_it_is_given_up_keeps_its_own_outcome(cl
 
 
 async def test_a_pod_that_does_not_start_in_time_is_given_up(cluster: Cluster):
-    """P3; off: the deletion in `evict`. The start-up deadline."""
+    """P3: the start-up deadline; off: giving up in `_look_after`, or the deletion in `evict`."""
     async with running(cluster, pending={"startup_timeout_s": 30}) as runner:
         pod = await runner.launch(workload())
-        assert (await pod.wait()).category is Category.STARTUP_TIMEOUT
+        assert (await pod.wait(100)).category is Category.STARTUP_TIMEOUT
         assert not cluster.pods
 
 
 async def test_a_pod_that_runs_too_long_is_ended(cluster: Cluster):
+    """The run deadline; off: `run_verdict`."""
     async with running(cluster, run_timeout_s=100) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
@@ -72,6 +82,42 @@ async def test_a_pod_that_runs_too_long_is_ended(cluster: Cluster):
         outcome = await pod.wait()
         assert (outcome.category, outcome.started) == (Category.DEADLINE, True)
         assert 99 <= anyio.current_time() - began <= 105
+        assert not cluster.pods
+
+
+async def test_a_pod_that_finds_no_node_in_time_is_given_up(cluster: Cluster):
+    """P2: the schedule deadline, with its cause; off: the grace in `pending_verdict`."""
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": NO_CPU}
+    async with running(cluster, pending={"unschedulable_grace_s": 60}) as runner:
+        pod = await runner.launch(workload())
+        cluster.change(pod.name, status={"phase": "Pending", "conditions": [unschedulable]})
+        began = anyio.current_time()
+        outcome = await pod.wait(200)
+        assert (outcome.category, outcome.started) == (Category.UNSCHEDULABLE, False)
+        assert "cpu" in outcome.message
+        assert 59 <= anyio.current_time() - began <= 65
+        assert not cluster.pods
+
+
+@pytest.mark.parametrize("deadline", ["run", "startup"])
+async def test_a_restart_of_the_scheduler_does_not_prolong_a_deadline(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, deadline: str
+):
+    """A5: each successor would begin to count anew; off: adopted pods are not backdated."""
+    monkeypatch.setitem(Desk.__init__.__kwdefaults__, "now", virtual_now)
+    settings = {"run": {"run_timeout_s": 100}, "startup": {"pending": {"startup_timeout_s": 100}}}[deadline]
+    async with running(cluster, **settings) as runner:
+        pod = await runner.launch(workload())
+        if deadline == "run":
+            cluster.run(pod.name)
+        began = anyio.current_time()
+        await anyio.sleep(80)
+    async with running(cluster, **settings) as runner:
+        (pod,) = await runner.adopt()
+        expected = {"run": Category.DEADLINE, "startup": Category.STARTUP_TIMEOUT}[deadline]
+        assert (await pod.wait(200)).category is expected
+        assert 98 <= anyio.current_time() - began <= 107
+        assert not cluster.pods
 
 
 async def test_a_dead_node_does_not_keep_a_pod_terminating_for_ever(cluster: Cluster):
