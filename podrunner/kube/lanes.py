@@ -50,6 +50,7 @@ class Lanes:
         self._most = max(1, int(connections * _SHARE))
         self._under_way = dict.fromkeys(Lane, 0)
         self._waiting: dict[Lane, deque[anyio.Event]] = {lane: deque() for lane in Lane}
+        self._lined_up = 0
         self._turns = 0
         self._last_turn = dict.fromkeys(Lane, 0)
 
@@ -74,6 +75,7 @@ class Lanes:
             return
         turn = anyio.Event()
         self._waiting[lane].append(turn)
+        self._lined_up += 1
         try:
             await turn.wait()
         except BaseException:
@@ -81,15 +83,16 @@ class Lanes:
                 self.leave(lane)
             else:
                 self._waiting[lane].remove(turn)
+                self._lined_up -= 1
             raise
 
     def leave(self, lane: Lane) -> None:
         """Gives a turn back."""
         self._under_way[lane] -= 1
         self._free += 1
-        following = self._next()
-        if following is not None:
+        if self._lined_up and (following := self._next()) is not None:
             self._take(following)
+            self._lined_up -= 1
             self._waiting[following].popleft().set()
 
     def _take(self, lane: Lane) -> None:

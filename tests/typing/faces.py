@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_type
 
 import podrunner
+import tenacity
 from podrunner import (
     AsyncPod,
     AsyncPodRunner,
@@ -12,6 +13,7 @@ from podrunner import (
     Outcome,
     Pod,
     PodRunner,
+    RetryPolicy,
     RunnerConfig,
     RunnerEvent,
     Workload,
@@ -34,6 +36,9 @@ def blocking(config: RunnerConfig, workloads: list[Workload]) -> None:
                 assert_type(event.outcome, Outcome | None)
         assert_type(runner.health().stale, bool)
         assert_type(pod.exec(["ls"]).exit_code, int)
+        run = runner.run(workloads[0], retry=RetryPolicy(attempts=2, wait=tenacity.wait_exponential()))
+        assert_type(run.pod, Pod | None)
+        assert_type(run.wait(), Outcome)
 
 
 async def asynchronous(workloads: list[Workload]) -> None:
@@ -48,6 +53,8 @@ async def asynchronous(workloads: list[Workload]) -> None:
             assert_type(line, str)
         assert_type(await pods[0].wait(), Outcome)
         assert_type(await runner.adopt(), list[AsyncPod])
+        assert_type(await runner.submit_when_room(workloads[0], timeout_s=1.0), AsyncPod)
+        assert_type(await runner.run(workloads[0]).wait(timeout_s=1.0), Outcome)
 
 
 def lazily_loaded() -> None:

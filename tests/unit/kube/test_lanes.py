@@ -24,20 +24,21 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 
 class SlowServer:
-    """Answers each request after a tenth of a second, and notes how many of which were there at once."""
+    """Answers each request after a while, and notes how many of which were there at once."""
 
     def __init__(self) -> None:
         self.answered: list[str] = []
         self.at_once: dict[str, int] = {}
         self.most: dict[str, int] = {}
         self.stuck: set[str] = set()
+        self.takes_s = 0.1
 
     async def request(self, request: Request) -> Response:
         method = request.method
         self.at_once[method] = self.at_once.get(method, 0) + 1
         self.most[method] = max(self.most.get(method, 0), self.at_once[method])
         try:
-            await (anyio.sleep_forever() if method in self.stuck else anyio.sleep(0.1))
+            await (anyio.sleep_forever() if method in self.stuck else anyio.sleep(self.takes_s))
         finally:
             self.at_once[method] -= 1
         self.answered.append(method)
@@ -81,6 +82,7 @@ async def test_a_create_does_not_wait_for_a_thousand_deletions(server: SlowServe
 @pytest.mark.parametrize("connections", [1, 2, 4])
 async def test_lanes_take_turns(server: SlowServer, connections: int):
     """Nobody goes first always; off: the lane whose turn was longest ago."""
+    server.takes_s = 0.01
     client = client_of(server, connections)
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
