@@ -229,8 +229,9 @@ class Runs:
             with run.pause:
                 _logger.info("%s is tried again as %s in %.1f s", run.workload.key, key, wait_s)
                 await self._pause(run, wait_s)
-                workload = run.workload.of_try(key)
-                submitted = self._desk.enqueue(workload, priority=run.priority, group=run.group)
+                if not run.pause.cancel_called:  # an end that came in the same instant as the place in line
+                    workload = run.workload.of_try(key)
+                    submitted = self._desk.enqueue(workload, priority=run.priority, group=run.group)
         except PodrunnerError as error:
             outcome = refused_by_api(error)
         finally:

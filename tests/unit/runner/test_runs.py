@@ -154,6 +154,33 @@ async def test_a_run_that_is_cancelled_between_two_tries_is_over_at_once(cluster
         await run.cancel()
 
 
+async def test_an_end_in_the_instant_in_which_there_is_room_has_no_further_try(cluster: Cluster):
+    """C1: whoever was woken goes on to his next wait before he hears of it; off: the look at the scope.
+
+    White box: the two are made to happen in one step.
+    """
+    async with running(cluster, max_active_pods=1, submit_queue_size=1) as runner:
+        run = runner.run(workload(0), retry=RetryPolicy(wait=0))
+        name = await pod_of(run, 0)
+        desk, runs = runner._opened.desk, runner._opened.runs
+        waiting = [runner.submit(workload(number)) for number in (1,)]
+        former = run.pods[0]._tracked
+        former.begin_reading()
+        preempt(cluster, name)
+        await until(lambda: waiting[0].uid)
+        waiting.append(runner.submit(workload(2)))
+        former.end_reading()
+        await anyio.sleep(0.1)
+        await waiting[1].cancel()
+        desk._queue.clear()
+        desk._wake()
+        runs.stop(leave=False)
+        assert (await run.wait(5)).category is Category.PREEMPTED
+        await anyio.sleep(0.1)
+        assert len(run.pods) == 1
+        assert not desk._queue
+
+
 async def test_a_queued_run_is_cancelled(cluster: Cluster):
     async with running(cluster, max_active_pods=1) as runner:
         first, second = runner.run(workload(1)), runner.run(workload(2))
