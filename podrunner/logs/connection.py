@@ -7,12 +7,13 @@ instead, and the place found again later. What is read and where it goes is :mod
 from __future__ import annotations
 
 import math
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from podrunner.errors import PodrunnerError
     from podrunner.logs.turns import Turn
@@ -52,6 +53,10 @@ class Connection:
         self._ends: list[anyio.CancelScope] = []
         turn.on_asked = self._called.set
 
+    def when_asked(self, watch: Callable[[], object]) -> None:
+        """Has ``watch`` called when others begin to wait, for whoever does not wait in :meth:`over` all the time."""
+        self._turn.on_asked = watch
+
     # The opener's side
 
     def begin(self, batches: AsyncIterator[bytes]) -> None:
@@ -67,10 +72,11 @@ class Connection:
 
     # The reading's side
 
-    async def opened(self) -> AsyncIterator[bytes] | None:
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[AsyncIterator[bytes] | None]:
         """Waits until it is open; gives what comes, or None if it was refused."""
         await self._opened.wait()
-        return self._stream
+        yield self._stream
 
     def pause(self) -> bool:
         """Something came and is handed on. False: it was given up in this very moment, and is to be read again."""
@@ -101,6 +107,7 @@ class Connection:
 
     def close(self) -> None:
         """The reading is over."""
+        self._turn.on_asked = self._called.set
         self._closed.set()
         self._called.set()
         for scope in self._ends:
@@ -136,6 +143,8 @@ class Connection:
         if self._reading:
             self.scope.cancel()
             await self._closed.wait()
+        else:
+            self._turn.overrun()
 
     def _can_be_left(self, batches: int) -> bool:
         """Looked at when the turn is over, and then once each such time.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -28,6 +29,8 @@ from podrunner.logs.turns import LogTurns
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+
+    from anyio.abc import TaskGroup
 
     from podrunner.logs.life import ContainerView, PodLife
     from podrunner.logs.turns import Turn
@@ -251,10 +254,9 @@ class ContainerFollower:
         async with anyio.create_task_group() as group:
             if not ended:
                 group.start_soon(self._shorten_when_ended, connection, name=f"log-end {self._pod.name}")
-            group.start_soon(self._keep_open, connection, name=f"log-open {self._pod.name}")
             try:
                 with connection.scope:
-                    await self._read(connection)
+                    await self._read(connection, self._opened(turn, connection, group))
             finally:
                 connection.close()
         if connection.failure is not None:
@@ -265,16 +267,33 @@ class ContainerFollower:
             return _TurnOverError()
         return _NothingCameError(f"no byte of the log came for {self._limits.drain_s:g} s")
 
+    def _opened(
+        self, turn: Turn, connection: Connection, group: TaskGroup
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | None]:
+        """The connection, held by a task of its own, which can close it while a sink takes its time.
+
+        Where connections are plentiful, that is not worth the task.
+        """
+        if turn.is_plentiful:
+            connection.when_asked(
+                partial(group.start_soon, connection.over, name=f"log-asked {self._pod.name}")
+            )
+            return self._open(follow=connection.follow)
+        group.start_soon(self._keep_open, connection, name=f"log-open {self._pod.name}")
+        return connection.opened()
+
     async def _shorten_when_ended(self, connection: Connection) -> None:
         with connection.until_closed():
             await self._ended()
             connection.shorten(self._limits.drain_s)
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(
+        self, connection: Connection, opened: AbstractAsyncContextManager[AsyncIterator[bytes] | None]
+    ) -> None:
         try:
-            batches = await connection.opened()
-            if batches is not None:
-                connection.complete = await self._take_all(batches, connection)
+            async with opened as batches:
+                if batches is not None:
+                    connection.complete = await self._take_all(batches, connection)
         except PodrunnerError as error:
             connection.end(error)
         except Exception as error:  # noqa: BLE001  # the taker's: raised again outside of the task group

@@ -35,14 +35,16 @@ class Turn:
         length_s: Seconds that a turn lasts at least.
         ends_at: When it is over, on anyio's clock: never, unless others wait.
         on_asked: Called when others begin to wait for this turn's end.
+        is_overrun: Whether it is over and cannot be given back yet.
     """
 
     def __init__(self, turns: LogTurns, *, draining: bool, length_s: float) -> None:
         self.draining = draining
         self.length_s = length_s
         self.is_held: bool = False
+        self.is_overrun: bool = False
         self.ends_at: float = math.inf
-        self.on_asked: Callable[[], None] = lambda: None
+        self.on_asked: Callable[[], object] = lambda: None
         self._turns = turns
         self._began_at = 0.0
         self._granted: anyio.Event | None = None
@@ -56,6 +58,15 @@ class Turn:
     def hurry(self) -> None:
         """The container has ended meanwhile."""
         self._turns.hurry(self)
+
+    @property
+    def is_plentiful(self) -> bool:
+        """Whether more than half of all turns are free: few lose by one that is kept for too long."""
+        return self._turns.are_plentiful
+
+    def overrun(self) -> None:
+        """It is over, and cannot be given back yet: those who wait are to look to others."""
+        self._turns.pass_over(self)
 
     def give_back(self) -> None:
         """Ends the turn, or the waiting for it. A second call does nothing."""
@@ -107,6 +118,11 @@ class LogTurns:
         """How many readers wait for one."""
         return len(self._waiting_follows) + len(self._waiting_drains)
 
+    @property
+    def are_plentiful(self) -> bool:
+        """Whether more than half of them are free."""
+        return 2 * self.held < self._limit
+
     def request(self, *, draining: bool) -> Turn:
         """Asks for a turn; it may be held at once. Whoever asks gives it back, whatever happens."""
         turn = Turn(self, draining=draining, length_s=self._turn_s)
@@ -138,6 +154,11 @@ class LogTurns:
             turns.pop(turn, None)
         self._hand_out()
 
+    def pass_over(self, turn: Turn) -> None:
+        """Asks another instead of one that cannot leave."""
+        turn.is_overrun = True
+        self._hand_out()
+
     def _hand_out(self) -> None:
         while (turn := self._next()) is not None:
             waiting, held = self._places(turn)
@@ -165,5 +186,6 @@ class LogTurns:
     @staticmethod
     def _ask(held: dict[Turn, None], wanted: int) -> None:
         """Tells those that hold theirs longest; nobody else need go."""
-        for turn in islice(held, wanted):
-            turn.ask()
+        if wanted:
+            for turn in islice((turn for turn in held if not turn.is_overrun), wanted):
+                turn.ask()

@@ -356,3 +356,51 @@ async def nobody_waits() -> None:
 def test_a_connection_is_kept_while_nobody_waits_for_it(loop):
     """Turns cost nothing below the limit; off: `Turn.ask`, when every turn ends by itself."""
     virtually(loop, nobody_waits)
+
+
+async def first_comes_when_all_are_free(flowing: bool) -> None:  # noqa: FBT001
+    pods = Pods(6, 5)
+    seen: set[int] = set()
+    async with anyio.create_task_group() as group:
+        for number in range(6):
+            take = CallableSink(lambda _, number=number: seen.add(number))
+            group.start_soon(pods.collector(number, take).run)
+            await anyio.sleep(STEP_S)
+        for _ in range(20):
+            for node in pods.nodes if flowing else pods.nodes[4:]:
+                node.write(1, one_stamp=False)
+            await anyio.sleep(TURN_S / 2)
+        assert seen >= {4, 5}
+        assert pods.most[0] <= 5
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("flowing", [True, False])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_who_came_when_connections_were_plentiful_leaves_when_asked(loop, flowing):
+    """The first two hold their connections without a task beside; off: `when_asked` in `_opened`."""
+    virtually(loop, first_comes_when_all_are_free, flowing)
+
+
+async def some_are_stuck_from_the_start() -> None:
+    pods = Pods(6, 5)
+    got: list[int] = []
+
+    async def stuck(_) -> None:
+        await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as group:
+        for number, node in enumerate(pods.nodes):
+            node.write(1, one_stamp=False)
+            sink = CallableSink(stuck if number < 4 else lambda _, number=number: got.append(number))
+            group.start_soon(pods.collector(number, sink).run)
+            await anyio.sleep(STEP_S)
+        await anyio.sleep(10 * TURN_S)
+        assert sorted(set(got)) == [4, 5]
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_sinks_that_are_stuck_from_the_start_hold_half_of_the_connections_at_most(loop):
+    """Off: the bound of `are_plentiful` (all turns plentiful): the fifth and sixth are never read."""
+    virtually(loop, some_are_stuck_from_the_start)
