@@ -145,12 +145,11 @@ _LIFE = (
     Option(
         "pod_launch_failure_retries",
         "1",
-        None,
-        "podrunner makes one pod per attempt; `Outcome.started` and "
-        "`Outcome.retryable` tell the scheduler what to do",
+        "run_retry.infrastructure_retries",
+        "free retries of what `runner.run` runs, for pods that came to nothing before the work began",
         "integer",
-        direct=False,
         since="provider",
+        own_default=True,
     ),
     Option(
         "pod_launch_failure_excluded_container_reasons",

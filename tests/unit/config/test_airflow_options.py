@@ -44,6 +44,7 @@ CONVERTED = [
     ("task_publish_max_retries", "3", "create_retry.attempts", 4),
     ("task_publish_max_retries", "-1", "create_retry.attempts", 0),
     ("task_publish_max_retries", "0", "create_retry.attempts", 8),
+    ("pod_launch_failure_retries", "0", "run_retry.infrastructure_retries", 0),
     ("multi_namespace_mode", "True", "all_namespaces", True),
     ("delete_option_kwargs", '{"grace_period_seconds": 10}', "delete_grace_period_s", 10),
     ("delete_option_kwargs", '{"gracePeriodSeconds": 0}', "delete_grace_period_s", 0),
