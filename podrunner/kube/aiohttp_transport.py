@@ -8,7 +8,6 @@ redirects. See ``docs/decisions/0004-transport.md``.
 from __future__ import annotations
 
 import asyncio
-import socket
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,12 @@ from yarl import URL
 
 from podrunner.errors import RequestTimeoutError, TransportError
 from podrunner.kube.redact import redact, shown_origin
+from podrunner.kube.sockets import Sockets
 from podrunner.kube.transport import HandshakeRefusedError, Request, Response
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from types import SimpleNamespace
 
     from podrunner.kube.sockets import SocketOption
@@ -39,8 +39,9 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
-_ROUNDS_TO_CLOSE = 3
-"""asyncio closes an aborted socket in a later round of its loop: TLS protocol first, then the transport below it."""
+_ROUNDS_TO_CLOSE = 10
+"""asyncio closes a socket in a later round of its loop: TLS protocol first, then the transport below it. Four or five
+do; whatever an event loop of another make needs, closing has an end."""
 
 
 class AiohttpTransport:
@@ -69,7 +70,8 @@ class AiohttpTransport:
     ) -> None:
         self._url = url.rstrip("/")
         self._extra: dict[str, Any] = {"proxy": proxy, "server_hostname": server_name}
-        connect = partial(_connector, tls=tls, options=socket_options)
+        self._sockets = Sockets(socket_options)
+        connect = partial(_connector, tls=tls, sockets=self._sockets)
         self._connect_timeout_s = connect_timeout_s
         self._requests = _session(connect(limit=connections))
         self._streams = _session(connect(limit=0))
@@ -151,10 +153,17 @@ class AiohttpTransport:
             raise self._failed(request, error) from error
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections: no socket is open when this returns.
+
+        aiohttp forgets a connection whose request was cancelled once TLS has said goodbye, but asyncio keeps its socket
+        until the server has answered that, and the loop may end first.
+        """
         await self._requests.close()
         await self._streams.close()
+        self._sockets.shut_down()
         for _ in range(_ROUNDS_TO_CLOSE):
+            if not self._sockets.still_open:
+                return
             await asyncio.sleep(0)
 
     def _timeout(self, total_s: float | None) -> aiohttp.ClientTimeout:
@@ -244,23 +253,12 @@ def _session(
     )
 
 
-def _connector(
-    *, limit: int, tls: ssl.SSLContext | None, options: Iterable[SocketOption]
-) -> aiohttp.TCPConnector:
+def _connector(*, limit: int, tls: ssl.SSLContext | None, sockets: Sockets) -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(
         limit=limit,
         ssl=tls if tls is not None else True,
-        socket_factory=partial(_socket_with, tuple(options)),
+        socket_factory=sockets.open,
     )
-
-
-def _socket_with(options: Iterable[SocketOption], address: Any) -> socket.socket:
-    """Open a socket for an address as getaddrinfo gives it."""
-    family, kind, protocol, *_ = address
-    opened = socket.socket(family=family, type=kind, proto=protocol)
-    for option in options:
-        opened.setsockopt(*option)
-    return opened
 
 
 def _hang_up(response: aiohttp.ClientResponse) -> None:

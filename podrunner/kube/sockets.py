@@ -1,4 +1,4 @@
-"""Socket options of the connections to the API server.
+"""The sockets of the connections to the API server: their options, and their certain end.
 
 Keepalive probes find a connection whose other side is gone without a word; they are set on every connection, as a
 watch may be silent for minutes (failure seen behind load balancers that drop idle connections).
@@ -7,8 +7,14 @@ watch may be silent for minutes (failure seen behind load balancers that drop id
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-__all__ = ["SocketOption", "keepalive_options"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["SocketOption", "Sockets", "keepalive_options"]
 
 SocketOption = tuple[int, int, int]
 
@@ -33,3 +39,35 @@ def keepalive_options(*, idle_s: int, interval_s: int, count: int) -> list[Socke
     }
     known = [(name, value) for name, value in timings.items() if hasattr(socket, name)]
     return options + [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in known]
+
+
+class Sockets:
+    """Opens sockets with options, and keeps those in view that are not closed.
+
+    Args:
+        options: Set on each socket.
+    """
+
+    def __init__(self, options: Sequence[SocketOption] = ()) -> None:
+        self._options = tuple(options)
+        self._opened: WeakSet[socket.socket] = WeakSet()
+
+    def open(self, address: Any) -> socket.socket:
+        """Open a socket for an address as getaddrinfo gives it."""
+        family, kind, protocol, *_ = address
+        opened = socket.socket(family=family, type=kind, proto=protocol)
+        for option in self._options:
+            opened.setsockopt(*option)
+        self._opened.add(opened)
+        return opened
+
+    @property
+    def still_open(self) -> bool:
+        """Whether any of them is not closed."""
+        return any(opened.fileno() != -1 for opened in self._opened)
+
+    def shut_down(self) -> None:
+        """End all connections: whoever waits for the other side sees its end. Closing is for those who hold them."""
+        for opened in tuple(self._opened):
+            with suppress(OSError):  # closed, or not connected
+                opened.shutdown(socket.SHUT_RDWR)
