@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podrunner.outcome.category import Category
+from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.containers import goes_on, native_sidecars
 from podrunner.outcome.facts import past_deadline
 
@@ -29,8 +29,10 @@ def word_is_due(pod: Pod, outcome: Outcome) -> bool:
         pod: Its last record; it is there.
         outcome: What the record makes of it. A success is one whatever the kubelet says, but for a deadline.
     """
-    if pod.status.phase in {"Succeeded", "Failed"} or pod.metadata.deletion_timestamp is not None:
+    if pod.status.phase in {"Succeeded", "Failed"}:
         return False
+    if pod.metadata.deletion_timestamp is not None and outcome.fault is not Fault.WORKLOAD:
+        return False  # the deletion is the cause, whatever comes
     if outcome.category is Category.SUCCEEDED and not past_deadline(pod, outcome.timings.finished):
         return False
     return not goes_on(pod) and not _sidecar_runs(pod)

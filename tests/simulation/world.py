@@ -65,6 +65,7 @@ class World(Cluster):
         self.truth: dict[str, Truth] = {}
         self.created: dict[str, list[str]] = {}
         self.broken: Callable[[Request], Response | None] | None = None
+        self._words: dict[str, Callable[[], None]] = {}
         self._plans: list[tuple[float, int, str, Callable[[], None]]] = []
         self._order = count()
         self._planned = anyio.Event()
@@ -140,7 +141,12 @@ class World(Cluster):
             self.phase(name, "Failed", **reason)
             return
         self.change(name, status={**_ended(137, self._time()), "phase": "Running"})
-        self._at(self.random.uniform(0, 3), uid, lambda: self.phase(name, "Failed", **reason))
+        self._words[uid] = lambda: self.phase(name, "Failed", **reason)
+        self._at(self.random.uniform(0, 3), uid, lambda: self._say_last_word(uid))
+
+    def _say_last_word(self, uid: str) -> None:
+        if (word := self._words.pop(uid, None)) is not None:
+            word()
 
     def _delete_by_others(self, name: str, uid: str) -> None:
         self._is(uid, *REMOVED)
@@ -154,8 +160,17 @@ class World(Cluster):
 
     def _delete(self, namespace: str, name: str, options: dict[str, Any]) -> Response:
         """A deletion over the API is the runner's own: of a pod that lives, its cancellation."""
-        self._is(self.pods[namespace, name]["metadata"]["uid"], Category.CANCELLED)
-        return super()._delete(namespace, name, options)
+        uid = self.pods[namespace, name]["metadata"]["uid"]
+        self._is(uid, Category.CANCELLED)
+        if uid not in self._words:
+            return super()._delete(namespace, name, options)
+        self.obedient = False
+        answer = super()._delete(namespace, name, options)
+        self.obedient = True
+        if answer.status == 200:  # a kubelet writes why it ended a pod before it lets it go
+            self._say_last_word(uid)
+            self.remove(name)
+        return answer
 
     # The network
 

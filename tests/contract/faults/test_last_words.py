@@ -40,10 +40,11 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
     """P3; off: the supervisor's look at the answer to the deletion: cancelled. No watch or list ever shows the end."""
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:
         await runner.wait_synced()
-        pod = await runner.launch(job(f"sleep 0.3; exit {exit_code}"))
+        pod = await runner.launch(job(f"until [ -e go ]; do sleep 0.05; done; exit {exit_code}"))
         await until(lambda: pod.status == "Running")
         proxy.faults.on("GET", "pods").answer(500, times=None)
         proxy.cut()
+        await pod.exec(["touch", "go"])
         path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
         with cluster.http() as http:
             await until(lambda: http.get(path).json()["status"]["phase"] in {"Succeeded", "Failed"})

@@ -31,7 +31,8 @@ CASES = {
     "0 before the deadline": (with_deadline(pod("Running", ended("base", end=10)), 60), False),
     "it was said": (pod("Failed", ended("base", 137), reason="Evicted"), False),
     "nothing more will be said": (pod("Failed", ended("base", 137)), False),
-    "being deleted": (pod("Running", ended("base", 137), deleted_at=8), False),
+    "ended by its deletion": (pod("Running", ended("base", 143, end=10), deleted_at=8), False),
+    "ended before it was deleted": (pod("Running", ended("base", 137, end=6), deleted_at=8), True),
     "a sidecar runs on": (pod("Running", ended("base", 3), runs("side")), False),
     "a native sidecar runs on": (
         pod("Running", ended("base", 3), init=(runs("proxy"),), init_containers=PROXY),
