@@ -10,10 +10,11 @@ from podrunner.builder.compiled import Compiled, compiled
 from podrunner.builder.draft import Draft
 from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain
 from podrunner.builder.git_sync import PASSWORD_KEY, clone_container
-from podrunner.builder.labels import DEFAULT_CONTAINER, check_label_keys, safe_labels
+from podrunner.builder.labels import DEFAULT_CONTAINER, RESULT_PATH, check_label_keys, safe_labels
 from podrunner.builder.names import pod_name, secret_key, secret_name
 from podrunner.builder.overrides import overridden
 from podrunner.builder.plan import PodPlan
+from podrunner.builder.result import RESULT_CONTAINER, fill_image
 from podrunner.builder.secret import credentials_secret
 from podrunner.builder.shape import check_shape
 from podrunner.errors import SpecError
@@ -89,10 +90,12 @@ class PodBuilder:
         common = self._common(workload)
         name = pod_name(workload.key, workload.name)
         credentials = _secret_values(common, workload)
-        pod, warnings = self._changed(_assembled(common, workload, name), workload)
-        _identify(pod, common, workload, name=name)
         main = common.main["name"]
-        _check_main(pod, main)
+        pod, warnings = self._changed(_assembled(common, workload, name), workload, main)
+        _identify(pod, common, workload, name=name)
+        _check_container(pod, main, what="main")
+        if workload.result_path is not None:
+            _check_container(pod, RESULT_CONTAINER, what="result's")
         return PodPlan(
             manifest=pod,
             secret=credentials_secret(name, credentials),
@@ -109,11 +112,15 @@ class PodBuilder:
         template = self._config.pod_template if workload.pod_template is None else workload.pod_template
         return compiled(self._config, template, container_name=workload.container_name, owner=self._owner)
 
-    def _changed(self, pod: dict[str, Any], workload: Workload) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _changed(
+        self, pod: dict[str, Any], workload: Workload, main: str
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Apply the overrides and the hook."""
         warnings: tuple[str, ...] = ()
         if workload.overrides:
             pod, warnings = overridden(pod, workload.overrides)
+        if workload.result_path is not None:
+            fill_image(pod, main)
         if self._hook is not None:
             pod = _hooked(pod, self._hook)
         if workload.overrides or self._hook is not None:
@@ -148,7 +155,7 @@ def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any
     env = _env(common, workload, secret_name(name))
     if env:
         draft.main["env"] = list(env.values())
-    draft.spec["containers"] = [*common.before, draft.main, *common.after]
+    draft.spec["containers"] = [*common.before, draft.main, *draft.after]
     init = _init_containers(common, draft, secret_name(name))
     if init:
         draft.spec["initContainers"] = init
@@ -201,6 +208,8 @@ def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name
         **safe_labels(workload.identity_labels),
     }
     annotations = {**(given.pop("annotations", None) or {}), **workload.identity_annotations}
+    if workload.result_path is not None:
+        annotations[RESULT_PATH] = workload.result_path
     metadata: dict[str, Any] = {**given, "name": name}
     if labels:
         metadata["labels"] = labels
@@ -209,13 +218,13 @@ def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name
     pod["metadata"] = metadata
 
 
-def _check_main(pod: dict[str, Any], main: str) -> None:
+def _check_container(pod: dict[str, Any], name: str, *, what: str) -> None:
     for container in pod["spec"].get("containers") or []:
-        if container.get("name") == main:
+        if container.get("name") == name:
             if not container.get("image"):
                 problem = "no image: name one in the workload, the configuration or the template"
-                raise SpecError(problem, field=f"spec.containers[{main}].image")
+                raise SpecError(problem, field=f"spec.containers[{name}].image")
             return
     raise SpecError(
-        "the main container is gone: an override or hook took it out", field=f"spec.containers[{main}]"
+        f"the {what} container is gone: an override or hook took it out", field=f"spec.containers[{name}]"
     )

@@ -42,6 +42,7 @@ class Compiled:
         init: Init containers before and after git-sync.
         git: What git-sync clones; None: nothing.
         sidecars: Native sidecars: they start after the init containers.
+        result_image: Image of the container from which results are read; None: the main container's.
         volumes: Volumes.
         first_env: Variables that come before a workload's.
         last_env: Variables that come after a workload's; the workload's value goes before them all the same.
@@ -63,6 +64,7 @@ class Compiled:
     init: tuple[list[dict[str, Any]], list[dict[str, Any]]]
     git: DagsFromGit | None
     sidecars: list[dict[str, Any]]
+    result_image: str | None
     volumes: list[dict[str, Any]]
     first_env: Env
     last_env: Env
@@ -109,6 +111,7 @@ def compiled(
         init=(template_init, containers(config.init_containers, field="init_containers")),
         git=airflow.dags if airflow is not None and isinstance(airflow.dags, DagsFromGit) else None,
         sidecars=sidecars(config.sidecars, field="sidecars"),
+        result_image=config.result_sidecar_image,
         first_env=first_env,
         last_env=last_env,
         env=in_order(first_env, last_env),

@@ -13,6 +13,7 @@ from podrunner.builder.compiled import Compiled, containers, sidecars
 from podrunner.builder.labels import check_label_keys, safe_labels
 from podrunner.builder.named import joined
 from podrunner.builder.resources import resource_requirements
+from podrunner.builder.result import result_container, result_mount, result_volume
 from podrunner.merge.json_value import clone
 
 if TYPE_CHECKING:
@@ -26,13 +27,25 @@ __all__ = ["Draft"]
 class Draft:
     """The parts of one pod that a workload may change. Variables and names are the builder's own matter."""
 
-    __slots__ = ("annotations", "init", "labels", "main", "sidecars", "spec", "volumes")
+    __slots__ = (
+        "after",
+        "annotations",
+        "init",
+        "labels",
+        "main",
+        "result_image",
+        "sidecars",
+        "spec",
+        "volumes",
+    )
 
     def __init__(self, compiled: Compiled) -> None:
         self.labels: dict[str, str] = compiled.labels
         self.annotations: dict[str, str] = compiled.annotations
         self.spec: dict[str, Any] = dict(compiled.spec)
         self.main: dict[str, Any] = dict(compiled.main)
+        self.after: list[dict[str, Any]] = compiled.after
+        self.result_image: str | None = compiled.result_image
         self.init: list[dict[str, Any]] = compiled.init[1]
         self.sidecars: list[dict[str, Any]] = compiled.sidecars
         self.volumes: list[dict[str, Any]] = compiled.volumes
@@ -113,6 +126,14 @@ def _volumes(draft: Draft, value: Any) -> None:
     draft.volumes = joined(draft.volumes, clone(value), field="Workload.volumes")
 
 
+def _result(draft: Draft, value: str) -> None:
+    mounts = draft.main.get("volumeMounts") or []
+    mount = result_mount(value, mounts)
+    draft.main["volumeMounts"] = [*mounts, mount]
+    draft.volumes = [*draft.volumes, result_volume()]
+    draft.after = [*draft.after, result_container(mount, main=draft.main, image=draft.result_image)]
+
+
 def _init(draft: Draft, value: Any) -> None:
     field = "Workload.init_containers"
     draft.init = joined(draft.init, containers(value, field=field), field=field)
@@ -142,6 +163,7 @@ _CHANGES: tuple[tuple[str, Callable[[Draft, Any], None]], ...] = (
     ("resources", _resources),
     ("volume_mounts", _mounts),
     ("volumes", _volumes),
+    ("result_path", _result),
     ("init_containers", _init),
     ("sidecars", _sidecars),
     ("labels", _labels),

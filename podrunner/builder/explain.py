@@ -21,6 +21,8 @@ _PLACEHOLDER = "unset.invalid/image"
 _LIST_KEYS = {"volumeMounts": "mountPath", "ports": "containerPort", "ownerReferences": "uid"}
 _FIRST = ("pod_template", "container_name")
 _LAST = ("overrides", "identity_labels", "identity_annotations")
+_UPON_WORKLOAD = ("result_sidecar_image",)
+"""Settings of the configuration that show only where a workload asks for what they are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ def _steps(config: RunnerConfig, workload: Workload) -> Iterator[tuple[str, dict
     for field in _in_turn(workload.model_fields_set):
         bare = bare.model_copy(update={field: getattr(workload, field)})
         yield f"workload.{field}", _built(partial, bare)
+    for field in _UPON_WORKLOAD:
+        partial = partial.model_copy(update={field: getattr(config, field)})
+        yield f"config.{field}", _built(partial, bare)
 
 
 def _configs(config: RunnerConfig) -> Iterator[tuple[str, RunnerConfig]]:
@@ -73,7 +78,7 @@ def _configs(config: RunnerConfig) -> Iterator[tuple[str, RunnerConfig]]:
     derived = {
         field for field in RunnerConfig.model_fields if getattr(config, field) != getattr(partial, field)
     }
-    for field in _in_turn((config.model_fields_set | derived) - {"airflow"}):
+    for field in _in_turn((config.model_fields_set | derived) - {"airflow", *_UPON_WORKLOAD}):
         partial = partial.model_copy(update={field: getattr(config, field)})
         yield f"config.{field}", partial
     if config.airflow is not None:

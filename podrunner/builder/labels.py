@@ -24,6 +24,7 @@ __all__ = [
     "OWNER",
     "POD",
     "RELAUNCH",
+    "RESULT_PATH",
     "SCOPE",
     "TOLD",
     "check_label_keys",
@@ -46,6 +47,8 @@ RELAUNCH = "podrunner.io/relaunch"
 """Annotation: which relaunch of the attempt the pod is; absent on the attempt's first pod."""
 LOG_PATH = "podrunner.io/log-path"
 """Annotation: where the log goes, below the log folder."""
+RESULT_PATH = "podrunner.io/result-path"
+"""Annotation: the file that the main container leaves as its result; absent where it leaves none."""
 TOLD = "podrunner.io/told"
 """Annotation of a pod that is kept: the category of its outcome, which was reported and is not to be reported again."""
 POD = "podrunner.io/pod"

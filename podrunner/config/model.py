@@ -132,6 +132,8 @@ class RunnerConfig(Settings):
         init_containers: Containers that run before the main one (as in a pod's ``initContainers``).
         sidecars: Containers that run beside the main one and do not decide the outcome; they become init
             containers with ``restartPolicy: Always``.
+        result_sidecar_image: Image of the container from which a workload's ``result_path`` is read; it needs ``sh``,
+            ``sleep``, ``wc`` and ``cat``. None: the main container's image.
         volumes: Volumes of the pod (as in ``volumes``).
         volume_mounts: Mounts of the main container (as in ``volumeMounts``).
         pod_template: A pod onto which everything is merged; None: an empty one. Files may name a YAML file.
@@ -208,6 +210,7 @@ class RunnerConfig(Settings):
     scheduling_gates: tuple[LabelKey, ...] = ()
     init_containers: tuple[JsonObject, ...] = ()
     sidecars: tuple[JsonObject, ...] = ()
+    result_sidecar_image: PlainText | None = None
     volumes: tuple[JsonObject, ...] = ()
     volume_mounts: tuple[JsonObject, ...] = ()
     pod_template: JsonObject | None = None

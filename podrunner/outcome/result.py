@@ -5,7 +5,7 @@ Records only. How they come about does not belong here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -116,6 +116,11 @@ class Outcome:
         timings: The stages of the pod's life.
         termination_message: What the main container left in its termination message file (``/dev/termination-log``, at
             most 4 KiB): a small result, or a last word; None if nothing. It decides nothing.
+        result: The text of the file that the workload left at its ``result_path``, at most 1 MiB; None: it named none,
+            did not succeed, or ``result_error`` says why it could not be read. It may be secret, and is not in the
+            ``repr``.
+        result_error: Why the result of a workload that succeeded is not here; None: nothing is missing. It does not
+            change the category.
         log_tail: The last lines of the deciding container's log, if they were kept; they decide nothing.
     """
 
@@ -131,6 +136,8 @@ class Outcome:
     evidence: tuple[Evidence, ...] = ()
     timings: Timings = Timings()
     termination_message: str | None = None
+    result: str | None = field(default=None, repr=False)
+    result_error: str | None = None
     log_tail: tuple[str, ...] = ()
 
     @property
@@ -147,8 +154,16 @@ class Outcome:
         """Return the same outcome with the last lines of the log."""
         return replace(self, log_tail=lines)
 
+    def with_result(self, result: str) -> Outcome:
+        """Return the same outcome with the workload's result."""
+        return replace(self, result=result)
+
+    def without_result(self, why: str) -> Outcome:
+        """Return the same outcome with the reason why the workload's result is missing."""
+        return replace(self, result_error=why)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
+        """Return everything, the result included, ready for JSON."""
         return {
             "category": str(self.category),
             "fault": None if self.fault is None else str(self.fault),
@@ -162,5 +177,7 @@ class Outcome:
             "evidence": [item.to_dict() for item in self.evidence],
             "timings": self.timings.to_dict(),
             "termination_message": self.termination_message,
+            "result": self.result,
+            "result_error": self.result_error,
             "log_tail": list(self.log_tail),
         }

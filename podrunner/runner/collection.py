@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from podrunner.builder.result import RESULT_CONTAINER
 from podrunner.logs import (
     FileLogSink,
     FollowLimits,
@@ -86,7 +87,9 @@ class Collection:
             return (main,)
         spec = tracked.pod.spec
         every = [it.name for it in (*(spec.init_containers or ()), *(spec.containers or ()))]
-        return tuple(name for name in every if wanted == "all" or name in wanted)
+        if wanted == "all":
+            return tuple(name for name in every if name != RESULT_CONTAINER)  # which says nothing
+        return tuple(name for name in every if name in wanted)
 
     def _collect(
         self, tracked: TrackedPod, sinks: Sequence[SinkFactory], containers: Sequence[str], *, follow: bool

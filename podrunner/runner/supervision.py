@@ -31,6 +31,7 @@ from podrunner.runner.collection import Collection
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
 from podrunner.runner.evidence import log_tail, pod_events
 from podrunner.runner.patience import needs_attention, next_verdict
+from podrunner.runner.result import with_result
 from podrunner.runner.tracked import Intent, TrackedPod
 from podrunner.watch import Kind, Observation, is_older
 
@@ -370,12 +371,14 @@ class Supervisor:
             self._report_gone(tracked)
 
     async def _with_evidence(self, tracked: TrackedPod, outcome: Outcome) -> Outcome:
-        """The outcome with what else the cluster tells. Nothing here can fail it, or hold it up for long."""
+        """The outcome with what else the cluster tells. Nothing here can fail it, or hold it up for ever."""
         if outcome.category in _UNCERTAIN and tracked.intent is None:
             events = await pod_events(self._client, tracked.address)
             outcome = self._classify(tracked, events=events) or outcome
+        if outcome.succeeded:
+            return await with_result(self._client, tracked, outcome, retry=self._config.retry)
         lines = self._config.logs.tail_lines_on_failure
-        if outcome.succeeded or tracked.gone or not lines or outcome.exit_code is None:
+        if tracked.gone or not lines or outcome.exit_code is None:
             return outcome
         container = outcome.container or tracked.main_container
         tail = await log_tail(self._client, tracked.address, container, lines, turns=self.log_turns)

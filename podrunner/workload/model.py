@@ -14,6 +14,7 @@ from podrunner.workload.files import read_document, read_pod_template
 from podrunner.workload.key import WorkloadKey
 from podrunner.workload.log_path import checked_log_path, default_log_path, log_path_of_attempt
 from podrunner.workload.resources import Resources
+from podrunner.workload.result_path import checked_result_path
 from podrunner.workload.validation import CheckedModel, unknown_name
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Workload(CheckedModel):
         pod_template: A pod to start from, as an object or the path of a file (read when the workload is
             made); None: the configuration's.
         log_path: Where the log goes below the log folder; None: made of the key.
+        result_path: A file that the main container leaves behind, in a folder of its own: it is read when that
+            container has ended with 0, and given as ``Outcome.result``. None: there is none.
         identity_labels: Labels that nothing goes before, as Airflow's ``dag_id``; values are made safe.
         identity_annotations: Annotations that nothing goes before.
     """
@@ -140,6 +143,7 @@ class Workload(CheckedModel):
     overrides: dict[str, Any] = Field(default_factory=dict)
     pod_template: Annotated[dict[str, Any], BeforeValidator(_loaded)] | None = None
     log_path: Annotated[str, AfterValidator(checked_log_path)] | None = None
+    result_path: Annotated[str, AfterValidator(checked_result_path)] | None = None
     identity_labels: dict[str, str] = Field(default_factory=dict)
     identity_annotations: dict[str, str] = Field(default_factory=dict)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from random import Random
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import anyio
 from podrunner.config import RunnerConfig
 from podrunner.kube import Request, Response
+from podrunner.kube.transport import HandshakeRefusedError
 from podrunner.runner import AsyncPod, AsyncPodRunner
 from podrunner.workload import Workload
 from tests.unit.fake_server import FakeServer, FakeStream, _merge, _ok, _status
@@ -29,6 +32,8 @@ class Cluster(FakeServer):
         self.events: list[dict[str, Any]] = []
         self.log_requests: list[dict[str, str]] = []
         self.obedient = True  # the kubelet ends what is deleted
+        self.commands: list[dict[str, Any]] = []  # that were run in containers
+        self.on_exec: Callable[[dict[str, Any]], FakeCommand] = lambda _: FakeCommand()
 
     # What the kubelet does
 
@@ -104,6 +109,16 @@ class Cluster(FakeServer):
         else:
             yield self._log(request)
 
+    @asynccontextmanager
+    async def upgrade(self, request: Request, subprotocols: object) -> AsyncIterator[FakeCommand]:
+        fault = await self._arrive(request)
+        if fault is not None and fault.status is not None:
+            raise HandshakeRefusedError(_status(fault.status, "", "no exec"))
+        query = parse_qs(urlsplit(request.target).query)
+        command = {"command": query["command"], "container": query["container"][0]}
+        self.commands.append(command)
+        yield deepcopy(self.on_exec(command))  # one may be said twice
+
     def _log(self, request: Request) -> FakeStream:
         query = dict(parse_qsl(urlsplit(request.target).query))
         self.log_requests.append(query)
@@ -154,6 +169,49 @@ class Cluster(FakeServer):
         if body["metadata"].get("resourceVersion") not in {None, pod["metadata"]["resourceVersion"]}:
             return _status(409, "Conflict", "the object has been modified")
         return _ok(self._commit("MODIFIED", _merge(pod, body), pod))
+
+
+class FakeCommand:
+    """A command in a container, as the WebSocket tells of it: it writes, and ends.
+
+    Args:
+        stdout: What it writes there, in pieces.
+        stderr: What it writes there.
+        exit_code: How it ends; None: the connection breaks first.
+        hangs: Whether nothing comes after the output.
+    """
+
+    subprotocol = "v5.channel.k8s.io"
+
+    def __init__(
+        self, *stdout: bytes, stderr: bytes = b"", exit_code: int | None = 0, hangs: bool = False
+    ) -> None:
+        self._messages = deque(b"\x01" + piece for piece in stdout)
+        if stderr:
+            self._messages.append(b"\x02" + stderr)
+        if exit_code is not None:
+            self._messages.append(b"\x03" + _ended(exit_code))
+        self._hangs = hangs
+
+    async def receive(self) -> bytes | None:
+        """The next message; None at the end."""
+        await anyio.lowlevel.checkpoint()
+        if self._messages:
+            return self._messages.popleft()
+        if self._hangs:
+            await anyio.sleep_forever()
+        return None
+
+    async def send(self, data: bytes) -> None:
+        """Nobody reads it."""
+
+
+def _ended(exit_code: int) -> bytes:
+    if exit_code == 0:
+        return json.dumps({"status": "Success"}).encode()
+    causes = [{"reason": "ExitCode", "message": str(exit_code)}]
+    status = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}
+    return json.dumps(status).encode()
 
 
 def _refusal(status: int) -> FakeStream:
