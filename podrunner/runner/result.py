@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from podrunner.config import RetrySettings
     from podrunner.kube import ExecSession, KubeClient
     from podrunner.outcome import Outcome
+    from podrunner.outcome.record import Pod
     from podrunner.runner.tracked import TrackedPod
 
 __all__ = ["with_result"]
@@ -48,26 +49,26 @@ class _UnreadableError(Exception):
 async def with_result(
     client: KubeClient, tracked: TrackedPod, outcome: Outcome, *, retry: RetrySettings
 ) -> Outcome:
-    """The outcome with the workload's result, or with why it could not be read; a failure has none.
+    """The outcome with the workload's result, or with why it could not be read.
 
     Args:
         client: Where the pod is.
         tracked: The pod.
-        outcome: Its outcome, which stays what it is.
+        outcome: Its outcome, a success; it stays one.
         retry: When to try again after passing trouble.
     """
     pod = tracked.pod
     path = (pod.metadata.annotations or {}).get(RESULT_PATH) if pod is not None else None
-    if path is None or not outcome.succeeded:
+    if path is None:
         return outcome
-    why = f"it could not be read within {_PATIENCE_S:.0f} s"
+    why = None
     policy = RequestRetry.of(retry)
     with anyio.move_on_after(_PATIENCE_S):
         try:
             return outcome.with_result(await _read(client, tracked, path, policy=policy))
         except (_UnreadableError, PodrunnerError) as error:
             why = str(error)
-    problem = f"no result from {path}: {why}"
+    problem = f"no result from {path}: {why or _too_slow(tracked)}"
     _logger.warning("pod %s/%s: %s", tracked.namespace, tracked.name, problem)
     return outcome.without_result(problem)
 
@@ -93,15 +94,24 @@ async def _read(client: KubeClient, tracked: TrackedPod, path: str, *, policy: R
 async def _within_reach(tracked: TrackedPod) -> None:
     """Returns when the container from which the file can be read runs."""
     while not (tracked.gone or tracked.lost) and tracked.pod is not None:
-        status = tracked.pod.status
-        states = (it.state for it in status.container_statuses or () if it.name == RESULT_CONTAINER)
-        state = next(states, ContainerState())
+        state = _state(tracked.pod)
         if state.running is not None:
             return
-        if state.terminated is not None or status.phase in _ENDED:
+        if state.terminated is not None or tracked.pod.status.phase in _ENDED:
             raise _UnreadableError(f"the container {RESULT_CONTAINER} has ended")
         await tracked.changed()
     raise _UnreadableError("the pod is gone" if tracked.gone else "another runner took it over")
+
+
+def _state(pod: Pod) -> ContainerState:
+    states = (it.state for it in pod.status.container_statuses or () if it.name == RESULT_CONTAINER)
+    return next(states, ContainerState())
+
+
+def _too_slow(tracked: TrackedPod) -> str:
+    ran = tracked.pod is not None and _state(tracked.pod).running is not None
+    what = "it could not be read" if ran else f"the container {RESULT_CONTAINER} did not start"
+    return f"{what} within {_PATIENCE_S:.0f} s"
 
 
 async def _look(client: KubeClient, tracked: TrackedPod, path: str) -> bytes:

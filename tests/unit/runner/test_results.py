@@ -177,6 +177,18 @@ async def test_a_pod_that_vanishes_before_the_look_says_so(cluster: Cluster):
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
+async def test_a_second_container_that_never_starts_is_said(cluster: Cluster):
+    """Its image may be a wrong one. In virtual time; off: `_too_slow`."""
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload(result_path=PATH))
+        end_main(cluster, pod.name, beside=WAITS)
+        outcome = await pod.wait(61)
+        assert outcome.succeeded
+        assert "podrunner-result did not start within 60 s" in str(outcome.result_error)
+        await until(lambda: not cluster.pods)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
 async def test_a_connection_that_hangs_holds_the_outcome_up_for_a_minute_at_most(cluster: Cluster):
     """Off: the two time limits. In virtual time."""
     cluster.on_exec = lambda _: FakeCommand(b"11\n", hangs=True, exit_code=None)
