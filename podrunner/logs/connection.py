@@ -35,11 +35,11 @@ class Connection:
 
     def __init__(self, turn: Turn, *, follow: bool, silence_s: float) -> None:
         self.follow = follow
-        self.scope = anyio.CancelScope(deadline=anyio.current_time() + silence_s)
+        self.scope: anyio.CancelScope = anyio.CancelScope(deadline=anyio.current_time() + silence_s)
         self.error: PodrunnerError | None = None
         self.failure: Exception | None = None
-        self.complete = False
-        self.is_left = False
+        self.complete: bool = False
+        self.is_left: bool = False
         self._turn = turn
         self._stream: AsyncIterator[bytes] | None = None
         self._opened = anyio.Event()

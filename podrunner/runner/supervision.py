@@ -21,7 +21,6 @@ from podrunner.outcome import (
     apply_failure_policy,
     classify,
     ended_before_deletion,
-    goes_on,
     printer_status,
     verdict_outcome,
     word_is_due,
@@ -31,6 +30,7 @@ from podrunner.runner.collection import Collection
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
 from podrunner.runner.evidence import log_tail, pod_events
 from podrunner.runner.patience import needs_attention, next_verdict
+from podrunner.runner.removal import is_lost, is_to_be_deleted, patience_with_deletion_s
 from podrunner.runner.result import with_result
 from podrunner.runner.tracked import Intent, TrackedPod
 from podrunner.watch import Kind, Observation, is_older
@@ -52,10 +52,6 @@ _logger = logging.getLogger(__name__)
 
 # How often pods that wait for something or may run too long are looked at. Graces are whole seconds and more.
 _TICK_S: Final = 1.0
-# A deletion that the server accepted is normally followed by DELETED within the grace period; after so much
-# longer the outcome is given without it, because a dead node may keep a terminating pod for ever.
-_DELETION_MARGIN_S: Final = 60.0
-_DEFAULT_GRACE_S: Final = 30
 _RETRY_DELETE_S: Final = 10.0
 # A short pod may be over before whoever launched it asks for its log. Unless the log is collected anyway, it is not
 # deleted sooner than this after its launch.
@@ -342,7 +338,7 @@ class Supervisor:
             _logger.exception("no evidence of pod %s/%s", tracked.namespace, tracked.name)
         if self.may_act() and not tracked.lost:
             self.settle(tracked, outcome)
-            if self._is_to_be_deleted(tracked, outcome):
+            if is_to_be_deleted(tracked, outcome, self._config):
                 await self._linger(tracked)
                 await self._drain(tracked)
                 await self._delete(tracked)
@@ -407,14 +403,6 @@ class Supervisor:
             policy = RequestRetry.of(self._config.retry)
             await mark_told(self._client, tracked.pod, outcome.category, policy=policy)
         await self._drain(tracked)
-
-    def _is_to_be_deleted(self, tracked: TrackedPod, outcome: Outcome) -> bool:
-        if tracked.gone or tracked.intent is not None:
-            return False
-        if tracked.pod is not None and goes_on(tracked.pod):
-            return True  # a sidecar, or a node that came back, would keep it running for nobody
-        config = self._config
-        return config.delete_pods and (outcome.succeeded or config.delete_pods_on_failure)
 
     async def _delete(self, tracked: TrackedPod) -> None:
         """Deletes until the server has accepted it, or says that it never will."""
@@ -503,7 +491,7 @@ class Supervisor:
             return
         tracked.intent = intent
         tracked.verdict = verdict
-        if self._config.force_delete_lost and _is_lost(verdict):
+        if self._config.force_delete_lost and is_lost(verdict):
             tracked.grace_period_s = 0
         await self._delete(tracked)
         self._group.start_soon(self._settle_late, tracked, name=f"deletion of {tracked.name}")
@@ -515,7 +503,7 @@ class Supervisor:
 
     async def _settle_late(self, tracked: TrackedPod) -> None:
         pod = tracked.pod
-        with anyio.move_on_after(_patience_with_deletion_s(tracked)):
+        with anyio.move_on_after(patience_with_deletion_s(tracked)):
             await tracked.settled()
         if not tracked.ending and pod is not None:
             outcome = tracked.verdict or classify(
@@ -591,19 +579,6 @@ class Supervisor:
         self.log_troubles += 1
         kind = EventKind.LOG_TROUBLE if isinstance(trouble, str) else EventKind.LOG_GAP
         self._emit(tracked, kind, message=str(trouble))
-
-
-def _is_lost(verdict: Outcome | None) -> bool:
-    return verdict is not None and verdict.category is Category.NODE_LOST
-
-
-def _patience_with_deletion_s(tracked: TrackedPod) -> float:
-    """Seconds until the outcome is given though the deleted pod is still there."""
-    if _is_lost(tracked.verdict):
-        return _LAST_WORD_S  # its node had its time
-    marked = tracked.pod.metadata.deletion_grace_period_seconds if tracked.pod is not None else None
-    known = (tracked.grace_period_s, marked, _DEFAULT_GRACE_S)
-    return next(grace_s for grace_s in known if grace_s is not None) + _DELETION_MARGIN_S
 
 
 def _is_gone(observation: Observation) -> bool:
