@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+NO_BENCHMARKS = {"run", "__init__", "log_clients", "log_stub"}
 
 
 def main() -> None:
-    found = {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem not in {"run", "__init__"}}
+    found = {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem not in NO_BENCHMARKS}
     wanted = sys.argv[1:] or list(found)
     for name in wanted:
         if name not in found:
