@@ -38,13 +38,15 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
     cluster, quick: RunnerConfig, proxy: FaultProxy, namespace: str, exit_code: int, category: Category
 ):
     """P3; off: the supervisor's look at the answer to the deletion: cancelled. No watch or list ever shows the end."""
+    end = f"/tmp/podrunner-{uuid.uuid4().hex}"
+    script = f"until rm {end} 2>/dev/null; do sleep 0.1; done; exit {exit_code}"
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:
         await runner.wait_synced()
-        pod = await runner.launch(job(f"until [ -e go ]; do sleep 0.05; done; exit {exit_code}"))
+        pod = await runner.launch(job(script))
         await until(lambda: pod.status == "Running")
         proxy.faults.on("GET", "pods").answer(500, times=None)
         proxy.cut()
-        await pod.exec(["touch", "go"])
+        assert (await pod.exec(["touch", end])).exit_code == 0
         path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
         with cluster.http() as http:
             await until(lambda: http.get(path).json()["status"]["phase"] in {"Succeeded", "Failed"})
