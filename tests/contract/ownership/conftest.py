@@ -74,8 +74,8 @@ def _embedded(folder: Path) -> Iterator[Scene]:
             image="any",
             pods=300,
             played="scripted",
-            lease_s=4.0,
-            patience_s=90,
+            lease_s=12.0,
+            patience_s=180,
         )
 
 

@@ -123,7 +123,11 @@ def test_one_dies_and_one_is_stopped_past_its_lease(scene, schedulers):
     stopped.stop()
     told_before, cut_off = stopped.told(), killed.cut_off() | stopped.cut_off()
 
-    until(lambda: known(schedulers) >= scene.pods, within_s=scene.patience_s)
+    def all_known() -> bool:
+        assert not living.has("fenced"), f"the machine is too busy for a lease of {scene.lease_s} s"
+        return known(schedulers) >= scene.pods
+
+    until(all_known, within_s=scene.patience_s)
     stopped.process.send_signal(signal.SIGCONT)
     until(lambda: stopped.has("fenced"), within_s=30)
     time.sleep(1)  # it has had its time to say too much
