@@ -8,6 +8,12 @@ from podrunner import PodRunner, RunnerConfig, Workload
 pytestmark = [pytest.mark.processes]
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Of its own: on a real cluster the kubeconfig lies in the test's."""
+    return tmp_path / "logs"
+
+
 def kept_in(config: RunnerConfig, folder, **logs) -> RunnerConfig:
     settings = config.logs.model_copy(update={"folder": folder, **logs})
     return config.model_copy(update={"logs": settings})
@@ -23,11 +29,11 @@ def run(config: RunnerConfig, script: str = "echo main", **fields):
         return runner.launch(workload).wait(30)
 
 
-def test_every_containers_log_has_a_file_of_its_own(config: RunnerConfig, tmp_path):
+def test_every_containers_log_has_a_file_of_its_own(config: RunnerConfig, folder):
     """G4: init container and sidecar too; off: `Collection._containers`."""
     say = {"image": config.image, "command": ["sh", "-c", "echo prepared"]}
     stay = {"image": config.image, "command": ["sh", "-c", "echo beside; exec sleep 100"]}
-    here = kept_in(config, tmp_path, containers="all")
+    here = kept_in(config, folder, containers="all")
     outcome = run(
         here,
         "sleep 0.5; echo main",
@@ -35,7 +41,7 @@ def test_every_containers_log_has_a_file_of_its_own(config: RunnerConfig, tmp_pa
         sidecars=[{"name": "proxy", **stay}],
     )
     assert outcome.succeeded
-    found = files(tmp_path)
+    found = files(folder)
     assert found["1.log"] == "main\n"
     assert found["1.prepare.log"] == "prepared\n"
     assert found["1.proxy.log"].startswith("beside\n")
@@ -45,12 +51,12 @@ def test_every_containers_log_has_a_file_of_its_own(config: RunnerConfig, tmp_pa
     ("follow", "found"),
     [("all", {"1.log": "main\n"}), ("end", {"1.log": "main\n"}), ("on-demand", {}), ("off", {})],
 )
-def test_each_mode_leaves_its_files(config: RunnerConfig, tmp_path, follow, found):
-    assert run(kept_in(config, tmp_path, follow=follow)).succeeded
-    assert files(tmp_path) == found
+def test_each_mode_leaves_its_files(config: RunnerConfig, folder, follow, found):
+    assert run(kept_in(config, folder, follow=follow)).succeeded
+    assert files(folder) == found
 
 
-def test_without_collecting_a_failed_pods_last_lines_are_in_its_outcome(config: RunnerConfig, tmp_path):
-    here = kept_in(config, tmp_path, follow="off", tail_lines_on_failure=2)
+def test_without_collecting_a_failed_pods_last_lines_are_in_its_outcome(config: RunnerConfig, folder):
+    here = kept_in(config, folder, follow="off", tail_lines_on_failure=2)
     outcome = run(here.model_copy(update={"delete_pods_on_failure": True}), "echo 1; echo 2; echo 3; exit 4")
-    assert (outcome.exit_code, outcome.log_tail, files(tmp_path)) == (4, ("2", "3"), {})
+    assert (outcome.exit_code, outcome.log_tail, files(folder)) == (4, ("2", "3"), {})
