@@ -6,6 +6,7 @@ import time
 
 import pytest
 from podrunner import Category, PodRunner, RetryPolicy, Workload
+from podrunner.builder.labels import ATTEMPT
 from podrunner.config import RunnerConfig
 from podrunner.errors import QueueFullError
 
@@ -16,14 +17,17 @@ def shell(name: str, script: str, **fields) -> Workload:
     return Workload(key={"test": name}, command=["sh", "-c", script], **fields)
 
 
-def test_a_run_goes_on_until_a_pod_succeeds(config: RunnerConfig, tmp_path):
-    """P4, promise 1: each try is a pod of its own."""
-    tries = tmp_path / "tries"
-    script = f"echo x >> {tries}; test $(wc -l < {tries}) = 3"
+def test_a_run_goes_on_until_a_pod_succeeds(config: RunnerConfig):
+    """P4, promise 1: each try is a pod of its own, and knows which."""
+    attempt = {
+        "name": "ATTEMPT",
+        "valueFrom": {"fieldRef": {"fieldPath": f"metadata.annotations['{ATTEMPT}']"}},
+    }
+    knows_it = {"spec": {"containers": [{"name": "base", "env": [attempt]}]}}
     policy = RetryPolicy(attempts=5, wait=0.05, retry_if=lambda outcome: outcome.exit_code == 1)
     with PodRunner(config) as runner:
-        run = runner.run(shell("run", script), retry=policy)
-        assert run.wait(30).succeeded
+        run = runner.run(shell("run", 'test "$ATTEMPT" = 3', overrides=knows_it), retry=policy)
+        assert run.wait(45).succeeded
         assert [pod.key.attempt for pod in run.pods] == [1, 2, 3]
         assert run.pod == run.pods[-1]
         assert run.outcome is not None
