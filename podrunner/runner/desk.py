@@ -148,12 +148,12 @@ class Desk:
         """Refuses to answer from stale knowledge about a pod that is not known to be over.
 
         Raises:
-            StaleError: A watch has been interrupted for too long.
+            StaleError: The watch of its namespace has been interrupted for too long.
         """
         if tracked.outcome is not None or tracked.pod is None or self.is_closed:
             return
         for health in self._watches():
-            if health.stale:
+            if health.stale and health.covers(tracked.namespace):
                 raise StaleError(
                     f"the watch has been interrupted for {health.interrupted_s:.0f} s: {health.error}; what "
                     f"is known of pod {tracked.namespace}/{tracked.name} may be out of date",

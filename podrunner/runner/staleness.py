@@ -5,6 +5,7 @@ A handle raises while what it knows is stale (``Desk.check_fresh``); whoever wai
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -22,7 +23,7 @@ _LOOKS: Final = 2
 
 
 async def tell_staleness(
-    watches: Callable[[], Iterable[WatchHealth]], tell: Callable[[str | None], None]
+    watches: Callable[[], Iterable[WatchHealth]], tell: Callable[[WatchHealth, str | None], None]
 ) -> None:
     """Look each second, for ever.
 
@@ -31,19 +32,18 @@ async def tell_staleness(
 
     Args:
         watches: The health of all watches.
-        tell: Called once when some watch is stale, with the reason in words, and once with None when none is any more.
+        tell: Called once when a watch is stale, with the reason in words, and once with None when it no longer is.
     """
-    looks, told = 0, False
+    looks: Counter[str | None] = Counter()
     while True:
         await anyio.sleep(_TICK_S)
-        stale = next((health for health in watches() if health.stale), None)
-        looks = 0 if stale is None else looks + 1
-        if told and stale is None:
-            told = False
-            tell(None)
-        elif stale is not None and looks == _LOOKS:
-            told = True
-            tell(_words(stale))
+        for watch in watches():
+            before = looks[watch.namespace]
+            looks[watch.namespace] = before + 1 if watch.stale else 0
+            if before >= _LOOKS and not watch.stale:
+                tell(watch, None)
+            elif before + 1 == _LOOKS and watch.stale:
+                tell(watch, _words(watch))
 
 
 def _words(health: WatchHealth) -> str:

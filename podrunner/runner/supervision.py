@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from podrunner.logs import LogGap, LogTurns, SinkFactory
     from podrunner.outcome.record import Event, Pod
     from podrunner.runner.background import Background
+    from podrunner.watch import WatchHealth
 
 __all__ = ["Supervisor"]
 
@@ -317,11 +318,11 @@ class Supervisor:
         )
         self._bus.emit(event)
 
-    def report_staleness(self, why: str | None) -> None:
-        """Tells of every pod that is not over that what is known of it is stale; None: that it no longer is."""
+    def report_staleness(self, watch: WatchHealth, why: str | None) -> None:
+        """Tells of each pod of a watch that is not over that what is known is stale; None: that it no longer is."""
         kind = EventKind.RECOVERED if why is None else EventKind.STALE
         for tracked in tuple(self._by_uid.values()):
-            if tracked.outcome is None:
+            if tracked.outcome is None and watch.covers(tracked.namespace):
                 self._emit(tracked, kind, message=why or "")
 
     # The end of a pod

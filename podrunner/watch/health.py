@@ -12,6 +12,7 @@ class WatchHealth:
     """The state of one watch, at one moment.
 
     Attributes:
+        namespace: The namespace that is watched; None: all.
         synced: Whether a complete list was ever taken in.
         stale: Whether what is known is older than it may be: out of contact for longer than
             ``watch.stale_after_s``, or not yet in step for as long.
@@ -27,6 +28,7 @@ class WatchHealth:
         error: What was wrong at the last failure, or None once it is well again.
     """
 
+    namespace: str | None = None
     synced: bool = False
     stale: bool = False
     last_event_age_s: float | None = None
@@ -38,6 +40,10 @@ class WatchHealth:
     pods: int = 0
     unconfirmed: int = 0
     error: str | None = None
+
+    def covers(self, namespace: str) -> bool:
+        """Whether what is known of a namespace's pods comes from this watch."""
+        return self.namespace is None or self.namespace == namespace
 
 
 class Vitals:
@@ -96,10 +102,13 @@ class Vitals:
         """Return for how long the present watch has stood."""
         return 0.0 if self.connected_since_s is None else now_s - self.connected_since_s
 
-    def report(self, now_s: float, *, stale_after_s: float, pods: int, unconfirmed: int) -> WatchHealth:
+    def report(
+        self, now_s: float, *, namespace: str | None, stale_after_s: float, pods: int, unconfirmed: int
+    ) -> WatchHealth:
         """Return the state at a moment."""
         interrupted_s = self.interrupted_s(now_s)
         return WatchHealth(
+            namespace=namespace,
             synced=self.synced,
             stale=interrupted_s > stale_after_s,
             last_event_age_s=None if self.last_sign_s is None else now_s - self.last_sign_s,

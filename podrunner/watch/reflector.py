@@ -139,6 +139,7 @@ class Reflector:
         """Return how well the watch is. Call it on the event loop."""
         return self._vitals.report(
             anyio.current_time(),
+            namespace=self._namespace,
             stale_after_s=self._settings.stale_after_s,
             pods=len(self._store),
             unconfirmed=len(self._confirmer),
