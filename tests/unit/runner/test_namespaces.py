@@ -84,7 +84,7 @@ async def test_a_namespace_that_is_out_of_reach_is_stale_alone(cluster: Cluster)
 
 
 async def test_runners_in_one_process_report_their_own(cluster: Cluster):
-    """Two owners on one cluster, one of them for two namespaces; off: the reflector's `accept` and selector."""
+    """Two owners on one cluster, one of them for two namespaces; off: `_watched` (only the first namespace)."""
     async with (
         running(cluster, owner="first") as first,
         running(cluster, owner="second", namespaces=("default", "other")) as second,
