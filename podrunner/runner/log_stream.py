@@ -8,8 +8,9 @@ or, in batches, from another thread. How lines are read from the server belongs 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 __all__ = ["AsyncLogStream"]
+
+T = TypeVar("T")
 
 # Batches of at most 64 KiB or so: enough to keep reader and writer busy, too few to matter in memory.
 _BATCHES_WAITING: Final = 8
@@ -83,17 +86,11 @@ class AsyncLogStream:
         Raises:
             PodrunnerError: The log cannot be read at all.
         """
-        while (item := await self._next()) is not None:
-            if lines := self._texts(item):
-                return lines
-        return []
+        return await self._taken(self._texts)
 
     async def next_records(self) -> list[LogLine | LogGap]:
         """Like :meth:`next_lines`, as records: with time stamp, container and restart; gaps as gaps."""
-        while (item := await self._next()) is not None:
-            if records := _records(item):
-                return records
-        return []
+        return await self._taken(_records)
 
     def records(self) -> AsyncIterator[LogLine | LogGap]:
         """Iterates over records instead of lines."""
@@ -111,17 +108,28 @@ class AsyncLogStream:
             return item.texts(timestamps=self._timestamps)
         return [str(item)] if isinstance(item, LogGap) else item
 
-    async def _next(self) -> Item | None:
+    async def _taken(self, read: Callable[[Item], list[T]]) -> list[T]:
+        """What is read from all items that wait, or from the next one that holds anything; [] at the end."""
+        found: list[T] = []
+        while not found and (items := await self._waiting()):
+            for item in items:
+                found += read(item)
+        return found
+
+    async def _waiting(self) -> list[Item]:
+        receive = self._open()
         try:
-            item = await self._open().receive()
+            items = [await receive.receive()]
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             self.close()
             if self._pump.error is not None:
                 raise self._pump.error from None
-            return None
-        if isinstance(item, LogGap):
-            self.gaps.append(item)
-        return item
+            return []
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):  # the end is met again by the next call
+            while True:
+                items.append(receive.receive_nowait())
+        self.gaps += [item for item in items if isinstance(item, LogGap)]
+        return items
 
     def _open(self) -> MemoryObjectReceiveStream[Item]:
         if self._receive is None:
