@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -58,8 +59,10 @@ _TRIES_AGAINST_A_GHOST = 3
 class PodMaker(Protocol):
     """What a launcher needs of a client."""
 
-    async def create_pod(self, namespace: str, manifest: Mapping[str, Any]) -> Pod:
-        """Create a pod, one try."""
+    async def create_pod(
+        self, namespace: str, manifest: Mapping[str, Any], *, before_send: Callable[[], None] | None = None
+    ) -> Pod:
+        """Create a pod, one try; what ``before_send`` raises, right before the request, keeps it from going out."""
         ...
 
     async def read_pod(self, namespace: str, name: str) -> Pod:
@@ -67,16 +70,26 @@ class PodMaker(Protocol):
         ...
 
     async def delete_pod(
-        self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
+        self,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        grace_period_s: int | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> Deletion:
         """Delete a pod; false: it was not there."""
         ...
 
-    async def create_secret(self, namespace: str, manifest: Mapping[str, Any]) -> None:
+    async def create_secret(
+        self, namespace: str, manifest: Mapping[str, Any], *, before_send: Callable[[], None] | None = None
+    ) -> None:
         """Create a Secret."""
         ...
 
-    async def delete_secret(self, namespace: str, name: str) -> bool:
+    async def delete_secret(
+        self, namespace: str, name: str, *, before_send: Callable[[], None] | None = None
+    ) -> bool:
         """Delete a Secret; False: it was not there."""
         ...
 
@@ -125,7 +138,8 @@ class Launcher:
         random: The source of jitter; None: a new one.
         sleep: Waits between tries.
         on_retry: Told of each failure that is tried again, and of the seconds until then.
-        may_act: Tells whether the owner still is one: asked before each request that changes something.
+        may_act: Tells whether the owner still is one: asked right before each request that changes something goes out,
+            after all waiting for its turn.
     """
 
     def __init__(
@@ -227,9 +241,14 @@ class Launcher:
 
         async def delete() -> Deletion:
             nonlocal tries
-            self._check_owner(namespace, name)
             tries += 1
-            return await self._client.delete_pod(namespace, name, uid=uid, grace_period_s=grace_period_s)
+            return await self._client.delete_pod(
+                namespace,
+                name,
+                uid=uid,
+                grace_period_s=grace_period_s,
+                before_send=partial(self._check_owner, namespace, name),
+            )
 
         answer = await self._retrying(delete, policy=self._other, name=f"delete pod {namespace}/{name}")
         return Deletion(found=answer.found, pod=answer.pod, repeated=tries > 1)
@@ -263,11 +282,15 @@ class Launcher:
         if attempt.may_exist and (found := await self._find(attempt.intent)) is not None:
             return Launched(found, created=True)
         lost_before = attempt.may_exist
-        self._check_owner(attempt.intent.namespace, attempt.intent.name)
+        intent = attempt.intent
         try:
             # From here until the answer, a cancellation leaves it open whether there is a pod.
             attempt.may_exist = True
-            made = await self._client.create_pod(attempt.intent.namespace, attempt.manifest)
+            made = await self._client.create_pod(
+                intent.namespace,
+                attempt.manifest,
+                before_send=partial(self._check_owner, intent.namespace, intent.name),
+            )
         except AlreadyExistsError as error:
             return await self._take(attempt, error, lost_before=lost_before)
         except (ServerError, RequestTimeoutError):
@@ -336,15 +359,15 @@ class Launcher:
 
     async def _create_secret(self, secret: Mapping[str, Any], attempt: _Try, *, created: bool) -> None:
         namespace, name = attempt.intent.namespace, secret["metadata"]["name"]
-        self._check_owner(namespace, attempt.intent.name)
+        check = partial(self._check_owner, namespace, attempt.intent.name)
         try:
-            await self._client.create_secret(namespace, secret)
+            await self._client.create_secret(namespace, secret, before_send=check)
         except AlreadyExistsError:
             if attempt.secret_may_exist or not created:
                 return  # of our own try whose answer was lost, or of the launch that made the pod
             # Of an earlier pod of this name, which is gone; the garbage collector has not come by yet.
-            await self._client.delete_secret(namespace, name)
-            await self._client.create_secret(namespace, secret)
+            await self._client.delete_secret(namespace, name, before_send=check)
+            await self._client.create_secret(namespace, secret, before_send=check)
         except (TransportError, ServerError):
             attempt.secret_may_exist = True
             raise

@@ -37,7 +37,7 @@ from podrunner.kube.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from podrunner.kube.credentials import Credentials
     from podrunner.kube.gate import RetryGate
@@ -90,10 +90,21 @@ class KubeClient:
 
     # Pods
 
-    async def create_pod(self, namespace: str, manifest: Mapping[str, Any] | bytes) -> Pod:
+    async def create_pod(
+        self,
+        namespace: str,
+        manifest: Mapping[str, Any] | bytes,
+        *,
+        before_send: Callable[[], None] | None = None,
+    ) -> Pod:
         """Create a pod: one try, within the adaptive limit on creates in flight.
 
         A field that the server does not know is an error, as with kubectl: by default servers drop it silently.
+
+        Args:
+            namespace: Its namespace.
+            manifest: The pod.
+            before_send: Called when all waiting is over; what it raises is raised, and nothing was sent.
 
         Raises:
             BadRequestError: The manifest cannot be read as a pod; it says which field.
@@ -110,9 +121,11 @@ class KubeClient:
             # The server's wish for peace, and our own queue, say nothing about its speed.
             nonlocal began
             began = self.creates.now()
+            if before_send is not None:
+                before_send()
 
         try:
-            answer = await self._session.send("POST", target, body=body, on_turn=begin)
+            answer = await self._session.send("POST", target, body=body, before_send=begin)
         except PodrunnerError as error:
             self.creates.release(began, throttled=isinstance(error, TooManyRequestsError))
             raise
@@ -131,7 +144,13 @@ class KubeClient:
         return decode_object(await self._session.send("GET", item(PODS, namespace, name)))
 
     async def delete_pod(
-        self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
+        self,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        grace_period_s: int | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> Deletion:
         """Delete a pod. The answer is false if it was not there, or another pod has its name by now (see ``uid``).
 
@@ -141,6 +160,7 @@ class KubeClient:
             uid: Delete it only if this is its UID.
             grace_period_s: Seconds that its processes have to end; None: what the pod says; 0: without waiting
                 for the node.
+            before_send: Called when all waiting is over; what it raises is raised, and nothing was sent.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if uid is not None:
@@ -148,7 +168,9 @@ class KubeClient:
         if grace_period_s is not None:
             options["gracePeriodSeconds"] = grace_period_s
         try:
-            body = await self._session.send("DELETE", item(PODS, namespace, name), body=encode(options))
+            body = await self._session.send(
+                "DELETE", item(PODS, namespace, name), body=encode(options), before_send=before_send
+            )
         except NotFoundError:
             return Deletion(found=False)
         except ConflictError as error:
@@ -380,13 +402,19 @@ class KubeClient:
 
     # Secrets
 
-    async def create_secret(self, namespace: str, manifest: Mapping[str, Any]) -> None:
-        """Create a Secret."""
-        await self._session.send("POST", collection(SECRETS, namespace), body=encode(manifest))
+    async def create_secret(
+        self, namespace: str, manifest: Mapping[str, Any], *, before_send: Callable[[], None] | None = None
+    ) -> None:
+        """Create a Secret. ``before_send`` as for :meth:`create_pod`."""
+        await self._session.send(
+            "POST", collection(SECRETS, namespace), body=encode(manifest), before_send=before_send
+        )
 
-    async def delete_secret(self, namespace: str, name: str) -> bool:
-        """Delete a Secret. False: it was not there."""
-        return await self._delete(item(SECRETS, namespace, name))
+    async def delete_secret(
+        self, namespace: str, name: str, *, before_send: Callable[[], None] | None = None
+    ) -> bool:
+        """Delete a Secret. False: it was not there. ``before_send`` as for :meth:`delete_pod`."""
+        return await self._delete(item(SECRETS, namespace, name), before_send=before_send)
 
     # Leases: never held back by the gate, as a lease that is renewed too late is lost
 
@@ -442,9 +470,11 @@ class KubeClient:
         """Close all connections."""
         await self._session.aclose()
 
-    async def _delete(self, target: str, *, gated: bool = True) -> bool:
+    async def _delete(
+        self, target: str, *, gated: bool = True, before_send: Callable[[], None] | None = None
+    ) -> bool:
         try:
-            await self._session.send("DELETE", target, gated=gated)
+            await self._session.send("DELETE", target, gated=gated, before_send=before_send)
         except NotFoundError:
             return False
         return True

@@ -84,7 +84,7 @@ class Session:
         body: bytes | None = None,
         content_type: str | None = None,
         gated: bool = True,
-        on_turn: Callable[[], None] | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> bytes:
         """Send one request and return the body of its success.
 
@@ -95,7 +95,8 @@ class Session:
             content_type: Of the body; None: JSON.
             gated: False sends it also while the gate is closed, and beside the lanes: for what must not be late, as a
                 lease.
-            on_turn: Called when all waiting is over and the request is sent.
+            before_send: Called when all waiting is over, right before the request goes out; again, if it is repeated
+                after a 401. What it raises is raised, and nothing goes out.
 
         Raises:
             ApiError: The server refused.
@@ -107,14 +108,12 @@ class Session:
             return Request(method, target, self._headers_for(authorization, kind), body, self._timeout_s)
 
         if not gated:
-            response, request = await self._authorized(make)
+            response, request = await self._authorized(make, before_send)
         else:
             lane = lane_of(method)
             await self._turn(lane)
             try:
-                if on_turn is not None:
-                    on_turn()
-                response, request = await self._authorized(make)
+                response, request = await self._authorized(make, before_send)
             finally:
                 self.lanes.leave(lane)
         if not 200 <= response.status < 300:
@@ -133,13 +132,19 @@ class Session:
                 return
             self.lanes.leave(lane)
 
-    async def _authorized(self, make: Callable[[str | None], Request]) -> tuple[Response, Request]:
+    async def _authorized(
+        self, make: Callable[[str | None], Request], before_send: Callable[[], None] | None
+    ) -> tuple[Response, Request]:
+        async def ask(authorization: str | None) -> tuple[Response, Request]:
+            request = make(authorization)
+            if before_send is not None:
+                before_send()
+            return await self._transport.request(request), request
+
         authorization = await self._credentials.authorization()
-        request = make(authorization)
-        response = await self._transport.request(request)
+        response, request = await ask(authorization)
         if response.status == 401 and await self._credentials.renew(authorization):
-            request = make(await self._credentials.authorization())
-            response = await self._transport.request(request)
+            return await ask(await self._credentials.authorization())
         return response, request
 
     @asynccontextmanager

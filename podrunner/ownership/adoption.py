@@ -16,16 +16,15 @@ import anyio
 from podrunner.builder import read_stamp, safe_label
 from podrunner.builder.labels import OWNER, TOLD
 from podrunner.errors import ConflictError, NotFoundError, PodrunnerError
-from podrunner.kube import RequestRetry, retrying
-from podrunner.ownership.leases import WallClock, utc_now
-from podrunner.ownership.scope import ScopeReader
+from podrunner.kube import retrying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from podrunner.builder import Stamp
-    from podrunner.kube import KubeClient
+    from podrunner.kube import KubeClient, RequestRetry
     from podrunner.outcome.record import Pod
+    from podrunner.ownership.scope import ScopeReader
 
 __all__ = ["Adopter", "is_told", "mark_told"]
 
@@ -72,31 +71,14 @@ class Adopter:
 
     Args:
         client: The API server.
+        reader: Reads our scope.
         owner: Our name.
-        scope: Our scope.
-        lease_namespace: Where the owners' Leases live.
-        policy: How each request is tried again: nobody is taken for gone because the server was busy.
-        now: The time of day.
-        page_size: Pods per page of a list.
     """
 
-    def __init__(
-        self,
-        client: KubeClient,
-        *,
-        owner: str,
-        scope: str,
-        lease_namespace: str,
-        policy: RequestRetry,
-        now: WallClock = utc_now,
-        page_size: int = 500,
-    ) -> None:
+    def __init__(self, client: KubeClient, reader: ScopeReader, *, owner: str) -> None:
         self._client = client
+        self._reader = reader
         self._owner = owner
-        self._scope = scope
-        self._reader = ScopeReader(
-            client, scope=scope, lease_namespace=lease_namespace, policy=policy, now=now, page_size=page_size
-        )
 
     async def adopt(
         self,
@@ -122,7 +104,7 @@ class Adopter:
         async with aclosing(self._reader.pods(namespaces)) as pods:
             async for pod in pods:
                 stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
-                if stamp is None or stamp.scope != self._scope or known(pod):
+                if stamp is None or stamp.scope != self._reader.scope or known(pod):
                     continue
                 if is_told(pod):
                     kept(pod, stamp)

@@ -435,14 +435,7 @@ class AsyncPodRunner:
         self._desk.check_open()
         opened = self._entered()
         adopted = []
-        adopter = Adopter(
-            opened.client,
-            owner=self._owner,
-            scope=self._config.scope,
-            lease_namespace=self._config.namespace,
-            policy=RequestRetry.of(self._config.retry),
-            page_size=self._config.watch.page_size,
-        )
+        adopter = Adopter(opened.client, self._scope_reader(opened.client), owner=self._owner)
         found = adopter.adopt(self._watched, known=opened.desk.knows, kept=opened.runs.note_kept)
         async with aclosing(found) as won:
             async for pod, stamp in won:

@@ -204,6 +204,31 @@ async def test_a_runner_that_lost_its_lease_acts_no_more(cluster: Cluster):
     assert "podrunner-me" in cluster.leases
 
 
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_a_request_that_waits_while_the_lease_is_lost_is_never_sent(cluster: Cluster, method: str):
+    """A3: a launch, and a deletion, held back by the server's ``Retry-After``. off: `before_send` in `Session`."""
+    async with running(cluster, owner="me", lease_duration_s=1.0) as runner:
+        pod = await runner.launch(workload())
+        cluster.fail(method, status=429, headers={"Retry-After": "3"})
+
+        async def act() -> None:
+            if method == "DELETE":
+                await pod.cancel()
+                return
+            with pytest.raises(OwnershipError, match="lost its lease"):
+                await runner.launch(workload(2))
+
+        sent = cluster.count(method, "/pods") + 1
+        async with anyio.create_task_group() as group:
+            group.start_soon(act)
+            await until(lambda: cluster.count(method, "/pods") == sent)
+            lease = cluster.leases["podrunner-me"]
+            taken = {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}
+            cluster._keep_lease("podrunner-me", taken, 200)
+        assert cluster.count(method, "/pods") == sent
+        assert len(cluster.pods) == 1
+
+
 async def test_a_drain_launches_what_is_queued(cluster: Cluster):
     """Leaving normally loses no submission, not even one that waits for a slot."""
     async with anyio.create_task_group() as group:
