@@ -116,8 +116,9 @@ class ApiServer:
             return _respond(request, _refusal(error))
         except web.HTTPRequestEntityTooLarge:
             return _respond(request, _refusal(too_large(MAX_BODY)))
-        except (ConnectionError, asyncio.CancelledError):
-            raise
+        except ConnectionError:
+            # The client left, and nobody hears this answer; if the error went on, aiohttp would log it as our failure.
+            return web.Response()
         except Exception:
             logger.exception("the API server failed on %s %s", request.method, request.path)
             return _respond(request, _refusal(StatusError(500, "InternalError", "Internal error occurred")))
@@ -176,8 +177,8 @@ class ApiServer:
         response = web.StreamResponse(
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )
-        await response.prepare(request)
         with suppress(ConnectionError):  # the watcher went away: nothing to complain about
+            await response.prepare(request)
             await watch.run(response.write)
         return response
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from podrunner.errors import UsageError
 from podrunner.local import Lifecycle, LocalCluster
+from podrunner.local.server import ApiServer
 
 pytestmark = pytest.mark.processes
 
@@ -41,6 +42,18 @@ def test_it_serves_and_leaves_nothing():
     assert not folder.exists()
     with pytest.raises(httpx.ConnectError):
         get(cluster)
+
+
+def test_a_client_that_leaves_before_the_answer_is_nobodys_failure(monkeypatch, caplog):
+    """off: the answer to a ConnectionError in `ApiServer._handle`: aiohttp logs a traceback."""
+
+    async def leave(_self, _request):
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    with LocalCluster.blocking() as cluster:
+        monkeypatch.setattr(ApiServer, "_answer", leave)
+        get(cluster)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.anyio
