@@ -18,8 +18,9 @@ import msgspec
 from podrunner.errors import ConfigError, LogError, NotFoundError
 from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
 from podrunner.logs.lines import LineAssembler
+from podrunner.logs.looked_at import follow_pod
 from podrunner.logs.parts import LogFiles
-from podrunner.logs.record import LogBatch
+from podrunner.logs.record import LogBatch, LogGap
 from podrunner.workload.log_path import checked_log_path
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from podrunner.config import LogSettings
     from podrunner.kube.log_server import LogServer
-    from podrunner.logs.follow import LogSource
+    from podrunner.logs.looked_at import PodSource
     from podrunner.logs.turns import LogTurns
 
 __all__ = ["FoundLog", "LocalFile", "LogPlace", "LogQuery", "PodLog", "ServerLog", "configured_places"]
@@ -167,7 +168,7 @@ class _FileBatches:
 
 
 class PodLog:
-    """The pod itself, while it is there.
+    """The pod itself, while it is there. Followed, each line comes once, over broken connections too.
 
     Args:
         source: The API server.
@@ -178,7 +179,7 @@ class PodLog:
 
     def __init__(
         self,
-        source: LogSource,
+        source: PodSource,
         *,
         tail_lines: int | None = None,
         timestamps: bool = False,
@@ -198,34 +199,60 @@ class PodLog:
             yield None
             return
         async with AsyncExitStack() as stack:
-            if self._turns is not None:
-                await stack.enter_async_context(self._turns.drain())
-            log = self._source.stream_log(
-                query.namespace,
-                query.pod,
-                container=query.container or query.main_container or None,
-                follow=follow,
-                tail_lines=self._tail_lines,
-                timestamps=True,
-            )
             try:
-                batches = await stack.enter_async_context(log)
+                content = await (self._followed if follow else self._read)(query, stack)
             except NotFoundError:
                 found = None
             else:
                 header = f"*** Reading the log of pod {query.namespace}/{query.pod} from the API server"
-                content = _PodBatches(batches, timestamps=self._timestamps, skip=offset)
-                found = FoundLog("pod", header, content)
+                found = FoundLog("pod", header, _Beyond(content, offset))
             yield found
+
+    async def _read(self, query: LogQuery, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+        if self._turns is not None:
+            await stack.enter_async_context(self._turns.drain())
+        log = self._source.stream_log(
+            query.namespace or "",
+            query.pod or "",
+            container=query.container or query.main_container or None,
+            tail_lines=self._tail_lines,
+            timestamps=True,
+        )
+        return _PodBatches(await stack.enter_async_context(log), timestamps=self._timestamps)
+
+    async def _followed(self, query: LogQuery, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+        log = follow_pod(
+            self._source,
+            query.namespace or "",
+            query.pod or "",
+            container=query.container or query.main_container or None,
+            tail_lines=self._tail_lines,
+            turns=self._turns,
+        )
+        return _FollowedBatches(await stack.enter_async_context(log), timestamps=self._timestamps)
+
+
+class _FollowedBatches:
+    """A followed log as bytes: a gap is a line of it."""
+
+    def __init__(self, items: AsyncIterator[LogBatch | LogGap], *, timestamps: bool) -> None:
+        self._items = items
+        self._timestamps = timestamps
+
+    def __aiter__(self) -> _FollowedBatches:
+        return self
+
+    async def __anext__(self) -> bytes:
+        item = await anext(self._items)
+        return f"{item}\n".encode() if isinstance(item, LogGap) else item.content(timestamps=self._timestamps)
 
 
 class _PodBatches:
-    """A pod's log without time stamps, but for what is skipped."""
+    """A pod's log as the node has it, in whole lines."""
 
-    def __init__(self, batches: AsyncIterator[bytes], *, timestamps: bool, skip: int) -> None:
+    def __init__(self, batches: AsyncIterator[bytes], *, timestamps: bool) -> None:
         self._batches = aiter(batches)
         self._timestamps = timestamps
-        self._skip = skip
         self._lines = LineAssembler()
         self._ended = False
 
@@ -239,14 +266,27 @@ class _PodBatches:
             except StopAsyncIteration:
                 self._ended = True
                 whole = self._lines.rest()
-            if data := self._unseen(whole):
-                return data
+            if whole:
+                return LogBatch("", 0, whole).content(timestamps=self._timestamps)
         raise StopAsyncIteration
 
-    def _unseen(self, whole: bytes) -> bytes:
-        data = LogBatch("", 0, whole).content(timestamps=self._timestamps)
-        skipped, self._skip = self._skip, max(0, self._skip - len(data))
-        return data[skipped:]
+
+class _Beyond:
+    """What comes after so many bytes."""
+
+    def __init__(self, batches: AsyncIterator[bytes], skip: int) -> None:
+        self._batches = batches
+        self._skip = skip
+
+    def __aiter__(self) -> _Beyond:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            data = await anext(self._batches)
+            skipped, self._skip = self._skip, max(0, self._skip - len(data))
+            if len(data) > skipped:
+                return data[skipped:]
 
 
 class ServerLog:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 
 import pytest
+from podrunner import PodRunner, Workload
+from podrunner.testing.faults import TcpProxy
 from tests.contract.conftest import Cluster
 
 PODRUNNER = [sys.executable, "-m", "podrunner.cli"]
@@ -95,6 +97,29 @@ def test_a_running_pod_can_be_seen_read_entered_and_deleted(podrunner, sleeper) 
     assert podrunner("exec", sleeper, "--", "sh", "-c", "echo in; exit 4").returncode == 4
     assert podrunner("exec", "-i", sleeper, "--", "cat", input="through\n").stdout == "through\n"
     assert podrunner("delete", "--grace-period", "0", sleeper).stdout == f'pod "{sleeper}" deleted\n'
+
+
+def test_a_log_is_followed_over_a_connection_that_breaks(environment, config) -> None:
+    """G1, as ``podrunner logs --follow`` shows it. off: `follow_pod` in `PodLog`."""
+    command = ["sh", "-c", "echo one; until [ -e go ]; do sleep 0.1; done; echo two"]
+    kept = config.model_copy(update={"delete_pods": False})
+    with PodRunner(kept, on_exit="cancel") as runner, TcpProxy.blocking(config.kubeconfig) as proxy:
+        pod = runner.launch(Workload(key={"test": "follow"}, command=command))
+        with subprocess.Popen(
+            [*PODRUNNER, "logs", "--follow", pod.name],
+            env={**environment, "PODRUNNER_KUBECONFIG": str(proxy.kubeconfig)},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as follow:
+            try:
+                assert follow.stdout.readline() == "one\n"
+                assert proxy.cut() > 0
+                assert pod.exec(["touch", "go"]).exit_code == 0
+                assert follow.stdout.read() == "two\n"
+                assert follow.wait(40) == 0
+            finally:
+                follow.kill()
+        pod.delete()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

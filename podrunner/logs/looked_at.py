@@ -1,0 +1,191 @@
+"""Follows the log of a pod that nobody watches, each line once: the pod is looked at whenever a connection has ended.
+
+A runner's watch tells of its own pods; this is for anybody's pod, as ``podrunner logs --follow`` shows it. How a log is
+followed over broken connections is :mod:`podrunner.logs.follow`.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Protocol
+
+import anyio
+
+from podrunner.errors import NotFoundError, PodrunnerError
+from podrunner.logs.cursor import LogCursor
+from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
+from podrunner.logs.life import container_view
+from podrunner.logs.record import LogBatch, LogGap
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+    from podrunner.logs.life import ContainerView
+    from podrunner.logs.turns import LogTurns
+    from podrunner.outcome.record import Pod
+
+__all__ = ["PodSource", "follow_pod"]
+
+# A quiet container that waits for its image, or whose connection hangs, is noticed to have ended within that time.
+_LOOK_EVERY_S: Final = 5.0
+_BATCHES_WAITING: Final = 8
+_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+
+
+class PodSource(LogSource, Protocol):
+    """The two verbs that this needs of ``podrunner.kube``."""
+
+    async def read_pod(self, namespace: str, name: str) -> Pod:
+        """Reads a pod."""
+        ...
+
+
+@asynccontextmanager
+async def follow_pod(
+    source: PodSource,
+    namespace: str,
+    name: str,
+    *,
+    container: str | None = None,
+    tail_lines: int | None = None,
+    turns: LogTurns | None = None,
+) -> AsyncIterator[AsyncIterator[LogBatch | LogGap]]:
+    """Opens a container's log, to its end: of the last run, where the container is restarted.
+
+    Args:
+        source: The API server.
+        namespace: The pod's namespace.
+        name: The pod's name.
+        container: The container; None: the one that the pod names as its default, or its first.
+        tail_lines: Begin with the last so many lines; None: at the beginning.
+        turns: The connections shared with other readers; None: as many as it takes.
+
+    Raises:
+        NotFoundError: There is no such pod.
+        PodrunnerError: It cannot be looked at.
+    """
+    pod = await source.read_pod(namespace, name)
+    looked = _LookedAt(source, pod, container or _default_container(pod), tail_lines)
+    send, receive = anyio.create_memory_object_stream[LogBatch | LogGap](_BATCHES_WAITING)
+    follower = ContainerFollower(
+        looked,
+        PodAddress(namespace, name, pod.metadata.uid),
+        looked,
+        lambda item, _: send.send(item),
+        cursor=LogCursor(pod.metadata.uid, looked.name, looked.first_run),
+        turns=turns,
+    )
+    batches, failure = _Batches(receive), None
+    async with anyio.create_task_group() as group, receive:
+        group.start_soon(looked.keep_looking, name=f"look {name}")
+        group.start_soon(batches.fill, follower, send, name=f"log {name}")
+        try:
+            yield batches
+        except Exception as error:  # noqa: BLE001  # raised below: a task group would wrap the caller's own error
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def _default_container(pod: Pod) -> str:
+    named = (pod.metadata.annotations or {}).get(_DEFAULT_CONTAINER)
+    return named or (pod.spec.containers or [])[0].name
+
+
+class _Batches:
+    """What the follower emits."""
+
+    def __init__(self, receive: MemoryObjectReceiveStream[LogBatch | LogGap]) -> None:
+        self._receive = receive
+        self._error: PodrunnerError | None = None
+
+    async def fill(
+        self, follower: ContainerFollower, send: MemoryObjectSendStream[LogBatch | LogGap]
+    ) -> None:
+        with send:
+            try:
+                await follower.run()
+            except PodrunnerError as error:
+                self._error = error
+
+    def __aiter__(self) -> _Batches:
+        return self
+
+    async def __anext__(self) -> LogBatch | LogGap:
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            if self._error is not None:
+                raise self._error from None
+            raise StopAsyncIteration from None
+
+
+class _LookedAt:
+    """The pod's life, and the way to its log: after each connection the pod is looked at, so that its end is known."""
+
+    def __init__(self, source: PodSource, pod: Pod, name: str, tail_lines: int | None) -> None:
+        self.name = name
+        self._source = source
+        self._pod = pod
+        self._tail_lines = tail_lines
+        self._gone = False
+        self._change = anyio.Event()
+        self.first_run = self.container(name).restart
+
+    def container(self, name: str) -> ContainerView:
+        return container_view(self._pod, name, gone=self._gone)
+
+    async def changed(self) -> None:
+        await self._change.wait()
+
+    async def keep_looking(self) -> None:
+        while not self._gone:
+            await anyio.sleep(_LOOK_EVERY_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        meta = self._pod.metadata
+        try:
+            found = await self._source.read_pod(meta.namespace, meta.name)
+        except NotFoundError:
+            self._gone = True
+        except PodrunnerError:
+            return  # nothing is concluded from a look that failed; the next one follows
+        else:
+            self._gone = found.metadata.uid != meta.uid
+            self._pod = self._pod if self._gone else found
+        self._change.set()
+        self._change = anyio.Event()
+
+    @asynccontextmanager
+    async def stream_log(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        container: str | None = None,
+        follow: bool = False,
+        timestamps: bool = True,
+        since_time: str | None = None,
+        tail_lines: int | None = None,
+        previous: bool = False,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        if self.container(self.name).restart == self.first_run:
+            tail_lines = self._tail_lines
+        try:
+            async with self._source.stream_log(
+                namespace,
+                name,
+                container=container,
+                follow=follow,
+                timestamps=timestamps,
+                since_time=since_time,
+                tail_lines=tail_lines,
+                previous=previous,
+            ) as batches:
+                yield batches
+        finally:
+            await self._look()
