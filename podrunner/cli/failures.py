@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import anyio
@@ -15,9 +15,17 @@ from anyio.abc import TaskStatus
 
 from podrunner import errors
 
-__all__ = ["EXIT_CODES", "exit_code", "guarded", "run_async"]
+__all__ = ["EXIT_CODES", "NoSuchPodError", "exit_code", "guarded", "run_async"]
 
 T = TypeVar("T")
+
+
+class NoSuchPodError(errors.UsageError):
+    """Pods were named that are not there."""
+
+    def __init__(self, namespace: str, names: Iterable[str]) -> None:
+        super().__init__(f"no such pod in namespace {namespace}: {', '.join(names)}")
+
 
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.ConfigError, 78),  # EX_CONFIG
@@ -25,6 +33,8 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.UnauthorizedError, 77),  # EX_NOPERM
     (errors.ForbiddenError, 77),
     (errors.NotFoundError, 66),  # EX_NOINPUT
+    (NoSuchPodError, 66),
+    (errors.LogError, 66),
     (errors.BadRequestError, 65),
     (errors.InvalidError, 65),
     (errors.ApiError, 76),  # EX_PROTOCOL: the server answered, and said no

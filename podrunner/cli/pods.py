@@ -14,7 +14,7 @@ import anyio
 import typer
 
 from podrunner.builder.labels import MANAGED_BY, MANAGER
-from podrunner.cli.failures import run_async
+from podrunner.cli.failures import NoSuchPodError, run_async
 from podrunner.cli.options import (
     Config,
     Context,
@@ -162,9 +162,11 @@ class _View:
     async def show(self, client: KubeClient, *, watch: bool) -> None:
         page = await client.list_pods(self._namespace, label_selector=self._selector)
         pods = [pod for pod in page.items if self._wants(pod)]
-        if missing := self._names - {pod.metadata.name for pod in pods}:
-            raise UsageError(f"no such pod in namespace {self._namespace}: {', '.join(sorted(missing))}")
-        await self._print(client, pods)
+        missing = self._names - {pod.metadata.name for pod in pods}
+        if pods or not missing:
+            await self._print(client, pods)
+        if missing:
+            raise NoSuchPodError(self._namespace, sorted(missing))
         if watch:
             await self._follow(client, page.resource_version)
 
@@ -336,7 +338,7 @@ def delete(
         if name not in missing:
             print(f'pod "{name}" deleted')
     if missing:
-        raise UsageError(f"no such pod in namespace {settings.namespace}: {', '.join(missing)}")
+        raise NoSuchPodError(settings.namespace, missing)
 
 
 def _with_client(settings: RunnerConfig, body: Callable[[KubeClient], Awaitable[T]]) -> T:

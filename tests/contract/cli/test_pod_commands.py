@@ -140,14 +140,19 @@ def test_no_pods_are_said_to_be_none(podrunner, config) -> None:
     assert got.stderr == f"No resources found in {config.namespace} namespace.\n"
 
 
-def test_unknown_pods_are_named(podrunner) -> None:
-    got, deleted, entered = (
-        podrunner("get", "nope"),
-        podrunner("delete", "nope"),
-        podrunner("exec", "nope", "--", "ls"),
+def test_unknown_pods_are_named(podrunner, sleeper) -> None:
+    """And what is known is shown all the same."""
+    commands = (
+        ["get", "nope", sleeper],
+        ["delete", "nope"],
+        ["exec", "nope", "--", "ls"],
+        ["logs", "nope"],
+        ["logs", "-f", "nope"],
     )
-    assert (got.returncode, deleted.returncode, entered.returncode) == (64, 64, 66)
-    assert all("nope" in ended.stderr for ended in (got, deleted, entered))
+    ends = [podrunner(*words) for words in commands]
+    assert [ended.returncode for ended in ends] == [66] * len(commands)
+    assert all("nope" in ended.stderr for ended in ends)
+    assert sleeper in ends[0].stdout
 
 
 def test_a_watch_shows_a_pod_come_and_go(environment, podrunner) -> None:

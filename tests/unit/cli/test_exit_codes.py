@@ -25,7 +25,8 @@ CASES = [
     (errors.TransportError("refused"), 69),
     (errors.RequestTimeoutError("slow"), 69),
     (errors.RunnerClosedError("closed"), 64),
-    (errors.LogError("gone"), 70),
+    (errors.LogError("gone"), 66),
+    (errors.StaleError("old"), 70),
 ]
 
 
