@@ -39,6 +39,7 @@ class AirflowTask(CheckedModel):
     executor_config: Mapping[str, Any] = Field(default_factory=dict)
     worker_uuid: str | None = None
     extra_args: tuple[str, ...] = ()
+    result_path: str | None = None
 
 
 def from_airflow(task: AirflowTask) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def from_airflow(task: AirflowTask) -> dict[str, Any]:
         **attributes,
         "key": {"parts": _key_parts(task), "attempt": task.try_number},
         "identity_annotations": annotations,
+        "result_path": task.result_path,
     }
 
 

@@ -185,6 +185,7 @@ class Workload(CheckedModel):
         executor_config: Mapping[str, Any] | None = None,
         worker_uuid: str | None = None,
         extra_args: Sequence[str] = (),
+        result_path: str | None = None,
     ) -> Workload:
         """Run one try of an Airflow task, with Airflow's command, labels and log path.
 
@@ -204,6 +205,7 @@ class Workload(CheckedModel):
                 client).
             worker_uuid: Value of the label ``airflow-worker``; None: the configuration's.
             extra_args: Appended to the command.
+            result_path: See the attribute; Airflow's own sidecar reads ``/airflow/xcom/return.json``.
 
         Raises:
             SpecError: Neither date nor run is given, or ``executor_config`` has an unknown setting.
@@ -221,6 +223,7 @@ class Workload(CheckedModel):
             executor_config=executor_config or {},
             worker_uuid=worker_uuid,
             extra_args=tuple(extra_args),
+            result_path=result_path,
         )
         return cls(**from_airflow(task))
 

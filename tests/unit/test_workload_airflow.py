@@ -234,3 +234,12 @@ def test_a_relaunch_of_a_task_is_the_same_try():
     assert again.log_path == first.log_path
     assert again.identity_labels == first.identity_labels
     assert again.key.relaunch == 1
+
+
+def test_a_task_may_leave_a_result():
+    """In Python and in a file alike."""
+    told = {"dag_id": "d", "task_id": "t", "run_id": "r", "result_path": "/airflow/xcom/return.json"}
+    assert task(run_id="r", result_path="/airflow/xcom/return.json").result_path == told["result_path"]
+    assert Workload.from_dict(told).result_path == told["result_path"]
+    with pytest.raises(SpecError, match="result_path"):
+        task(run_id="r", result_path="return.json")
