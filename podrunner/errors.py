@@ -170,7 +170,14 @@ class UnauthorizedError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """403: RBAC or admission refuses; the message says which."""
+    """403: RBAC or admission refuses; the message says which.
+
+    Attributes:
+        was_allowed: Whether the same kind of request had been allowed before, and it is a right that is missing now: an
+            API server that has just started answers so until it has read the rights.
+    """
+
+    was_allowed: bool = False
 
 
 class QuotaExceededError(ForbiddenError):

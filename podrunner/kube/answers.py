@@ -70,10 +70,11 @@ class Trouble(StrEnum):
     THROTTLED = "throttled"
     SERVER = "server"
     QUOTA = "quota"
+    RIGHTS = "rights"
     CONFLICT = "conflict"
 
 
-def trouble(error: BaseException) -> Trouble | None:
+def trouble(error: BaseException) -> Trouble | None:  # noqa: PLR0911  # a table: one return per row
     """Say which passing trouble an error is; None if trying again cannot help."""
     match error:
         case TransportError():
@@ -82,6 +83,8 @@ def trouble(error: BaseException) -> Trouble | None:
             return Trouble.THROTTLED
         case QuotaExceededError():
             return Trouble.QUOTA
+        case ForbiddenError(was_allowed=True):
+            return Trouble.RIGHTS
         case ConflictError() if _about_quota(error):
             return Trouble.CONFLICT
         case ApiError(status=status) if status == 408 or (status >= 500 and status != 501):
@@ -92,7 +95,8 @@ def trouble(error: BaseException) -> Trouble | None:
 def is_transient(error: BaseException) -> bool:
     """Say whether the same request may succeed later. The one predicate of all retries.
 
-    True: no connection or no answer, 408, 429, 5xx (but 501), 403 of an exhausted quota, 409 of a quota's counter.
+    True: no connection or no answer, 408, 429, 5xx (but 501), 403 of an exhausted quota or of a right that was there
+    before, 409 of a quota's counter.
     False: everything else, so also 400, 401 (credentials were refreshed once before), 403, 404, 409, 410, 422.
     """
     return trouble(error) is not None

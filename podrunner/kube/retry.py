@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Backoff", "RequestRetry", "retrying"]
 
 T = TypeVar("T")
+
+_TRIES_WITHOUT_RIGHTS: Final = 6
 
 _log = logging.getLogger(__name__)
 
@@ -70,14 +72,17 @@ class RequestRetry:
 
         A lost connection, throttling and a failing server take the settings as they are. A conflict on a quota's
         counter passes in a moment: an eighth of the waits. An exhausted quota passes when other pods end: twice the
-        waits, four times the tries.
+        waits, four times the tries. A right that was there before comes back when a server has started, or never: six
+        tries at most.
         """
         plain = _backoff(settings, waits=1.0, tries=1)
+        few = min(settings.attempts or _TRIES_WITHOUT_RIGHTS, _TRIES_WITHOUT_RIGHTS)
         return cls(
             {
                 Trouble.CONNECTION: plain,
                 Trouble.THROTTLED: plain,
                 Trouble.SERVER: plain,
+                Trouble.RIGHTS: replace(plain, attempts=few),
                 Trouble.CONFLICT: _backoff(settings, waits=0.125, tries=1),
                 Trouble.QUOTA: _backoff(settings, waits=2.0, tries=4),
             }

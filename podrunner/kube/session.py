@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from podrunner.errors import ApiError, TransportError
+from podrunner.errors import ApiError, ForbiddenError, TransportError
 from podrunner.kube.answers import answer_error
 from podrunner.kube.credentials import Credentials, StaticCredentials
 from podrunner.kube.gate import RetryGate
 from podrunner.kube.lanes import Lanes, lane_of
+from podrunner.kube.rights import KnownRights
 from podrunner.kube.transport import (
     HandshakeRefusedError,
     Request,
@@ -73,6 +74,7 @@ class Session:
         self._timeout_s = timeout_s
         self._now = now
         self._headers: dict[tuple[str | None, str | None], dict[str, str]] = {}
+        self._rights = KnownRights()
         self.gate: RetryGate = gate or RetryGate()
         self.lanes: Lanes = lanes or Lanes(32)
 
@@ -118,6 +120,7 @@ class Session:
                 self.lanes.leave(lane)
         if not 200 <= response.status < 300:
             raise self._refused(request, response.status, response.headers, response.body)
+        self._rights.note(method, target)
         return response.body
 
     async def _turn(self, lane: Lane) -> None:
@@ -160,6 +163,7 @@ class Session:
                 stream, request = await self._begin(stack, target, await self._credentials.authorization())
             if not 200 <= stream.status < 300:
                 raise self._refused(request, stream.status, stream.headers, await self._error_body(stream))
+            self._rights.note("GET", target)
             yield stream
 
     async def _begin(
@@ -195,6 +199,7 @@ class Session:
                     raise
                 renewed = await self._credentials.authorization()
                 socket = await self._shake(stack, target, subprotocols, renewed)
+            self._rights.note("GET", target)
             yield socket
 
     async def _shake(
@@ -227,6 +232,8 @@ class Session:
         )
         if error.retry_after_s is not None:
             self.gate.close_for(error.retry_after_s)
+        if isinstance(error, ForbiddenError):
+            self._rights.judge(error)
         return error
 
     async def aclose(self) -> None:

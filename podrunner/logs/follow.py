@@ -229,7 +229,8 @@ class ContainerFollower:
     def _is_hopeless(self, error: PodrunnerError) -> bool:
         # A kubelet that has just restarted answers 404 for pods that it has: only the pod's own end makes it
         # final.
-        return isinstance(error, ForbiddenError) or (isinstance(error, NotFoundError) and self._view().gone)
+        refused = isinstance(error, ForbiddenError) and not error.was_allowed
+        return refused or (isinstance(error, NotFoundError) and self._view().gone)
 
     def _run_ended(self) -> bool:
         view = self._view()

@@ -123,7 +123,8 @@ async def test_each_uid_has_one_outcome_and_it_is_the_servers(
     assert {uid: outcomes[uid].exit_code for uid in truth} == truth
     assert len(truth) == PODS, "one pod per attempt"
     assert outcomes.keys() - truth.keys() == {pod.uid for pod in doomed}
-    assert {outcomes[pod.uid].category for pod in doomed} == {Category.DELETED_BY_OTHERS}
+    ends = [outcomes[pod.uid] for pod in doomed]
+    assert [end for end in ends if end.category is not Category.DELETED_BY_OTHERS] == []
     finished = Counter(event.uid for event in told if event.kind is EventKind.FINISHED)
     assert finished == dict.fromkeys(outcomes, 1)
     assert {"cut", "short"} <= done.keys(), "there was trouble"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from podrunner.errors import InvalidError, OwnershipError, SpecError
+from podrunner.errors import ForbiddenError, InvalidError, OwnershipError, SpecError
 from podrunner.outcome import Category, Fault
 from tests.unit.runner.harness import Cluster, kinds, running, until, workload
 
@@ -200,3 +200,17 @@ async def test_a_thousand_pods_have_a_thousand_outcomes(cluster: Cluster):
         assert sorted(finished) == sorted(pod.uid for pod in batch)
         assert {pod.outcome.category for pod in batch} == {Category.SUCCEEDED}
         assert runner.health().active == 0
+
+
+async def test_a_right_that_was_there_before_is_waited_for_and_one_that_never_was_is_not(cluster: Cluster):
+    """A server that has just started refuses until it has read the bindings; off: `KnownRights.judge` in `Session`."""
+    words = b'User \\"me\\" cannot create resource \\"pods\\" in API group \\"\\"'
+    refusal = {"status": 403, "body": b'{"kind": "Status", "reason": "Forbidden", "message": "%s"}' % words}
+    async with running(cluster) as runner:
+        cluster.fail("POST", times=1, **refusal)
+        with pytest.raises(ForbiddenError):
+            await runner.launch(workload(0))
+        await runner.launch(workload(1))
+        cluster.fail("POST", times=2, **refusal)
+        await runner.launch(workload(2))
+        assert cluster.count("POST", "/pods") == 5

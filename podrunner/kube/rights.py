@@ -1,0 +1,45 @@
+"""Which kinds of requests were allowed before: a right that is missing now may be one that is not known yet.
+
+An API server that has just started serves before it has read all bindings, and refuses what it will allow a moment
+later. Whether to try again is decided in ``answers``, how often in ``retry``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from podrunner.errors import ForbiddenError
+
+__all__ = ["KnownRights"]
+
+
+class KnownRights:
+    """Remembers what was allowed: by method, resource, namespace, and whether one object was meant."""
+
+    __slots__ = ("_allowed",)
+
+    def __init__(self) -> None:
+        self._allowed: set[tuple[str, ...]] = set()
+
+    def note(self, method: str, target: str) -> None:
+        """A request was allowed."""
+        self._allowed.add(_right(method, target))
+
+    def judge(self, error: ForbiddenError) -> None:
+        """Says on the error whether it refuses a right that was there before."""
+        # The authorizer's words (apiserver's endpoints/handlers/responsewriters/errors.go); admission has others.
+        about_rights = 'User "' in error.server_message and " cannot " in error.server_message
+        error.was_allowed = about_rights and _right(error.method, error.path) in self._allowed
+
+
+def _right(method: str, target: str) -> tuple[str, ...]:
+    """What a right is about. An object's name is left out: …/pods/NAME/log."""
+    parts = target.partition("?")[0].split("/")
+    plural = parts.index("namespaces") + 2 if "namespaces" in parts[:5] else len(parts)
+    return (
+        method,
+        *parts[: plural + 1],
+        *("*" for _ in parts[plural + 1 : plural + 2]),
+        *parts[plural + 2 :],
+    )

@@ -1,0 +1,65 @@
+"""A right that was there before and is missing now is passing trouble; one that never was is an error at once."""
+
+from __future__ import annotations
+
+import pytest
+from podrunner.config import RetrySettings
+from podrunner.errors import ForbiddenError
+from podrunner.kube.answers import Trouble, is_transient
+from podrunner.kube.retry import RequestRetry
+from podrunner.kube.rights import KnownRights
+
+PODS = "/api/v1/namespaces/n/pods"
+REFUSED = 'pods is forbidden: User "system:serviceaccount:n:podrunner" cannot create resource "pods" in API group ""'
+
+
+def judged(allowed: list[tuple[str, str]], method: str, path: str, message: str = REFUSED) -> bool:
+    rights = KnownRights()
+    for each in allowed:
+        rights.note(*each)
+    error = ForbiddenError(status=403, server_message=message, method=method, path=path)
+    rights.judge(error)
+    assert is_transient(error) is error.was_allowed
+    return error.was_allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "before", "now"),
+    [
+        ("POST", f"{PODS}?fieldValidation=Strict", PODS),
+        ("DELETE", f"{PODS}/a", f"{PODS}/b"),
+        ("GET", f"{PODS}/a/log?follow=true", f"{PODS}/b/log"),
+        ("GET", "/api/v1/pods?watch=1", "/api/v1/pods"),
+    ],
+)
+def test_what_was_allowed_before_is_allowed_again_in_a_moment(method, before, now):
+    assert judged([(method, before)], method, now)
+
+
+@pytest.mark.parametrize(
+    ("method", "before", "now"),
+    [
+        ("POST", PODS, PODS.replace("/n/", "/other/")),
+        ("GET", PODS, f"{PODS}/a"),
+        ("GET", f"{PODS}/a", f"{PODS}/a/log"),
+        ("GET", f"{PODS}/a", PODS),
+        ("GET", f"{PODS}/a", "/api/v1/pods"),
+    ],
+)
+def test_another_right_is_another_right(method, before, now):
+    assert not judged([(method, before), ("PATCH", now)], method, now)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["pods is forbidden: violates PodSecurity", 'admission webhook "x" denied the request', ""],
+)
+def test_what_admission_refuses_is_refused_for_good(message):
+    """L6, L9."""
+    assert not judged([("POST", PODS)], "POST", PODS, message)
+
+
+def test_it_is_tried_a_few_times_even_where_all_else_is_tried_for_ever():
+    endless = RequestRetry.of(RetrySettings(attempts=0)).backoffs
+    assert (endless[Trouble.RIGHTS].attempts, endless[Trouble.SERVER].attempts) == (6, 0)
+    assert RequestRetry.of(RetrySettings(attempts=3)).backoffs[Trouble.RIGHTS].attempts == 3
