@@ -13,12 +13,13 @@ import struct
 import threading
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from podrunner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
 __all__ = ["HOST", "Connection", "Listener", "forever"]
 
@@ -31,8 +32,8 @@ _LIMIT = 1024 * 1024
 """Longest head of a request or answer, in bytes: credentials and continue tokens may be long."""
 
 _STOP_S = 10.0
-_LAST_ROUNDS_S = 0.02
-"""asyncio closes a socket in one of the loop's rounds after its transport was told to."""
+_ROUNDS = 10
+"""asyncio hands on what it has accepted, and closes what was told to close, a few rounds of its loop later."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -99,7 +100,7 @@ class Listener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: asyncio.Server | None = None
         self._stopping: asyncio.Event | None = None
-        self._open: dict[Connection, asyncio.Task[Any] | None] = {}
+        self._open: dict[Connection, asyncio.Task[None]] = {}
         self.port: int = 0
 
     def start(self) -> None:
@@ -135,12 +136,11 @@ class Listener:
 
     def down(self) -> None:
         """Reset all connections and refuse new ones, until :meth:`up`."""
-        self._call(self._down)
+        self._run_there(self._down())
 
     def up(self) -> None:
         """Accept connections again, at the same port."""
-        assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(_STOP_S)
+        self._run_there(self._listen())
 
     @contextmanager
     def outage(self) -> Iterator[None]:
@@ -152,13 +152,16 @@ class Listener:
             self.up()
 
     def _call(self, function: Callable[[], T]) -> T:
-        if self._loop is None or self._thread is None:
-            raise UsageError(f"this {self._name} does not run")
-
         async def run() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_STOP_S)
+        return self._run_there(run())
+
+    def _run_there(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None or self._thread is None:
+            coroutine.close()
+            raise UsageError(f"this {self._name} does not run")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_STOP_S)
 
     def _run(self, started: Future[None]) -> None:
         try:
@@ -173,21 +176,30 @@ class Listener:
         await self._listen()
         started.set_result(None)
         await self._stopping.wait()
-        tasks = [task for task in self._open.values() if task is not None]
-        self._down()
+        await self._down()
+        tasks = tuple(self._open.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(_LAST_ROUNDS_S)
+        await _some_rounds()
 
     async def _listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, HOST, self.port, limit=_LIMIT)
             self.port = int(self._server.sockets[0].getsockname()[1])
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
-        self._open[connection] = asyncio.current_task()
+        task = self._open[connection] = asyncio.ensure_future(self._serve(connection))
+        task.add_done_callback(
+            partial(self._end, connection)
+        )  # also of one that is cancelled before it begins
+
+    def _end(self, connection: Connection, _: object) -> None:
+        del self._open[connection]
+        connection.close()
+
+    async def _serve(self, connection: Connection) -> None:
         try:
             await self._handle(connection)
         except (OSError, EOFError, ValueError, asyncio.CancelledError) as error:
@@ -196,9 +208,6 @@ class Listener:
         except Exception:  # noqa: BLE001  # a connection's trouble is no other's; it is told
             _log.exception("connection failed")
             connection.reset()
-        finally:
-            del self._open[connection]
-            connection.close()
 
     def _cut(self) -> int:
         for connection in self._open:
@@ -210,13 +219,22 @@ class Listener:
             connection.frozen = True
         return len(self._open)
 
-    def _down(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    async def _down(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            for listening in server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            # What is accepted already comes to _accept first: asyncio would lose a connection whose server is closed.
+            await _some_rounds()
+            server.close()
         self._cut()
 
 
 async def forever() -> None:
     """Never return."""
     await asyncio.Event().wait()
+
+
+async def _some_rounds() -> None:
+    for _ in range(_ROUNDS):
+        await asyncio.sleep(0)

@@ -148,8 +148,9 @@ async def test_a_success_in_the_last_event_counts(
     That the DELETED event's own status counts is tested in tests/unit/watch/test_reflector.py, where nothing else is.
     """
     async with running(quick) as runner:
-        pod = await runner.launch(job("sleep 0.3; exit 0"))
+        pod = await runner.launch(job("until [ -e go ]; do sleep 0.1; done; sleep 1; exit 0"))
         await runs(pod)
+        await pod.exec(["touch", "go"])
         with proxy.outage(), cluster.http() as http:
             path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
             await until(lambda: http.get(path).json()["status"]["phase"] == "Succeeded")

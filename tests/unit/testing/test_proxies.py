@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 
@@ -101,6 +104,19 @@ def test_a_frozen_connection_is_silent_and_open(proxy: FaultProxy):
         with pytest.raises(httpx.ReadTimeout):
             http.get(PODS, timeout=0.3)
         assert http.get(PODS).status_code == 200  # on a new one
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_connection_that_comes_as_it_stops_is_closed_too(cluster: LocalCluster):
+    """off: `_accept` as a coroutine, which is cancelled before it begins: an unclosed transport."""
+    for _ in range(10):
+        with ExitStack() as stack:
+            proxy = stack.enter_context(TcpProxy.blocking(cluster))
+            address = ("127.0.0.1", httpx.URL(proxy.url).port)
+            for _ in range(20):
+                stack.callback(socket.create_connection(address).close)
+            proxy.stop()
+    gc.collect()
 
 
 def test_an_unknown_upstream_resets(tmp_path: Path, cluster: LocalCluster):
