@@ -38,6 +38,10 @@ async def running(config: RunnerConfig) -> AsyncIterator[AsyncPodRunner]:
         yield runner
 
 
+WAIT_FOR_GO = "until [ -e go ]; do sleep 0.1; done"
+GO = ["touch", "go"]
+
+
 async def until(condition, within_s: float = 20) -> None:
     with anyio.fail_after(within_s):
         while not condition():
@@ -87,8 +91,9 @@ async def test_a_half_open_connection_is_left(
     """W2, with TLS and without; off: the deadline in `Reflector._drain`: the outcome never comes."""
     line = tcp if way == "tcp" else proxy
     async with running(through(config, line.kubeconfig)) as runner:
-        pod = await runner.launch(job("sleep 0.5; exit 4"))
+        pod = await runner.launch(job(f"{WAIT_FOR_GO}; sleep 1; exit 4"))
         await runs(pod)
+        await pod.exec(GO)
         assert line.freeze() >= 1
         assert (await pod.wait(20)).exit_code == 4
         assert runner.health().reconnects >= 1
@@ -148,9 +153,9 @@ async def test_a_success_in_the_last_event_counts(
     That the DELETED event's own status counts is tested in tests/unit/watch/test_reflector.py, where nothing else is.
     """
     async with running(quick) as runner:
-        pod = await runner.launch(job("until [ -e go ]; do sleep 0.1; done; sleep 1; exit 0"))
+        pod = await runner.launch(job(f"{WAIT_FOR_GO}; sleep 1; exit 0"))
         await runs(pod)
-        await pod.exec(["touch", "go"])
+        await pod.exec(GO)
         with proxy.outage(), cluster.http() as http:
             path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
             await until(lambda: http.get(path).json()["status"]["phase"] == "Succeeded")
@@ -161,7 +166,7 @@ async def test_a_success_in_the_last_event_counts(
 async def test_stale_knowledge_is_raised_and_recovers(quick: RunnerConfig, proxy: FaultProxy):
     """W8: nothing is inferred from lists that fail; off: `check_fresh` in the handle's `status`."""
     async with running(quick) as runner:
-        pod = await runner.launch(job("sleep 1.2; exit 5"))
+        pod = await runner.launch(job(f"{WAIT_FOR_GO}; exit 5"))
         await runs(pod)
         proxy.faults.on("GET", "pods*").answer(500, times=None)
         proxy.cut()
@@ -170,6 +175,7 @@ async def test_stale_knowledge_is_raised_and_recovers(quick: RunnerConfig, proxy
             _ = pod.status
         assert pod.outcome is None
         proxy.faults.clear()
+        await pod.exec(GO)
         assert (await pod.wait(20)).exit_code == 5
         assert not runner.health().stale
 
