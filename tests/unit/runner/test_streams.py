@@ -244,7 +244,28 @@ async def test_gaps_are_lines_and_records():
             await put(["plain"])
 
         stream = AsyncLogStream(produce, group.start_soon)
-        assert await stream.next_records() == [gap]
-        assert await stream.next_records() == [LogLine("plain")]
+        assert [record async for record in stream.records()] == [gap, LogLine("plain")]
         assert await stream.next_records() == []
+        assert stream.gaps == [gap]
+
+
+async def test_all_that_waits_is_taken_at_once():
+    """A reader in another thread pays for each crossing; off: the loop in `AsyncLogStream._waiting`."""
+    gap, put_all = LogGap("base", "rotated"), anyio.Event()
+    from podrunner.runner.log_stream import AsyncLogStream
+
+    async with anyio.create_task_group() as group:
+
+        async def produce(put):
+            for item in (["first"], ["one", "two"], gap, ["three"]):
+                await put(item)
+            put_all.set()
+
+        stream = AsyncLogStream(produce, group.start_soon)
+        lines = await stream.next_lines()
+        await put_all.wait()
+        if len(lines) < 5:
+            lines += await stream.next_lines()
+        assert lines == ["first", "one", "two", str(gap), "three"]
+        assert await stream.next_lines() == []
         assert stream.gaps == [gap]
