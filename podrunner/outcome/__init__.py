@@ -5,9 +5,9 @@ deleting pods and telling anybody does not belong here.
 """
 
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
-from podrunner.outcome.classify import classify, timings_of
+from podrunner.outcome.classify import classify, events_may_tell, timings_of
 from podrunner.outcome.containers import ever_started, goes_on, main_name, main_status
-from podrunner.outcome.facts import ended_before_deletion, is_over
+from podrunner.outcome.facts import deletion_asked_at, ended_before_deletion, is_over
 from podrunner.outcome.failure_policy import apply_failure_policy
 from podrunner.outcome.last_word import word_is_due
 from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
@@ -31,7 +31,9 @@ __all__ = [
     "Waiting",
     "apply_failure_policy",
     "classify",
+    "deletion_asked_at",
     "ended_before_deletion",
+    "events_may_tell",
     "ever_started",
     "goes_on",
     "is_over",

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS, all_statuses
-from podrunner.outcome.facts import Facts, condition, gather, is_over
+from podrunner.outcome.facts import Facts, condition, deletion_asked_at, gather, is_over
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.rules import Finding, conclude
 from podrunner.outcome.words import shorten, signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from podrunner.outcome.record import ContainerStateTerminated, ContainerStatus, Event, Pod
 
-__all__ = ["classify", "timings_of"]
+__all__ = ["classify", "events_may_tell", "timings_of"]
+
+_UNCERTAIN = frozenset({Category.DELETED_BY_OTHERS, Category.NODE_LOST, Category.UNKNOWN})
 
 _EVENTS_KEPT = 5
 """Events that an outcome keeps: the last ones tell the end."""
@@ -32,9 +35,9 @@ def classify(
     main_container: str | None = None,
     vanished: bool = False,
     cancelled: bool = False,
-    deleted_by_us: bool = False,
     previous: Pod | None = None,
     ended_first: bool = False,
+    asked_at: datetime | None = None,
 ) -> Outcome | None:
     """Say what became of a pod.
 
@@ -44,11 +47,12 @@ def classify(
         main_container: Name of the container whose end is the pod's end; None, or a name that the pod does not
             have: its first.
         vanished: True if the pod is provably no longer there (DELETED, or missing in a complete list).
-        cancelled: True if its owner asked for its end. What had ended before the deletion was asked for keeps its
-            own outcome.
-        deleted_by_us: True if podrunner deleted it for another reason; told like ``cancelled``.
+        cancelled: True if its owner asked for its end, for whatever reason. What had ended before the deletion was
+            asked for keeps its own outcome.
         ended_first: True if it is certain that it had ended before its deletion, whatever the times say
             (:func:`~podrunner.outcome.facts.ended_before_deletion`).
+        asked_at: When its deletion was asked for, as far as an earlier record told it
+            (:func:`~podrunner.outcome.facts.deletion_asked_at`): the last record may not tell any more.
         previous: An earlier record, which fills in what the last one no longer tells (whether work had started).
 
     Returns:
@@ -62,12 +66,28 @@ def classify(
         events=events,
         main_container=main_container,
         vanished=vanished,
-        by_owner=cancelled or deleted_by_us,
+        by_owner=cancelled,
         previous=previous,
         ended_first=ended_first,
+        asked_at=asked_at,
     )
     rule, finding = conclude(facts)
     return _outcome(facts, finding, rule)
+
+
+def events_may_tell(pod: Pod, outcome: Outcome, *, asked_at: datetime | None = None) -> bool:
+    """Tell whether the pod's events are worth fetching: they may say why it ended.
+
+    Args:
+        pod: Its last record.
+        outcome: What was made of it without them.
+        asked_at: As for :func:`classify`.
+    """
+    if outcome.category in _UNCERTAIN:
+        return True
+    deleted = pod.metadata.deletion_timestamp is not None
+    order_is_unknown = deleted and asked_at is None and deletion_asked_at(pod) is None
+    return order_is_unknown and not outcome.succeeded
 
 
 def _outcome(facts: Facts, finding: Finding, rule: str) -> Outcome:

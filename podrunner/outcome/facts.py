@@ -5,6 +5,7 @@ Reading and comparing only; which facts make which outcome is the table in ``pod
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from podrunner.outcome.containers import (
     native_sidecars,
 )
 from podrunner.outcome.result import parse_time
+from podrunner.outcome.words import signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +35,7 @@ __all__ = [
     "TERMINATION_BY_KUBELET",
     "Facts",
     "condition",
+    "deletion_asked_at",
     "ended_before_deletion",
     "gather",
     "is_over",
@@ -126,8 +129,10 @@ def gather(
     by_owner: bool = False,
     previous: Pod | None = None,
     ended_first: bool = False,
+    asked_at: datetime | None = None,
 ) -> Facts:
     """Gather the facts about a pod that is over; an earlier record fills what the last one no longer tells."""
+    events = tuple(events)
     before = previous if previous is not None and previous.metadata.uid == pod.metadata.uid else None
     main = main_status(pod, main_container)
     main_before = main_status(before, main_container) if before is not None else None
@@ -135,20 +140,23 @@ def gather(
     end = ended_for_good(pod, main)
     failed_init = None if end is not None else _failed_init(pod)
     disruption = _disruption(pod)
+    main_called = main_name(pod, main_container) or (main.name if main else "")
+    deciding = _deciding_end(end, failed_init)
+    interrupted = _disrupted_before(disruption, deciding) or (
+        not ended_first and _deleted_before(pod, deciding, asked_at, killed=_kill_told(events, main_called))
+    )
     return Facts(
         pod=pod,
         main=main,
         end=end,
         failed_init=failed_init,
         disruption=disruption,
-        interrupted=_interrupted(
-            pod, disruption, _deciding_end(end, failed_init), deletion_counts=not ended_first
-        ),
+        interrupted=interrupted,
         by_owner=by_owner,
         vanished=vanished,
         started=ever_started(main) or ever_started(main_before),
-        events=tuple(events),
-        main_name=main_name(pod, main_container) or (main.name if main else ""),
+        events=events,
+        main_name=main_called,
     )
 
 
@@ -177,17 +185,39 @@ def _disruption(pod: Pod) -> PodCondition | None:
     return found if found is not None and found.status == "True" else None
 
 
-def _interrupted(
-    pod: Pod, disruption: PodCondition | None, end: ContainerStateTerminated | None, *, deletion_counts: bool
-) -> bool:
-    times = [_deletion_asked_at(pod)] if pod.metadata.deletion_timestamp and deletion_counts else []
-    if disruption is not None and disruption.reason != TERMINATION_BY_KUBELET:
-        times.append(parse_time(disruption.last_transition_time))
-    if not times:
+def _disrupted_before(disruption: PodCondition | None, end: ContainerStateTerminated | None) -> bool:
+    if disruption is None or disruption.reason == TERMINATION_BY_KUBELET:
         return False
+    return _not_before(end, parse_time(disruption.last_transition_time))
+
+
+def _deleted_before(
+    pod: Pod, end: ContainerStateTerminated | None, asked_at: datetime | None, *, killed: bool
+) -> bool:
+    marked = parse_time(pod.metadata.deletion_timestamp)
+    if marked is None:
+        return pod.metadata.deletion_timestamp is not None
+    if asked_at is None and (asked_at := deletion_asked_at(pod)) is None:
+        # Only its last word was seen. What was killed before that, without another reason, was killed by it.
+        return _not_before(end, marked) or (not pod.status.reason and (killed or _is_killed(end)))
+    return _not_before(end, asked_at)
+
+
+def _not_before(end: ContainerStateTerminated | None, moment: datetime | None) -> bool:
     finished = parse_time(end.finished_at) if end is not None else None
-    known = [time for time in times if time is not None]
-    return finished is None or len(known) < len(times) or finished >= min(known)
+    return finished is None or moment is None or finished >= moment
+
+
+def _is_killed(end: ContainerStateTerminated | None) -> bool:
+    """Whether it ended as a kubelet ends containers: by SIGTERM or SIGKILL, and not for its memory."""
+    return (
+        signal_of(end) in {signal.SIGTERM, signal.SIGKILL} and end is not None and end.reason != "OOMKilled"
+    )
+
+
+def _kill_told(events: Iterable[Event], container: str) -> bool:
+    """Whether the kubelet has told that it stops the container (``killContainer`` in pkg/kubelet/kuberuntime)."""
+    return any(event.reason == "Killing" and event.message.endswith(f" {container}") for event in events)
 
 
 def past_deadline(pod: Pod, finished_at: str | None) -> bool | None:
@@ -199,8 +229,15 @@ def past_deadline(pod: Pod, finished_at: str | None) -> bool | None:
     return finished >= began + timedelta(seconds=limit_s)
 
 
-def _deletion_asked_at(pod: Pod) -> datetime | None:
-    """When the deletion was asked for: the server writes that moment plus the grace period."""
+def deletion_asked_at(pod: Pod) -> datetime | None:
+    """When the deletion was asked for; None if it was not, or if the record does not tell.
+
+    The server writes that moment plus the grace period. When the containers have ended, the kubelet writes the final
+    phase and deletes the pod once more, without grace, and the server writes the time of that: so does it for somebody
+    who deletes a pod that is over.
+    """
     marked = parse_time(pod.metadata.deletion_timestamp)
     grace_s = pod.metadata.deletion_grace_period_seconds or 0
-    return None if marked is None else marked - timedelta(seconds=grace_s)
+    if marked is None or (not grace_s and pod.status.phase in _ENDED):
+        return None
+    return marked - timedelta(seconds=grace_s)

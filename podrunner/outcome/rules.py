@@ -161,8 +161,16 @@ def _deleted_before_its_end(facts: Facts) -> bool:
 
 
 def _deletion_explained(facts: Facts) -> bool:
-    gone_unended = facts.vanished and facts.end is None and facts.failed_init is None
-    return (_deleted_before_its_end(facts) or gone_unended) and _event_category(facts) is not None
+    unended = facts.end is None and facts.failed_init is None
+    if facts.vanished and unended:
+        return _event_category(facts) is not None
+    # A node that told of the container's end was not lost: it was not ready for a while, at the most.
+    lost = _event_category(facts) is Category.NODE_LOST and not _evicted_by_taint(facts)
+    return _deleted_before_its_end(facts) and _event_category(facts) is not None and (unended or not lost)
+
+
+def _evicted_by_taint(facts: Facts) -> bool:
+    return any(event.reason == "TaintManagerEviction" for event in facts.events)
 
 
 def _main_end_reason(reasons: frozenset[str]) -> Callable[[Facts], bool]:

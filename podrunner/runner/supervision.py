@@ -20,7 +20,9 @@ from podrunner.outcome import (
     Outcome,
     apply_failure_policy,
     classify,
+    deletion_asked_at,
     ended_before_deletion,
+    events_may_tell,
     printer_status,
     verdict_outcome,
     word_is_due,
@@ -32,7 +34,6 @@ from podrunner.runner.evidence import log_tail, pod_events
 from podrunner.runner.patience import needs_attention, next_verdict
 from podrunner.runner.removal import is_lost, is_to_be_deleted, patience_with_deletion_s
 from podrunner.runner.result import with_result
-from podrunner.runner.tracked import Intent, TrackedPod
 from podrunner.watch import Kind, Observation, is_older
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from podrunner.logs import LogGap, LogTurns, SinkFactory
     from podrunner.outcome.record import Event, Pod
     from podrunner.runner.background import Background
+    from podrunner.runner.tracked import Intent, TrackedPod
     from podrunner.watch import WatchHealth
 
 __all__ = ["Supervisor"]
@@ -63,7 +65,6 @@ _UNSEEN_S: Final = 10.0
 # The kubelet's own word on why a pod ended follows the containers' exit codes within moments; what a status manager
 # could not write it tries again every 10 s (syncPeriod in pkg/kubelet/status/status_manager.go).
 _LAST_WORD_S: Final = 10.0
-_UNCERTAIN: Final = frozenset({Category.DELETED_BY_OTHERS, Category.NODE_LOST, Category.UNKNOWN})
 
 
 class Supervisor:
@@ -217,6 +218,7 @@ class Supervisor:
 
     def _update(self, tracked: TrackedPod, pod: Pod, *, gone: bool) -> None:
         previous, tracked.pod = tracked.pod, pod
+        tracked.asked_at = tracked.asked_at or deletion_asked_at(pod)
         if gone:
             tracked.gone = True
             self._leaving.discard(tracked.uid)
@@ -283,10 +285,10 @@ class Supervisor:
             events=events,
             main_container=tracked.main_container,
             vanished=tracked.gone,
-            cancelled=tracked.intent is Intent.CANCEL,
-            deleted_by_us=tracked.intent is not None,
+            cancelled=tracked.intent is not None,
             previous=previous,
             ended_first=tracked.ended_first,
+            asked_at=tracked.asked_at,
         )
         if tracked.verdict is not None and outcome is not None and outcome.category is Category.CANCELLED:
             return tracked.verdict
@@ -369,7 +371,8 @@ class Supervisor:
 
     async def _with_evidence(self, tracked: TrackedPod, outcome: Outcome) -> Outcome:
         """The outcome with what else the cluster tells. Nothing here can fail it, or hold it up for ever."""
-        if outcome.category in _UNCERTAIN and tracked.intent is None:
+        assert tracked.pod is not None, "it was seen to end"
+        if tracked.intent is None and events_may_tell(tracked.pod, outcome, asked_at=tracked.asked_at):
             events = await pod_events(self._client, tracked.address)
             outcome = self._classify(tracked, events=events) or outcome
         if outcome.succeeded:

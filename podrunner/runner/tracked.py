@@ -16,6 +16,7 @@ from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress,
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from podrunner.errors import PodrunnerError
     from podrunner.outcome import Outcome, Waiting
@@ -51,6 +52,7 @@ class TrackedPod:
         intent: Why the runner ends it; None: it does not.
         verdict: The outcome that goes with ``intent``, if it is not a plain cancel.
         ended_first: Whether the answer to its deletion showed that it had ended before.
+        asked_at: When its deletion was asked for, by the server's clock; None: it was not, or nobody knows.
         ending: Whether its end was seen, and the outcome is about to be settled.
         heard_out: Whether its own last word is awaited, or was.
         deletion_told: Whether its deletion was told as an event.
@@ -89,6 +91,7 @@ class TrackedPod:
         self.verdict: Outcome | None = None
         self.grace_period_s: int | None = None
         self.ended_first = False
+        self.asked_at: datetime | None = None
         self.ending = False
         self.heard_out = False
         self.deletion_told = False

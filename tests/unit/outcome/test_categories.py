@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from podrunner.outcome import Category, Fault, Outcome, classify, ended_before_deletion
+from podrunner.outcome import (
+    Category,
+    Fault,
+    Outcome,
+    classify,
+    deletion_asked_at,
+    ended_before_deletion,
+    events_may_tell,
+)
 from podrunner.outcome.record import ContainerSpec, Event, Pod
-from tests.unit.pods import disrupted, ended, pod, runs, waits
+from podrunner.outcome.result import parse_time
+from tests.unit.pods import at, disrupted, ended, pod, runs, waits
 
 
 def outcome_of(record: Pod, **how: object) -> Outcome:
@@ -245,9 +254,8 @@ def test_an_unknown_main_container_falls_back_to_the_first():
     assert outcome_of(pod("Running", ended("work"), runs("side")), main_container="base").container == "work"
 
 
-@pytest.mark.parametrize("how", ["cancelled", "deleted_by_us"])
-def test_what_its_owner_ended_is_cancelled(how: str):
-    outcome = outcome_of(pod("Failed", ended("base", 143), deleted_at=8), **{how: True})
+def test_what_its_owner_ended_is_cancelled():
+    outcome = outcome_of(pod("Failed", ended("base", 143), deleted_at=8), cancelled=True)
     assert (outcome.category, outcome.fault, outcome.retryable) == (Category.CANCELLED, Fault.CALLER, False)
 
 
@@ -296,7 +304,7 @@ def test_what_was_evicted_and_deleted_later_was_evicted():
 
 
 def test_what_was_evicted_before_its_owner_cancelled_it_was_evicted():
-    """Off: `TERMINATION_BY_KUBELET` in `_interrupted`: the eviction is then taken for the cancel's doing."""
+    """Off: `TERMINATION_BY_KUBELET` in `_disrupted_before`: the eviction is then taken for the cancel's doing."""
     early = disrupted("TerminationByKubelet", second=8)
     record = pod("Failed", ended("base", 143, end=10), reason="Evicted", deleted_at=20, conditions=(early,))
     assert outcome_of(record, cancelled=True).category is Category.EVICTED
@@ -325,7 +333,7 @@ def test_an_init_failure_before_a_deletion_is_its_own():
 
 
 def test_what_the_answer_to_the_deletion_shows_as_ended_came_first():
-    """Whatever the clocks say; off: `deletion_counts`: within one second, or by a fast clock, it is a cancel."""
+    """Whatever the clocks say; off: `ended_first` in `gather`: within a second, or by a fast clock, it is a cancel."""
     record = pod("Failed", ended("base", 7, end=20), deleted_at=20)
     assert outcome_of(record, cancelled=True).category is Category.CANCELLED
     assert ended_before_deletion(record)
@@ -339,6 +347,62 @@ def test_an_earlier_deletion_that_is_pending_may_be_the_cause():
     """A pod that is over is deleted without grace: one that has some was marked while it ran."""
     assert not ended_before_deletion(pod("Failed", ended("base", 143, end=25), deleted_at=20, grace_s=30))
     assert not ended_before_deletion(pod("Running", runs("base"), deleted_at=20, grace_s=30))
+
+
+class TestTheLastWordOfADeletion:
+    """W5, C1: a kubelet that has ended a pod deletes it once more: without grace, and the time is that of the end."""
+
+    @staticmethod
+    def last_word(exit_code: int, *, reason: str = "Error") -> Pod:
+        return pod("Failed", ended("base", exit_code, reason=reason, end=31), deleted_at=33)
+
+    @pytest.mark.parametrize("exit_code", [137, 143])
+    @pytest.mark.parametrize(
+        ("cancelled", "category"), [(True, Category.CANCELLED), (False, Category.DELETED_BY_OTHERS)]
+    )
+    def test_what_was_killed_meanwhile_was_killed_by_it(
+        self, exit_code: int, category: Category, *, cancelled: bool
+    ):
+        """off: `_is_killed` in `_deleted_before`: it failed by itself, two seconds before anybody deleted it."""
+        outcome = outcome_of(self.last_word(exit_code), cancelled=cancelled, vanished=True)
+        assert outcome.category is category
+
+    def test_what_an_earlier_record_told_decides(self):
+        """off: `asked_at` in `classify`."""
+        marked = pod("Running", runs("base"), deleted_at=30, grace_s=1)
+        asked_at = deletion_asked_at(marked)
+        assert outcome_of(self.last_word(1), asked_at=asked_at).category is Category.DELETED_BY_OTHERS
+        late = deletion_asked_at(pod("Running", deleted_at=32, grace_s=1))
+        assert outcome_of(self.last_word(137), asked_at=late).category is Category.FAILED
+
+    def test_an_event_tells_that_the_kubelet_stopped_it(self):
+        """off: `_kill_told`."""
+        record = self.last_word(1)
+        outcome = outcome_of(record)
+        assert outcome.category is Category.FAILED
+        assert events_may_tell(record, outcome)
+        other = Event(reason="Killing", message="Stopping container proxy")
+        assert outcome_of(record, events=[other]).category is Category.FAILED
+        told = Event(reason="Killing", message="Stopping container base")
+        assert outcome_of(record, events=[other, told]).category is Category.DELETED_BY_OTHERS
+
+    def test_an_end_for_memory_is_its_own(self):
+        assert outcome_of(self.last_word(137, reason="OOMKilled")).category is Category.OOM_KILLED
+
+    def test_where_the_time_is_known_no_event_is_asked_for(self):
+        record = pod("Failed", ended("base", 1, end=10), deleted_at=20, grace_s=30)
+        assert not events_may_tell(record, outcome_of(record))
+        assert deletion_asked_at(record) == parse_time(at(20))
+        assert deletion_asked_at(pod("Running", runs("base"), deleted_at=20)) == parse_time(at(20))
+
+
+def test_a_node_that_told_of_the_end_was_not_lost():
+    """Its API server was restarted, say, and it was not ready for a moment; off: `lost` in `_deletion_explained`."""
+    record = pod("Failed", ended("base", 137, end=25), deleted_at=20, grace_s=1)
+    unready = Event(reason="NodeNotReady", message="Node is not ready")
+    assert outcome_of(record, events=[unready]).category is Category.DELETED_BY_OTHERS
+    taint = Event(reason="TaintManagerEviction", message="Marking for deletion Pod default/p")
+    assert outcome_of(record, events=[unready, taint]).category is Category.NODE_LOST
 
 
 class TestGone:
