@@ -95,7 +95,8 @@ def cluster(session: nox.Session) -> None:
     Yours, if PODRUNNER_TEST_KUBECONFIG names one; else a node that is built and started here (Linux, root, Go).
     """
     install(session)
-    tests = ["python", "-m", "pytest", *(session.posargs or CLUSTER_TESTS)]
+    chosen = [] if any(Path(each.partition("::")[0]).exists() for each in session.posargs) else CLUSTER_TESTS
+    tests = ["python", "-m", "pytest", *session.posargs, *chosen]
     if os.environ.get("PODRUNNER_TEST_KUBECONFIG"):
         session.run(*tests)
         return
