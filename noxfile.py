@@ -47,6 +47,13 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
+@nox.session(python=["3.12", "3.13"])
+def unit(session: nox.Session) -> None:
+    """The unit tests on the later Pythons, for a machine that has them."""
+    install(session)
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/unit"]))
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, formatting and the direction of imports."""

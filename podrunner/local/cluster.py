@@ -11,7 +11,7 @@ import secrets
 import ssl
 import threading
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -150,7 +150,8 @@ class LocalCluster:
         if thread is None:
             return
         if self._loop is not None and self._stopping is not None and thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            with suppress(RuntimeError):  # closed by now: what could not be started is ending by itself
+                self._loop.call_soon_threadsafe(self._stopping.set)
         thread.join(_STOP_TIMEOUT_S)
         if thread.is_alive():
             raise UsageError(f"the LocalCluster's thread did not end within {_STOP_TIMEOUT_S:.0f} s")
