@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from podrunner.errors import NotFoundError, PodrunnerError
+from podrunner.errors import LogError, NotFoundError, PodrunnerError
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
 from podrunner.logs.life import container_view
@@ -64,10 +64,11 @@ async def follow_pod(
 
     Raises:
         NotFoundError: There is no such pod.
+        LogError: It has no such container.
         PodrunnerError: It cannot be looked at.
     """
     pod = await source.read_pod(namespace, name)
-    looked = _LookedAt(source, pod, container or _default_container(pod), tail_lines)
+    looked = _LookedAt(source, pod, _chosen_container(pod, container), tail_lines)
     send, receive = anyio.create_memory_object_stream[LogBatch | LogGap](_BATCHES_WAITING)
     follower = ContainerFollower(
         looked,
@@ -90,9 +91,12 @@ async def follow_pod(
         raise failure
 
 
-def _default_container(pod: Pod) -> str:
-    named = (pod.metadata.annotations or {}).get(_DEFAULT_CONTAINER)
-    return named or (pod.spec.containers or [])[0].name
+def _chosen_container(pod: Pod, wanted: str | None) -> str:
+    names = [spec.name for spec in (*(pod.spec.containers or ()), *(pod.spec.init_containers or ()))]
+    chosen = wanted or (pod.metadata.annotations or {}).get(_DEFAULT_CONTAINER) or names[0]
+    if chosen not in names:
+        raise LogError(f"pod {pod.metadata.name} has no container {chosen!r}, only {', '.join(names)}")
+    return chosen
 
 
 class _Batches:

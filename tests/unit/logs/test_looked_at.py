@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import msgspec
 import pytest
-from podrunner.errors import NotFoundError, ServerError, TransportError
+from podrunner.errors import LogError, NotFoundError, ServerError, TransportError
 from podrunner.logs import LogQuery, LogReader, PodLog, follow, looked_at
 from podrunner.outcome.record import Pod
 from tests.unit.logs.conftest import FakeNode, stamped, whole
@@ -144,6 +144,12 @@ async def test_the_container_is_the_one_asked_for_or_the_pods_default(query, ann
     node = Node(pod(annotations=annotations), NotFoundError(status=404))
     await followed(node, query)
     assert {request["container"] for request in node.requests} <= {container}
+
+
+async def test_an_unknown_container_is_an_error_at_once():
+    node = Node(pod())
+    with anyio.fail_after(5), pytest.raises(LogError, match="no container 'nope', only base, proxy"):
+        await followed(node, LogQuery(namespace="default", pod="pod-1", container="nope"))
 
 
 async def test_an_error_of_the_readers_own_stays_what_it_is():
