@@ -90,7 +90,7 @@ async def test_the_log_never_decides(quick: RunnerConfig, proxy: FaultProxy, fau
                 "echo SUCCESS; echo Command exited with return code 0; until [ -e go ]; do sleep 0.05; done; exit 3"
             )
         )
-        await until(lambda: pod.status == "Running")
+        await until(lambda: pod.timeline.started)
         faults.on("GET", "pods").answer(500, times=None)
         proxy.cut()
         await pod.exec(["touch", "go"])
@@ -118,7 +118,7 @@ async def test_a_silent_node_is_waited_for_and_then_lost(
     """P9; off: `suspicion` (or the patrol): no outcome ever. The pod is deleted by force, as nobody else can end it."""
     async with lost_soon(cluster, quick) as runner:
         pod = await runner.launch(job(annotations=scripted(running_s=None, terminating_s=3600)))
-        await until(lambda: pod.status == "Running")
+        await until(lambda: pod.timeline.started)
         path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
         with cluster.http() as http:
             write_status(http, path, status)
@@ -133,7 +133,7 @@ async def test_a_node_that_comes_back_in_time_costs_nothing(cluster, quick: Runn
     """P9: within the grace; off: the grace (with 0 it is lost at once)."""
     async with lost_soon(cluster, quick, node_lost_grace_s=30) as runner:
         pod = await runner.launch(job(annotations=scripted(running_s=1.0, exit_code=4)))
-        await until(lambda: pod.status == "Running")
+        await until(lambda: pod.timeline.started)
         with cluster.http() as http:
             write_status(http, f"/api/v1/namespaces/{namespace}/pods/{pod.name}", NODE["NodeLost"])
         assert (await pod.wait(20)).exit_code == 4
@@ -149,7 +149,7 @@ async def test_terminating_for_ever_is_lost_in_the_end(
     """
     async with lost_soon(cluster, quick) as runner:
         pod = await runner.launch(job(annotations=scripted(running_s=None, terminating_s=3600)))
-        await until(lambda: pod.status == "Running")
+        await until(lambda: pod.timeline.started)
         path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
         with cluster.http() as http:
             merge(http, path, {"metadata": {"finalizers": finalizers}})

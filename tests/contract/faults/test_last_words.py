@@ -43,7 +43,7 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:
         await runner.wait_synced()
         pod = await runner.launch(job(script))
-        await until(lambda: pod.status == "Running")
+        await until(lambda: pod.timeline.started)
         proxy.faults.on("GET", "pods").answer(500, times=None)
         proxy.cut()
         assert (await pod.exec(["touch", end])).exit_code == 0
@@ -68,7 +68,7 @@ async def test_an_eviction_in_two_writes_is_an_eviction(cluster, quick: RunnerCo
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:
         await runner.wait_synced()
         pod = await runner.launch(job(annotations=RUNS_ON))
-        await until(lambda: pod.status == "Running")
+        await until(lambda: pod.timeline.started)
         path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}/status"
         with cluster.http() as http:
             status = http.get(path.removesuffix("/status")).json()["status"]

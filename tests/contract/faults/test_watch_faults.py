@@ -55,7 +55,7 @@ def ends(runner: AsyncPodRunner) -> Counter[str]:
 
 
 async def runs(pod: AsyncPod) -> None:
-    await until(lambda: pod.status == "Running")
+    await until(lambda: pod.timeline.started)
 
 
 @pytest.mark.parametrize("how", ["gone", "gone_in_stream"])
