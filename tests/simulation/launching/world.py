@@ -14,7 +14,7 @@ import pytest
 import trio.testing
 from podrunner.errors import OwnershipError, PodrunnerError, RequestTimeoutError, TransportError
 from podrunner.kube import KubeClient, Request, Response, RetryGate
-from podrunner.ownership import CLOCK_SKEW_S, Adopter, LeaseKeeper
+from podrunner.ownership import CLOCK_SKEW_S, LeaseKeeper, ScopeReader
 from podrunner.runner import AsyncPodRunner, EventKind, RunnerEvent
 from tests.unit.fake_server import EPOCH
 from tests.unit.runner.harness import Cluster, configured
@@ -165,7 +165,7 @@ class Scheduler:
 
 def play_in_virtual_time(play: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One world, the same each time."""
-    for place in (LeaseKeeper, Adopter):  # the time of day is the world's
+    for place in (LeaseKeeper, ScopeReader):  # the time of day is the world's
         monkeypatch.setitem(place.__init__.__kwdefaults__, "now", virtual_now)
     monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     trio._core._run._r.seed(seed)
