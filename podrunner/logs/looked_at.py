@@ -7,7 +7,7 @@ followed over broken connections is :mod:`podrunner.logs.follow`.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 
@@ -59,7 +59,7 @@ async def follow_pod(
         namespace: The pod's namespace.
         name: The pod's name.
         container: The container; None: the one that the pod names as its default, or its first.
-        tail_lines: Begin with the last so many lines; None: at the beginning.
+        tail_lines: Begin with the last so many lines, as of the first connection that gives any; None: all.
         turns: The connections shared with other readers; None: as many as it takes.
 
     Raises:
@@ -166,30 +166,13 @@ class _LookedAt:
 
     @asynccontextmanager
     async def stream_log(
-        self,
-        namespace: str,
-        name: str,
-        *,
-        container: str | None = None,
-        follow: bool = False,
-        timestamps: bool = True,
-        since_time: str | None = None,
-        tail_lines: int | None = None,
-        previous: bool = False,
+        self, namespace: str, name: str, **options: Any
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        if self.container(self.name).restart == self.first_run:
-            tail_lines = self._tail_lines
+        # Only where nothing was read yet: a node counts its last lines first, and looks at their times afterwards.
+        if options.get("since_time") is None and self.container(self.name).restart == self.first_run:
+            options["tail_lines"] = self._tail_lines
         try:
-            async with self._source.stream_log(
-                namespace,
-                name,
-                container=container,
-                follow=follow,
-                timestamps=timestamps,
-                since_time=since_time,
-                tail_lines=tail_lines,
-                previous=previous,
-            ) as batches:
+            async with self._source.stream_log(namespace, name, **options) as batches:
                 yield batches
         finally:
             await self._look()

@@ -191,9 +191,8 @@ class Listener:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(reader, writer)
         task = self._open[connection] = asyncio.ensure_future(self._serve(connection))
-        task.add_done_callback(
-            partial(self._end, connection)
-        )  # also of one that is cancelled before it begins
+        # Not at the end of the coroutine: one that is cancelled before it begins has none.
+        task.add_done_callback(partial(self._end, connection))
 
     def _end(self, connection: Connection, _: object) -> None:
         del self._open[connection]

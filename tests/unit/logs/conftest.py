@@ -91,11 +91,11 @@ class FakeNode:
     def _content(self, options: dict[str, object]) -> bytes:
         runs = self.runs[:-1] if options.get("previous") else self.runs
         lines = runs[-1] if runs else []
+        if tail := options.get("tail_lines"):  # first, as a kubelet does (ReadLogs in k8s.io/cri-client)
+            lines = lines[-int(str(tail)) :]
         since = options.get("since_time")
         if since:
             lines = [line for line in lines if line[:19] >= str(since)[:19].encode()]
-        if tail := options.get("tail_lines"):
-            lines = lines[-int(str(tail)) :]
         return b"".join(line + b"\n" for line in lines)
 
 
