@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import anyio
 import typer
 
 from podrunner.builder.labels import MANAGED_BY, MANAGER
@@ -104,13 +103,7 @@ async def _run_one(settings: RunnerConfig, workload: Workload, *, json: bool) ->
     from podrunner.runner import AsyncPodRunner
 
     async with AsyncPodRunner(settings) as runner:
-        pod = await runner.launch(workload)
-        try:
-            return await _report(pod, json=json)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await pod.cancel()
-            raise
+        return await _report(await runner.launch(workload), json=json)
 
 
 async def _report(pod: AsyncPod, *, json: bool) -> Outcome:

@@ -200,6 +200,7 @@ class LeaseKeeper:
         """Gives the Lease back, if it is still ours: others may adopt at once. A failure lets it run out."""
         if self._lease is None or self.lost:
             return
+        self.lost = True  # before anybody may adopt
         try:
             await self._client.delete_lease(self._namespace, self.name)
         except PodrunnerError as error:

@@ -7,7 +7,8 @@ layer makes, and the blocking face (``podrunner.blocking``).
 from __future__ import annotations
 
 from podrunner.runner.batch import FailedLaunch, LaunchBatch
-from podrunner.runner.core import AsyncPodRunner, ClosePolicy, LogSinks
+from podrunner.runner.core import AsyncPodRunner, LogSinks
+from podrunner.runner.engine import ClosePolicy
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handle import AsyncPod
 from podrunner.runner.health import RunnerHealth

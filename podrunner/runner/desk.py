@@ -22,6 +22,7 @@ from podrunner.outcome import Category, Fault, Outcome, refused_by_api
 from podrunner.ownership import utc_now
 from podrunner.runner.events import EventKind
 from podrunner.runner.line import WaitingLine
+from podrunner.runner.notify import Notify
 from podrunner.runner.patience import backdate
 from podrunner.runner.tracked import Intent, TrackedPod
 
@@ -86,9 +87,9 @@ class Desk:
         self._workers = 0
         self._by_name: dict[tuple[str, str], TrackedPod] = {}
         self._scopes: dict[TrackedPod, anyio.CancelScope] = {}
-        self._room: anyio.Event | None = None
+        self._room = Notify()
         self._cancelling = False
-        supervisor.on_settled = lambda _: self._wake()
+        supervisor.on_settled = lambda _: self._room.notify_all()
         supervisor.on_forgotten = self._forget
 
     # State
@@ -101,7 +102,7 @@ class Desk:
     def close(self, why: str) -> None:
         """No orders are taken any more; those that were, stand."""
         self.closed_because = why
-        self._wake()
+        self._room.notify_all()
 
     @property
     def queued(self) -> int:
@@ -119,8 +120,18 @@ class Desk:
             raise RunnerClosedError(self.closed_because)
         self._check_owner()
 
+    @property
+    def may_act(self) -> bool:
+        """Whether the runner still holds its Lease."""
+        return self._supervisor.may_act() and self.fenced_because is None
+
+    @property
+    def leaves_alone(self) -> bool:
+        """Whether no pod is ended any more: they are somebody else's business."""
+        return self._supervisor.deletions.frozen or not self.may_act
+
     def _check_owner(self) -> None:
-        if self._supervisor.may_act() and self.fenced_because is None:
+        if self.may_act:
             return
         raise OwnershipError(
             f"this runner lost its lease and acts no more: {self.fenced_because}", namespace="", name=""
@@ -137,7 +148,7 @@ class Desk:
             self._supervisor.abandon(tracked, why)
         for scope in self._scopes.values():
             scope.cancel()
-        self._wake()
+        self._room.notify_all()
 
     def knows(self, pod: Pod) -> bool:
         """Whether a pod is tracked, or being created: then its creation is the one that tracks it."""
@@ -245,7 +256,6 @@ class Desk:
     async def room_in_line(self) -> None:
         """Returns when one more submission may wait, or none may any more."""
         while len(self._queue) >= self.config.submit_queue_size and not (self._cancelling or self.is_closed):
-            self._room = self._room or anyio.Event()
             await self._room.wait()
 
     def enqueue(self, workload: Workload, *, priority: int = 0, group: str = "") -> TrackedPod:
@@ -275,12 +285,12 @@ class Desk:
                     return
                 # Taken no sooner than its turn has come: until then somebody more urgent may be put before it.
                 plan, tracked = self._queue.take()
-                self._wake()
+                self._room.notify_all()
                 if tracked.outcome is None:
                     await self._launch_submitted(plan, tracked)
         finally:
             self._workers -= 1
-            self._wake()
+            self._room.notify_all()
 
     async def _launch_submitted(self, plan: PodPlan, tracked: TrackedPod) -> None:
         with anyio.CancelScope() as scope:
@@ -303,7 +313,7 @@ class Desk:
             known = self._supervisor.track(tracked, launched.pod, kind=EventKind.CREATED)
         finally:
             self._supervisor.launch_ended()
-            self._wake()
+            self._room.notify_all()
         self._by_name[plan.namespace, plan.name] = known
         return known
 
@@ -350,7 +360,6 @@ class Desk:
     async def _room_for_one(self) -> None:
         """Waits for room under ``max_active_pods``, or until the runner is closing."""
         while self._is_full() and not self._cancelling:
-            self._room = self._room or anyio.Event()
             await self._room.wait()
 
     def _is_full(self) -> bool:
@@ -360,17 +369,11 @@ class Desk:
     def _forget(self, tracked: TrackedPod) -> None:
         if self._by_name.get((tracked.namespace, tracked.name)) is tracked:
             del self._by_name[tracked.namespace, tracked.name]
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._room is not None:
-            self._room.set()
-            self._room = None
+        self._room.notify_all()
 
     async def idle(self) -> None:
         """Returns when no submission waits and no create is under way."""
         while self._queue or self._workers or self._supervisor.launching:
-            self._room = self._room or anyio.Event()
             await self._room.wait()
 
     # Ending
@@ -397,7 +400,7 @@ class Desk:
     async def cancel_all(self) -> None:
         """Ends everything that is not over."""
         self._cancelling = True
-        self._wake()
+        self._room.notify_all()
         for _, tracked in tuple(self._queue):
             await self.cancel(tracked)
         async with anyio.create_task_group() as group:

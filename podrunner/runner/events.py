@@ -12,8 +12,9 @@ from collections import OrderedDict
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import anyio
 import msgspec
+
+from podrunner.runner.notify import Notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,7 +95,7 @@ class EventQueue:
         self._waiting: OrderedDict[int, RunnerEvent] = OrderedDict()
         self._newest: dict[str, int] = {}
         self._next = 0
-        self._arrival: anyio.Event | None = None
+        self._arrival = Notify()
         self._closed = False
 
     def __len__(self) -> int:
@@ -106,7 +107,7 @@ class EventQueue:
             self._coalesce(event)
         else:
             self._append(event)
-        self._wake()
+        self._arrival.notify_all()
 
     def poll(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Takes what is waiting, the oldest first, at most so many (None: all)."""
@@ -116,19 +117,13 @@ class EventQueue:
     async def next_batch(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Waits until there is something and takes it; an empty list says that the queue was closed."""
         while not self._waiting and not self._closed:
-            self._arrival = self._arrival or anyio.Event()
             await self._arrival.wait()
         return self.poll(max_events)
 
     def close(self) -> None:
         """Nothing more will come."""
         self._closed = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._arrival is not None:
-            self._arrival.set()
-            self._arrival = None
+        self._arrival.notify_all()
 
     def _append(self, event: RunnerEvent) -> None:
         self._waiting[self._next] = event

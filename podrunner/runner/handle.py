@@ -243,8 +243,13 @@ class AsyncPod:
         Args:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's
                 own.
+
+        Raises:
+            OwnershipError: The pod is another runner's now, or will be: it was not ended here.
+            RunnerClosedError: The runner was closed and left the pod alone.
         """
         await self._desk.cancel(self._tracked, grace_period_s=grace_period_s)
+        self._check_left(over=self._tracked.outcome is not None)
 
     async def delete(self, *, grace_period_s: int | None = None) -> None:
         """Deletes the pod, whatever the policy says. One that has not ended is cancelled.
@@ -252,8 +257,18 @@ class AsyncPod:
         Args:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's
                 own.
+
+        Raises:
+            OwnershipError: The pod is another runner's now, or will be: it was not ended here.
+            RunnerClosedError: The runner was closed and left the pod alone.
         """
         await self._desk.delete(self._tracked, grace_period_s=grace_period_s)
+        self._check_left(over=self._tracked.gone or not self._tracked.uid)
+
+    def _check_left(self, *, over: bool) -> None:
+        """Says that nothing was done to a pod that is another runner's, or is about to be."""
+        if self._tracked.lost or (self._desk.leaves_alone and not over):
+            self._raise_lost()
 
     def _raise_lost(self) -> None:
         if self._desk.is_closed:

@@ -1,4 +1,4 @@
-"""Which pods are deleted after their end, and how long a deletion is waited for. Pure; deleting is supervision's."""
+"""Which pods are deleted after their end, and how long a deletion is waited for. Pure; ``deletion`` deletes."""
 
 from __future__ import annotations
 

@@ -89,8 +89,14 @@ class AsyncRun:
 
         Args:
             grace_period_s: Seconds that the pod's processes have to end; None: the configuration's, or the pod's own.
+
+        Raises:
+            OwnershipError: Another runner goes on with the run, or will: it was not ended here.
+            RunnerClosedError: The runner was closed and left the run to a successor.
         """
         await self._runs.cancel(self._run, grace_period_s=grace_period_s)
+        if self._run.left or (self._desk.leaves_alone and self._run.outcome is None):
+            self._raise_left()
 
     def _raise_left(self) -> None:
         if self._desk.is_closed:

@@ -16,6 +16,7 @@ import anyio
 
 from podrunner.errors import PodrunnerError
 from podrunner.outcome import classify, refused_by_api
+from podrunner.runner.notify import Notify
 from podrunner.runner.retries import RetryPolicy, next_try, wait_before
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class TrackedRun:
         self.left: bool = False
         self.cancelled: bool = False
         self.pause: anyio.CancelScope | None = None
-        self._end: anyio.Event | None = None
+        self._end = Notify()
 
     @property
     def is_over(self) -> bool:
@@ -79,13 +80,11 @@ class TrackedRun:
         """The run is over, with an outcome, or (None) left to another runner."""
         assert not self.is_over, f"run {self.workload.key} is over already"
         self.outcome, self.left = outcome, outcome is None
-        if self._end is not None:
-            self._end.set()
+        self._end.notify_all()
 
     async def ended(self) -> None:
         """Returns when the run is over."""
         while not self.is_over:
-            self._end = self._end or anyio.Event()
             await self._end.wait()
 
 
@@ -124,7 +123,7 @@ class Runs:
         self._former: OrderedDict[_Place, _Former] = OrderedDict()
         self._stopped = False
         self._leaving = False
-        self._idle: anyio.Event | None = None
+        self._idle = Notify()
 
     @property
     def active(self) -> int:
@@ -252,9 +251,7 @@ class Runs:
     def _end(self, run: TrackedRun, outcome: Outcome | None) -> None:
         run.end(outcome)
         del self._live[self._place(run.workload)]
-        if self._idle is not None:
-            self._idle.set()
-            self._idle = None
+        self._idle.notify_all()
 
     # Ending
 
@@ -282,7 +279,6 @@ class Runs:
     async def idle(self) -> None:
         """Returns when every run is over."""
         while self._live:
-            self._idle = self._idle or anyio.Event()
             await self._idle.wait()
 
 

@@ -2,8 +2,8 @@
 
 Observations come in from the watch (:meth:`Supervisor.observe`, synchronous and cheap). Whatever takes time
 (evidence, the log's tail, draining, deleting) runs in a task of that pod alone, so that one pod's trouble
-never holds up another. What a status means is decided in ``podrunner.outcome``; how pods are created and
-deleted, in ``podrunner.launcher``.
+never holds up another. What a status means is decided in ``podrunner.outcome``; pods that no observation comes of
+are the lookout's, and deleting is :mod:`podrunner.runner.deletion`'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from podrunner.errors import NotFoundError, PodrunnerError
 from podrunner.kube import RequestRetry
 from podrunner.outcome import (
     Category,
@@ -21,19 +20,17 @@ from podrunner.outcome import (
     apply_failure_policy,
     classify,
     deletion_asked_at,
-    ended_before_deletion,
-    events_may_tell,
     printer_status,
-    verdict_outcome,
     word_is_due,
 )
 from podrunner.ownership import mark_told
 from podrunner.runner.collection import Collection
+from podrunner.runner.deletion import Deletions
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
-from podrunner.runner.evidence import log_tail, pod_events
-from podrunner.runner.patience import needs_attention, next_verdict
+from podrunner.runner.evidence import Evidence
+from podrunner.runner.lookout import UNSEEN_S, Lookout
+from podrunner.runner.notify import Notify
 from podrunner.runner.removal import is_lost, is_to_be_deleted, patience_with_deletion_s
-from podrunner.runner.result import with_result
 from podrunner.watch import Kind, Observation, is_older
 
 if TYPE_CHECKING:
@@ -53,15 +50,9 @@ __all__ = ["Supervisor"]
 
 _logger = logging.getLogger(__name__)
 
-# How often pods that wait for something or may run too long are looked at. Graces are whole seconds and more.
-_TICK_S: Final = 1.0
-_RETRY_DELETE_S: Final = 10.0
 # A short pod may be over before whoever launched it asks for its log. Unless the log is collected anyway, it is not
 # deleted sooner than this after its launch.
 _LINGER_S: Final = 1.0
-# A pod that was created and that the watch has not shown for so long is asked for by name: it may have been deleted
-# while the watch was broken, and then no list will ever tell.
-_UNSEEN_S: Final = 10.0
 # The kubelet's own word on why a pod ended follows the containers' exit codes within moments; what a status manager
 # could not write it tries again every 10 s (syncPeriod in pkg/kubelet/status/status_manager.go).
 _LAST_WORD_S: Final = 10.0
@@ -74,8 +65,8 @@ class Supervisor:
         launching: How many creates are under way: while there are any, observations of unknown pods are kept,
             because the watch may be faster than the create's answer.
         log_troubles: Gaps and other troubles with logs, ever.
-        deletes_failing: Pods whose deletion the server keeps refusing.
-        frozen: Whether nothing may be deleted any more: the pods are somebody else's business now.
+        deletions: All deletions of the runner's pods.
+        lookout: Looks after pods of which no observation may come.
         may_act: Tells whether the runner still holds its Lease; asked before anything is told, done or believed.
         on_settled: Called with each pod that gets its outcome.
         on_forgotten: Called with each pod that is no longer tracked.
@@ -90,15 +81,16 @@ class Supervisor:
         bus: EventBus,
         group: Background,
         random: Random,
+        may_act: Callable[[], bool],
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None = None,
     ) -> None:
         self.launching: int = 0
         self.log_troubles: int = 0
-        self.deletes_failing: int = 0
-        self.frozen: bool = False
-        self.may_act: Callable[[], bool] = lambda: True
+        self.may_act: Callable[[], bool] = may_act
         self.on_settled: Callable[[TrackedPod], None] = lambda _: None
         self.on_forgotten: Callable[[TrackedPod], None] = lambda _: None
+        self.deletions: Deletions = Deletions(launcher, config, may_act=may_act, learn=self.learn)
+        self.lookout: Lookout = Lookout(client, config, group=group, findings=self)
         self._client = client
         self._launcher = launcher
         self._config = config
@@ -107,15 +99,13 @@ class Supervisor:
         self._collection = Collection(
             client, config, group=group, random=random, extra_sinks=extra_sinks, report=self._report_log
         )
+        self._evidence = Evidence(client, config, turns=self._collection.turns)
         self._by_uid: dict[str, TrackedPod] = {}
         self._early: dict[str, Observation] = {}
-        self._attention: dict[str, TrackedPod] = {}
-        self._unseen: dict[str, tuple[TrackedPod, float]] = {}
-        self._idle: anyio.Event | None = None
+        self._idle = Notify()
         self._closing = anyio.Event()
         self._active = 0
         self._busy = 0  # pods that are not done
-        self._leaving: set[str] = set()  # pods whose deletion was accepted, and that are not gone
 
     # Looking
 
@@ -157,7 +147,7 @@ class Supervisor:
         tracked.pod = pod
         tracked.seen_at = anyio.current_time()
         self._by_uid[pod.metadata.uid] = tracked
-        self._unseen[pod.metadata.uid] = tracked, tracked.seen_at
+        self.lookout.expect(tracked)
         self._active += 1
         self._busy += 1
         tracked.status = printer_status(pod)
@@ -178,20 +168,12 @@ class Supervisor:
             if tracked is not None:
                 self._take(tracked, observation)
             elif self._is_left_over(observation):
-                self._group.start_soon(self._sweep, observation.pod, name="sweep")
+                self._group.start_soon(self.deletions.sweep, observation.pod, name="sweep")
             elif self.launching:
                 self._early[uid] = observation
 
     def _is_left_over(self, observation: Observation) -> bool:
         return not _is_gone(observation) and self._launcher.is_unwanted(observation.pod)
-
-    async def _sweep(self, pod: Pod) -> None:
-        """Deletes a pod that appeared after its launch was cancelled."""
-        meta = pod.metadata
-        try:
-            await self._launcher.delete(meta.namespace, meta.name, uid=meta.uid)
-        except PodrunnerError as error:
-            _logger.warning("unwanted pod %s/%s was not deleted: %s", meta.namespace, meta.name, error)
 
     def launch_ended(self) -> None:
         """A create is over; when none is left, what was seen of pods that nobody claimed is forgotten."""
@@ -202,11 +184,20 @@ class Supervisor:
             self.observe([observation for observation in early.values() if self._is_left_over(observation)])
 
     def _take(self, tracked: TrackedPod, observation: Observation) -> None:
-        self._unseen.pop(tracked.uid, None)
+        self.lookout.seen(tracked)
         if observation.kind is Kind.LEFT:
             self._lose(tracked)
         else:
             self._learn(tracked, observation.pod, gone=_is_gone(observation))
+
+    def learn(self, tracked: TrackedPod, pod: Pod) -> None:
+        """Takes a record that a request was answered."""
+        self._learn(tracked, pod, gone=False)
+
+    def miss(self, tracked: TrackedPod) -> None:
+        """Takes note that a pod is not there any more, though no watch has said so."""
+        assert tracked.pod is not None, "only what was created is missed"
+        self._learn(tracked, tracked.pod, gone=True)
 
     def _learn(self, tracked: TrackedPod, pod: Pod, *, gone: bool) -> None:
         """Takes a record, unless a newer one is known: the watch may be behind what a request was answered."""
@@ -221,7 +212,7 @@ class Supervisor:
         tracked.asked_at = tracked.asked_at or deletion_asked_at(pod)
         if gone:
             tracked.gone = True
-            self._leaving.discard(tracked.uid)
+            self.deletions.left(tracked)
         self._report_status(tracked, pod)
         self._collection.begin(tracked)
         tracked.notify()
@@ -241,8 +232,8 @@ class Supervisor:
             self._hear_out(tracked)
         elif outcome is not None:
             self._end(tracked, outcome)
-        elif needs_attention(tracked, self._config):
-            self._attention[tracked.uid] = tracked
+        else:
+            self.lookout.attend(tracked)
 
     def _hear_out(self, tracked: TrackedPod) -> None:
         """Waits for the pod's own word, for a moment: what its containers say may be the kubelet's doing."""
@@ -254,27 +245,12 @@ class Supervisor:
         with anyio.move_on_after(_LAST_WORD_S):
             await tracked.settled()
         while not tracked.ending:
-            if await self._read_again(tracked):
+            if await self.lookout.read_again(tracked):
                 break
-            await anyio.sleep(_UNSEEN_S)
+            await anyio.sleep(UNSEEN_S)
         outcome = None if tracked.ending else self._classify(tracked)
         if outcome is not None:
             self._end(tracked, outcome)
-
-    async def _read_again(self, tracked: TrackedPod) -> bool:
-        """Reads a pod whose word did not come: the watch may be interrupted. Whether there was an answer.
-
-        Of a pod that is gone the watch will tell, with its last status.
-        """
-        try:
-            found = await self._client.read_pod(tracked.namespace, tracked.name)
-        except PodrunnerError as error:
-            _logger.info("pod %s/%s could not be read: %s", tracked.namespace, tracked.name, error)
-            return False
-        if found.metadata.uid != tracked.uid:
-            return False
-        self._learn(tracked, found, gone=False)
-        return True
 
     def _classify(
         self, tracked: TrackedPod, previous: Pod | None = None, *, events: Iterable[Event] = ()
@@ -331,12 +307,14 @@ class Supervisor:
 
     def _end(self, tracked: TrackedPod, outcome: Outcome) -> None:
         tracked.ending = True
-        self._attention.pop(tracked.uid, None)
+        self.lookout.dismiss(tracked)
         self._group.start_soon(self._finish, tracked, outcome, name=f"finish {tracked.name}")
 
     async def _finish(self, tracked: TrackedPod, outcome: Outcome) -> None:
         try:
-            outcome = await self._with_evidence(tracked, outcome)
+            outcome = await self._evidence.add(
+                tracked, outcome, judge=lambda events: self._classify(tracked, events=events)
+            )
         except Exception:
             _logger.exception("no evidence of pod %s/%s", tracked.namespace, tracked.name)
         if self.may_act() and not tracked.lost:
@@ -344,7 +322,7 @@ class Supervisor:
             if is_to_be_deleted(tracked, outcome, self._config):
                 await self._linger(tracked)
                 await self._drain(tracked)
-                await self._delete(tracked)
+                await self.deletions.delete(tracked)
             else:
                 await self._keep(tracked, outcome)
         self._done(tracked)
@@ -368,21 +346,6 @@ class Supervisor:
         )
         if tracked.gone:
             self._report_gone(tracked)
-
-    async def _with_evidence(self, tracked: TrackedPod, outcome: Outcome) -> Outcome:
-        """The outcome with what else the cluster tells. Nothing here can fail it, or hold it up for ever."""
-        assert tracked.pod is not None, "it was seen to end"
-        if tracked.intent is None and events_may_tell(tracked.pod, outcome, asked_at=tracked.asked_at):
-            events = await pod_events(self._client, tracked.address)
-            outcome = self._classify(tracked, events=events) or outcome
-        if outcome.succeeded:
-            return await with_result(self._client, tracked, outcome, retry=self._config.retry)
-        lines = self._config.logs.tail_lines_on_failure
-        if tracked.gone or not lines or outcome.exit_code is None:
-            return outcome
-        container = outcome.container or tracked.main_container
-        tail = await log_tail(self._client, tracked.address, container, lines, turns=self.log_turns)
-        return outcome.with_log_tail(tail)
 
     async def _linger(self, tracked: TrackedPod) -> None:
         """Gives whoever launched a short pod the time to ask for its log."""
@@ -408,37 +371,6 @@ class Supervisor:
             await mark_told(self._client, tracked.pod, outcome.category, policy=policy)
         await self._drain(tracked)
 
-    async def _delete(self, tracked: TrackedPod) -> None:
-        """Deletes until the server has accepted it, or says that it never will."""
-        grace = tracked.grace_period_s
-        if grace is None:
-            grace = self._config.delete_grace_period_s
-        failed = False
-        while self.may_act() and not (tracked.gone or self.frozen):
-            try:
-                answer = await self._launcher.delete(
-                    tracked.namespace, tracked.name, uid=tracked.uid, grace_period_s=grace
-                )
-                self._note_deletion(tracked, answer.pod, repeated=failed or answer.repeated)
-                break
-            except PodrunnerError as error:
-                _logger.warning("pod %s/%s was not deleted: %s", tracked.namespace, tracked.name, error)
-                self.deletes_failing += not failed
-                failed = True
-            await anyio.sleep(_RETRY_DELETE_S)
-        self.deletes_failing -= failed
-
-    def _note_deletion(self, tracked: TrackedPod, answered: Pod | None, *, repeated: bool) -> None:
-        """Takes note of the answer: it shows an end that came before the deletion, though no watch may ever do."""
-        if tracked.gone or self.frozen:
-            return
-        self._leaving.add(tracked.uid)
-        if answered is not None and answered.metadata.uid == tracked.uid:
-            tracked.ended_first = not repeated and ended_before_deletion(
-                answered, main_container=tracked.main_container
-            )
-            self._learn(tracked, answered, gone=False)
-
     def _done(self, tracked: TrackedPod) -> None:
         if not tracked.done:
             self._busy -= 1
@@ -452,19 +384,18 @@ class Supervisor:
 
     def _forget_if_gone(self, tracked: TrackedPod) -> None:
         if tracked.gone and tracked.done and self._by_uid.pop(tracked.uid, None) is not None:
-            self._unseen.pop(tracked.uid, None)
+            self.lookout.forget(tracked)
             self.on_forgotten(tracked)
             self._collection.clean_up(tracked)
-        self._note_idle()
+        self._idle.notify_all()
 
     def fence(self, why: str) -> None:
         """The runner is no owner any more: every pod that is not over is given up, and nothing is done to any."""
-        self.frozen = True
-        self._leaving.clear()
+        self.deletions.freeze()
         for tracked in tuple(self._by_uid.values()):
             if tracked.outcome is None:
                 self._lose(tracked, f"this runner lost its lease: {why}")
-        self._note_idle()
+        self._idle.notify_all()
 
     def abandon(self, tracked: TrackedPod, why: str) -> None:
         """Gives up a launch that has no pod yet: whether there will be one, a successor will see."""
@@ -480,12 +411,11 @@ class Supervisor:
         tracked.ending = True
         tracked.lose()
         self._done(tracked)
-        self._leaving.discard(tracked.uid)
-        self._attention.pop(tracked.uid, None)
-        self._unseen.pop(tracked.uid, None)
+        self.deletions.left(tracked)
+        self.lookout.forget(tracked)
         self._by_uid.pop(tracked.uid, None)
         self.on_forgotten(tracked)
-        self._note_idle()
+        self._idle.notify_all()
 
     # Ending pods ourselves: one path, whatever the reason
 
@@ -497,13 +427,13 @@ class Supervisor:
         tracked.verdict = verdict
         if self._config.force_delete_lost and is_lost(verdict):
             tracked.grace_period_s = 0
-        await self._delete(tracked)
+        await self.deletions.delete(tracked)
         self._group.start_soon(self._settle_late, tracked, name=f"deletion of {tracked.name}")
 
     async def remove(self, tracked: TrackedPod) -> None:
         """Deletes an ended pod at once, whatever the policy, after its log was drained."""
         await self._drain(tracked)
-        await self._delete(tracked)
+        await self.deletions.delete(tracked)
 
     async def _settle_late(self, tracked: TrackedPod) -> None:
         pod = tracked.pod
@@ -516,68 +446,12 @@ class Supervisor:
             assert outcome is not None, "what vanished has an outcome"
             self._end(tracked, outcome)
 
-    async def patrol(self) -> None:
-        """Looks each second after the pods that wait for something, or may run too long."""
-        while True:
-            await anyio.sleep(_TICK_S)
-            now = anyio.current_time()
-            for tracked in tuple(self._attention.values()):
-                try:
-                    self._look_after(tracked, now)
-                except Exception:
-                    _logger.exception("pod %s/%s could not be judged", tracked.namespace, tracked.name)
-            for tracked, since in tuple(self._unseen.values()):
-                if now - since >= _UNSEEN_S:
-                    self._unseen[tracked.uid] = tracked, now
-                    self._group.start_soon(self._look_for, tracked, name=f"look for {tracked.name}")
-
-    async def _look_for(self, tracked: TrackedPod) -> None:
-        """Asks for a pod that the watch does not show. Only a clear answer counts."""
-        assert tracked.pod is not None, "only what was created is looked for"
-        try:
-            found = await self._client.read_pod(tracked.namespace, tracked.name)
-        except NotFoundError:
-            found = None
-        except PodrunnerError as error:
-            _logger.info("pod %s/%s could not be looked for: %s", tracked.namespace, tracked.name, error)
-            return
-        if tracked.uid not in self._unseen:
-            return
-        if found is None or found.metadata.uid != tracked.uid:
-            self._take(tracked, Observation(Kind.VANISHED, tracked.pod))
-        else:
-            self._update(tracked, found, gone=False)
-
-    def _look_after(self, tracked: TrackedPod, now: float) -> None:
-        if tracked.ending or tracked.intent is not None or tracked.pod is None:
-            self._attention.pop(tracked.uid, None)
-            return
-        found = next_verdict(tracked, self._config, now_s=now)
-        if found is not None:
-            intent, verdict = found
-            outcome = verdict_outcome(tracked.pod, verdict, main_container=tracked.main_container)
-            self._group.start_soon(self.evict, tracked, intent, outcome, name=f"give up {tracked.name}")
-        elif not needs_attention(tracked, self._config):
-            self._attention.pop(tracked.uid, None)
-
     # Waiting
 
     async def idle(self) -> None:
         """Returns when every tracked pod is done: outcome settled, log read, deleted or kept by policy."""
         while self._busy:
-            self._idle = self._idle or anyio.Event()
             await self._idle.wait()
-
-    async def deleted(self) -> None:
-        """Returns when every pod that was told to go is gone."""
-        while self._leaving:
-            self._idle = self._idle or anyio.Event()
-            await self._idle.wait()
-
-    def _note_idle(self) -> None:
-        if self._idle is not None:
-            self._idle.set()
-            self._idle = None
 
     def _report_log(self, tracked: TrackedPod, trouble: LogGap | str) -> None:
         self.log_troubles += 1

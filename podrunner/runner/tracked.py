@@ -10,9 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import anyio
-
 from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress, container_view
+from podrunner.runner.notify import Notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,8 +106,8 @@ class TrackedPod:
         self.suspect_since: float | None = None
         self.done: bool = False
         self.on_end: Callable[[], None] = _nothing
-        self._change: anyio.Event | None = None
-        self._end: anyio.Event | None = None
+        self._change = Notify()
+        self._end = Notify()
 
     def __repr__(self) -> str:
         return f"<pod {self.namespace}/{self.name} {self.status or 'not created'}>"
@@ -133,14 +132,11 @@ class TrackedPod:
 
     async def changed(self) -> None:
         """Returns when something about the pod has changed after the call."""
-        self._change = self._change or anyio.Event()
         await self._change.wait()
 
     def notify(self) -> None:
-        """Wakes those who wait for a change. Costs nothing if nobody does."""
-        if self._change is not None:
-            self._change.set()
-            self._change = None
+        """Wakes those who wait for a change."""
+        self._change.notify_all()
 
     def begin_reading(self) -> None:
         """Somebody reads the log: the pod is not deleted before they are through, within the drain time."""
@@ -174,16 +170,12 @@ class TrackedPod:
     async def settled(self) -> None:
         """Returns when the outcome is there, or will not come from here."""
         while self.outcome is None and not self.lost:
-            await self._wait()
+            await self._end.wait()
 
     async def finished(self) -> None:
         """Returns when nothing more will be done: outcome settled, log read, deleted or kept by policy."""
         while not self.done:
-            await self._wait()
-
-    async def _wait(self) -> None:
-        self._end = self._end or anyio.Event()
-        await self._end.wait()
+            await self._end.wait()
 
     def _end_told(self) -> None:
         self._wake()
@@ -192,9 +184,7 @@ class TrackedPod:
 
     def _wake(self) -> None:
         self.notify()
-        if self._end is not None:
-            self._end.set()
-            self._end = None
+        self._end.notify_all()
 
 
 def _nothing() -> None:

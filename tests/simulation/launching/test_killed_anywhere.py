@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from random import Random
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -37,12 +40,12 @@ async def first_work(runner: AsyncPodRunner) -> None:
     """Launch by each way; cancel one that is queued or being made, one by its task, and one that is there."""
     pods = [runner.submit(workload(number)) for number in LAUNCHED[:3]]
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pods[0].cancel)
+        tasks.start_soon(_unless_fenced, pods[0].cancel)
         with anyio.move_on_after(0.5):
             await runner.launch(workload(LAUNCHED[3]))
-        tasks.start_soon(_launch, runner, LAUNCHED[4])
+        tasks.start_soon(_unless_fenced, runner.launch, workload(LAUNCHED[4]))
         await anyio.sleep(6)
-        tasks.start_soon(pods[1].cancel)
+        tasks.start_soon(_unless_fenced, pods[1].cancel)
 
 
 async def second_work(runner: AsyncPodRunner) -> None:
@@ -55,11 +58,9 @@ async def no_work(runner: AsyncPodRunner) -> None:
     await anyio.lowlevel.checkpoint()
 
 
-async def _launch(runner: AsyncPodRunner, number: int) -> None:
-    try:
-        await runner.launch(workload(number))
-    except OwnershipError:
-        return  # it lost its lease meanwhile
+async def _unless_fenced(act: Callable[..., Awaitable[Any]], *args: Any) -> None:
+    with suppress(OwnershipError):  # it lost its lease meanwhile
+        await act(*args)
 
 
 async def play(seed: int) -> None:
@@ -78,7 +79,7 @@ async def play(seed: int) -> None:
         tasks.start_soon(third.live, no_work)
         await first.line.broken.wait()
         # Cut off before it had its lease, it would just begin later.
-        cut_off = random.random() < 0.4 and first.runner._opened is not None
+        cut_off = random.random() < 0.4 and first.runner._engine is not None
         if not cut_off:
             first.die()
         await anyio.sleep(OWNED_WITHIN_S)

@@ -212,11 +212,8 @@ async def test_a_request_that_waits_while_the_lease_is_lost_is_never_sent(cluste
         cluster.fail(method, status=429, headers={"Retry-After": "3"})
 
         async def act() -> None:
-            if method == "DELETE":
-                await pod.cancel()
-                return
             with pytest.raises(OwnershipError, match="lost its lease"):
-                await runner.launch(workload(2))
+                await (pod.cancel() if method == "DELETE" else runner.launch(workload(2)))
 
         sent = cluster.count(method, "/pods") + 1
         async with anyio.create_task_group() as group:
@@ -227,6 +224,37 @@ async def test_a_request_that_waits_while_the_lease_is_lost_is_never_sent(cluste
             cluster._keep_lease("podrunner-me", taken, 200)
         assert cluster.count(method, "/pods") == sent
         assert len(cluster.pods) == 1
+
+
+@pytest.mark.parametrize("act", ["cancel", "delete"])
+async def test_a_pod_that_was_left_to_another_runner_is_not_ended_in_silence(cluster: Cluster, act: str):
+    """A3; off: `_check_left` in the handle. Nobody may believe that their pod is ending."""
+    async with running(cluster, owner="me", lease_duration_s=1.0) as runner:
+        pod = await runner.launch(workload())
+        run = runner.run(workload(2))
+        await until(lambda: len(cluster.pods) == 2)
+        lease = cluster.leases["podrunner-me"]
+        cluster._keep_lease(
+            "podrunner-me", {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}, 200
+        )
+        await until(lambda: runner.health().lease != "held")
+        with pytest.raises(OwnershipError, match="lost its lease"):
+            await getattr(pod, act)()
+        with pytest.raises(OwnershipError, match="another runner goes on"):
+            await run.cancel()
+        assert not cluster.count("DELETE", "/pods")
+
+
+async def test_a_kept_pod_is_not_deleted_by_a_runner_that_is_closed(cluster: Cluster):
+    """Deleting it again is no error while the runner is open; off: `_check_left`."""
+    async with running(cluster, delete_pods=False) as runner:
+        pod = await runner.launch(workload())
+        cluster.play(pod.name)
+        await pod.wait(5)
+    with pytest.raises(RunnerClosedError, match="left pod"):
+        await pod.delete()
+    await pod.cancel()  # which has nothing to end
+    assert cluster.pods
 
 
 async def test_a_drain_launches_what_is_queued(cluster: Cluster):
@@ -281,7 +309,8 @@ async def test_nothing_is_remembered_of_pods_that_are_gone(cluster: Cluster):
         await until(lambda: not runner.pods())
         desk, supervisor = runner._desk, runner._entered().supervisor
         await until(lambda: not desk._by_name)
-        for held in (supervisor._by_uid, supervisor._unseen, supervisor._attention, supervisor._early):
+        lookout = supervisor.lookout
+        for held in (supervisor._by_uid, lookout._unseen, lookout._attention, supervisor._early):
             assert not held
 
 

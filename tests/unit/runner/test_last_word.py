@@ -60,7 +60,7 @@ async def test_a_kubelet_that_says_no_more_is_not_waited_for_long(cluster: Clust
 
 @pytest.mark.parametrize("part", ["/pods?", "/pods"], ids=["watch and lists fail", "all reads fail"])
 async def test_a_word_that_the_watch_cannot_show_is_asked_for(cluster: Cluster, part: str):
-    """W8: nothing is concluded from silence while the watch is down; off: `_read_again`: failed, after 10 s."""
+    """W8: nothing is concluded from silence while the watch is down; off: `read_again`: failed, after 10 s."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
@@ -101,7 +101,7 @@ async def test_a_cancel_while_the_word_is_due_changes_nothing_of_the_end(cluster
 async def test_an_end_that_only_the_answer_to_the_deletion_shows_is_told(
     cluster: Cluster, exit_code: int, category: Category
 ):
-    """P3; off: `_note_deletion`'s look at the answer: cancelled, though it had ended before.
+    """P3; off: `Deletions._note`'s look at the answer: cancelled, though it had ended before.
 
     The watch is broken from before the pod's end until after its removal, so that no event or list ever shows it.
     """

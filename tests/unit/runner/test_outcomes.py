@@ -26,7 +26,7 @@ async def test_a_pod_that_succeeds_is_told_and_deleted(cluster: Cluster):
 
 
 async def test_a_pod_that_fails_is_kept_with_the_tail_of_its_log(cluster: Cluster):
-    """P6; off: `log_tail` in `_with_evidence`. The last lines tell why."""
+    """P6; off: `_log_tail` in `Evidence.add`. The last lines tell why."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.logs[pod.name] = [

@@ -35,7 +35,7 @@ def file(text: str) -> FakeCommand:
 
 
 async def test_the_result_comes_with_the_outcome_and_then_the_pod_goes(cluster: Cluster):
-    """Off: `with_result` in `_with_evidence`. The file is read in the container that still runs."""
+    """Off: `with_result` in `Evidence.add`. The file is read in the container that still runs."""
     cluster.on_exec = lambda _: file('{"rows": 3}')
     async with running(cluster) as runner:
         pod = await runner.launch(workload(result_path=PATH))
@@ -70,7 +70,7 @@ async def test_who_names_no_result_is_asked_for_none(cluster: Cluster):
 
 
 async def test_a_failure_has_no_result(cluster: Cluster):
-    """Off: `outcome.succeeded` in `_with_evidence`. What a failed program left may be half of it."""
+    """Off: `outcome.succeeded` in `Evidence.add`. What a failed program left may be half of it."""
     async with running(cluster, delete_pods=False) as runner:
         pod = await runner.launch(workload(result_path=PATH))
         end_main(cluster, pod.name, exit_code=3)

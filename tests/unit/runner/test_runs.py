@@ -162,7 +162,7 @@ async def test_an_end_in_the_instant_in_which_there_is_room_has_no_further_try(c
     async with running(cluster, max_active_pods=1, submit_queue_size=1) as runner:
         run = runner.run(workload(0), retry=RetryPolicy(wait=0))
         name = await pod_of(run, 0)
-        desk, runs = runner._opened.desk, runner._opened.runs
+        desk, runs = runner._engine.desk, runner._engine.runs
         waiting = [runner.submit(workload(number)) for number in (1,)]
         former = run.pods[0]._tracked
         former.begin_reading()
@@ -173,7 +173,7 @@ async def test_an_end_in_the_instant_in_which_there_is_room_has_no_further_try(c
         await anyio.sleep(0.1)
         await waiting[1].cancel()
         desk._queue.clear()
-        desk._wake()
+        desk._room.notify_all()
         runs.stop(leave=False)
         assert (await run.wait(5)).category is Category.PREEMPTED
         await anyio.sleep(0.1)
