@@ -245,9 +245,10 @@ async def test_a_pod_that_was_left_to_another_runner_is_not_ended_in_silence(clu
         assert not cluster.count("DELETE", "/pods")
 
 
-async def test_a_kept_pod_is_not_deleted_by_a_runner_that_is_closed(cluster: Cluster):
-    """Deleting it again is no error while the runner is open; off: `_check_left`."""
-    async with running(cluster, delete_pods=False) as runner:
+@pytest.mark.parametrize("on_exit", ["drain", "cancel", "detach"])
+async def test_a_kept_pod_is_not_deleted_by_a_runner_that_is_closed(cluster: Cluster, on_exit: str):
+    """Off: `_check_left`; `lost` in the Lease's `release`."""
+    async with running(cluster, delete_pods=False, on_exit=on_exit) as runner:
         pod = await runner.launch(workload())
         cluster.play(pod.name)
         await pod.wait(5)
@@ -255,6 +256,18 @@ async def test_a_kept_pod_is_not_deleted_by_a_runner_that_is_closed(cluster: Clu
         await pod.delete()
     await pod.cancel()  # which has nothing to end
     assert cluster.pods
+
+
+async def test_a_runner_that_left_its_pods_deletes_none_though_it_has_its_lease_still(cluster: Cluster):
+    """Off: `frozen` in `leaves_alone`."""
+    async with running(cluster, delete_pods=False) as runner:
+        pod = await runner.launch(workload())
+        cluster.play(pod.name)
+        await pod.wait(5)
+        await runner.close("detach")
+        with pytest.raises(RunnerClosedError, match="left pod"):
+            await pod.delete()
+        assert not cluster.count("DELETE", "/pods")
 
 
 async def test_a_drain_launches_what_is_queued(cluster: Cluster):
