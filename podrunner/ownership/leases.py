@@ -16,7 +16,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 
@@ -118,6 +118,13 @@ def _format_time(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+class _Sent(NamedTuple):
+    """When a renewal was sent: others count from then, not from when its answer comes."""
+
+    on_loop: float
+    by_day: dt.datetime
+
+
 class LeaseKeeper:
     """One runner's Lease: taken, kept, given back.
 
@@ -153,6 +160,7 @@ class LeaseKeeper:
         self._lease: dict[str, Any] | None = None
         self._renewed_at = 0.0
         self._renewed_on = dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._unanswered: _Sent | None = None  # when a renewal was sent that nobody answered
         self._on_lost: Callable[[str], None] = lambda _: None
 
     async def acquire(self) -> None:
@@ -209,15 +217,14 @@ class LeaseKeeper:
     async def _create(self) -> bool:
         sent = self._sent()
         try:
-            self._lease = await self._client.create_lease(self._namespace, self._manifest())
+            self._lease = await self._client.create_lease(self._namespace, self._manifest(sent))
         except AlreadyExistsError:
             return False
-        self._renewed_at, self._renewed_on = sent
+        self._note_renewal(sent)
         return True
 
-    def _sent(self) -> tuple[float, dt.datetime]:
-        """When a renewal is sent: others count from then, not from when its answer comes."""
-        return anyio.current_time(), self._now()
+    def _sent(self) -> _Sent:
+        return _Sent(anyio.current_time(), self._now())
 
     async def _take_over(self) -> None:
         found = await self._read()
@@ -230,14 +237,14 @@ class LeaseKeeper:
         try:
             version = ((found or {}).get("metadata") or {}).get("resourceVersion")
             if version is None:
-                self._lease = await self._client.create_lease(self._namespace, self._manifest())
+                self._lease = await self._client.create_lease(self._namespace, self._manifest(sent))
             else:
                 self._lease = await self._client.replace_lease(
-                    self._namespace, self.name, self._manifest(version)
+                    self._namespace, self.name, self._manifest(sent, version)
                 )
         except ConflictError as error:
             raise self._taken("somebody else took it just now") from error
-        self._renewed_at, self._renewed_on = sent
+        self._note_renewal(sent)
 
     async def _wait_out(self, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         first = _renewal(found)
@@ -268,25 +275,44 @@ class LeaseKeeper:
         """Renews once, in a bounded time. False: not this time, or never again."""
         try:
             with anyio.fail_after(self._duration_s / _RENEWALS_PER_DURATION):
-                # A conflict is most often with our own renewal, whose answer was lost: read, and replaced at once.
+                if self._unanswered is not None:
+                    return await self._came_through(self._unanswered) or (
+                        not self.lost and await self._replace()
+                    )
                 return await self._replace() or (await self._is_ours() and await self._replace())
         except (PodrunnerError, TimeoutError) as error:
             _logger.warning("lease %s was not renewed: %s", self.name, str(error) or "no answer in time")
             return False
 
+    async def _came_through(self, sent: _Sent) -> bool:
+        """Looks whether the renewal of which no answer came was done: then it counts, from when it was sent.
+
+        Where answers are lost this takes one request, where another renewal would be refused for its version first.
+        """
+        if not await self._is_ours() or _renewed_on(self._lease) != _format_time(sent.by_day):
+            return False
+        self._note_renewal(sent)
+        return True
+
     async def _replace(self) -> bool:
         version = ((self._lease or {}).get("metadata") or {}).get("resourceVersion")
-        sent = self._sent()
+        self._unanswered = sent = self._sent()
         try:
             self._lease = await self._client.replace_lease(
-                self._namespace, self.name, self._manifest(version)
+                self._namespace, self.name, self._manifest(sent, version)
             )
         except ConflictError:
+            self._unanswered = None
             return False
         except NotFoundError:
+            self._unanswered = None
             return await self._create()
-        self._renewed_at, self._renewed_on = sent
+        self._note_renewal(sent)
         return True
+
+    def _note_renewal(self, sent: _Sent) -> None:
+        self._renewed_at, self._renewed_on = sent
+        self._unanswered = None
 
     async def _is_ours(self) -> bool:
         """Looks whether the Lease is ours still; if it is another's, it is lost."""
@@ -295,8 +321,8 @@ class LeaseKeeper:
             self._lose(f"it is held by {_holder(lease)}")
         return not self.lost
 
-    def _manifest(self, resource_version: str | None = None) -> dict[str, Any]:
-        now = _format_time(self._now())
+    def _manifest(self, sent: _Sent, resource_version: str | None = None) -> dict[str, Any]:
+        now = _format_time(sent.by_day)
         metadata: dict[str, Any] = {
             "name": self.name,
             "namespace": self._namespace,
@@ -322,6 +348,10 @@ class LeaseKeeper:
 def _holder(lease: Mapping[str, Any] | None) -> str | None:
     holder: str | None = ((lease or {}).get("spec") or {}).get("holderIdentity")
     return holder
+
+
+def _renewed_on(lease: Mapping[str, Any] | None) -> object:
+    return ((lease or {}).get("spec") or {}).get("renewTime")
 
 
 def _renewal(lease: Mapping[str, Any] | None) -> object:

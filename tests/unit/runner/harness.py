@@ -88,14 +88,12 @@ class Cluster(FakeServer):
 
     # The transport
 
-    async def request(self, request: Request) -> Response:
+    def _answer(self, request: Request) -> Response:
         if "/leases" in request.path:
-            await self._arrive(request)
             return self._lease(request)
         if "/events" in request.path:
-            await self._arrive(request)
             return _ok({"kind": "EventList", "metadata": {}, "items": self.events})
-        return await super().request(request)
+        return self._patch(request) if request.method == "PATCH" else super()._answer(request)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[FakeStream]:
@@ -155,9 +153,6 @@ class Cluster(FakeServer):
         meta = {**body["metadata"], "resourceVersion": str(self.version)}
         self.leases[name] = {**body, "metadata": meta}
         return _ok(self.leases[name], status)
-
-    def _answer(self, request: Request) -> Response:
-        return self._patch(request) if request.method == "PATCH" else super()._answer(request)
 
     def _patch(self, request: Request) -> Response:
         """A merge patch; with a resourceVersion, a compare-and-swap."""
