@@ -49,7 +49,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=["3.12", "3.13"])
 def unit(session: nox.Session) -> None:
-    """The unit tests on the later Pythons, for a machine that has them."""
+    """The unit tests (or what is named) on the later Pythons, for a machine that has them."""
     install(session)
     session.run("python", "-m", "pytest", *(session.posargs or ["tests/unit"]))
 
