@@ -250,7 +250,7 @@ class Pod:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's own.
 
         Raises:
-            OwnershipError: The pod is another runner's now, or will be: it was not ended here.
+            OwnershipError: The pod is another runner's now, or will be: how it ends is told there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
         self._bridge.call(self._pod.cancel, grace_period_s=grace_period_s)
@@ -262,7 +262,7 @@ class Pod:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's own.
 
         Raises:
-            OwnershipError: The pod is another runner's now, or will be: it was not ended here.
+            OwnershipError: The pod is another runner's now, or will be: how it ends is told there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
         self._bridge.call(self._pod.delete, grace_period_s=grace_period_s)

@@ -432,9 +432,19 @@ class KubeClient:
         target = item(LEASES, namespace, name)
         return decode_object(await self._session.send("PUT", target, body=encode(manifest), gated=False))
 
-    async def delete_lease(self, namespace: str, name: str) -> bool:
-        """Delete a Lease. False: it was not there."""
-        return await self._delete(item(LEASES, namespace, name), gated=False)
+    async def delete_lease(self, namespace: str, name: str, *, resource_version: str | None = None) -> bool:
+        """Delete a Lease. False: it was not there.
+
+        Args:
+            namespace: Its namespace.
+            name: Its name.
+            resource_version: Delete it only if this is its version, else ConflictError; None: whichever it has.
+        """
+        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        if resource_version is not None:
+            options["preconditions"] = {"resourceVersion": resource_version}
+        target = item(LEASES, namespace, name)
+        return await self._delete(target, body=encode(options), gated=False)
 
     # Anything else
 
@@ -471,10 +481,15 @@ class KubeClient:
         await self._session.aclose()
 
     async def _delete(
-        self, target: str, *, gated: bool = True, before_send: Callable[[], None] | None = None
+        self,
+        target: str,
+        *,
+        body: bytes | None = None,
+        gated: bool = True,
+        before_send: Callable[[], None] | None = None,
     ) -> bool:
         try:
-            await self._session.send("DELETE", target, gated=gated, before_send=before_send)
+            await self._session.send("DELETE", target, body=body, gated=gated, before_send=before_send)
         except NotFoundError:
             return False
         return True

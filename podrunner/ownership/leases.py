@@ -210,9 +210,25 @@ class LeaseKeeper:
             return
         self.lost = True  # before anybody may adopt
         try:
-            await self._client.delete_lease(self._namespace, self.name)
+            await self._give_back(self._lease)
         except PodrunnerError as error:
             _logger.info("lease %s is left to run out: %s", self.name, error)
+
+    async def _give_back(self, known: Mapping[str, Any]) -> None:
+        """Deletes the Lease at the version that is known, or that our own last renewal gave it: never another's.
+
+        A process that was stopped past its Lease may end before it hears that another one of its name has it now.
+        """
+        try:
+            await self._delete_at(known)
+        except ConflictError:
+            found = await self._read()
+            if found is not None and _holder(found) == self._holder:
+                await self._delete_at(found)
+
+    async def _delete_at(self, lease: Mapping[str, Any]) -> None:
+        version = lease["metadata"]["resourceVersion"]
+        await self._client.delete_lease(self._namespace, self.name, resource_version=version)
 
     async def _create(self) -> bool:
         sent = self._sent()

@@ -245,7 +245,7 @@ class AsyncPod:
                 own.
 
         Raises:
-            OwnershipError: The pod is another runner's now, or will be: it was not ended here.
+            OwnershipError: The pod is another runner's now, or will be: how it ends is told there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
         await self._desk.cancel(self._tracked, grace_period_s=grace_period_s)
@@ -259,7 +259,7 @@ class AsyncPod:
                 own.
 
         Raises:
-            OwnershipError: The pod is another runner's now, or will be: it was not ended here.
+            OwnershipError: The pod is another runner's now, or will be: how it ends is told there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
         await self._desk.delete(self._tracked, grace_period_s=grace_period_s)

@@ -91,7 +91,7 @@ class AsyncRun:
             grace_period_s: Seconds that the pod's processes have to end; None: the configuration's, or the pod's own.
 
         Raises:
-            OwnershipError: Another runner goes on with the run, or will: it was not ended here.
+            OwnershipError: Another runner goes on with the run, or will: how it ends is told there.
             RunnerClosedError: The runner was closed and left the run to a successor.
         """
         await self._runs.cancel(self._run, grace_period_s=grace_period_s)

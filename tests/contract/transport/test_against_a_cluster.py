@@ -150,12 +150,15 @@ async def test_a_lease_is_compared_and_swapped(connected, namespace):
         with pytest.raises(AlreadyExistsError):
             await client.create_lease(namespace, lease)
         mine = {**first, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 60}}
-        await client.replace_lease(namespace, "l", mine)
+        second = await client.replace_lease(namespace, "l", mine)
         with pytest.raises(ConflictError):
             await client.replace_lease(namespace, "l", {**mine, "spec": {"holderIdentity": "them"}})
         assert (await client.read_lease(namespace, "l"))["spec"]["holderIdentity"] == "me"
-        assert await client.delete_lease(namespace, "l")
-        assert not await client.delete_lease(namespace, "l")
+        with pytest.raises(ConflictError):
+            await client.delete_lease(namespace, "l", resource_version=first["metadata"]["resourceVersion"])
+        newest = second["metadata"]["resourceVersion"]
+        assert await client.delete_lease(namespace, "l", resource_version=newest)
+        assert not await client.delete_lease(namespace, "l", resource_version=newest)
 
 
 async def test_the_servers_refusals_have_their_classes(connected, cluster, namespace):

@@ -268,7 +268,9 @@ async def test_leases_are_read_made_replaced_and_removed(client_for, stub):
         assert asked(stub) == ("POST", leases, {}, lease)
         assert await client.replace_lease("n", "l", lease) == lease
         assert asked(stub) == ("PUT", f"{leases}/l", {}, lease)
-        assert await client.delete_lease("n", "l") is True
+        assert await client.delete_lease("n", "l", resource_version="3") is True
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": "3"}}
+        assert asked(stub) == ("DELETE", f"{leases}/l", {}, options)
 
 
 async def test_a_lease_is_renewed_although_the_gate_is_closed(client_for, stub):

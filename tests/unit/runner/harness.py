@@ -140,11 +140,12 @@ class Cluster(FakeServer):
             return self._keep_lease(name, body, 201)
         if name not in self.leases:
             return _status(404, "NotFound", f'leases "{name}" not found')
+        version = self.leases[name]["metadata"]["resourceVersion"]
+        if body.get("preconditions", body.get("metadata", {})).get("resourceVersion", version) != version:
+            return _status(409, "Conflict", "the object has been modified")
         if request.method == "DELETE":
             return _ok(self.leases.pop(name))
         if request.method == "PUT":
-            if body["metadata"]["resourceVersion"] != self.leases[name]["metadata"]["resourceVersion"]:
-                return _status(409, "Conflict", "the object has been modified")
             return self._keep_lease(name, body, 200)
         return _ok(self.leases[name])
 
