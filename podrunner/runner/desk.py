@@ -121,17 +121,15 @@ class Desk:
         self._check_owner()
 
     @property
-    def may_act(self) -> bool:
-        """Whether the runner still holds its Lease."""
-        return self._supervisor.may_act() and self.fenced_because is None
-
-    @property
     def leaves_alone(self) -> bool:
         """Whether no pod is ended any more: they are somebody else's business."""
-        return self._supervisor.deletions.frozen or not self.may_act
+        return self._supervisor.deletions.frozen or not self._is_owner()
+
+    def _is_owner(self) -> bool:
+        return self._supervisor.may_act() and self.fenced_because is None
 
     def _check_owner(self) -> None:
-        if self.may_act:
+        if self._is_owner():
             return
         raise OwnershipError(
             f"this runner lost its lease and acts no more: {self.fenced_because}", namespace="", name=""

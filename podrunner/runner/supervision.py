@@ -133,10 +133,6 @@ class Supervisor:
         tracked = self._by_uid.get(uid)
         return None if tracked is None else tracked.done and not tracked.readers
 
-    def find(self, uid: str) -> TrackedPod | None:
-        """The tracked pod of that UID."""
-        return self._by_uid.get(uid)
-
     # Taking note
 
     def track(self, tracked: TrackedPod, pod: Pod, *, kind: EventKind) -> TrackedPod:
