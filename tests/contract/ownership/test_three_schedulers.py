@@ -17,6 +17,18 @@ from tests.contract.ownership.conftest import Scene, until
 SCHEDULER = Path(__file__).with_name("scheduler.py")
 
 
+def written(record: str) -> list[dict[str, str]]:
+    """The events of a record that is being written: its last line may be there in part, for good if a kill cut it."""
+    whole = record.rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def test_a_line_that_is_written_in_part_is_left_for_later():
+    assert written('{"kind": "ready"}\n{"kind": "del') == [{"kind": "ready"}]
+    assert written('{"kind": "ready"}\n') == [{"kind": "ready"}]
+    assert written('{"ki') == []
+
+
 class Scheduler:
     """One process, and what it wrote down."""
 
@@ -47,8 +59,7 @@ class Scheduler:
     def lines(self, *kinds: str) -> list[dict[str, str]]:
         if not self._record.exists():
             return []
-        lines = map(json.loads, self._record.read_text().splitlines())
-        return [line for line in lines if not kinds or line["kind"] in kinds]
+        return [line for line in written(self._record.read_text()) if not kinds or line["kind"] in kinds]
 
     def has(self, kind: str) -> bool:
         """Whether such a line is there, of a process that lives."""
