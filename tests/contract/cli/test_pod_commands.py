@@ -155,16 +155,19 @@ def test_unknown_pods_are_named(podrunner, sleeper) -> None:
     assert sleeper in ends[0].stdout
 
 
-def test_a_watch_shows_a_pod_come_and_go(environment, podrunner) -> None:
+def test_a_watch_shows_a_pod_come_and_go(environment, podrunner, sleeper) -> None:
     watch = subprocess.Popen([*PODRUNNER, "get", "-w"], env=environment, stdout=subprocess.PIPE, text=True)
-    time.sleep(1)
-    assert podrunner("run", "--", "true").returncode == 0
-    _until(lambda: _pods(podrunner) == [])
-    watch.send_signal(signal.SIGINT)
-    shown, _ = watch.communicate(timeout=20)
-    assert watch.returncode == 130
-    assert "Completed" in shown
-    assert "Terminating" in shown
+    try:
+        assert any(sleeper in line for line in watch.stdout), "what is there is shown first"
+        assert podrunner("run", "--", "true").returncode == 0
+        rows = (line for line in watch.stdout if sleeper not in line)
+        assert any("Completed" in line for line in rows)
+        assert any("Terminating" in line for line in rows)
+        watch.send_signal(signal.SIGINT)
+        watch.communicate(timeout=20)
+        assert watch.returncode == 130
+    finally:
+        watch.kill()
 
 
 def test_a_refused_connection_a_wrong_token_and_a_missing_kubeconfig_have_their_own_ends(

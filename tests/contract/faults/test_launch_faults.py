@@ -79,20 +79,20 @@ async def test_backpressure_is_waited_out(quick: RunnerConfig, faults: Faults, s
 
 
 async def test_throttling_gates_all_creates_and_any_body_is_survived(quick: RunnerConfig, faults: Faults):
-    """L5; off: the gate (`RetryGate`): the others go on asking within the second."""
+    """L5; off: the gate (`RetryGate`): the others go on asking at once."""
     async with AsyncPodRunner(quick) as runner:
         await runner.wait_synced()
-        faults.on("POST", "pods").answer(429, b"\xff<html>slow down</html>", retry_after_s=1)
+        faults.on("POST", "pods").answer(429, b"\xff<html>slow down</html>", retry_after_s=3)
         began = time.monotonic()
         first = runner.submit(job("exit 0"))
         while not faults.counts["answer-429"]:
             await anyio.sleep(0.005)
         await anyio.sleep(0.05)
         others = [runner.submit(job("exit 0")) for _ in range(5)]
-        await anyio.sleep(0.5)
+        await anyio.sleep(1)
         assert faults.requests["POST", "pods"] == 1
         assert all([(await pod.wait(20)).succeeded for pod in (first, *others)])
-        assert time.monotonic() - began >= 0.9
+        assert time.monotonic() - began >= 2.9
 
 
 async def test_errors_belong_to_one_pod(quick: RunnerConfig, faults: Faults):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import time
 
+POLITE = "trap 'until [ -e go ]; do sleep 0.1; done; exit 0' TERM; while :; do sleep 0.1; done"
 STUBBORN = "trap '' TERM; while :; do sleep 0.1; done"
 
 
 class TestDelete:
     def test_gracefully_it_waits_until_the_pod_is_gone(self, kubectl) -> None:
-        kubectl.pod("polite", "trap 'sleep 0.4; exit 0' TERM; while :; do sleep 0.1; done")
+        kubectl.pod("polite", POLITE)
         deleting = kubectl.start("delete", "pod", "polite")
         states = set()
-        while deleting.poll() is None:
-            rows = kubectl("get", "pod", "polite", "--no-headers", "--ignore-not-found")
-            states |= {rows.split()[2]} if rows else set()
+        while "Terminating" not in states:
+            states.add(kubectl("get", "pod", "polite", "--no-headers").split()[2])
+        assert deleting.poll() is None
+        kubectl("exec", "polite", "--", "touch", "go")
         assert deleting.communicate()[0].startswith('pod "polite" deleted')
-        assert "Terminating" in states
         assert "NotFound" in kubectl.fails("get", "pod", "polite")
 
     def test_after_the_grace_period_it_is_killed(self, kubectl) -> None:

@@ -37,7 +37,7 @@ class TestExec:
     def test_a_terminal_is_one(self, any_kubectl, shell, terminal) -> None:
         """Echo, size, Ctrl-C, Ctrl-D: an interactive shell."""
         sat = terminal(any_kubectl, "exec", "-it", shell, "--", "sh", rows=17, columns=91)
-        sat.type("PS1='> '; tty; sleep 0.3; stty size\n")
+        sat.type("PS1='> '; tty; until stty size | grep '^17'; do sleep 0.1; done\n")
         sat.until(r"/dev/\S*\d\r\n")
         sat.until(r"17 91\r\n")
         sat.type("sleep 100\n")

@@ -83,12 +83,12 @@ async def test_a_silent_stream_outlives_the_request_timeout(opened, stub):
         response = web.StreamResponse()
         await response.prepare(request)
         await response.write(b"one")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         await response.write(b"two")
         return response
 
     stub.answer = answer
-    async with opened(stub.url) as transport, transport.stream(get(timeout_s=0.2)) as stream:
+    async with opened(stub.url) as transport, transport.stream(get(timeout_s=1)) as stream:
         assert b"".join([batch async for batch in stream]) == b"onetwo"
 
 

