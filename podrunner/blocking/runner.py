@@ -285,6 +285,7 @@ class PodRunner:
         """Returns when every watch has taken in a complete list: from then on nothing is missed.
 
         Raises:
+            ForbiddenError: The server refuses to list or watch pods, and never allowed it: a right is missing.
             RunnerClosedError: The runner was never open.
         """
         self._bridge.call(self._runner.wait_synced)

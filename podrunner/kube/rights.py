@@ -7,6 +7,7 @@ later. Whether to try again is decided in ``answers``, how often in ``retry``.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
     from podrunner.errors import ForbiddenError
@@ -15,7 +16,7 @@ __all__ = ["KnownRights"]
 
 
 class KnownRights:
-    """Remembers what was allowed: by method, resource, namespace, and whether one object was meant."""
+    """Remembers what was allowed: by verb, resource, namespace, and whether one object was meant."""
 
     __slots__ = ("_allowed",)
 
@@ -26,19 +27,25 @@ class KnownRights:
         """A request was allowed."""
         self._allowed.add(_right(method, target))
 
-    def judge(self, error: ForbiddenError) -> None:
-        """Says on the error whether it refuses a right that was there before."""
+    def judge(self, error: ForbiddenError, target: str) -> None:
+        """Says on the error whether it refuses a right that was there before.
+
+        Args:
+            error: The refusal.
+            target: Path and query that were asked for.
+        """
         # The authorizer's words (apiserver's endpoints/handlers/responsewriters/errors.go); admission has others.
         about_rights = 'User "' in error.server_message and " cannot " in error.server_message
-        error.was_allowed = about_rights and _right(error.method, error.path) in self._allowed
+        error.was_allowed = about_rights and _right(error.method, target) in self._allowed
 
 
 def _right(method: str, target: str) -> tuple[str, ...]:
-    """What a right is about. An object's name is left out: …/pods/NAME/log."""
-    parts = target.partition("?")[0].split("/")
+    """What a right is about. An object's name is left out: …/pods/NAME/log. To watch is a verb of its own."""
+    path, _, query = target.partition("?")
+    parts = path.split("/")
     plural = parts.index("namespaces") + 2 if "namespaces" in parts[:5] else len(parts)
     return (
-        method,
+        "WATCH" if method == "GET" and "watch" in parse_qs(query) else method,
         *parts[: plural + 1],
         *("*" for _ in parts[plural + 1 : plural + 2]),
         *parts[plural + 2 :],

@@ -233,7 +233,7 @@ class Session:
         if error.retry_after_s is not None:
             self.gate.close_for(error.retry_after_s)
         if isinstance(error, ForbiddenError):
-            self._rights.judge(error)
+            self._rights.judge(error, request.target)
         return error
 
     async def aclose(self) -> None:

@@ -296,6 +296,7 @@ class AsyncPodRunner:
         """Returns when every watch has taken in a complete list: from then on nothing is missed.
 
         Raises:
+            ForbiddenError: The server refuses to list or watch pods, and never allowed it: a right is missing.
             RunnerClosedError: The runner was never open.
         """
         for reflector in self._entered().reflectors:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from podrunner.errors import ApiError, RequestTimeoutError, TransportError
+from podrunner.errors import ApiError, ForbiddenError, RequestTimeoutError, TransportError
 from podrunner.watch.backoff import Backoff
 from podrunner.watch.confirm import Confirmer, PodReader, certain
 from podrunner.watch.health import Vitals, WatchHealth
@@ -120,7 +120,9 @@ class Reflector:
         self._backoff = Backoff(settings, random)
         self._vitals = Vitals(anyio.current_time())
         self._confirmer = Confirmer(client, settings, random=random, tell=self._confirmed)
-        self._synced = anyio.Event()
+        self._synced = False
+        self._refusal: ForbiddenError | None = None
+        self._news = anyio.Event()
         self._streaming: StreamingLists = settings.streaming_lists
         self._state: State = Listing() if self._streaming == "off" else Streaming()
         self._foreign_told = False
@@ -146,8 +148,20 @@ class Reflector:
         )
 
     async def wait_synced(self) -> None:
-        """Return once a complete list was taken in."""
-        await self._synced.wait()
+        """Return once a complete list was taken in.
+
+        Raises:
+            ForbiddenError: The server refuses it for want of a right that never was there. The reflector goes on
+                asking: somebody may grant it.
+        """
+        while not self._synced:
+            if self._refusal is not None:
+                raise self._refusal.with_traceback(None)
+            await self._news.wait()
+
+    def _tell_waiters(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
 
     async def run(self) -> None:
         """Watch, for ever; cancel it to end it."""
@@ -183,15 +197,18 @@ class Reflector:
         repeated = self._backoff.failures > 0 and healthy_s < self._settings.backoff_reset_s
         asked_s = error.retry_after_s if isinstance(error, ApiError) else None
         wait_s = self._backoff.wait_s(healthy_s=healthy_s, asked_s=asked_s)
-        self._log_failure(state, error, wait_s)
+        refusal = error if isinstance(error, ForbiddenError) and not error.was_allowed else None
+        self._log_failure(state, error, wait_s, needs_help=refusal is not None and self._refusal is None)
+        self._refusal = refusal
+        self._tell_waiters()
         if following.wait or repeated:
             await anyio.sleep(wait_s)
         return following.state
 
-    def _log_failure(self, state: State, error: Exception, wait_s: float) -> None:
+    def _log_failure(self, state: State, error: Exception, wait_s: float, *, needs_help: bool) -> None:
         expected = isinstance(error, ApiError | TransportError | ShortWatchError | NoInitialEventsError)
         _log.log(
-            logging.INFO if expected else logging.ERROR,
+            logging.WARNING if needs_help else logging.INFO if expected else logging.ERROR,
             "watch of pods in %s: %s failed: %s; going on within %.1f s",
             self._namespace or "all namespaces",
             type(state).__name__,
@@ -222,7 +239,9 @@ class Reflector:
         living = {uid: pod for uid, pod in pods.items() if not self._store.is_buried(uid)}
         self._vitals.listed(anyio.current_time())
         self._tell(self._store.replace(living))
-        self._synced.set()
+        self._synced = True
+        self._refusal = None
+        self._tell_waiters()
 
     # Watches
 

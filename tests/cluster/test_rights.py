@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from podrunner import AsyncPodRunner
 from podrunner.errors import ForbiddenError
@@ -24,12 +26,38 @@ async def test_a_runner_without_any_right(config):
             pytest.fail("opened")
 
 
+def take_away(admin, namespace, verb, resource) -> None:
+    """Change the role, and wait until the API server has read it."""
+    role_path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/podrunner"
+    role = admin.get(role_path).json()
+    for rule in role["rules"]:
+        if resource in rule["resources"]:
+            rule["verbs"].remove(verb)
+    admin.put(role_path, json=role).raise_for_status()
+    question = {
+        "user": f"system:serviceaccount:{namespace}:podrunner",
+        "resourceAttributes": {"namespace": namespace, "verb": verb, "resource": resource},
+    }
+    deadline = time.monotonic() + 20
+    reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    while admin.post(reviews, json={"spec": question}).raise_for_status().json()["status"]["allowed"]:
+        assert time.monotonic() < deadline, "the right stays"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("verb", ["list", "watch"])
+async def test_no_right_to_list_or_to_watch(config, admin, namespace, verb):
+    """Who waits for the watch is told which right is missing."""
+    take_away(admin, namespace, verb, "pods")
+    lists = {"streaming_lists": "off" if verb == "list" else "on"}
+    async with AsyncPodRunner(config.with_changes(watch=lists)) as runner:
+        with pytest.raises(ForbiddenError, match=f'cannot {verb} resource "pods"'):
+            await runner.wait_synced()
+
+
 async def test_no_right_to_make_secrets(config, workload, admin, namespace, pods):
     """C4: a pod whose Secret cannot be made is deleted again, and the credential shows nowhere."""
-    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/podrunner"
-    role = admin.get(path).json()
-    role["rules"] = [rule for rule in role["rules"] if "secrets" not in rule["resources"]]
-    admin.put(path, json=role).raise_for_status()
+    take_away(admin, namespace, "create", "secrets")
     async with AsyncPodRunner(config) as runner:
         with pytest.raises(ForbiddenError, match='cannot create resource "secrets"') as caught:
             await runner.launch(workload("true", credentials={"PASSWORD": "very-hush"}))

@@ -74,7 +74,7 @@ def _embedded(folder: Path) -> Iterator[Scene]:
             image="any",
             pods=300,
             played="scripted",
-            lease_s=12.0,
+            lease_s=20.0,
             patience_s=180,
         )
 
@@ -88,7 +88,7 @@ def _on(cluster, kubeconfig: Path, namespace: str) -> Iterator[Scene]:
             image=cluster.image,
             pods=pods,
             played=played,
-            lease_s=10.0,
+            lease_s=20.0,
             patience_s=180,
         )
 

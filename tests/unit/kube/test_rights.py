@@ -13,12 +13,13 @@ PODS = "/api/v1/namespaces/n/pods"
 REFUSED = 'pods is forbidden: User "system:serviceaccount:n:podrunner" cannot create resource "pods" in API group ""'
 
 
-def judged(allowed: list[tuple[str, str]], method: str, path: str, message: str = REFUSED) -> bool:
+def judged(allowed: list[tuple[str, str]], method: str, target: str, message: str = REFUSED) -> bool:
     rights = KnownRights()
     for each in allowed:
         rights.note(*each)
+    path = target.partition("?")[0]
     error = ForbiddenError(status=403, server_message=message, method=method, path=path)
-    rights.judge(error)
+    rights.judge(error, target)
     assert is_transient(error) is error.was_allowed
     return error.was_allowed
 
@@ -29,7 +30,8 @@ def judged(allowed: list[tuple[str, str]], method: str, path: str, message: str 
         ("POST", f"{PODS}?fieldValidation=Strict", PODS),
         ("DELETE", f"{PODS}/a", f"{PODS}/b"),
         ("GET", f"{PODS}/a/log?follow=true", f"{PODS}/b/log"),
-        ("GET", "/api/v1/pods?watch=1", "/api/v1/pods"),
+        ("GET", "/api/v1/pods?watch=true&resourceVersion=7", "/api/v1/pods?watch=true&resourceVersion=9"),
+        ("GET", "/api/v1/pods?limit=500", "/api/v1/pods?limit=500&continue=x"),
     ],
 )
 def test_what_was_allowed_before_is_allowed_again_in_a_moment(method, before, now):
@@ -44,6 +46,8 @@ def test_what_was_allowed_before_is_allowed_again_in_a_moment(method, before, no
         ("GET", f"{PODS}/a", f"{PODS}/a/log"),
         ("GET", f"{PODS}/a", PODS),
         ("GET", f"{PODS}/a", "/api/v1/pods"),
+        ("GET", PODS, f"{PODS}?watch=true"),
+        ("GET", f"{PODS}?watch=true", PODS),
     ],
 )
 def test_another_right_is_another_right(method, before, now):

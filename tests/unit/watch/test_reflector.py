@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from podrunner.errors import ForbiddenError
 from podrunner.watch import Kind
 from tests.unit.fake_server import FakeServer, FakeStream
-from tests.unit.watch.harness import soon, watching
+from tests.unit.watch.harness import Watched, soon, watching
 
 if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
@@ -596,3 +597,61 @@ class TestSecondLook:
             await anyio.sleep(31)
             assert watched.of(Kind.DELETED) == ["a"]
             assert watched.reflector.health().unconfirmed == 0
+
+
+MISSING = 'pods is forbidden: User "u" cannot %s resource "pods" in API group ""'
+
+
+def forbid(server: FakeServer, verb: str, times: int) -> None:
+    """Refuse lists or watches, as an authorizer does."""
+    body = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": MISSING % verb}
+    part = "watch=true" if verb == "watch" else "limit="
+    server.fail("GET", part, times=times, status=403, body=json.dumps(body).encode())
+
+
+async def test_a_right_that_is_missing_is_told_to_who_waits_until_it_is_granted(
+    caplog: pytest.LogCaptureFixture,
+):
+    """Off: the refusal in `wait_synced`: the wait has no end."""
+    server = FakeServer()
+    server.put("a")
+    forbid(server, "list", times=3)
+    watched = Watched(server, accept=None)
+    with caplog.at_level(logging.WARNING):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watched.reflector.run)
+            for _ in range(2):
+                with anyio.fail_after(1), pytest.raises(ForbiddenError, match="cannot list"):
+                    await watched.reflector.wait_synced()
+            await anyio.sleep(300)
+            await watched.reflector.wait_synced()
+            tasks.cancel_scope.cancel()
+    assert watched.of(Kind.ADDED) == ["a"]
+    assert caplog.text.count("cannot list") == 1, "not each time again"
+
+
+async def test_a_right_to_watch_that_never_was_is_warned_of(caplog: pytest.LogCaptureFixture):
+    """The list was allowed, and that is another right; off: `WATCH` in `_right`."""
+    server = FakeServer()
+    forbid(server, "watch", times=3)
+    with caplog.at_level(logging.WARNING):
+        async with watching(server) as watched:
+            await anyio.sleep(300)
+            server.put("a")
+            await soon()
+            assert watched.of(Kind.ADDED) == ["a"]
+    assert caplog.text.count("cannot watch") == 1
+
+
+async def test_rights_that_a_young_server_has_not_read_yet_are_waited_for(caplog: pytest.LogCaptureFixture):
+    """What was allowed before is no reason to warn anybody."""
+    server = FakeServer()
+    with caplog.at_level(logging.WARNING):
+        async with watching(server) as watched:
+            forbid(server, "watch", times=2)
+            server.end_watches()
+            await anyio.sleep(300)
+            server.put("a")
+            await soon()
+            assert watched.of(Kind.ADDED) == ["a"]
+    assert not caplog.records
