@@ -286,7 +286,7 @@ class PodRunner:
 
         Raises:
             ForbiddenError: The server refuses to list or watch pods, and never allowed it: a right is missing.
-            RunnerClosedError: The runner was never open.
+            RunnerClosedError: The runner was never open, or was closed before that.
         """
         self._bridge.call(self._runner.wait_synced)
 

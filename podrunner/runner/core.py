@@ -297,7 +297,7 @@ class AsyncPodRunner:
 
         Raises:
             ForbiddenError: The server refuses to list or watch pods, and never allowed it: a right is missing.
-            RunnerClosedError: The runner was never open.
+            RunnerClosedError: The runner was never open, or was closed before that.
         """
         for reflector in self._entered().reflectors:
             await reflector.wait_synced()

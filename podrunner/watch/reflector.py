@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from podrunner.errors import ApiError, ForbiddenError, RequestTimeoutError, TransportError
+from podrunner.errors import (
+    ApiError,
+    ForbiddenError,
+    RequestTimeoutError,
+    RunnerClosedError,
+    TransportError,
+)
 from podrunner.watch.backoff import Backoff
 from podrunner.watch.confirm import Confirmer, PodReader, certain
 from podrunner.watch.health import Vitals, WatchHealth
@@ -122,6 +128,7 @@ class Reflector:
         self._confirmer = Confirmer(client, settings, random=random, tell=self._confirmed)
         self._synced = False
         self._refusal: ForbiddenError | None = None
+        self._ended = False
         self._news = anyio.Event()
         self._streaming: StreamingLists = settings.streaming_lists
         self._state: State = Listing() if self._streaming == "off" else Streaming()
@@ -153,8 +160,11 @@ class Reflector:
         Raises:
             ForbiddenError: The server refuses it for want of a right that never was there. The reflector goes on
                 asking: somebody may grant it.
+            RunnerClosedError: The watch was ended before.
         """
         while not self._synced:
+            if self._ended:
+                raise RunnerClosedError("the watch was ended before it had a complete list")
             if self._refusal is not None:
                 raise self._refusal.with_traceback(None)
             await self._news.wait()
@@ -165,10 +175,14 @@ class Reflector:
 
     async def run(self) -> None:
         """Watch, for ever; cancel it to end it."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._confirmer.run, name="podrunner-watch-confirm")
-            while True:
-                self._state = await self._step(self._state)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._confirmer.run, name="podrunner-watch-confirm")
+                while True:
+                    self._state = await self._step(self._state)
+        finally:
+            self._ended = True
+            self._tell_waiters()
 
     async def _step(self, state: State) -> State:
         """Act once; whatever happens, there is a next state."""

@@ -13,9 +13,8 @@ class TestDelete:
     def test_gracefully_it_waits_until_the_pod_is_gone(self, kubectl) -> None:
         kubectl.pod("polite", POLITE)
         deleting = kubectl.start("delete", "pod", "polite")
-        states = set()
-        while "Terminating" not in states:
-            states.add(kubectl("get", "pod", "polite", "--no-headers").split()[2])
+        while kubectl("get", "pod", "polite", "--no-headers").split()[2] != "Terminating":
+            time.sleep(0.05)
         assert deleting.poll() is None
         kubectl("exec", "polite", "--", "touch", "go")
         assert deleting.communicate()[0].startswith('pod "polite" deleted')

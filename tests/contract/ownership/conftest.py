@@ -40,8 +40,8 @@ class Scene:
     image: str
     pods: int
     played: str
-    lease_s: float
-    patience_s: float
+    lease_s: float = 20.0
+    patience_s: float = 180.0
 
 
 def until(condition: Callable[[], object], *, within_s: float) -> None:
@@ -74,8 +74,6 @@ def _embedded(folder: Path) -> Iterator[Scene]:
             image="any",
             pods=300,
             played="scripted",
-            lease_s=20.0,
-            patience_s=180,
         )
 
 
@@ -88,8 +86,6 @@ def _on(cluster, kubeconfig: Path, namespace: str) -> Iterator[Scene]:
             image=cluster.image,
             pods=pods,
             played=played,
-            lease_s=20.0,
-            patience_s=180,
         )
 
     node = os.environ.get("PODRUNNER_TEST_NODE")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from podrunner.errors import ForbiddenError
+from podrunner.errors import ForbiddenError, RunnerClosedError
 from podrunner.watch import Kind
 from tests.unit.fake_server import FakeServer, FakeStream
 from tests.unit.watch.harness import Watched, soon, watching
@@ -628,6 +628,22 @@ async def test_a_right_that_is_missing_is_told_to_who_waits_until_it_is_granted(
             tasks.cancel_scope.cancel()
     assert watched.of(Kind.ADDED) == ["a"]
     assert caplog.text.count("cannot list") == 1, "not each time again"
+
+
+async def test_who_waits_for_a_watch_that_is_ended_is_told():
+    server = FakeServer()
+    server.fail("GET", times=10_000, status=500)
+    watched = Watched(server, accept=None)
+
+    async def waits() -> None:
+        with pytest.raises(RunnerClosedError, match="ended before"):
+            await watched.reflector.wait_synced()
+
+    async with anyio.create_task_group() as waiters:
+        waiters.start_soon(waits)
+        with anyio.move_on_after(5):
+            await watched.reflector.run()
+    await waits()
 
 
 async def test_a_right_to_watch_that_never_was_is_warned_of(caplog: pytest.LogCaptureFixture):
