@@ -61,7 +61,7 @@ def test_kept_pods_are_swept(config: RunnerConfig):
 def test_a_place_in_line_is_waited_for(config: RunnerConfig):
     config = config.with_changes(max_active_pods=1, submit_queue_size=1)
     with PodRunner(config) as runner:
-        first = runner.submit(shell("first", "sleep 0.5"))
+        first = runner.submit(shell("first", "sleep 3"))
         while not first.uid:
             time.sleep(0.02)
         runner.submit(shell("second", "true"))

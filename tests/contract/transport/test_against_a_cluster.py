@@ -105,7 +105,7 @@ async def test_a_terminal_is_a_terminal(connected, cluster, namespace):
         await until_running(client, namespace, pod)
         async with client.exec(namespace, pod.metadata.name, ["sh"], stdin=True, tty=True) as session:
             await session.resize(width=90, height=30)
-            await session.write(b"sleep 0.2; stty size; exit 4\n")
+            await session.write(b"until stty size | grep '^30'; do sleep 0.1; done; exit 4\n")
             output = b"".join([piece.data async for piece in session])
         assert (b"30 90" in output, session.exit_code) == (True, 4)
         await client.delete_pod(namespace, pod.metadata.name, grace_period_s=0)
