@@ -23,9 +23,7 @@ class TestRun:
         assert attached.returncode == 3
         assert "NotFound" in kubectl.fails("get", "pod", "attached")
 
-    def test_attached_it_loses_nothing_of_a_program_that_ends_at_once(self, kubectl, cluster) -> None:
-        if not cluster.is_local:
-            pytest.skip("kubectl loses it where it attaches in the moment of the end")
+    def test_attached_it_loses_nothing_of_a_program_that_ends_at_once(self, kubectl) -> None:
         result = kubectl.run(
             "run", "brief", "--image", kubectl.image, "--restart=Never", "--attach", "--rm", "-q",
             "--command", "--", "sh", "-c", "echo said; exit 3",

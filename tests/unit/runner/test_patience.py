@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import anyio
 import pytest
 import trio.testing
-from podrunner.errors import StaleError
+from podrunner import AsyncPodRunner
+from podrunner.errors import ForbiddenError, RunnerClosedError, StaleError
 from podrunner.outcome import Category
 from podrunner.runner.desk import Desk
 from tests.unit.fake_server import EPOCH
-from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+from tests.unit.runner.harness import Cluster, configured, kinds, running, until, workload
 
 pytestmark = pytest.mark.anyio
 
@@ -258,3 +260,22 @@ async def test_a_pod_never_seen_by_the_watch_and_gone_has_an_outcome(cluster: Cl
         cluster.muted = False
         cluster.break_watches()
         assert (await pod.wait(60)).category is Category.DELETED_BY_OTHERS
+
+
+MISSING = 'pods is forbidden: User "u" cannot watch resource "pods" in API group ""'
+
+
+async def test_a_right_to_watch_that_is_missing_is_told_and_never_waited_for_without_end(cluster: Cluster):
+    """W8, from the very first: who waits for the watch hears why, events tell of it, and closing ends the wait."""
+    body = json.dumps({"kind": "Status", "code": 403, "reason": "Forbidden", "message": MISSING}).encode()
+    cluster.fail("GET", "/pods?", status=403, body=body, times=10_000)
+    config = configured(watch={"stale_after_s": 60})
+    async with AsyncPodRunner(config, client=cluster.client(), on_exit="detach") as runner:
+        pod = await runner.launch(workload())
+        with anyio.fail_after(1), pytest.raises(ForbiddenError, match="cannot watch"):
+            await runner.wait_synced()
+        await anyio.sleep(70)
+        stale = [event.uid for event in runner.poll_events() if event.kind == "stale"]
+        assert stale == [pod.uid]
+    with anyio.fail_after(1), pytest.raises(RunnerClosedError):
+        await runner.wait_synced()

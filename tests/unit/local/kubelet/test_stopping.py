@@ -30,7 +30,7 @@ async def test_stop_kills_everything_at_once(any_lab):
     everybody = [pid for shim in shims for pid in (shim, *descendants(parents(), shim))]
     began = time.monotonic()
     await any_lab.kubelet.stop()
-    assert time.monotonic() - began < 20, "their grace is 30 s"
+    assert time.monotonic() - began < 4, "their grace is 30 s"
     assert [pid for pid in everybody if process_start(pid)] == []
     assert not (any_lab.folder / "pods").exists()
 
