@@ -99,7 +99,8 @@ def package(session: nox.Session) -> None:
 def cluster(session: nox.Session) -> None:
     """The contract tests, and the tests that only a real Kubernetes can show, on a real Kubernetes.
 
-    Yours, if PODRUNNER_TEST_KUBECONFIG names one; else a node that is built and started here (Linux, root, Go).
+    Yours, if PODRUNNER_TEST_KUBECONFIG names one; else a node that is built and started here (Linux, root, Go), of the
+    version that PODRUNNER_TEST_KUBERNETES names or else the newest.
     """
     install(session)
     chosen = [] if any(Path(each.partition("::")[0]).exists() for each in session.posargs) else CLUSTER_TESTS
@@ -108,6 +109,20 @@ def cluster(session: nox.Session) -> None:
         session.run(*tests)
         return
     session.run("python", "tests/cluster/up.py", "--", *tests, success_codes=[0, NO_NODE_HERE])
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """What is too long for CI: 1,000 seeds of each simulation, the whole cluster tier on each version of Kubernetes."""
+    install(session)
+    session.run("python", "-m", "pytest", "tests/simulation", env={"SEEDS": "1000"})
+    for version in sorted(
+        folder.name for folder in Path("tests/cluster/module").iterdir() if folder.is_dir()
+    ):
+        session.log(f"Kubernetes {version}")
+        tests = ["python", "-m", "pytest", *CLUSTER_TESTS]
+        node = ["python", "tests/cluster/up.py", "--", *tests]
+        session.run(*node, env={"PODRUNNER_TEST_KUBERNETES": version}, success_codes=[0, NO_NODE_HERE])
 
 
 @nox.session

@@ -1,8 +1,9 @@
 """The programs of a real node: found, or built from published Go modules and cached by content.
 
 A user's own come first: ``KUBEBUILDER_ASSETS`` names a folder with etcd, kube-apiserver, kubectl and whatever else is
-there. Otherwise ``module/`` is built once (about seven minutes and 3 GB of Go cache on two cores); the result is kept
-outside the repository under the hash of what it was built from, so a second run starts in seconds.
+there. Otherwise the version that ``PODRUNNER_TEST_KUBERNETES`` names, the newest by default, is built once from
+``module/`` (seven to nine minutes and 3 GB of Go cache on two cores); the result is kept outside the repository under
+the hash of what it was built from, so a second run starts in seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MODULE = Path(__file__).with_name("module")
-KUBERNETES = "1.34.4"
+VERSIONS = sorted(
+    (each.name for each in MODULE.iterdir() if each.is_dir()),
+    key=lambda version: [int(part) for part in version.split(".")],
+)
+"""The versions of Kubernetes that can be built, the oldest first: a folder each, with its go.mod and go.sum."""
 KWOK = "v0.7.0"
 NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl")
 _VERSION = "k8s.io/component-base/version"
@@ -41,40 +46,53 @@ class Programs:
         return [name for name in NAMES if not (self.folder / name).exists()]
 
 
+def version() -> str:
+    """The version of Kubernetes to build: what ``PODRUNNER_TEST_KUBERNETES`` names, else the newest."""
+    wanted = os.environ.get("PODRUNNER_TEST_KUBERNETES") or VERSIONS[-1]
+    if wanted not in VERSIONS:
+        raise SystemExit(f"PODRUNNER_TEST_KUBERNETES={wanted}: can be one of {', '.join(VERSIONS)}")
+    return wanted
+
+
 def find_or_build() -> Programs:
     """The user's programs, else the cached ones, else freshly built ones."""
     if given := os.environ.get("KUBEBUILDER_ASSETS"):
         return Programs(Path(given), "KUBEBUILDER_ASSETS")
-    folder = _cache() / _content_key()
+    kubernetes = version()
+    folder = _folder_of(kubernetes)
     if not (folder / "complete").exists():
-        _build_into(folder)
-    return Programs(folder, "built from tests/cluster/module")
+        _build_into(folder, kubernetes)
+    return Programs(folder, f"Kubernetes {kubernetes}, built from tests/cluster/module")
 
 
 def can_find_or_build() -> bool:
     """Whether the programs are there, or Go is there to build them."""
-    cached = (_cache() / _content_key() / "complete").exists()
+    cached = (_folder_of(version()) / "complete").exists()
     return bool(os.environ.get("KUBEBUILDER_ASSETS") or cached or shutil.which("go"))
 
 
-def _cache() -> Path:
+def _folder_of(kubernetes: str) -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "podrunner" / "node"
+    return Path(base) / "podrunner" / "node" / f"{kubernetes}-{_content_key(kubernetes)}"
 
 
-def _content_key() -> str:
-    digest = hashlib.sha256(f"{KUBERNETES} {KWOK} 1".encode())
-    for name in ("go.mod", "go.sum", "main.go"):
-        digest.update((MODULE / name).read_bytes())
+def _sources(kubernetes: str) -> list[Path]:
+    return [MODULE / kubernetes / "go.mod", MODULE / kubernetes / "go.sum", MODULE / "main.go"]
+
+
+def _content_key(kubernetes: str) -> str:
+    digest = hashlib.sha256(f"{kubernetes} {KWOK} 1".encode())
+    for source in _sources(kubernetes):
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _build_into(folder: Path) -> None:
+def _build_into(folder: Path, kubernetes: str) -> None:
     """Build beside the target and move it there whole: a build that was cut off leaves nothing behind."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
     try:
-        _build(partial)
+        _build(partial, kubernetes)
         (partial / "complete").touch()
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
@@ -82,27 +100,20 @@ def _build_into(folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _build(folder: Path) -> None:
-    print(f"building Kubernetes {KUBERNETES} and kwok {KWOK}: minutes, once", flush=True)
-    command = [
-        "go",
-        "build",
-        "-trimpath",
-        "-mod=readonly",
-        "-ldflags",
-        _ldflags(),
-        "-o",
-        str(folder / "kubernetes"),
-        ".",
-    ]
-    subprocess.run(command, cwd=MODULE, check=True)
+def _build(folder: Path, kubernetes: str) -> None:
+    print(f"building Kubernetes {kubernetes} and kwok {KWOK}: minutes, once", flush=True)
+    with tempfile.TemporaryDirectory(prefix="podrunner-module-") as module:
+        for source in _sources(kubernetes):
+            shutil.copy(source, module)
+        flags = ["-trimpath", "-mod=readonly", "-ldflags", _ldflags(kubernetes)]
+        subprocess.run(["go", "build", *flags, "-o", str(folder / "kubernetes"), "."], cwd=module, check=True)
     for name in NAMES:
         (folder / name).symlink_to("kubernetes")
     env = {**os.environ, "GOBIN": str(folder)}
     subprocess.run(["go", "install", f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}"], env=env, check=True)
 
 
-def _ldflags() -> str:
-    minor = KUBERNETES.split(".")[1]
-    server = f"-X {_VERSION}.gitVersion=v{KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor={minor}"
-    return f"-s -w {server} -X {_CLIENT_VERSION}.gitVersion=v{KUBERNETES}"
+def _ldflags(kubernetes: str) -> str:
+    minor = kubernetes.split(".")[1]
+    server = f"-X {_VERSION}.gitVersion=v{kubernetes} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor={minor}"
+    return f"-s -w {server} -X {_CLIENT_VERSION}.gitVersion=v{kubernetes}"

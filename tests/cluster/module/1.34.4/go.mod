@@ -1,4 +1,4 @@
-// The programs of a small Kubernetes node for podrunner's cluster tests, at one pinned minor.
+// The programs of a small Kubernetes node for podrunner's cluster tests, at one pinned version.
 // A consumer of k8s.io/kubernetes must name each staging module itself: replace directives of a dependency are ignored.
 module podrunner.example/node
 
