@@ -31,9 +31,13 @@ if TYPE_CHECKING:
 
     from podrunner.kube.lanes import Lane
 
-__all__ = ["JSON", "Session"]
+__all__ = ["ANY", "JSON", "Session"]
 
 JSON = "application/json"
+
+ANY = "*/*"
+"""What is accepted where the answer is no object: a log (text), a switch to WebSocket. Since Kubernetes 1.37 an API
+server answers 406 to a handshake that accepts JSON alone."""
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
 """How much of an error's body is read from a stream: a Status is a few hundred bytes."""
@@ -65,15 +69,10 @@ class Session:
     ) -> None:
         self._transport = transport
         self._credentials = credentials or StaticCredentials()
-        self._fixed = {
-            "Accept": JSON,
-            "Accept-Encoding": "identity",
-            "User-Agent": "podrunner",
-            **(headers or {}),
-        }
+        self._fixed = {"Accept-Encoding": "identity", "User-Agent": "podrunner", **(headers or {})}
         self._timeout_s = timeout_s
         self._now = now
-        self._headers: dict[tuple[str | None, str | None], dict[str, str]] = {}
+        self._headers: dict[tuple[str | None, ...], dict[str, str]] = {}
         self._rights = KnownRights()
         self.gate: RetryGate = gate or RetryGate()
         self.lanes: Lanes = lanes or Lanes(32)
@@ -151,25 +150,32 @@ class Session:
         return response, request
 
     @asynccontextmanager
-    async def stream(self, target: str) -> AsyncIterator[ResponseStream]:
-        """Open a stream. Entering raises what :meth:`send` raises."""
+    async def stream(self, target: str, *, accept: str = JSON) -> AsyncIterator[ResponseStream]:
+        """Open a stream. Entering raises what :meth:`send` raises.
+
+        Args:
+            target: Path and query.
+            accept: The media type that is asked for.
+        """
         if self.gate.closed:
             await self.gate.wait()
         async with AsyncExitStack() as stack:
             authorization = await self._credentials.authorization()
-            stream, request = await self._begin(stack, target, authorization)
+            stream, request = await self._begin(stack, target, accept, authorization)
             if stream.status == 401 and await self._credentials.renew(authorization):
                 await stack.aclose()
-                stream, request = await self._begin(stack, target, await self._credentials.authorization())
+                renewed = await self._credentials.authorization()
+                stream, request = await self._begin(stack, target, accept, renewed)
             if not 200 <= stream.status < 300:
                 raise self._refused(request, stream.status, stream.headers, await self._error_body(stream))
             self._rights.note("GET", target)
             yield stream
 
     async def _begin(
-        self, stack: AsyncExitStack, target: str, authorization: str | None
+        self, stack: AsyncExitStack, target: str, accept: str, authorization: str | None
     ) -> tuple[ResponseStream, Request]:
-        request = Request("GET", target, self._headers_for(authorization, None), None, self._timeout_s)
+        headers = self._headers_for(authorization, None, accept=accept)
+        request = Request("GET", target, headers, None, self._timeout_s)
         return await stack.enter_async_context(self._transport.stream(request)), request
 
     async def _error_body(self, stream: ResponseStream) -> bytes:
@@ -205,25 +211,28 @@ class Session:
     async def _shake(
         self, stack: AsyncExitStack, target: str, subprotocols: Sequence[str], authorization: str | None
     ) -> WebSocket:
-        request = Request("GET", target, self._headers_for(authorization, None), None, self._timeout_s)
+        headers = self._headers_for(authorization, None, accept=ANY)
+        request = Request("GET", target, headers, None, self._timeout_s)
         try:
             return await stack.enter_async_context(self._transport.upgrade(request, subprotocols))
         except HandshakeRefusedError as error:
             answer = error.response
             raise self._refused(request, answer.status, answer.headers, answer.body) from error
 
-    def _headers_for(self, authorization: str | None, content_type: str | None) -> dict[str, str]:
-        """Return the headers, built once per token and kind of body."""
-        headers = self._headers.get((authorization, content_type))
+    def _headers_for(
+        self, authorization: str | None, content_type: str | None, *, accept: str = JSON
+    ) -> dict[str, str]:
+        """Return the headers, built once per token and kinds of body and answer."""
+        headers = self._headers.get((authorization, content_type, accept))
         if headers is None:
-            headers = dict(self._fixed)
+            headers = {"Accept": accept, **self._fixed}
             if authorization is not None:
                 headers["Authorization"] = authorization
             if content_type is not None:
                 headers["Content-Type"] = content_type
             if len(self._headers) >= 16:  # tokens that were replaced
                 self._headers.clear()
-            self._headers[authorization, content_type] = headers
+            self._headers[authorization, content_type, accept] = headers
         return headers
 
     def _refused(self, request: Request, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:

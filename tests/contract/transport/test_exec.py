@@ -69,6 +69,21 @@ async def test_output_and_exit_code_come_back(client_for, stub):
     )
 
 
+async def test_the_handshake_accepts_whatever_a_newer_server_answers_with(client_for, stub):
+    """Row V1: from 1.37 on a server answers 406 to a handshake that accepts JSON alone."""
+    run = saying(ended(0))
+
+    async def newer(request):
+        if "*/*" not in request.headers.get("Accept", "*/*"):
+            raise web.HTTPNotAcceptable(text="Available representations: ")
+        return await run(request)
+
+    stub.answer = newer
+    async with client_for(stub) as client:
+        assert (await client.run_exec("n", "a", ["true"])).exit_code == 0
+    assert len(stub.seen) == 1
+
+
 async def test_stdin_is_written_while_output_is_read(client_for, stub):
     async def cat(socket):
         async for message in socket:
