@@ -251,7 +251,7 @@ def _own_mounts(container: Json, folder: Path, user: User, *, machine: Machine) 
 
 def _working_folder(cwd: str, mounts: Sequence[Mount], folder: Path, *, image: Image) -> list[Mount]:
     """A container's working directory is made if it is not there: privately."""
-    if not cwd or image.rootfs or Path(cwd).is_dir():
+    if not cwd or image.rootfs or os.path.isdir(cwd):  # noqa: PTH112  # Path.is_dir raises below a closed folder
         return []
     if any(cwd == mount.target or cwd.startswith(f"{mount.target.rstrip('/')}/") for mount in mounts):
         return []
