@@ -91,8 +91,8 @@ class RunnerConfig(Settings):
 
     Attributes:
         cluster: Which Kubernetes: ``in-cluster`` (the service account of the pod we run in), ``kubeconfig``,
-            ``local`` (an embedded LocalCluster), or ``auto``: in-cluster if we are in one, else a kubeconfig
-            if there is one, else local.
+            ``local`` (an embedded LocalCluster: pods are processes of this machine), or ``auto``: in-cluster if we
+            are in one, else a kubeconfig if there is one, else an error. Never ``local``, which has to be named.
         kubeconfig: The kubeconfig's path; None: ``$KUBECONFIG``, then ``~/.kube/config``.
         context: Its context; None: its current one.
         verify_ssl: Whether the server's certificate is checked.

@@ -6,7 +6,7 @@ decoding (``wire``). What to do with pods does not: the launcher, the watch and 
 and kubernetes-asyncio are imported when a client is opened, never with this package.
 """
 
-from podrunner.kube.access import Access, access_of_api_client, choose_cluster, explicit_access, open_access
+from podrunner.kube.access import Access, access_of_api_client, explicit_access, open_access
 from podrunner.kube.answers import Trouble, is_transient, trouble
 from podrunner.kube.client import KubeClient
 from podrunner.kube.connect import connect, open_transport
@@ -42,7 +42,6 @@ __all__ = [
     "WatchStream",
     "WebSocket",
     "access_of_api_client",
-    "choose_cluster",
     "connect",
     "explicit_access",
     "is_transient",

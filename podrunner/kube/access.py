@@ -22,14 +22,14 @@ from podrunner.kube.credentials import (
     StaticCredentials,
     TokenFileCredentials,
 )
-from podrunner.kube.kubeconfig import Kubeconfig, kubeconfig_paths, read_kubeconfig
+from podrunner.kube.kubeconfig import Kubeconfig, is_there, kubeconfig_paths, read_kubeconfig
 from podrunner.kube.plugins import fetch_grant, tls_of_configuration
 from podrunner.kube.proxy import resolve_proxy
 from podrunner.kube.redact import redact
 from podrunner.kube.tls import Pem, TlsRotation, TlsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from podrunner.config import RunnerConfig
 
@@ -95,17 +95,45 @@ def _bad_url(access: Access, problem: str, remedy: str) -> ConfigError:
 def choose_cluster(
     config: RunnerConfig, *, environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
 ) -> ClusterKind:
-    """Resolve ``cluster="auto"``: inside a pod its own cluster, else a kubeconfig if there is one, else local."""
+    """Resolve ``cluster="auto"``: the cluster of the pod that this process runs in, else that of a kubeconfig.
+
+    Never ``local``: a LocalCluster runs pods as processes of this machine, which only the caller can want.
+
+    Raises:
+        ConfigError: ``auto``, and neither is there; names both places, and what else can be set.
+    """
     if config.cluster != "auto":
         return config.cluster
     if config.kubeconfig is None and _inside_pod(environ, service_account):
         return "in-cluster"
-    found = any(path.exists() for path in kubeconfig_paths(config.kubeconfig, environ))
-    return "kubeconfig" if found or config.kubeconfig is not None else "local"
+    paths = kubeconfig_paths(config.kubeconfig, environ)
+    if config.kubeconfig is not None or any(is_there(path) for path in paths):
+        return "kubeconfig"
+    raise ConfigError(
+        f"no cluster was found: not in a pod ({_not_in_pod(environ, service_account)}), "
+        f"and no kubeconfig ({_no_kubeconfig(paths, environ)})",
+        key="cluster",
+        value="auto",
+        remedy="Name a kubeconfig (kubeconfig=…, KUBECONFIG, CLI: --kubeconfig FILE), or set "
+        'cluster="local" (CLI: --local) to run pods as processes of this machine.',
+    )
+
+
+def _no_kubeconfig(paths: Sequence[Path], environ: Mapping[str, str]) -> str:
+    missing = ", ".join(map(str, paths))
+    return f"KUBECONFIG names {missing}, not there" if environ.get("KUBECONFIG") else f"there is no {missing}"
 
 
 def _inside_pod(environ: Mapping[str, str], service_account: Path) -> bool:
-    return bool(environ.get("KUBERNETES_SERVICE_HOST")) and (service_account / "token").is_file()
+    return not _not_in_pod(environ, service_account)
+
+
+def _not_in_pod(environ: Mapping[str, str], service_account: Path) -> str:
+    """Say what a process in a pod would have and this one lacks; "" in a pod."""
+    if not environ.get("KUBERNETES_SERVICE_HOST"):
+        return "KUBERNETES_SERVICE_HOST is not set"
+    token = service_account / "token"
+    return "" if is_there(token) else f"there is no {token}"
 
 
 async def open_access(
@@ -139,10 +167,7 @@ async def open_access(
 
 
 def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Access:
-    host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT", "443")
-    token, authority = service_account / "token", service_account / "ca.crt"
-    if not host or not token.is_file():
-        missing = f"there is no {token}" if host else "KUBERNETES_SERVICE_HOST is not set"
+    if missing := _not_in_pod(environ, service_account):
         raise ConfigError(
             f"in_cluster is set, but this process does not run in a pod of a cluster: {missing}",
             key="cluster",
@@ -150,6 +175,8 @@ def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Access:
             remedy='Use cluster="kubeconfig" with a kubeconfig (CLI: --kubeconfig FILE), or cluster="local" '
             "(CLI: --local) for a cluster on this machine.",
         )
+    host, port = environ["KUBERNETES_SERVICE_HOST"], environ.get("KUBERNETES_SERVICE_PORT", "443")
+    token, authority = service_account / "token", service_account / "ca.crt"
     return Access(
         url=f"https://{f'[{host}]' if ':' in host else host}:{port}",
         rotation=TlsRotation(TlsSettings(ca=authority if authority.is_file() else None)),

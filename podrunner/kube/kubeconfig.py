@@ -19,7 +19,7 @@ from podrunner.errors import ConfigError
 from podrunner.kube.redact import redact
 from podrunner.kube.tls import Pem, TlsSettings
 
-__all__ = ["Kubeconfig", "kubeconfig_paths", "read_kubeconfig"]
+__all__ = ["Kubeconfig", "is_there", "kubeconfig_paths", "read_kubeconfig"]
 
 _STATIC_USER_KEYS = frozenset(
     {
@@ -141,6 +141,17 @@ def kubeconfig_paths(explicit: Path | None, environ: Mapping[str, str]) -> tuple
     return ((Path(home) if home else Path.home()) / ".kube" / "config",)
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file exists; true also where its folder may not be entered: reading it then says so."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def read_kubeconfig(paths: Sequence[Path], *, context: str | None = None) -> Kubeconfig:
     """Read and merge kubeconfig files; of entries with one name the first counts, as with kubectl.
 
@@ -151,7 +162,7 @@ def read_kubeconfig(paths: Sequence[Path], *, context: str | None = None) -> Kub
     Raises:
         ConfigError: No file is there, one is malformed, or what the context names is missing.
     """
-    documents = [(path, _document(path)) for path in paths if path.exists()]
+    documents = [(path, _document(path)) for path in paths if is_there(path)]
     if not documents:
         raise ConfigError(
             "no kubeconfig is there",
@@ -264,10 +275,9 @@ def _pem(entry: _Entry, key: str) -> Pem | None:
     if name is None:
         return None
     path = entry.source.parent / Path(name).expanduser()
-    if not path.is_file():
-        raise _broken(
-            entry.source, key, f"there is no file {path}", "Correct the path, or give the data inline."
-        )
+    if not os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises where a folder may not be entered
+        problem = f"there is no file {path}, or it may not be read"
+        raise _broken(entry.source, key, problem, "Correct the path, or give the data inline.")
     return path
 
 

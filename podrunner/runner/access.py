@@ -5,26 +5,14 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from podrunner.kube import KubeClient, choose_cluster, connect
+from podrunner.kube import KubeClient, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from podrunner.config import RunnerConfig
 
-__all__ = ["open_client", "settled"]
-
-
-def settled(config: RunnerConfig, client: Any = None) -> RunnerConfig:
-    """The configuration with ``cluster="auto"`` settled where that means a LocalCluster, with its defaults.
-
-    Args:
-        config: The configuration.
-        client: An embedder's client; None: as configured.
-    """
-    if client is None and config.cluster == "auto" and choose_cluster(config) == "local":
-        return config.with_changes(cluster="local")
-    return config
+__all__ = ["open_client"]
 
 
 @asynccontextmanager
@@ -44,7 +32,7 @@ async def open_client(config: RunnerConfig, client: Any = None) -> AsyncIterator
     elif client is not None:
         async with connect(config, api_client=client) as connected:
             yield connected
-    elif choose_cluster(config) == "local":
+    elif config.cluster == "local":
         async with _open_local(config) as connected:
             yield connected
     else:

@@ -21,7 +21,7 @@ from podrunner.config.failure_policy import conditions_of
 from podrunner.kube import RequestRetry, retrying
 from podrunner.launcher import Launcher
 from podrunner.ownership import Adopter, KeptPods, LeaseKeeper, ScopeReader
-from podrunner.runner.access import open_client, settled
+from podrunner.runner.access import open_client
 from podrunner.runner.background import Background
 from podrunner.runner.desk import Desk
 from podrunner.runner.health import RunnerHealth, combine
@@ -101,7 +101,6 @@ async def open_engine(
     Raises:
         PodrunnerError: The cluster cannot be reached, or it refuses the Lease.
     """
-    config = settled(config, given_client)
     client = await stack.enter_async_context(open_client(config, given_client))
     lease = LeaseKeeper(
         client,

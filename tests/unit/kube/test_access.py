@@ -52,7 +52,7 @@ async def test_in_cluster_outside_of_one_says_what_to_do(tmp_path, environ):
         assert word in str(caught.value)
 
 
-def test_auto_is_the_pods_cluster_then_a_kubeconfig_then_local(service_account, write, home, tmp_path):
+def test_auto_is_the_pods_cluster_then_a_kubeconfig(service_account, write, home, tmp_path):
     path = write()
     listed = {"KUBECONFIG": str(path)}
 
@@ -62,12 +62,34 @@ def test_auto_is_the_pods_cluster_then_a_kubeconfig_then_local(service_account, 
     assert choose({**IN_POD, **listed}) == "in-cluster"
     assert choose({**IN_POD, **listed}, folder=tmp_path / "none") == "kubeconfig"
     assert choose(listed) == "kubeconfig"
-    assert choose(home) == "local"
     assert choose({**IN_POD, **home}, RunnerConfig(kubeconfig=path)) == "kubeconfig"
     assert choose(home, RunnerConfig(kubeconfig=tmp_path / "gone")) == "kubeconfig", (
         "its absence will be told"
     )
     assert choose(listed, RunnerConfig(cluster="local")) == "local"
+    (tmp_path / "home" / ".kube").mkdir(parents=True)
+    (tmp_path / "home" / ".kube" / "config").write_text("")
+    assert choose(home) == "kubeconfig"
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"HOME": "/nowhere"}, ["KUBERNETES_SERVICE_HOST is not set", "there is no /nowhere/.kube/config"]),
+        (
+            {"HOME": "/nowhere", "KUBECONFIG": "/gone/a:/gone/b"},
+            ["KUBERNETES_SERVICE_HOST is not set", "KUBECONFIG names /gone/a, /gone/b, not there"],
+        ),
+        ({**IN_POD, "HOME": "/nowhere"}, ["none/token", "there is no /nowhere/.kube/config"]),
+    ],
+)
+async def test_auto_without_a_cluster_is_an_error_that_says_where_it_looked(tmp_path, environ, said):
+    """Row V2: never a LocalCluster, which would run the pods on the scheduler's own machine."""
+    with pytest.raises(ConfigError) as caught:
+        await open_access(RunnerConfig(), environ=environ, service_account=tmp_path / "none")
+    assert str(caught.value).startswith("cluster:")
+    for words in [*said, 'cluster="local"', "--local", "--kubeconfig"]:
+        assert words in str(caught.value)
 
 
 async def test_a_kubeconfig_is_found_by_its_variable(write):

@@ -148,6 +148,12 @@ def test_a_yaml_error_quotes_no_secret(tmp_path):
     assert caught.value.__cause__ is None
 
 
+def test_a_file_that_may_not_be_looked_at_is_an_error_not_a_missing_file(tmp_path):
+    """As where a folder above it may not be entered; a name that is too long fails alike, and for root too."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_kubeconfig([tmp_path / ("x" * 300)])
+
+
 def test_a_folder_is_no_kubeconfig(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         read_kubeconfig([tmp_path])
@@ -159,6 +165,7 @@ def test_a_folder_is_no_kubeconfig(tmp_path):
         ({}, {"server": "api.example"}, "no http"),
         ({}, {"server": None}, "no http"),
         ({}, {"certificate-authority": "gone.crt"}, "there is no file"),
+        ({}, {"certificate-authority": "x" * 300}, "there is no file"),
         ({}, {"certificate-authority-data": "a"}, "not base64"),
         ({"client-certificate": "gone.crt"}, {}, "there is no file"),
     ],

@@ -6,10 +6,8 @@ import logging
 
 import pytest
 from podrunner.builder import safe_label
-from podrunner.config import LOCAL_IMAGE, RunnerConfig
 from podrunner.errors import SpecError
 from podrunner.outcome import Category
-from podrunner.runner.access import settled
 from tests.unit.runner.harness import Cluster, running, until, workload
 
 AIRFLOW = {"airflow": {"dags": {"kind": "image"}}}
@@ -68,23 +66,3 @@ async def test_what_has_no_effect_is_told_once(cluster: Cluster, caplog: pytest.
         async with running(cluster) as runner:
             await runner.launch_many([workload(number, overrides=idle) for number in range(3)])
     assert caplog.messages == ["overrides.metadata.name has no effect: podrunner names pods"]
-
-
-def test_auto_means_a_local_cluster_where_there_is_no_other(monkeypatch, tmp_path):
-    """A bare machine needs no setting: not even an image."""
-    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    config = settled(RunnerConfig(namespace="team"))
-    assert (config.cluster, config.image, config.namespace) == ("local", LOCAL_IMAGE, "team")
-
-
-def test_auto_is_left_to_a_clients_own_cluster(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    config = RunnerConfig()
-    assert settled(config, client=object()) is config
-
-
-def test_a_named_cluster_stays():
-    config = RunnerConfig(cluster="kubeconfig")
-    assert settled(config) is config
