@@ -50,7 +50,15 @@ def test_states(given, state):
 
 
 @pytest.mark.parametrize(
-    "owner", ["me", "Scheduler_1.example", "日本", "x" * 300, "-", new_owner()], ids=range(6)
+    "owner",
+    [
+        "me",
+        "Scheduler_1.example",
+        "日本",
+        pytest.param("x" * 300, id="300-letters"),
+        "-",
+        pytest.param(new_owner(), id="new-owner"),
+    ],
 )
 def test_a_leases_name_is_valid_for_every_owner(owner):
     name = lease_name(owner)
