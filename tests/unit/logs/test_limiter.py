@@ -335,7 +335,7 @@ async def stuck_sinks_and_one_more() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_sink_that_is_stuck_keeps_its_own_pod_only(loop):
-    """The connection behind it is closed for others; off: `Connection.over` while a sink is waited for."""
+    """The connection behind it is closed for others; off: `Connection._until_left` while a sink is waited for."""
     virtually(loop, stuck_sinks_and_one_more)
 
 
@@ -378,7 +378,7 @@ async def first_comes_when_all_are_free(flowing: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize("flowing", [True, False])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_who_came_when_connections_were_plentiful_leaves_when_asked(loop, flowing):
-    """The first two hold their connections without a task beside; off: `when_asked` in `_opened`."""
+    """The first two hold their connections without a task beside; off: `on_recall` in `Connection.opened`."""
     virtually(loop, first_comes_when_all_are_free, flowing)
 
 
