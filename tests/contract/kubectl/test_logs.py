@@ -108,7 +108,7 @@ class TestARunningPod:
             assert following.stdout.readline() == "one\n"
             kubectl("exec", "talker", "--", "touch", mark)
             assert following.stdout.readline() == "two\n"
-            assert following.wait(timeout=10) == 0
+            assert following.wait(timeout=45) == 0
         finally:
             following.terminate()
             following.communicate()
