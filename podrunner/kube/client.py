@@ -23,7 +23,7 @@ from podrunner.errors import (
 from podrunner.kube.flow import AdaptiveLimit
 from podrunner.kube.paths import EVENTS, LEASES, PODS, SECRETS, collection, item, with_query
 from podrunner.kube.remote_command import SUBPROTOCOLS, ExecResult, ExecSession
-from podrunner.kube.session import ANY, Session
+from podrunner.kube.session import JSON_OR_ANY, Session
 from podrunner.kube.watch_stream import WatchStream
 from podrunner.kube.wire import (
     Deletion,
@@ -319,7 +319,7 @@ class KubeClient:
             ("previous", previous or None),
         )
         path = f"{item(PODS, namespace, name)}/log"
-        async with self._session.stream(with_query(path, query), accept=ANY) as stream:
+        async with self._session.stream(with_query(path, query), accept=JSON_OR_ANY) as stream:
             yield stream
 
     @asynccontextmanager

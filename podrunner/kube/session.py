@@ -31,13 +31,18 @@ if TYPE_CHECKING:
 
     from podrunner.kube.lanes import Lane
 
-__all__ = ["ANY", "JSON", "Session"]
+__all__ = ["JSON", "JSON_OR_ANY", "Session"]
 
 JSON = "application/json"
 
-ANY = "*/*"
-"""What is accepted where the answer is no object: a log (text), a switch to WebSocket. Since Kubernetes 1.37 an API
-server answers 406 to a handshake that accepts JSON alone."""
+JSON_OR_ANY = "application/json, */*"
+"""Accepted where a success is no object: a log (text), a switch to WebSocket; refusals still come as JSON. From 1.36 on
+an API server passes a WebSocket handshake on to the kubelet, which answers 406 unless ``*/*`` is accepted (gate
+``ExtendWebSocketsToKubelet``; ``InstallDebuggingHandlers`` in pkg/kubelet/server/server.go names no media type)."""
+
+_FIXED = {"Accept-Encoding": "identity", "User-Agent": "podrunner"}
+"""``identity`` is needed, not merely cheaper: from 1.37 on a streaming list is compressed for clients that accept gzip,
+a gzip member per flush (gate ``WatchListCompression``), of which Python's decoders read only the first."""
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
 """How much of an error's body is read from a stream: a Status is a few hundred bytes."""
@@ -69,7 +74,8 @@ class Session:
     ) -> None:
         self._transport = transport
         self._credentials = credentials or StaticCredentials()
-        self._fixed = {"Accept-Encoding": "identity", "User-Agent": "podrunner", **(headers or {})}
+        own = {name: value for name, value in (headers or {}).items() if name.lower() != "accept-encoding"}
+        self._fixed = {**_FIXED, **own}
         self._timeout_s = timeout_s
         self._now = now
         self._headers: dict[tuple[str | None, ...], dict[str, str]] = {}
@@ -211,7 +217,7 @@ class Session:
     async def _shake(
         self, stack: AsyncExitStack, target: str, subprotocols: Sequence[str], authorization: str | None
     ) -> WebSocket:
-        headers = self._headers_for(authorization, None, accept=ANY)
+        headers = self._headers_for(authorization, None, accept=JSON_OR_ANY)
         request = Request("GET", target, headers, None, self._timeout_s)
         try:
             return await stack.enter_async_context(self._transport.upgrade(request, subprotocols))

@@ -14,8 +14,8 @@ from podrunner.local.fielderrors import (
     not_supported,
     required,
 )
-from podrunner.local.quantities import parse_quantity
 from podrunner.local.status import FieldError
+from podrunner.quantity import parse_quantity
 
 __all__ = ["container_errors", "probe_errors"]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.quantities import canonical_quantity, parse_quantity
 from podrunner.local.resources import ALL, ResourceType
 from podrunner.local.status import forbidden
+from podrunner.quantity import canonical_quantity, parse_quantity
 
 if TYPE_CHECKING:
     from podrunner.local.store import Store, Stored

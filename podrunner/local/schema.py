@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from podrunner.local.quantities import canonical_quantity
 from podrunner.local.status import bad_request
+from podrunner.quantity import canonical_quantity
 
 __all__ = ["Schema"]
 

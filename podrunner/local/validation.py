@@ -20,8 +20,8 @@ from podrunner.local.fielderrors import (
 )
 from podrunner.local.metadata_rules import metadata_errors, metadata_update_errors
 from podrunner.local.pod_rules import pod_errors, pod_update_errors
-from podrunner.local.quantities import parse_quantity
 from podrunner.local.status import FieldError
+from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from podrunner.local.paths import Target

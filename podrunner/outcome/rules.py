@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from podrunner.outcome.facts import Facts
-    from podrunner.outcome.record import ContainerStateTerminated, ContainerStatus
+    from podrunner.outcome.record import ContainerStateTerminated, ContainerStatus, Event
 
 __all__ = ["RULES", "Finding", "Rule", "conclude"]
 
@@ -52,6 +52,7 @@ DISRUPTIONS: Mapping[str, Category] = MappingProxyType(
         "PreemptionByScheduler": Category.PREEMPTED,
         "EvictionByEvictionAPI": Category.EVICTED,
         "DeletionByTaintManager": Category.EVICTED,
+        "DeletionByDeviceTaintManager": Category.EVICTED,
         "DeletionByPodGC": Category.NODE_LOST,
     }
 )
@@ -76,6 +77,10 @@ STATUS_REASONS: Mapping[str, Category] = MappingProxyType(
         "InvalidNodeInfo": Category.REJECTED_BY_NODE,
         "AppArmor": Category.REJECTED_BY_NODE,
         "SysctlForbidden": Category.REJECTED_BY_NODE,
+        "PodFeatureUnsupported": Category.REJECTED_BY_NODE,
+        "PodLevelResourcesNotSupported": Category.REJECTED_BY_NODE,
+        "SupplementalGroupsPolicyNotSupported": Category.REJECTED_BY_NODE,
+        "VolumeAttachmentLimitExceeded": Category.REJECTED_BY_NODE,
         "PodOSNotSupported": Category.REJECTED_BY_NODE,
         "PodOSSelectorNodeLabelDoesNotMatch": Category.REJECTED_BY_NODE,
     }
@@ -96,9 +101,12 @@ EVENTS: Mapping[str, Category] = MappingProxyType(
         "Evicted": Category.EVICTED,
         "NodeNotReady": Category.NODE_LOST,
         "TaintManagerEviction": Category.EVICTED,
+        "DeviceTaintManagerEviction": Category.EVICTED,
     }
 )
 """Event reasons that tell why a pod was deleted, the strongest first."""
+
+_BY_TAINT = frozenset({"TaintManagerEviction", "DeviceTaintManagerEviction"})
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------
@@ -152,8 +160,17 @@ def _pod_says_why(facts: Facts) -> bool:
 
 
 def _event_category(facts: Facts) -> Category | None:
-    reasons = {event.reason for event in facts.events if not event.message.startswith("Cancel")}
+    reasons = {event.reason for event in facts.events if _tells_of_a_deletion(event)}
     return next((category for reason, category in EVENTS.items() if reason in reasons), None)
+
+
+def _tells_of_a_deletion(event: Event) -> bool:
+    """Whether an event says that the pod was deleted, or will be.
+
+    Not one that calls it off, nor the preemption of a pod that has no node yet: the scheduler queues it again (1.37).
+    """
+    called_off = event.message.startswith("Cancel") or "(in kube-scheduler memory)" in event.message
+    return event.reason in EVENTS and not called_off
 
 
 def _deleted_before_its_end(facts: Facts) -> bool:
@@ -170,7 +187,7 @@ def _deletion_explained(facts: Facts) -> bool:
 
 
 def _evicted_by_taint(facts: Facts) -> bool:
-    return any(event.reason == "TaintManagerEviction" for event in facts.events)
+    return any(event.reason in _BY_TAINT for event in facts.events)
 
 
 def _main_end_reason(reasons: frozenset[str]) -> Callable[[Facts], bool]:
@@ -244,7 +261,8 @@ def _fault_of_status(reason: str, message: str) -> Fault | None:
 def _by_event(facts: Facts) -> Finding:
     category = _event_category(facts)
     assert category is not None
-    told = next(event for event in reversed(facts.events) if EVENTS.get(event.reason) is category)
+    deletions = [event for event in facts.events if _tells_of_a_deletion(event)]
+    told = next(event for event in reversed(deletions) if EVENTS[event.reason] is category)
     return Finding(category, sentence(told.reason, told.message), reason=told.reason, end=facts.end)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.quantity import parse_quantity
 from podrunner.local.selectors import matches_label_selector
 from podrunner.local.status import StatusError
+from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.quantity import parse_quantity, pod_requests
+from podrunner.local.kubelet.quantity import pod_requests
 from podrunner.local.status import StatusError
 from podrunner.local.store import Store, rfc3339
+from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from podrunner.local.events import EventRecorder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from podrunner.outcome import printer_status
-from podrunner.outcome.record import Pod
+from podrunner.outcome.record import ContainerSpec, Pod, RestartRule
 from podrunner.watch.slim import Slimmer
 from tests.unit.pods import condition, pod, runs
 
@@ -37,6 +37,22 @@ def test_what_is_read_stays_the_same():
     record = with_labels(pod("Running", runs("base"), conditions=(condition("Ready"),)), app="x")
     assert Slimmer()(record) == record
     assert printer_status(Slimmer()(record)) == "Running"
+
+
+def test_pods_whose_restart_rules_differ_share_no_spec():
+    slim = Slimmer()
+
+    def ruled(*actions: str, kind: str = "containers") -> Pod:
+        rules = [RestartRule(action=action) for action in actions]
+        return slim(pod(**{kind: (ContainerSpec(name="c", restart_policy_rules=rules),)}))
+
+    one, all_, init = (
+        ruled("Restart"),
+        ruled("RestartAllContainers"),
+        ruled("RestartAllContainers", kind="init_containers"),
+    )
+    assert len({id(each.spec) for each in (one, all_, init)}) == 3
+    assert ruled("RestartAllContainers").spec is all_.spec
 
 
 def test_sharing_is_bounded():
