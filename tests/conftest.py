@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
+from tests.support.event_loops import both_loops
 
 # A noisy machine is no failure: examples are bounded by number, never by time.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,8 +16,4 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Each test marked ``anyio`` runs on both event loops."""
-    backend: str = request.param
-    return backend
+anyio_backend = both_loops
