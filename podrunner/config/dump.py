@@ -1,7 +1,7 @@
-"""Writing a configuration: as plain data, TOML or YAML. What is written, ``files.py`` reads back to the same.
+"""Writing a configuration as plain data, TOML or YAML. ``files.py`` reads the same configuration back.
 
-What belongs here: writing. Credentials are written as ``**********`` unless they are asked for; such a file
-is refused when it is read, so that it is never used by mistake.
+What belongs here: writing. Credentials are written as ``**********`` unless the caller asks for them; a file with
+such a value is refused when it is read, so that it is never used by mistake.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _model_data(model: BaseModel, *, complete: bool, reveal: bool) -> dict[str, 
 
 
 def _default(field: FieldInfo) -> Any:
-    """Tell a setting's default; None for one that is derived from others, so that it is always written."""
+    """Return a setting's default; None for one that is derived from others, so that it is always written."""
     if field.default_factory_takes_validated_data:
         return None
     return field.get_default(call_default_factory=True)

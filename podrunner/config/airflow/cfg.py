@@ -115,7 +115,7 @@ def _warn_of_unknown(conversion: Conversion, location: SourceLocation, key: str,
 
 
 def _names_of(section: str) -> set[str]:
-    """All names that may stand in a section: options, their old names, and the forms for secrets."""
+    """Return all names that may stand in a section: options, their old names, and the forms for secrets."""
     options = options_of(section)
     names = {name for option in options for name in (option.key, *option.aliases)}
     return names | {f"{name}_{form}" for name in names & SENSITIVE for form in ("cmd", "secret")}
