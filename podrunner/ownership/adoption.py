@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.ownership.scope import ScopeReader
 
-__all__ = ["Adopter", "is_told", "mark_told"]
+__all__ = ["Adopter", "is_reported", "mark_reported"]
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def _owner_of(pod: Pod) -> str | None:
     return stamp.owner if stamp is not None else None
 
 
-async def mark_told(client: KubeClient, pod: Pod, category: str, *, policy: RequestRetry) -> None:
+async def mark_reported(client: KubeClient, pod: Pod, category: str, *, policy: RequestRetry) -> None:
     """Marks a pod that is kept: its outcome was reported, so whoever comes after does not report it again.
 
     Without the mark, such as for want of rights, a successor reports it once more. That is logged and nothing else.
@@ -61,8 +61,8 @@ async def mark_told(client: KubeClient, pod: Pod, category: str, *, policy: Requ
         _logger.warning("pod %s/%s was not marked as reported: %s", meta.namespace, meta.name, error)
 
 
-def is_told(pod: Pod) -> bool:
-    """Whether the pod bears the mark of :func:`mark_told`."""
+def is_reported(pod: Pod) -> bool:
+    """Whether the pod bears the mark of :func:`mark_reported`."""
     return REPORTED in (pod.metadata.annotations or {})
 
 
@@ -85,7 +85,7 @@ class Adopter:
         namespaces: Sequence[str | None],
         *,
         known: Callable[[Pod], bool],
-        kept: Callable[[Pod, OwnershipMetadata], None] = lambda _pod, _stamp: None,
+        on_retained: Callable[[Pod, OwnershipMetadata], None] = lambda _pod, _stamp: None,
     ) -> AsyncGenerator[tuple[Pod, OwnershipMetadata], None]:
         """Gives each pod that was won, as it is now. To be closed by ``aclosing``.
 
@@ -95,7 +95,7 @@ class Adopter:
         Args:
             namespaces: Where to look; None: everywhere.
             known: Whether the pod is tracked already, or being launched just now.
-            kept: Told of each pod that is left as it is because its outcome was reported.
+            on_retained: Called with each pod that is left as it is because its outcome was reported.
 
         Raises:
             ApiError: A list or a Lease could not be read: nobody is taken for gone for want of an answer.
@@ -106,8 +106,8 @@ class Adopter:
                 stamp = read_ownership(pod.metadata.labels, pod.metadata.annotations)
                 if stamp is None or stamp.scope != self._reader.scope or known(pod):
                     continue
-                if is_told(pod):
-                    kept(pod, stamp)
+                if is_reported(pod):
+                    on_retained(pod, stamp)
                     continue
                 if stamp.owner == self._owner:
                     # The list may be old: of a pod that we have reported, deleted and forgotten since.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from podrunner.outcome.record import ContainerSpec, ObjectMeta, Pod, PodCondition, PodSpec, PodStatus
 
-__all__ = ["Slimmer"]
+__all__ = ["PodTransform"]
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ _SHARED = 4096
 """Values that are remembered for sharing; then all are forgotten, which costs memory only."""
 
 
-class Slimmer:
+class PodTransform:
     """Makes the records of one reflector small. Equal parts of different records become one object.
 
     Args:
