@@ -177,7 +177,7 @@ def _env(common: Compiled, workload: Workload, secret: str) -> Env:
     if not any(own) and not common.credentials:
         return common.env
     credentials = from_own_secret(common.credentials, secret)
-    # A workload's plain variables come before Airflow's; all its values win, wherever they stand.
+    # A workload's plain variables come before Airflow's; all its values win, whatever their position.
     return in_order(common.first_env, own[0], common.last_env, credentials, *own)
 
 

@@ -36,8 +36,8 @@ def as_data(
 
     Args:
         config: The configuration.
-        reveal_secrets: Give credentials in plain text instead of ``**********``.
-        all_settings: Give also the settings that stand at their defaults.
+        reveal_secrets: Include credentials in plain text instead of ``**********``.
+        all_settings: Include the settings that are at their defaults.
     """
     return _model_data(config, complete=all_settings, reveal=reveal_secrets)
 
@@ -52,7 +52,7 @@ def as_toml(config: RunnerConfig, *, reveal_secrets: bool = False) -> str:
     """Return a configuration as a TOML file's text; see :func:`as_data`.
 
     Raises:
-        ConfigError: A free-form part of a pod holds a null, which TOML cannot say; YAML can.
+        ConfigError: A free-form part of a pod holds a null, which TOML does not have; YAML has it.
     """
     return "\n".join(_table(as_data(config, reveal_secrets=reveal_secrets), ())) + "\n"
 
@@ -103,7 +103,7 @@ def _key(name: str) -> str:
 
 
 def _string(text: str) -> str:
-    """Write a TOML basic string: JSON's, whose escapes it shares, and DEL, which JSON lets stand."""
+    """Return a TOML basic string: JSON's, whose escapes it shares, with DEL escaped too, which JSON leaves."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

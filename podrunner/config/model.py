@@ -105,12 +105,12 @@ class RunnerConfig(Settings):
         connections: Connections to the API server that requests share. Creates, deletions and reads have at most three
             quarters of them each; Leases have two more, and each stream (watch, followed log, exec) its own.
         tcp_keepalive: Probes on these connections.
-        namespace: Where pods go unless the workload says otherwise.
+        namespace: The namespace of pods whose workload sets none.
         namespaces: All namespaces that the runner uses and watches; empty: just ``namespace``.
         all_namespaces: Watch the whole cluster by one watch (needs cluster-wide rights).
         owner: Name of this runner, stamped on its pods; None: a new one each time.
         scope: Runners of one scope may adopt each other's pods.
-        image: Image of the main container unless the workload says otherwise. None: each workload must say it
+        image: Image of the main container if the workload sets none. None: each workload must set one
             (with ``cluster="local"`` the programs of this machine are the default).
         image_pull_policy: ``Always``, ``IfNotPresent`` or ``Never``; None: Kubernetes' own rule.
         image_pull_secrets: Names of Secrets with registry credentials.
@@ -121,7 +121,7 @@ class RunnerConfig(Settings):
             the pod.
         env_from_secrets: Secrets whose every key becomes a variable.
         env_from_configmaps: ConfigMaps whose every key becomes a variable.
-        labels: Labels of each pod; a workload's labels win, podrunner's own always stand.
+        labels: Labels of each pod; a workload's labels win over them, podrunner's own over both.
         annotations: Annotations of each pod, used where the workload brings none.
         node_selector: Labels that a node must have, used where the workload brings none.
         affinity: A pod's ``affinity``; empty: none.

@@ -71,7 +71,7 @@ class RetrySettings(Settings):
 
 
 class RunRetrySettings(Settings):
-    """When a workload that is run (``runner.run``) is tried again, unless the call says otherwise.
+    """When a workload that is run (``runner.run``) is tried again, unless the call sets other values.
 
     Attributes:
         attempts: Charged tries at most, the first included.

@@ -37,7 +37,7 @@ __all__ = ["read_airflow_cfg"]
 _FREE_NAMES = tuple(section.name for section in FREE_SECTIONS)
 _KNOWN_SECTIONS = (*KUBERNETES_SECTIONS, *_FREE_NAMES)
 _OTHER_EXECUTORS = ("local_kubernetes_executor", "celery_kubernetes_executor")
-"""Sections of Airflow itself that choose an executor and say nothing about pods."""
+"""Sections of Airflow that choose an executor and have no options about pods."""
 
 
 def read_airflow_cfg(

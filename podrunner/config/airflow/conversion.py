@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
 from podrunner.config.findings import ConfigFinding
@@ -54,7 +54,9 @@ class Conversion:
         """Add a note: something is right as it is."""
         self._add("note", location, message, remedy)
 
-    def _add(self, level: Any, location: SourceLocation, message: str, remedy: str | None) -> None:
+    def _add(
+        self, level: Literal["warning", "note"], location: SourceLocation, message: str, remedy: str | None
+    ) -> None:
         self.builder.findings.append(
             ConfigFinding(
                 level=level,
@@ -254,7 +256,7 @@ def _retry(conversion: Conversion, setting: str, arguments: dict[str, Any], loca
 
 
 def _creates(conversion: Conversion) -> None:
-    """Bound the creates in flight, unless the option stands at Airflow's default (one per loop, or automatic)."""
+    """Bound the creates in flight, unless the option is at Airflow's default (one per loop, or automatic)."""
     for key, automatic in (("worker_pods_creation_batch_size", 1), ("pod_creation_max_concurrency", 0)):
         value = conversion.sources.value(key)
         if value is not None and value != automatic:
