@@ -307,7 +307,7 @@ class RunnerConfig(Settings):
         """Read an ``airflow.cfg`` of Airflow 1.10 or later.
 
         ``PODRUNNER_*`` variables win over ``AIRFLOW__SECTION__KEY`` variables, these over the file, the file
-        over defaults. Each thing that is odd but harmless is a :class:`~podrunner.config.ConfigWarning`.
+        over defaults. Each finding that is odd but harmless is issued as a :class:`~podrunner.config.ConfigWarning`.
 
         Args:
             path: The file.
