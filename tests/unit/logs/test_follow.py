@@ -54,7 +54,7 @@ async def test_a_last_line_without_an_end_is_read(node, life, sink):
 
 @pytest.mark.parametrize("cut", [35, 40, 45, 70])
 async def test_an_answer_that_ends_within_a_line_is_no_end(node, life, sink, cut: int):
-    """G1: a proxy ended it early, but in good order; off: `last_line` in `_end_run`: half a line, and nothing after it."""
+    """G1: a proxy ended it early, but in good order; off: `last_line` in `_end_run`: half a line, and no more."""
     life.end()
     node.write(*(stamped(i) for i in range(1, 4)))
 
