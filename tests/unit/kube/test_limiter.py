@@ -151,7 +151,7 @@ async def test_who_waits_at_the_gate_holds_no_turn(server: SlowServer):
         gate.close_for(0.5)
         limiter.release(VerbClass.READ)
         await anyio.wait_all_tasks_blocked()
-        assert limiter.under_way(VerbClass.READ) == 0
+        assert limiter.in_flight(VerbClass.READ) == 0
     assert server.answered == ["GET"]
 
 
@@ -178,7 +178,7 @@ async def test_a_turn_is_given_back_whatever_happens(server: SlowServer):
     server.stuck = {"GET"}
     with anyio.move_on_after(0.05):
         await client.read_pod("n", "p")
-    assert limiter.under_way(VerbClass.READ) == 0
+    assert limiter.in_flight(VerbClass.READ) == 0
     assert await client.delete_pod("n", "p")
 
 
@@ -201,7 +201,7 @@ async def test_a_turn_that_comes_together_with_a_cancellation_goes_to_the_next()
         first.cancel()
         limiter.release(VerbClass.READ)
     assert len(got) == 1
-    assert sum(limiter.under_way(verb_class) for verb_class in VerbClass) == 1
+    assert sum(limiter.in_flight(verb_class) for verb_class in VerbClass) == 1
     assert not any(limiter.waiting(verb_class) for verb_class in VerbClass)
 
 
@@ -219,7 +219,7 @@ def test_no_turn_is_lost_or_made_and_nobody_waits_while_there_is_room(connection
             with anyio.move_on_after(random.choice([0.5, 5, 1000])):
                 await limiter.acquire(verb_class)
                 try:
-                    assert sum(limiter.under_way(each) for each in VerbClass) <= connections
+                    assert sum(limiter.in_flight(each) for each in VerbClass) <= connections
                     await anyio.sleep(random.random())
                 finally:
                     limiter.release(verb_class)
@@ -232,7 +232,7 @@ def test_no_turn_is_lost_or_made_and_nobody_waits_while_there_is_room(connection
                     await anyio.sleep(random.random() / 10)
         assert done == [40]
         assert not any(
-            limiter.under_way(verb_class) or limiter.waiting(verb_class) for verb_class in VerbClass
+            limiter.in_flight(verb_class) or limiter.waiting(verb_class) for verb_class in VerbClass
         )
 
     clock = trio.testing.MockClock(autojump_threshold=0)
