@@ -87,7 +87,7 @@ STATUS_REASONS: Mapping[str, Category] = MappingProxyType(
 )
 """Reasons that the kubelet or a controller writes to the pod's own status; ``OutOf…`` is added by prefix."""
 
-_KUBELETS_WORD = frozenset({"Evicted", "Preempting", "NodeShutdown", "Shutdown", "Terminated"})
+_KUBELETS_REASONS = frozenset({"Evicted", "Preempting", "NodeShutdown", "Shutdown", "Terminated"})
 """Reasons with which the kubelet says why it ended the containers itself: no time can contradict them."""
 
 _NEVER_ON_THIS_SPEC = frozenset({"AppArmor", "SysctlForbidden", "PodOSNotSupported"})
@@ -128,7 +128,7 @@ def _cut_short(facts: Facts) -> bool:
     if facts.status_reason == "DeadlineExceeded":
         return past_deadline(facts.pod, facts.end.finished_at) is True
     alone = len(facts.pod.spec.containers or facts.pod.status.container_statuses or ()) == 1
-    return alone and facts.status_reason in _KUBELETS_WORD
+    return alone and facts.status_reason in _KUBELETS_REASONS
 
 
 def _ended_by_owner(facts: Facts) -> bool:
@@ -148,7 +148,7 @@ def _status_category(facts: Facts) -> Category | None:
 
 def _ended_by_itself_before(facts: Facts) -> bool:
     """Whether the main container had provably ended before the event that the pod's reason names."""
-    if facts.end is None or facts.status_reason in _KUBELETS_WORD:
+    if facts.end is None or facts.status_reason in _KUBELETS_REASONS:
         return False
     if facts.status_reason == "DeadlineExceeded":
         return past_deadline(facts.pod, facts.end.finished_at) is False

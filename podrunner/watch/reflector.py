@@ -169,7 +169,7 @@ class Reflector:
                 raise self._refusal.with_traceback(None)
             await self._news.wait()
 
-    def _tell_waiters(self) -> None:
+    def _wake_waiters(self) -> None:
         self._news.set()
         self._news = anyio.Event()
 
@@ -182,7 +182,7 @@ class Reflector:
                     self._state = await self._step(self._state)
         finally:
             self._ended = True
-            self._tell_waiters()
+            self._wake_waiters()
 
     async def _step(self, state: State) -> State:
         """Act once; whatever happens, there is a next state."""
@@ -214,7 +214,7 @@ class Reflector:
         refusal = error if isinstance(error, ForbiddenError) and not error.was_allowed else None
         self._log_failure(state, error, wait_s, needs_help=refusal is not None and self._refusal is None)
         self._refusal = refusal
-        self._tell_waiters()
+        self._wake_waiters()
         if following.wait or repeated:
             await anyio.sleep(wait_s)
         return following.state
@@ -252,10 +252,10 @@ class Reflector:
         """Take a complete list: report the differences to what was known."""
         living = {uid: pod for uid, pod in pods.items() if not self._store.has_tombstone(uid)}
         self._status.listed(anyio.current_time())
-        self._tell(self._store.replace(living))
+        self._report(self._store.replace(living))
         self._synced = True
         self._refusal = None
-        self._tell_waiters()
+        self._wake_waiters()
 
     # Watches
 
@@ -318,7 +318,7 @@ class Reflector:
             for event in events:
                 self._take_event(event, observations)
         finally:
-            self._tell(observations)
+            self._report(observations)
 
     def _take_event(self, event: WatchEvent, observations: list[Observation]) -> None:
         if event.status is not None:
@@ -359,7 +359,7 @@ class Reflector:
             )
         return False
 
-    def _tell(self, observations: Sequence[Observation]) -> None:
+    def _report(self, observations: Sequence[Observation]) -> None:
         certain = [observation for observation in observations if self._is_certain(observation)]
         if not certain:
             return
@@ -370,9 +370,9 @@ class Reflector:
                 "the receiver of %d observations failed; handing them over one by one", len(certain)
             )
             for observation in certain:
-                self._tell_one(observation)
+                self._report_one(observation)
 
-    def _tell_one(self, observation: Observation) -> None:
+    def _report_one(self, observation: Observation) -> None:
         try:
             self._sink([observation])
         except Exception:  # noqa: BLE001  # likewise
@@ -394,4 +394,4 @@ class Reflector:
     def _verified(self, answer: Observation) -> None:
         if answer.kind is not Kind.LEFT:
             self._store.add_tombstone(answer.pod)
-        self._tell_one(answer)
+        self._report_one(answer)

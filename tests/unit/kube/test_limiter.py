@@ -85,8 +85,8 @@ async def test_a_create_does_not_wait_for_a_thousand_deletions(server: SlowServe
 
 
 @pytest.mark.parametrize("connections", [1, 2, 4])
-async def test_lanes_take_turns(server: SlowServer, connections: int):
-    """Nobody goes first always; off: the verb_class whose turn was longest ago."""
+async def test_verb_classes_are_served_in_rotation(server: SlowServer, connections: int):
+    """No class goes first always; off: the class that was served longest ago."""
     server.takes_s = 0.01
     client = client_of(server, connections)
     async with anyio.create_task_group() as tasks:
@@ -100,7 +100,7 @@ async def test_lanes_take_turns(server: SlowServer, connections: int):
 
 @pytest.mark.parametrize("flood", ["POST", "DELETE", "GET"])
 async def test_a_lane_that_is_stuck_leaves_room_for_the_others(server: SlowServer, flood: str):
-    """off: a verb_class may have all connections."""
+    """off: a class may have all connections."""
     server.stuck = {flood}
     client = client_of(server, 4)
     calls = {
@@ -139,8 +139,8 @@ async def test_leases_go_beside_the_lanes(server: SlowServer):
         tasks.cancel_scope.cancel()
 
 
-async def test_who_waits_at_the_gate_holds_no_turn(server: SlowServer):
-    """L5: the gate closes while somebody waits in line; off: the turn is kept."""
+async def test_a_request_that_waits_at_the_gate_holds_no_permit(server: SlowServer):
+    """L5: the gate closes while a request is queued; off: the permit is kept."""
     gate = RetryAfterGate()
     limiter = RequestLimiter(1)
     client = KubeClient(server, gate=gate, lanes=limiter)
@@ -207,8 +207,8 @@ async def test_a_turn_that_comes_together_with_a_cancellation_goes_to_the_next()
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**32))
-def test_no_turn_is_lost_or_made_and_nobody_waits_while_there_is_room(connections: int, seed: int):
-    """Whatever comes, goes and is cancelled; off: `leave` wakes nobody."""
+def test_no_permit_is_lost_or_made_and_no_request_waits_while_one_is_free(connections: int, seed: int):
+    """Whatever comes, goes and is cancelled; off: `release` wakes no request."""
     random = Random(seed)
 
     async def play() -> None:
