@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.selectors import matches_label_selector
 from podrunner.local.kubelet.quantity import parse_quantity
-from podrunner.local.selectors import matches_label_selector
-from podrunner.local.status import StatusError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from podrunner.local.events import EventRecorder
-    from podrunner.local.store import Store
+    from podrunner.local.api.storage.events import EventRecorder
+    from podrunner.local.api.storage.store import Store
 
 __all__ = ["DEFAULT_CLASS", "PROVISIONER", "ClaimBinder", "choose_volume", "volume_fits"]
 

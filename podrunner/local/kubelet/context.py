@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from podrunner.local.events import EventRecorder
+    from podrunner.local.api.storage.events import EventRecorder
+    from podrunner.local.api.storage.store import Store
     from podrunner.local.kubelet.images import Images
     from podrunner.local.kubelet.isolation import Isolation
     from podrunner.local.kubelet.memory import MemoryGuard
-    from podrunner.local.store import Store
 
 __all__ = ["ApiAccess", "Node", "Timing"]
 

@@ -8,41 +8,18 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
+from podrunner.local.api.runtime import LogOptions
 from podrunner.local.kubelet.logs import HEAD, TAG, LogFile, nano_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["LogOptions", "read_log", "read_tail"]
+__all__ = ["normal_time", "read_log", "read_tail", "tail_offset"]
 
 CHUNK = 256 << 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogOptions:
-    """``PodLogOptions`` of a request.
-
-    Attributes:
-        follow: Go on until the container ends.
-        previous: The run before the current one.
-        since_seconds: Only lines of the last seconds; None for all.
-        since_time: Only lines from this RFC 3339 time on; None for all.
-        tail_lines: Only the last lines; None for all.
-        limit_bytes: End after so many bytes; None for no limit.
-        timestamps: Put each line's time before it.
-    """
-
-    follow: bool = False
-    previous: bool = False
-    since_seconds: int | None = None
-    since_time: str | None = None
-    tail_lines: int | None = None
-    limit_bytes: int | None = None
-    timestamps: bool = False
 
 
 async def read_log(log: LogFile, options: LogOptions) -> AsyncIterator[bytes]:

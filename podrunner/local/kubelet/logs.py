@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from podrunner.local.kubelet.streams import StreamName
+    from podrunner.local.kubelet.stdio import StreamName
 
 __all__ = ["HEAD", "MAX_LINE", "LogFile", "nano_time"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from podrunner.local.kubelet.streams import StreamName
+    from podrunner.local.kubelet.stdio import StreamName
 
 __all__ = ["Opening"]
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.api.status import StatusError
 from podrunner.local.kubelet.container import ContainerWorker, time_text
 from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
 from podrunner.local.kubelet.volumes import MountError, PodVolumes
-from podrunner.local.status import StatusError
 
 if TYPE_CHECKING:
     from pathlib import Path

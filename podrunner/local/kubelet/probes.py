@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from podrunner.local.kubelet.incarnation import ExecFailedError, Incarnation
+from podrunner.local.kubelet.container_run import ContainerRun, ExecFailedError
 
 __all__ = ["Probe", "Prober", "run_action"]
 
@@ -103,10 +103,10 @@ class Prober:
             self._run = None  # a container that is restarted starts with a clean count
 
 
-async def run_action(action: Json, incarnation: Incarnation, container: Json, *, ip: str) -> str | None:
+async def run_action(action: Json, run: ContainerRun, container: Json, *, ip: str) -> str | None:
     """Do what a probe or hook says; why it failed, or None."""
     if "exec" in action:
-        return await _exec(action["exec"].get("command") or [], incarnation)
+        return await _exec(action["exec"].get("command") or [], run)
     if "httpGet" in action:
         return await _http_get(action["httpGet"], container, ip=ip)
     if "tcpSocket" in action:
@@ -116,9 +116,9 @@ async def run_action(action: Json, incarnation: Incarnation, container: Json, *,
     return None
 
 
-async def _exec(command: list[str], incarnation: Incarnation) -> str | None:
+async def _exec(command: list[str], run: ContainerRun) -> str | None:
     try:
-        process = await incarnation.exec(command, stdin=False, tty=False)
+        process = await run.exec(command, stdin=False, tty=False)
     except ExecFailedError as error:
         return str(error)
     output = b""

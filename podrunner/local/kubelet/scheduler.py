@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.store import Store, rfc3339
 from podrunner.local.kubelet.quantity import parse_quantity, pod_requests
-from podrunner.local.status import StatusError
-from podrunner.local.store import Store, rfc3339
 
 if TYPE_CHECKING:
-    from podrunner.local.events import EventRecorder
+    from podrunner.local.api.storage.events import EventRecorder
 
 __all__ = ["NAME", "Scheduler", "fits_affinity", "refusals", "untolerated"]
 

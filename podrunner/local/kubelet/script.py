@@ -14,14 +14,15 @@ from dataclasses import dataclass, fields
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.api.status import StatusError
 from podrunner.local.kubelet.container import time_text
-from podrunner.local.kubelet.logreader import LogOptions, normal_time
+from podrunner.local.kubelet.logreader import normal_time
 from podrunner.local.kubelet.logs import nano_time
 from podrunner.local.kubelet.pod import finish_deletion
 from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
-from podrunner.local.status import StatusError
 
 if TYPE_CHECKING:
+    from podrunner.local.api.runtime import LogOptions
     from podrunner.local.kubelet.context import Node
 
 __all__ = ["ANNOTATION", "Lifecycle", "ScriptedPods"]

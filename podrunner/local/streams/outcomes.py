@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from podrunner.local.status import StatusError, status_body
+from podrunner.local.api.status import StatusError, status_body
 
 __all__ = ["error_message", "exit_status", "failure_status", "success_status"]
 

@@ -11,7 +11,7 @@ import contextlib
 import struct
 from typing import TYPE_CHECKING, Final
 
-from podrunner.local.status import bad_request
+from podrunner.local.api.status import bad_request
 from podrunner.local.streams.forwarding import Connect, connect_problem, parse_port, pump
 from podrunner.local.streams.pipe import ByteBuffer
 from podrunner.local.streams.websocket import ChannelClosed, ChannelData, ChannelSocket

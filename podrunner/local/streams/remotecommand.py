@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from podrunner.local.status import StatusError, bad_request
+from podrunner.local.api.status import StatusError, bad_request
 from podrunner.local.streams import outcomes
 from podrunner.local.streams.conversation import Conversation, StreamSet, negotiated, open_conversation
 from podrunner.local.streams.process import ContainerProcess, TerminalSize

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from podrunner.local.status import bad_request
+from podrunner.local.api.status import bad_request
 from podrunner.local.streams.pipe import ByteBuffer
 
 if TYPE_CHECKING:

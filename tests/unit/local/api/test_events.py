@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from podrunner.local.events import EventRecorder
-from podrunner.local.store import Store
+from podrunner.local.api.storage.events import EventRecorder
+from podrunner.local.api.storage.store import Store
 
 POD = {
     "kind": "Pod",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from podrunner.local.ages import age, human_duration, seconds_of
-from podrunner.local.pod_rows import pod_cells, pod_conditions
+from podrunner.local.api.encoding.ages import age, human_duration, seconds_of
+from podrunner.local.api.encoding.pod_rows import pod_cells, pod_conditions
 
 NOW = seconds_of("2026-01-31T00:10:00Z")
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.local.status import StatusError
-from podrunner.local.store import Store, rfc3339
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.store import Store, rfc3339
 
 
 def config_map(name, namespace="default", **data):

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
+from podrunner.local.api.storage.store import Store
 from podrunner.local.kubelet import ApiAccess, Kubelet, LogOptions, Timing
-from podrunner.local.store import Store
 
 FAST = Timing(
     crash_loop_base_s=0.05,

@@ -9,9 +9,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
+from podrunner.local.api.storage.store import Store
 from podrunner.local.kubelet.claims import DEFAULT_CLASS, ClaimBinder, choose_volume, volume_fits
-from podrunner.local.store import Store
 
 
 def volume(name="pv", **spec):

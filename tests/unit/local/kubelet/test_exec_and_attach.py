@@ -6,8 +6,8 @@ import asyncio
 import signal
 
 import pytest
-from podrunner.local.kubelet.incarnation import ExecFailedError
-from podrunner.local.status import StatusError
+from podrunner.local.api.status import StatusError
+from podrunner.local.kubelet.container_run import ExecFailedError
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.processes
 SCRIPT = '''
 import asyncio, os, sys, time
 from pathlib import Path
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
 from podrunner.local.kubelet import Kubelet
-from podrunner.local.store import Store
+from podrunner.local.api.storage.store import Store
 
 DAEMON = """
 import os, sys, time

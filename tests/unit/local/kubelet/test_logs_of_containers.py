@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from podrunner.local.api.status import StatusError
 from podrunner.local.kubelet import LogOptions
-from podrunner.local.status import StatusError
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 

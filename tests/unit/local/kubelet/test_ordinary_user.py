@@ -12,9 +12,9 @@ UID = 54321
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
 from podrunner.local.kubelet import Kubelet, LogOptions
-from podrunner.local.store import Store
+from podrunner.local.api.storage.store import Store
 
 async def main(folder, isolation):
     store = Store()

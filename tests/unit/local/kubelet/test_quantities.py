@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from podrunner.local.kubelet.backoff import Backoff
 from podrunner.local.kubelet.quantity import divided, go_duration, parse_quantity, pod_requests
+from podrunner.local.kubelet.restart_backoff import RestartBackoff
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_durations_are_printed_as_go_does(seconds, text):
 
 def test_waits_double_to_a_bound_and_start_again_after_health():
     """None at first; 10, 20, 40 … 300; again none after twice the bound."""
-    backoff, now, waits = Backoff(10, 300), 0.0, []
+    backoff, now, waits = RestartBackoff(10, 300), 0.0, []
     for _ in range(8):
         wait = backoff.failed(now)
         waits.append(wait)

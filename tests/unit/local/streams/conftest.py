@@ -12,7 +12,7 @@ import aiohttp
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from podrunner.local.status import StatusError
+from podrunner.local.api.status import StatusError
 from podrunner.local.streams import frames, serve_attach, serve_exec, serve_port_forward
 
 

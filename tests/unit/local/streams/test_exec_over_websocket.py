@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.local.status import bad_request
+from podrunner.local.api.status import bad_request
 from podrunner.local.streams import websocket
 from podrunner.local.streams.websocket import ChannelClosed, ChannelData
 
