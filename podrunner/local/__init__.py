@@ -1,7 +1,7 @@
 """LocalCluster: a small Kubernetes-compatible cluster inside one Python process, for development, demos and tests.
 
 Three rooms: the API server (``api``), a kubelet that runs containers as local processes (``kubelet``), and the streams
-of exec, attach and port-forward (``streams``). Beside them stands only what makes a cluster of them: ``cluster`` (thread
+of exec, attach and port-forward (``streams``). Beside them stands what makes a cluster of them: ``cluster`` (thread
 and life), ``control`` (the wiring), ``folder``, ``kubeconfig`` and the certificate. It is a server: it imports nothing
 of podrunner's client side.
 """

@@ -19,10 +19,10 @@ import anyio
 import anyio.to_thread
 
 from podrunner.errors import UsageError
+from podrunner.local.certificates import Certificates, make_certificates
 from podrunner.local.control import ControlPlane
 from podrunner.local.folder import ClusterFolder
 from podrunner.local.kubeconfig import kubeconfig, write_private
-from podrunner.local.tls import Certificates, make_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +53,10 @@ class LocalCluster:
         strict_images: An image that is not in ``images`` ends in ``ErrImagePull``, as on a real node.
         isolation: How containers are kept apart: ``auto``, ``namespaces`` or ``none``.
         capacity: Allocatable resources of the node (``{"nvidia.com/gpu": "2"}``), over those of the machine.
-        tls: Serve HTTPS. False serves plain HTTP, to which kubectl sends no token.
+        tls: Serve HTTPS, which needs ``podrunner[local]``. False serves plain HTTP, to which kubectl sends no token.
+
+    Raises:
+        ConfigError: HTTPS is asked for, and ``podrunner[local]`` is not installed.
 
     Attributes:
         url: Address of the API server, once started.
@@ -75,7 +78,7 @@ class LocalCluster:
     ) -> None:
         self._folder = ClusterFolder(Path(folder) if folder is not None else None)
         self._port = port
-        self._certificates: Certificates | None = make_certificates((_HOST, "localhost")) if tls else None
+        self._certificates: Certificates | None = make_certificates() if tls else None
         self._node_options: dict[str, Any] = {
             "images": images,
             "strict_images": strict_images,

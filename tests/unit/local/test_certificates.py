@@ -1,11 +1,14 @@
-"""The certificate that a LocalCluster makes itself: accepted for its names, by its authority only."""
+"""The certificate of a LocalCluster: valid for loopback, under its authority only; without trustme only plain HTTP."""
 
 from __future__ import annotations
 
 import ssl
+import sys
 
 import pytest
-from podrunner.local.tls import make_certificates
+from podrunner.errors import ConfigError
+from podrunner.local import LocalCluster
+from podrunner.local.certificates import make_certificates
 
 
 def contexts(tmp_path, certificates):
@@ -35,7 +38,7 @@ def shake(server, client, name):
                 pass
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "::1", "localhost"])
 def test_it_is_accepted_for_its_names(tmp_path, name):
     shake(*contexts(tmp_path, make_certificates()), name)
 
@@ -56,3 +59,23 @@ def test_the_key_is_in_no_repr():
     certificates = make_certificates()
     assert certificates.key not in repr(certificates)
     assert "PRIVATE" not in repr(certificates)
+
+
+@pytest.fixture
+def _no_trustme(monkeypatch):
+    monkeypatch.setitem(sys.modules, "trustme", None)
+
+
+@pytest.mark.usefixtures("_no_trustme")
+def test_https_without_trustme_says_what_to_install():
+    with pytest.raises(ConfigError) as caught:
+        LocalCluster()
+    assert "trustme, which is not installed" in str(caught.value)
+    assert "pip install 'podrunner[local]'" in str(caught.value)
+
+
+@pytest.mark.usefixtures("_no_trustme")
+def test_plain_http_needs_no_trustme():
+    with LocalCluster.blocking(tls=False) as cluster:
+        assert cluster.url.startswith("http:")
+        assert cluster.authority is None
