@@ -24,9 +24,9 @@ __all__ = [
     "OWNER",
     "POD",
     "RELAUNCH",
+    "REPORTED",
     "RESULT_PATH",
     "SCOPE",
-    "TOLD",
     "check_label_keys",
     "safe_label",
     "safe_labels",
@@ -49,7 +49,7 @@ LOG_PATH = "podrunner.io/log-path"
 """Annotation: where the log goes, below the log folder."""
 RESULT_PATH = "podrunner.io/result-path"
 """Annotation: the file that the main container leaves as its result; absent where it leaves none."""
-TOLD = "podrunner.io/told"
+REPORTED = "podrunner.io/told"
 """Annotation of a pod that is kept: the category of its outcome, which was reported and is not to be reported again."""
 POD = "podrunner.io/pod"
 """Label of a Secret: the pod that it was made for."""

@@ -23,7 +23,7 @@ from podrunner.errors import (
 from podrunner.kube.flow import AdaptiveLimit
 from podrunner.kube.paths import EVENTS, LEASES, PODS, SECRETS, collection, item, with_query
 from podrunner.kube.remote_command import SUBPROTOCOLS, ExecResult, ExecSession
-from podrunner.kube.session import ANY, Session
+from podrunner.kube.session import JSON_OR_ANY, Session
 from podrunner.kube.watch_stream import WatchStream
 from podrunner.kube.wire import (
     Deletion,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from podrunner.kube.credentials import Credentials
-    from podrunner.kube.gate import RetryGate
-    from podrunner.kube.lanes import Lanes
+    from podrunner.kube.gate import RetryAfterGate
+    from podrunner.kube.limiter import RequestLimiter
     from podrunner.kube.transport import ResponseStream, Transport
     from podrunner.outcome.record import Event, Pod
 
@@ -74,9 +74,9 @@ class KubeClient:
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
-        gate: RetryGate | None = None,
+        gate: RetryAfterGate | None = None,
         creates: AdaptiveLimit | None = None,
-        lanes: Lanes | None = None,
+        lanes: RequestLimiter | None = None,
     ) -> None:
         self._session = Session(
             transport, credentials=credentials, headers=headers, timeout_s=timeout_s, gate=gate, lanes=lanes
@@ -84,7 +84,7 @@ class KubeClient:
         self.creates: AdaptiveLimit = creates or AdaptiveLimit(maximum=32)
 
     @property
-    def gate(self) -> RetryGate:
+    def gate(self) -> RetryAfterGate:
         """Closed while the server asked for peace."""
         return self._session.gate
 
@@ -319,7 +319,7 @@ class KubeClient:
             ("previous", previous or None),
         )
         path = f"{item(PODS, namespace, name)}/log"
-        async with self._session.stream(with_query(path, query), accept=ANY) as stream:
+        async with self._session.stream(with_query(path, query), accept=JSON_OR_ANY) as stream:
             yield stream
 
     @asynccontextmanager

@@ -6,6 +6,7 @@ later. Whether to try again is decided in ``answers``, how often in ``retry``.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -34,9 +35,22 @@ class KnownRights:
             error: The refusal.
             target: Path and query that were asked for.
         """
-        # The authorizer's words (apiserver's endpoints/handlers/responsewriters/errors.go); admission has others.
-        about_rights = 'User "' in error.server_message and " cannot " in error.server_message
-        error.was_allowed = about_rights and _right(error.method, target) in self._allowed
+        error.was_allowed = _about_rights(error) and _right(error.method, target) in self._allowed
+
+
+_SECOND_VERB = re.compile(r'pods "[^"]*" is forbidden: (RBAC: .*)?', re.DOTALL)
+
+
+def _about_rights(error: ForbiddenError) -> bool:
+    """Whether the authorizer refuses, not admission: by its words.
+
+    They stand in apiserver's endpoints/handlers/responsewriters/errors.go; of the verb ``create``, which exec needs
+    beside ``get`` since 1.35, in pkg/registry/core/pod/rest/authorize.go.
+    """
+    said = error.server_message
+    return ('User "' in said and " cannot " in said) or bool(
+        error.path.endswith("/exec") and _SECOND_VERB.fullmatch(said)
+    )
 
 
 def _right(method: str, target: str) -> tuple[str, ...]:

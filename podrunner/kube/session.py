@@ -14,8 +14,8 @@ import anyio
 from podrunner.errors import ApiError, ForbiddenError, TransportError
 from podrunner.kube.answers import answer_error
 from podrunner.kube.credentials import Credentials, StaticCredentials
-from podrunner.kube.gate import RetryGate
-from podrunner.kube.lanes import Lanes, lane_of
+from podrunner.kube.gate import RetryAfterGate
+from podrunner.kube.limiter import RequestLimiter, verb_class_of
 from podrunner.kube.rights import KnownRights
 from podrunner.kube.transport import (
     HandshakeRefusedError,
@@ -29,15 +29,20 @@ from podrunner.kube.transport import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from podrunner.kube.lanes import Lane
+    from podrunner.kube.limiter import VerbClass
 
-__all__ = ["ANY", "JSON", "Session"]
+__all__ = ["JSON", "JSON_OR_ANY", "Session"]
 
 JSON = "application/json"
 
-ANY = "*/*"
-"""What is accepted where the answer is no object: a log (text), a switch to WebSocket. Since Kubernetes 1.37 an API
-server answers 406 to a handshake that accepts JSON alone."""
+JSON_OR_ANY = "application/json, */*"
+"""Accepted where a success is no object: a log (text), a switch to WebSocket; refusals still come as JSON. From 1.36 on
+an API server passes a WebSocket handshake on to the kubelet, which answers 406 unless ``*/*`` is accepted (gate
+``ExtendWebSocketsToKubelet``; ``InstallDebuggingHandlers`` in pkg/kubelet/server/server.go names no media type)."""
+
+_FIXED = {"Accept-Encoding": "identity", "User-Agent": "podrunner"}
+"""``identity`` is needed, not merely cheaper: from 1.37 on a streaming list is compressed for clients that accept gzip,
+a gzip member per flush (gate ``WatchListCompression``), of which Python's decoders read only the first."""
 
 MAX_ERROR_BODY_BYTES = 64 * 1024
 """How much of an error's body is read from a stream: a Status is a few hundred bytes."""
@@ -63,19 +68,20 @@ class Session:
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
-        gate: RetryGate | None = None,
-        lanes: Lanes | None = None,
+        gate: RetryAfterGate | None = None,
+        lanes: RequestLimiter | None = None,
         now: Callable[[], float] = time,
     ) -> None:
         self._transport = transport
         self._credentials = credentials or StaticCredentials()
-        self._fixed = {"Accept-Encoding": "identity", "User-Agent": "podrunner", **(headers or {})}
+        own = {name: value for name, value in (headers or {}).items() if name.lower() != "accept-encoding"}
+        self._fixed = {**_FIXED, **own}
         self._timeout_s = timeout_s
         self._now = now
         self._headers: dict[tuple[str | None, ...], dict[str, str]] = {}
         self._rights = KnownRights()
-        self.gate: RetryGate = gate or RetryGate()
-        self.lanes: Lanes = lanes or Lanes(32)
+        self.gate: RetryAfterGate = gate or RetryAfterGate()
+        self.lanes: RequestLimiter = lanes or RequestLimiter(32)
 
     async def send(
         self,
@@ -111,28 +117,28 @@ class Session:
         if not gated:
             response, request = await self._authorized(make, before_send)
         else:
-            lane = lane_of(method)
-            await self._turn(lane)
+            verb_class = verb_class_of(method)
+            await self._turn(verb_class)
             try:
                 response, request = await self._authorized(make, before_send)
             finally:
-                self.lanes.leave(lane)
+                self.lanes.release(verb_class)
         if not 200 <= response.status < 300:
             raise self._refused(request, response.status, response.headers, response.body)
         self._rights.note(method, target)
         return response.body
 
-    async def _turn(self, lane: Lane) -> None:
+    async def _turn(self, verb_class: VerbClass) -> None:
         """Waits for a turn while the gate is open: nobody holds one who may not go."""
         while True:
             if self.gate.closed:
                 await self.gate.wait()
-            if self.lanes.try_enter(lane):
+            if self.lanes.try_acquire(verb_class):
                 return
-            await self.lanes.enter(lane)
+            await self.lanes.acquire(verb_class)
             if not self.gate.closed:
                 return
-            self.lanes.leave(lane)
+            self.lanes.release(verb_class)
 
     async def _authorized(
         self, make: Callable[[str | None], Request], before_send: Callable[[], None] | None
@@ -211,7 +217,7 @@ class Session:
     async def _shake(
         self, stack: AsyncExitStack, target: str, subprotocols: Sequence[str], authorization: str | None
     ) -> WebSocket:
-        headers = self._headers_for(authorization, None, accept=ANY)
+        headers = self._headers_for(authorization, None, accept=JSON_OR_ANY)
         request = Request("GET", target, headers, None, self._timeout_s)
         try:
             return await stack.enter_async_context(self._transport.upgrade(request, subprotocols))

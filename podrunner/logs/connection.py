@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from podrunner.errors import PodrunnerError
-    from podrunner.logs.turns import Turn
+    from podrunner.logs.limiter import StreamPermit
 
 __all__ = ["Connection"]
 
@@ -33,14 +33,14 @@ class Connection:
         is_left: Whether it was given up because others wait for it.
     """
 
-    def __init__(self, turn: Turn, *, follow: bool, silence_s: float) -> None:
+    def __init__(self, permit: StreamPermit, *, follow: bool, silence_s: float) -> None:
         self.follow = follow
         self.scope: anyio.CancelScope = anyio.CancelScope(deadline=anyio.current_time() + silence_s)
         self.error: PodrunnerError | None = None
         self.failure: Exception | None = None
         self.complete: bool = False
         self.is_left: bool = False
-        self._turn = turn
+        self._permit = permit
         self._stream: AsyncIterator[bytes] | None = None
         self._opened = anyio.Event()
         self._silence_s = silence_s
@@ -51,11 +51,11 @@ class Connection:
         self._called = anyio.Event()
         self._closed = anyio.Event()
         self._ends: list[anyio.CancelScope] = []
-        turn.on_asked = self._called.set
+        permit.on_recall = self._called.set
 
-    def when_asked(self, watch: Callable[[], object]) -> None:
+    def on_recall(self, watch: Callable[[], object]) -> None:
         """Has ``watch`` called when others begin to wait, for whoever does not wait in :meth:`over` all the time."""
-        self._turn.on_asked = watch
+        self._permit.on_recall = watch
 
     # The opener's side
 
@@ -107,7 +107,7 @@ class Connection:
 
     def close(self) -> None:
         """The reading is over."""
-        self._turn.on_asked = self._called.set
+        self._permit.on_recall = self._called.set
         self._closed.set()
         self._called.set()
         for scope in self._ends:
@@ -121,30 +121,30 @@ class Connection:
             scope.cancel()
         return scope
 
-    def give_turn_back(self) -> None:
+    def release_permit(self) -> None:
         """The connection is closed, though the reading may be held up by a sink."""
-        self._turn.give_back()
+        self._permit.release()
 
     # The other readers' side
 
     async def over(self) -> None:
         """Returns when the connection is to be closed: the reading is over, or others wait and it can be left."""
-        if self._turn.ends_at == math.inf:
+        if self._permit.ends_at == math.inf:
             await self._called.wait()
-        if await self._closed_within(self._turn.ends_at - anyio.current_time()):
+        if await self._closed_within(self._permit.ends_at - anyio.current_time()):
             return
         self._is_due = True
         batches = -1
         while not self._can_be_left(batches):
             batches = self._batches
-            if await self._closed_within(self._turn.length_s):
+            if await self._closed_within(self._permit.slice_s):
                 return
         self.is_left = True
         if self._reading:
             self.scope.cancel()
             await self._closed.wait()
         else:
-            self._turn.overrun()
+            self._permit.pass_over()
 
     def _can_be_left(self, batches: int) -> bool:
         """Looked at when the turn is over, and then once each such time.

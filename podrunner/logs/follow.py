@@ -23,17 +23,17 @@ import msgspec
 from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
 from podrunner.logs.connection import Connection
 from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run, since_time
+from podrunner.logs.limiter import LogStreamLimiter
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.record import GapReason, LogBatch, LogGap
-from podrunner.logs.turns import LogTurns
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskGroup
 
-    from podrunner.logs.life import ContainerView, PodLife
-    from podrunner.logs.turns import Turn
+    from podrunner.logs.container_state import ContainerView, PodState
+    from podrunner.logs.limiter import StreamPermit
 
 __all__ = ["ContainerFollower", "FollowLimits", "LogSource", "PodAddress"]
 
@@ -97,20 +97,20 @@ class ContainerFollower:
         self,
         source: LogSource,
         pod: PodAddress,
-        life: PodLife,
+        state: PodState,
         emit: Emit,
         *,
         cursor: LogCursor,
         limits: FollowLimits | None = None,
-        turns: LogTurns | None = None,
+        limiter: LogStreamLimiter | None = None,
         random: Random | None = None,
     ) -> None:
         self._source = source
         self._pod = pod
-        self._life = life
+        self._state = state
         self._emit = emit
         self._limits = limits or FollowLimits()
-        self._turns = turns or LogTurns()
+        self._limiter = limiter or LogStreamLimiter()
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self.cursor: LogCursor = cursor
         self._doubted: LogCursor | None = None
@@ -128,10 +128,10 @@ class ContainerFollower:
                     return
                 continue
             if self._is_read(self._view()):
-                await self._life.changed()
+                await self._state.changed()
 
     def _view(self) -> ContainerView:
-        view = self._life.container(self.cursor.container)
+        view = self._state.container(self.cursor.container)
         self._began = self._began or (view.started and not view.only_ended)
         return view
 
@@ -144,7 +144,7 @@ class ContainerFollower:
 
     async def _readable(self) -> ContainerView:
         while not self._is_readable(view := self._view()):
-            await self._life.changed()
+            await self._state.changed()
         return view
 
     def _is_readable(self, view: ContainerView) -> bool:
@@ -175,9 +175,9 @@ class ContainerFollower:
         patience = _Patience(self._limits.drain_s)
         while not self.cursor.complete:
             before = self.cursor
-            async with self._turn() as turn:
+            async with self._permit() as permit:
                 ended, overtaken = self._run_ended(), self._is_overtaken()
-                error = None if overtaken else await self._connect(turn, ended=ended)
+                error = None if overtaken else await self._connect(permit, ended=ended)
             if overtaken:
                 await self._give_up(GapReason.RESTARTED, "the container was restarted again meanwhile")
             elif ended and error is None:
@@ -203,25 +203,25 @@ class ContainerFollower:
             await self._pause(patience)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[Turn]:
-        """A turn at one of the connections that all readers share."""
-        turn = self._turns.request(draining=self._run_ended())
+    async def _permit(self) -> AsyncIterator[StreamPermit]:
+        """A permit at one of the connections that all readers share."""
+        permit = self._limiter.request(draining=self._run_ended())
         try:
-            if not turn.is_held:
-                await self._wait_for(turn)
-            yield turn
+            if not permit.is_held:
+                await self._wait_for(permit)
+            yield permit
         finally:
-            turn.give_back()
+            permit.release()
 
-    async def _wait_for(self, turn: Turn) -> None:
+    async def _wait_for(self, permit: StreamPermit) -> None:
         async with anyio.create_task_group() as group:
-            group.start_soon(self._hurry_when_ended, turn, name=f"log-turn {self._pod.name}")
-            await turn.held()
+            group.start_soon(self._promote_when_ended, permit, name=f"log-permit {self._pod.name}")
+            await permit.held()
             group.cancel_scope.cancel()
 
-    async def _hurry_when_ended(self, turn: Turn) -> None:
+    async def _promote_when_ended(self, permit: StreamPermit) -> None:
         await self._ended()
-        turn.hurry()
+        permit.promote()
 
     def _is_overtaken(self) -> bool:
         return self._view().restart > self.cursor.restart + 1
@@ -242,22 +242,22 @@ class ContainerFollower:
         ended = self._run_ended()
         with anyio.move_on_after(min(jittered, patience.left_s)):
             while ended or not self._run_ended():
-                await self._life.changed()
+                await self._state.changed()
 
     async def _ended(self) -> None:
         while not self._run_ended():
-            await self._life.changed()
+            await self._state.changed()
 
-    async def _connect(self, turn: Turn, *, ended: bool) -> PodrunnerError | None:
+    async def _connect(self, permit: StreamPermit, *, ended: bool) -> PodrunnerError | None:
         """One connection, read to its end. Returns what broke it, or None if it ended in good order."""
         silence_s = self._limits.drain_s if ended else self._limits.idle_s
-        connection = Connection(turn, follow=not ended, silence_s=silence_s)
+        connection = Connection(permit, follow=not ended, silence_s=silence_s)
         async with anyio.create_task_group() as group:
             if not ended:
                 group.start_soon(self._shorten_when_ended, connection, name=f"log-end {self._pod.name}")
             try:
                 with connection.scope:
-                    await self._read(connection, self._opened(turn, connection, group))
+                    await self._read(connection, self._opened(permit, connection, group))
             finally:
                 connection.close()
         if connection.failure is not None:
@@ -269,15 +269,15 @@ class ContainerFollower:
         return _NothingCameError(f"no byte of the log came for {self._limits.drain_s:g} s")
 
     def _opened(
-        self, turn: Turn, connection: Connection, group: TaskGroup
+        self, permit: StreamPermit, connection: Connection, group: TaskGroup
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | None]:
         """The connection, held by a task of its own, which can close it while a sink takes its time.
 
         Where connections are plentiful, that is not worth the task.
         """
-        if turn.is_plentiful:
-            connection.when_asked(
-                partial(group.start_soon, connection.over, name=f"log-asked {self._pod.name}")
+        if permit.limiter_has_spare:
+            connection.on_recall(
+                partial(group.start_soon, connection.over, name=f"log-recall {self._pod.name}")
             )
             return self._open(follow=connection.follow)
         group.start_soon(self._keep_open, connection, name=f"log-open {self._pod.name}")
@@ -301,7 +301,7 @@ class ContainerFollower:
             connection.failure = error
 
     async def _keep_open(self, connection: Connection) -> None:
-        """Holds the connection, and with it the turn: both may have to go while a sink still takes its time."""
+        """Holds the connection, and with it the permit: both may have to go while a sink still takes its time."""
         async with AsyncExitStack() as stack:
             with connection.until_closed():
                 try:
@@ -311,7 +311,7 @@ class ContainerFollower:
             with anyio.CancelScope(shield=True):  # the reading always closes it, and first
                 await connection.over()
         if connection.is_left:
-            connection.give_turn_back()
+            connection.release_permit()
 
     async def _take_all(self, batches: AsyncIterator[bytes], connection: Connection) -> bool:
         """Hands on what comes. False if the connection was left before its end."""

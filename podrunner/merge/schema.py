@@ -1,6 +1,6 @@
 """Which lists of Kubernetes' types are merged, and by which key.
 
-The table follows the ``patchStrategy`` and ``patchMergeKey`` tags of Kubernetes 1.34 (``k8s.io/api`` core/v1,
+The table follows the ``patchStrategy`` and ``patchMergeKey`` tags of Kubernetes 1.37 (``k8s.io/api`` core/v1,
 apps/v1, batch/v1 and apimachinery's meta/v1). Only the way to a merged list is written down: a field that is
 not here is merged if it is an object, and replaced if it is a list (``command``, ``tolerations``,
 ``projected.sources`` …).
@@ -62,12 +62,16 @@ _POD_SPEC = _inside(
     topologySpreadConstraints=_by("topologyKey"),
     schedulingGates=_by("name"),
     resourceClaims=_by("name"),
+    evictionResponders=_by("name"),
 )
 _POD_STATUS = _inside(
     conditions=_by("type"),
     hostIPs=_by("ip"),
     podIPs=_by("ip"),
     resourceClaimStatuses=_by("name"),
+    nodeAllocatableResourceClaimStatuses=_by(
+        "resourceClaimName", {"mapping": _by("name"), "overhead": _by("name")}
+    ),
 )
 _POD_TEMPLATE = _inside(metadata=_METADATA, spec=_POD_SPEC)
 _WORKLOAD_SPEC = _inside(template=_POD_TEMPLATE)
@@ -77,7 +81,10 @@ _OBJECT: Fields = {"metadata": _METADATA}
 _KINDS: Mapping[str, Fields] = {
     "Pod": {"metadata": _METADATA, "spec": _POD_SPEC, "status": _POD_STATUS},
     "PodTemplate": {"metadata": _METADATA, "template": _POD_TEMPLATE},
-    "PersistentVolumeClaim": {"metadata": _METADATA, "status": _CONDITIONS},
+    "PersistentVolumeClaim": {
+        "metadata": _METADATA,
+        "status": _inside(conditions=_by("type"), healthStatus=_inside(healthConditions=_by("status"))),
+    },
     "Service": {
         "metadata": _METADATA,
         "spec": _inside(ports=_by("port")),

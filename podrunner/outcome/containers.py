@@ -99,11 +99,21 @@ def goes_on(pod: Pod) -> bool:
     return not all_told or any(ended_for_good(pod, status) is None for status in statuses)
 
 
+def _may_restart_all(pod: Pod) -> bool:
+    """Whether the exit of another container may start all again, also those that ended with 0 (KEP-5532)."""
+    containers = (*(pod.spec.containers or ()), *(pod.spec.init_containers or ()))
+    return any(
+        rule.action == "RestartAllContainers"
+        for container in containers
+        for rule in container.restart_policy_rules or ()
+    )
+
+
 def _starts_again(pod: Pod, name: str, end: ContainerStateTerminated) -> bool:
     if pod.status.phase in {"Succeeded", "Failed"} or pod.metadata.deletion_timestamp is not None:
         return False
     spec = next((c for c in pod.spec.containers or () if c.name == name), ContainerSpec())
-    if spec.restart_policy_rules:
-        return True  # only the kubelet weighs them; the pod's phase tells
+    if spec.restart_policy_rules or _may_restart_all(pod):
+        return True  # only the kubelet weighs the rules; the pod's phase tells
     policy = spec.restart_policy or pod.spec.restart_policy
     return policy == "Always" or (policy == "OnFailure" and end.exit_code != 0)

@@ -216,8 +216,21 @@ def _is_killed(end: ContainerStateTerminated | None) -> bool:
 
 
 def _kill_told(events: Iterable[Event], container: str) -> bool:
-    """Whether the kubelet has told that it stops the container (``killContainer`` in pkg/kubelet/kuberuntime)."""
-    return any(event.reason == "Killing" and event.message.endswith(f" {container}") for event in events)
+    """Whether an event says that the kubelet stops the container because of the pod's end.
+
+    ``killContainer`` in pkg/kubelet/kuberuntime; its events of failed probes and of restarts have other messages. The
+    field path names the container where a later kubelet's message should not.
+    """
+    return any(
+        event.reason == "Killing"
+        and event.message.startswith("Stopping container")
+        and (_container_of(event) or event.message.rpartition(" ")[2]) == container
+        for event in events
+    )
+
+
+def _container_of(event: Event) -> str:
+    return (event.involved_object.field_path or "").rpartition("{")[2].removesuffix("}")
 
 
 def past_deadline(pod: Pod, finished_at: str | None) -> bool | None:

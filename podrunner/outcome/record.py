@@ -20,6 +20,7 @@ __all__ = [
     "ContainerStatus",
     "Event",
     "ObjectMeta",
+    "ObjectReference",
     "OwnerReference",
     "Pod",
     "PodCondition",
@@ -124,7 +125,10 @@ class PodStatus(_Record, frozen=True):
 
 
 class RestartRule(_Record, frozen=True):
-    """One rule of KEP-5307: after which exit codes this container starts again. Only its presence is read."""
+    """One rule of KEP-5307: what the kubelet does after some exit codes, which it alone weighs.
+
+    ``action`` is ``Restart``, of the container alone, or ``RestartAllContainers``, of the whole pod (KEP-5532).
+    """
 
     action: str = ""
 
@@ -158,8 +162,16 @@ class Pod(_Record, frozen=True):
     status: PodStatus = PodStatus()
 
 
+class ObjectReference(_Record, frozen=True):
+    """What an event is about. ``field_path`` names a container: ``spec.containers{NAME}``."""
+
+    field_path: str | None = None
+
+
 class Event(_Record, frozen=True):
     """A core/v1 Event about a pod, as evidence. ``count`` is how often it was seen."""
+
+    involved_object: ObjectReference = ObjectReference()
 
     type: str = ""
     reason: str = ""

@@ -13,6 +13,9 @@ from typing import NamedTuple
 __all__ = ["Shortage", "Unschedulable", "parse_unschedulable"]
 
 _HEAD = re.compile(r"^(?P<fit>\d+)/(?P<nodes>\d+) nodes are available:?\s*(?P<causes>.*)$", re.DOTALL)
+_AFTERWARDS = re.compile(r"\.?\s+(?:[^.]*,\s+)?preemption:")
+"""What the plugins say that ran after the filters: preemption, and before it the one of resource claims, as in
+``. no new claims to deallocate, preemption: …``."""
 _NEXT_CAUSE = re.compile(r",\s+(?=\d+ )")
 _CAUSE = re.compile(r"^(?P<count>\d+) (?P<text>.+)$", re.DOTALL)
 _TOO_LITTLE = re.compile(r"^(?:Insufficient (?P<resource>\S+)|(?P<pods>Too many pods))")
@@ -66,7 +69,7 @@ def parse_unschedulable(message: str | None) -> Unschedulable:
     head = _HEAD.match(text)
     if head is None:
         return Unschedulable(None, (), text)
-    causes = re.split(r"\.?\s*preemption:", head["causes"], maxsplit=1)[0].strip().rstrip(".")
+    causes = _AFTERWARDS.split(head["causes"], maxsplit=1)[0].strip().rstrip(".")
     found = (_CAUSE.match(part) for part in _NEXT_CAUSE.split(causes))
     return Unschedulable(int(head["nodes"]), tuple(_shortage(cause) for cause in found if cause), text)
 

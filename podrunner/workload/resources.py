@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from podrunner.quantity import parse_quantity
 from podrunner.workload.validation import CheckedModel
 
 __all__ = ["Quantity", "Resources"]
-
-# k8s.io/apimachinery/pkg/api/resource: a number, then a binary, decimal or exponent suffix.
-_QUANTITY = re.compile(r"\+?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 
 
 def _as_text(value: Any) -> Any:
@@ -21,9 +18,17 @@ def _as_text(value: Any) -> Any:
 
 
 def _checked(value: str) -> str:
-    if not _QUANTITY.fullmatch(value):
+    if value.startswith("-") or not _is_quantity(value):
         raise ValueError("must be a Kubernetes quantity of 0 or more, such as 500m, 2, 1.5, 512Mi or 1G")
     return value
+
+
+def _is_quantity(value: str) -> bool:
+    try:
+        parse_quantity(value)
+    except ValueError:
+        return False
+    return True
 
 
 Quantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked)]

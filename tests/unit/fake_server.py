@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import anyio
 from podrunner.errors import RequestTimeoutError, TransportError
-from podrunner.kube import KubeClient, Request, Response, RetryGate
+from podrunner.kube import KubeClient, Request, Response, RetryAfterGate
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 JSON = {"content-type": "application/json"}
@@ -69,7 +69,7 @@ class FakeServer:
 
     def client(self) -> KubeClient:
         """Return a real client that talks to this server."""
-        return KubeClient(self, timeout_s=30, gate=RetryGate())
+        return KubeClient(self, timeout_s=30, gate=RetryAfterGate())
 
     def count(self, method: str, part: str = "") -> int:
         """Count the requests seen."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.status import StatusError
 from podrunner.local.api.storage.selectors import matches_label_selector
-from podrunner.local.kubelet.quantity import parse_quantity
+from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from pathlib import Path

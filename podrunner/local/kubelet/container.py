@@ -22,8 +22,9 @@ from podrunner.local.kubelet.podstatus import ContainerRecord, waiting
 from podrunner.local.kubelet.probes import Probe, Prober, run_action
 from podrunner.local.kubelet.process import StartError
 from podrunner.local.kubelet.proctree import process_start
-from podrunner.local.kubelet.quantity import go_duration, parse_quantity
+from podrunner.local.kubelet.quantity import go_duration
 from podrunner.local.kubelet.restart_backoff import RestartBackoff
+from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from pathlib import Path

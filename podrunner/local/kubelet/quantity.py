@@ -1,42 +1,16 @@
-"""Kubernetes quantities (``500m``, ``1Gi``) and durations as Go writes them. Pure."""
+"""Sums and quotients of quantities, and durations as Go writes them. Pure."""
 
 from __future__ import annotations
 
-import re
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
+
+from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["add_quantities", "divided", "go_duration", "parse_quantity", "pod_requests"]
-
-_SUFFIXES = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    **{
-        name: Decimal(10) ** (3 * power) for power, name in enumerate(("k", "M", "G", "T", "P", "E"), start=1)
-    },
-    **{
-        name: Decimal(1024) ** power
-        for power, name in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), start=1)
-    },
-}
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([KMGTPE]i|[numkMGTPE]?)")
-
-
-def parse_quantity(value: str | float) -> Decimal:
-    """The number that a quantity means.
-
-    Raises:
-        ValueError: It is none.
-    """
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None:
-        raise ValueError(f"quantities must match the regular expression '^([+-]?[0-9.]+)…': {value!r}")
-    return Decimal(match[1]) * _SUFFIXES[match[2]]
+__all__ = ["add_quantities", "divided", "go_duration", "pod_requests"]
 
 
 def divided(value: str | float, divisor: str | float = "1") -> str:

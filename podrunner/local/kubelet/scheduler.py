@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.status import StatusError
 from podrunner.local.api.storage.store import Store, rfc3339
-from podrunner.local.kubelet.quantity import parse_quantity, pod_requests
+from podrunner.local.kubelet.quantity import pod_requests
+from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from podrunner.local.api.storage.events import EventRecorder

@@ -62,7 +62,7 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
 
 
 async def test_an_eviction_in_two_writes_is_an_eviction(cluster, quick: RunnerConfig, namespace: str):
-    """P4; off: `word_is_due`: failed, with the user's fault. The test writes what a kubelet writes, in its order."""
+    """P4; off: `awaits_final_status`: failed, the user's fault. The test writes as a kubelet does, in its order."""
     if cluster.local is None:
         pytest.skip("a real kubelet writes its pods' status itself")
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:

@@ -70,12 +70,13 @@ async def test_output_and_exit_code_come_back(client_for, stub):
 
 
 async def test_the_handshake_accepts_whatever_a_newer_server_answers_with(client_for, stub):
-    """Row V1: from 1.37 on a server answers 406 to a handshake that accepts JSON alone."""
+    """Row V1: from 1.36 on a kubelet answers 406 to a handshake that accepts JSON alone."""
     run = saying(ended(0))
 
     async def newer(request):
-        if "*/*" not in request.headers.get("Accept", "*/*"):
-            raise web.HTTPNotAcceptable(text="Available representations: ")
+        accepted = [each.split(";")[0].strip() for each in request.headers.get("Accept", "*/*").split(",")]
+        if "*/*" not in accepted:
+            raise web.HTTPNotAcceptable(text="406: Not Acceptable\n\nAvailable representations: ")
         return await run(request)
 
     stub.answer = newer

@@ -190,7 +190,7 @@ async def test_a_log_comes_in_batches(client_for, stub):
         "sinceTime": ["2026-01-01T00:00:00Z"],
         "tailLines": ["5"],
     }
-    assert stub.seen[0].headers["Accept"] == "*/*", "a log is text"
+    assert stub.seen[0].headers["Accept"] == "application/json, */*", "a log is text"
 
 
 async def test_a_log_of_before_the_restart(client_for, stub):

@@ -54,6 +54,17 @@ def test_another_right_is_another_right(method, before, now):
     assert not judged([(method, before), ("PATCH", now)], method, now)
 
 
+@pytest.mark.parametrize("reason", ["", 'RBAC: clusterrole.rbac.authorization.k8s.io "x" not found'])
+def test_the_second_verb_of_an_exec_is_a_right_too(reason):
+    """Since 1.35 exec needs ``create`` beside ``get``, and says so in other words."""
+    exec_ = f"{PODS}/a/exec"
+    assert judged([("GET", exec_)], "GET", f"{exec_}?command=ls", f'pods "a" is forbidden: {reason}')
+    assert not judged(
+        [("GET", exec_)], "GET", exec_, 'pods "a" is forbidden: admission webhook "x" denied it'
+    )
+    assert not judged([("GET", f"{PODS}/a")], "GET", f"{PODS}/a", 'pods "a" is forbidden: ')
+
+
 @pytest.mark.parametrize(
     "message",
     ["pods is forbidden: violates PodSecurity", 'admission webhook "x" denied the request', ""],

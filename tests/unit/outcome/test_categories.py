@@ -12,7 +12,7 @@ from podrunner.outcome import (
     ended_before_deletion,
     events_may_tell,
 )
-from podrunner.outcome.record import ContainerSpec, Event, Pod
+from podrunner.outcome.record import ContainerSpec, Event, ObjectReference, Pod
 from podrunner.outcome.result import parse_time
 from tests.unit.pods import at, disrupted, ended, pod, runs, waits
 
@@ -98,6 +98,17 @@ ENDS = {
         Fault.INFRASTRUCTURE,
         False,
     ),
+    "a device of its node was tainted": (
+        pod(
+            "Failed",
+            ended("base", 143),
+            conditions=(disrupted("DeletionByDeviceTaintManager"),),
+            deleted_at=8,
+        ),
+        Category.EVICTED,
+        Fault.INFRASTRUCTURE,
+        True,
+    ),
     "its node was removed": (
         pod("Failed", runs("base"), conditions=(disrupted("DeletionByPodGC"),)),
         Category.NODE_LOST,
@@ -123,7 +134,7 @@ ENDS = {
         False,
     ),
     "rejected for a reason of tomorrow": (
-        pod("Failed", reason="PodFeatureUnsupported"),
+        pod("Failed", reason="PodOfTomorrowUnsupported"),
         Category.REJECTED_BY_NODE,
         Fault.INFRASTRUCTURE,
         False,
@@ -248,6 +259,23 @@ def test_a_container_with_restart_rules_is_left_to_the_kubelet():
 
     spec = ContainerSpec(name="base", restart_policy_rules=[RestartRule(action="Restart")])
     assert classify(pod("Running", ended("base", 42), containers=(spec,))) is None
+
+
+@pytest.mark.parametrize("kind", ["containers", "init_containers"])
+def test_another_containers_rule_may_start_all_containers_again(kind):
+    """KEP-5532, on since 1.36: also a main container that ended with 0. The pod's phase is what counts then."""
+    from podrunner.outcome.record import RestartRule
+
+    other = ContainerSpec(name="other", restart_policy_rules=[RestartRule(action="RestartAllContainers")])
+    specs = {"containers": (ContainerSpec(name="base"),)}
+    specs[kind] = (*specs.get(kind, ()), other)
+    assert classify(pod("Running", ended("base"), **specs)) is None
+    assert outcome_of(pod("Succeeded", ended("base"), **specs)).category is Category.SUCCEEDED
+    specs[kind] = (
+        *specs[kind][:-1],
+        ContainerSpec(name="other", restart_policy_rules=[RestartRule("Restart")]),
+    )
+    assert outcome_of(pod("Running", ended("base"), **specs)).category is Category.SUCCEEDED
 
 
 def test_an_unknown_main_container_falls_back_to_the_first():
@@ -386,6 +414,26 @@ class TestTheLastWordOfADeletion:
         told = Event(reason="Killing", message="Stopping container base")
         assert outcome_of(record, events=[other, told]).category is Category.DELETED_BY_OTHERS
 
+    @pytest.mark.parametrize(
+        ("message", "container", "category"),
+        [
+            ("Stopping container base", "base", Category.DELETED_BY_OTHERS),
+            (
+                "Stopping container",
+                "base",
+                Category.DELETED_BY_OTHERS,
+            ),  # should a later kubelet leave the name out
+            ("Stopping container", "proxy", Category.FAILED),
+            ("Container base failed liveness probe, will be restarted", "base", Category.FAILED),
+            ("killing", "base", Category.FAILED),  # RestartAllContainers, 1.36
+        ],
+    )
+    def test_the_event_names_its_container_by_the_field_path(self, message, container, category):
+        """Row V3."""
+        about = ObjectReference(field_path=f"spec.containers{{{container}}}")
+        event = Event(reason="Killing", message=message, involved_object=about)
+        assert outcome_of(self.last_word(1), events=[event]).category is category
+
     def test_an_end_for_memory_is_its_own(self):
         assert outcome_of(self.last_word(137, reason="OOMKilled")).category is Category.OOM_KILLED
 
@@ -437,6 +485,7 @@ class TestGone:
             ("Preempted", Category.PREEMPTED),
             ("Evicted", Category.EVICTED),
             ("TaintManagerEviction", Category.EVICTED),
+            ("DeviceTaintManagerEviction", Category.EVICTED),
             ("NodeNotReady", Category.NODE_LOST),
         ],
     )
@@ -448,6 +497,15 @@ class TestGone:
         outcome = outcome_of(pod("Running", runs("base")), vanished=True, events=events)
         assert (outcome.category, outcome.reason) == (category, reason)
         assert any(item.source == "event" and item.reason == reason for item in outcome.evidence)
+
+    def test_a_preemption_in_the_schedulers_memory_deletes_nothing(self):
+        """Since 1.37: the pod had no node yet, and only waits again. Another deletion has another cause."""
+        queued = Event(reason="Preempted", message="Preempted by pod 7 on node n (in kube-scheduler memory).")
+        record = pod("Running", runs("base"))
+        assert outcome_of(record, vanished=True, events=[queued]).category is Category.DELETED_BY_OTHERS
+        real = Event(reason="Preempted", message="Preempted by pod group 8 on node n")
+        outcome = outcome_of(record, vanished=True, events=[real, queued])
+        assert (outcome.category, "group 8" in outcome.message) == (Category.PREEMPTED, True)
 
     def test_a_cancelled_eviction_is_none(self):
         events = [Event(reason="TaintManagerEviction", message="Cancelling deletion of Pod default/p")]

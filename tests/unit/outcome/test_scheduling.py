@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.outcome import parse_unschedulable
@@ -20,6 +21,25 @@ def test_causes_nodes_and_resources_are_told_apart():
     assert found.lacking == ("cpu", "nvidia.com/gpu", "pods")
     assert found.causes[1].text == "node(s) had taint {gpu: true}, that the pod didn't tolerate"
     assert str(found).startswith("1 of 5 nodes: node(s) had untolerated taint")
+
+
+@pytest.mark.parametrize("afterwards", [
+    " preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.",
+    " no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful.",  # 1.34
+    " still not schedulable, preemption: not eligible due to preemptionPolicy=Never.",
+    "",
+])  # fmt: skip
+def test_what_plugins_say_after_the_filters_is_no_cause(afterwards: str):
+    """As kube-scheduler 1.34 to 1.37 print it; since 1.35 without the taint's key and value."""
+    message = (
+        f"0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient memory.{afterwards}"
+    )
+    found = parse_unschedulable(message)
+    assert [cause.text for cause in found.causes] == [
+        "node(s) had untolerated taint(s)",
+        "Insufficient memory",
+    ]
+    assert found.lacking == ("memory",)
 
 
 def test_a_message_of_another_form_is_kept_as_it_is():

@@ -49,7 +49,17 @@ def test_states(given, state):
     assert lease_state(given, now=NOW) is state
 
 
-@pytest.mark.parametrize("owner", ["me", "Scheduler_1.example", "日本", "x" * 300, "-", new_owner()])
+@pytest.mark.parametrize(
+    "owner",
+    [
+        "me",
+        "Scheduler_1.example",
+        "日本",
+        pytest.param("x" * 300, id="300-letters"),
+        "-",
+        pytest.param(new_owner(), id="new-owner"),
+    ],
+)
 def test_a_leases_name_is_valid_for_every_owner(owner):
     name = lease_name(owner)
     assert len(name) <= 253

@@ -32,7 +32,7 @@ def evict(cluster: Cluster, name: str) -> None:
 
 
 async def test_an_exit_code_before_the_kubelets_own_word_decides_nothing(cluster: Cluster):
-    """P4; off: `word_is_due` in the supervisor's `_judge`: told as failed, the user's fault."""
+    """P4; off: `awaits_final_status` in the supervisor's `_judge`: told as failed, the user's fault."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.resources import ALL, ResourceType
 from podrunner.local.api.status import forbidden
-from podrunner.local.quantities import canonical_quantity, parse_quantity
+from podrunner.quantity import canonical_quantity, parse_quantity
 
 if TYPE_CHECKING:
     from podrunner.local.api.storage.store import Store

@@ -15,7 +15,7 @@ from podrunner.local.api.validation.field_errors import (
     not_supported,
     required,
 )
-from podrunner.local.quantities import parse_quantity
+from podrunner.quantity import parse_quantity
 
 __all__ = ["container_errors", "probe_errors"]
 

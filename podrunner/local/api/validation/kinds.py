@@ -21,7 +21,7 @@ from podrunner.local.api.validation.field_errors import (
 )
 from podrunner.local.api.validation.metadata import metadata_errors, metadata_update_errors
 from podrunner.local.api.validation.pods import pod_errors, pod_update_errors
-from podrunner.local.quantities import parse_quantity
+from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from podrunner.local.api.paths import Target

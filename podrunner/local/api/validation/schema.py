@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from podrunner.local.api.status import bad_request
-from podrunner.local.quantities import canonical_quantity
+from podrunner.quantity import canonical_quantity
 
 __all__ = ["Schema"]
 

@@ -1,37 +1,12 @@
-"""Quantities, requests of whole pods, durations as Go prints them, growing waits."""
+"""Quotients of quantities, requests of whole pods, durations as Go prints them, growing waits."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 import pytest
-from podrunner.local.kubelet.quantity import divided, go_duration, parse_quantity, pod_requests
+from podrunner.local.kubelet.quantity import divided, go_duration, pod_requests
 from podrunner.local.kubelet.restart_backoff import RestartBackoff
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("1", "1"),
-        ("500m", "0.5"),
-        ("1Gi", "1073741824"),
-        ("2k", "2000"),
-        ("1e3", "1000"),
-        ("1.5Ki", "1536"),
-        (".5", "0.5"),
-        (3, "3"),
-        ("100n", "1e-7"),
-        ("12E6", "12000000"),
-    ],
-)
-def test_quantities_are_read(text, number):
-    assert parse_quantity(text) == Decimal(number)
-
-
-@pytest.mark.parametrize("text", ["", "x", "1 Gi", "1gi", "--1"])
-def test_what_is_no_quantity_is_refused(text):
-    with pytest.raises(ValueError, match="quantities must match"):
-        parse_quantity(text)
 
 
 def test_division_rounds_up():

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.logs import FileLogSink, LogCursor
 from podrunner.logs.cursor import advance
-from podrunner.logs.parts import LogFiles, cut_off, last_part, pack, undo_cuts
 from podrunner.logs.record import LogBatch
+from podrunner.logs.segments import LogFiles, compress_segment, last_segment, rotate, undo_rotation
 from tests.unit.logs.conftest import stamped
 
 FRESH = LogCursor("uid-1", "base")
@@ -63,7 +63,7 @@ async def test_a_batch_longer_than_a_file_may_be_is_not_cut(tmp_path):
 @pytest.mark.anyio
 @pytest.mark.parametrize("compress", [False, True])
 async def test_a_crash_in_the_middle_of_a_cut_is_undone(tmp_path, compress):
-    """The part was cut off, and the cursor is of before; off: `undo_cuts`."""
+    """The part was cut off, and the cursor is of before; off: `undo_rotation`."""
     sink = FileLogSink(tmp_path / "1.log")
     await sink.open(uid="uid-1", container="base")
     cursor = await feed(sink, FRESH, 1)
@@ -72,9 +72,9 @@ async def test_a_crash_in_the_middle_of_a_cut_is_undone(tmp_path, compress):
     sink.cursor_path.write_bytes(
         sink.cursor_path.read_bytes().replace(b'"size":14', b'"size":7')
     )  # the next cursor was never written
-    number = cut_off(sink.path)
+    number = rotate(sink.path)
     if compress:
-        pack(sink.path, number)
+        compress_segment(sink.path, number)
     successor = FileLogSink(sink.path)
     assert await successor.open(uid="uid-1", container="base") == cursor
     await feed(successor, cursor, 2, 3)
@@ -107,12 +107,12 @@ def play(folder: Path, steps, crash) -> tuple[Path, bytes]:
                 file.write(b"%03d\n" % number)
             written += b"%03d\n" % number
         else:
-            part = cut_off(path)
+            part = rotate(path)
             path.touch()
-            if step == "pack":
-                pack(path, part)
-    if crash == "both forms" and last_part(path):
-        last = path.with_name(f"1.log.{last_part(path)}")
+            if step == "compress":
+                compress_segment(path, part)
+    if crash == "both forms" and last_segment(path):
+        last = path.with_name(f"1.log.{last_segment(path)}")
         packed = last.with_name(f"{last.name}.gz")
         if packed.exists():
             last.write_bytes(gzip.decompress(packed.read_bytes()))
@@ -121,14 +121,14 @@ def play(folder: Path, steps, crash) -> tuple[Path, bytes]:
     return path, written
 
 
-histories = st.lists(st.sampled_from(["write", "write", "cut", "pack"]), min_size=1, max_size=15)
+histories = st.lists(st.sampled_from(["write", "write", "cut", "compress"]), min_size=1, max_size=15)
 crashes = st.sampled_from(["", "both forms", "nothing new yet"])
 
 
 @given(histories, crashes, st.data())
 def test_all_files_read_as_one_from_any_place(tmp_path_factory, steps, crash, data):
     path, written = play(tmp_path_factory.mktemp("log"), steps, crash)
-    if not path.exists() and not last_part(path):
+    if not path.exists() and not last_segment(path):
         return
     offset = data.draw(st.integers(0, len(written) + 3))
     assert whole(path, offset) == written[offset:]
@@ -138,10 +138,10 @@ def test_all_files_read_as_one_from_any_place(tmp_path_factory, steps, crash, da
 def test_cuts_can_be_undone_back_to_any_part(tmp_path_factory, steps, crash, data):
     """As often as it takes, and what was before is untouched."""
     path, written = play(tmp_path_factory.mktemp("log"), steps, crash)
-    number = data.draw(st.integers(0, last_part(path)))
-    undo_cuts(path, number)
-    undo_cuts(path, number)
-    assert last_part(path) == number
+    number = data.draw(st.integers(0, last_segment(path)))
+    undo_rotation(path, number)
+    undo_rotation(path, number)
+    assert last_segment(path) == number
     if path.exists() or number:
         assert written.startswith(whole(path))
 
@@ -153,8 +153,8 @@ def test_a_reader_goes_on_while_the_log_is_cut_and_packed(tmp_path):
     assert (files.read(), files.read()) == (b"one\n", b"")
     with path.open("ab") as file:
         file.write(b"two\n")
-    number = cut_off(path)
-    pack(path, number)
+    number = rotate(path)
+    compress_segment(path, number)
     assert files.read() == b"two\n"
     assert files.read() == b""
     path.write_bytes(b"three\n")
@@ -174,7 +174,7 @@ def test_what_is_written_between_two_looks_and_then_cut_off_is_not_missed(tmp_pa
         if path.exists():
             with path.open("ab") as file:
                 file.write(b"two\n")
-            cut_off(path)
+            rotate(path)
         return look(number)
 
     monkeypatch.setattr(files, "_is_part", cut_just_now)
@@ -185,6 +185,6 @@ def test_what_is_written_between_two_looks_and_then_cut_off_is_not_missed(tmp_pa
 def test_other_files_are_no_parts(tmp_path):
     for name in ("1.log", "1.log.x", "1.log.0", "11.log.5", "1.log.7.bak", "a1.log.3"):
         (tmp_path / name).touch()
-    assert last_part(tmp_path / "1.log") == 0
+    assert last_segment(tmp_path / "1.log") == 0
     with pytest.raises(FileNotFoundError):
         LogFiles(tmp_path / "2.log")

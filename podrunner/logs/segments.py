@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["READ_BYTES", "LogFiles", "cut_off", "last_part", "pack", "undo_cuts"]
+__all__ = ["READ_BYTES", "LogFiles", "compress_segment", "last_segment", "rotate", "undo_rotation"]
 
 READ_BYTES: Final = 256 * 1024
 """How much is read at once: a large log never stands in memory as a whole."""
@@ -25,14 +25,14 @@ READ_BYTES: Final = 256 * 1024
 _LENGTH_AT_END: Final = 4  # of a gzip file: the length of what is in it (RFC 1952, ISIZE)
 
 
-def cut_off(path: Path) -> int:
+def rotate(path: Path) -> int:
     """Makes a part of what was written so far. Returns its number."""
-    number = last_part(path) + 1
+    number = last_segment(path) + 1
     path.replace(_plain(path, number))
     return number
 
 
-def pack(path: Path, number: int) -> None:
+def compress_segment(path: Path, number: int) -> None:
     """Compresses a part. A crash leaves the part as it was, or both forms, each of them whole."""
     plain, packed = _plain(path, number), _packed(path, number)
     unfinished = path.with_name(f".{packed.name}.tmp")
@@ -42,12 +42,12 @@ def pack(path: Path, number: int) -> None:
     plain.unlink()
 
 
-def undo_cuts(path: Path, number: int) -> None:
+def undo_rotation(path: Path, number: int) -> None:
     """Goes back to when that part was the last one: what was cut off next is what is written to again.
 
     Later parts are removed, and the end of the log with them. Whatever the moment of a crash, doing it again ends it.
     """
-    last = last_part(path)
+    last = last_segment(path)
     if last <= number:
         return
     path.unlink(missing_ok=True)
@@ -66,7 +66,7 @@ def undo_cuts(path: Path, number: int) -> None:
     packed.unlink()
 
 
-def last_part(path: Path) -> int:
+def last_segment(path: Path) -> int:
     """The number of the last part that was cut off; 0 if there is none."""
     return max(_numbers(path), default=0)
 

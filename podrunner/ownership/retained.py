@@ -16,7 +16,7 @@ from podrunner.builder import read_stamp
 from podrunner.errors import OwnershipError, PodrunnerError
 from podrunner.outcome import main_status, timings_of
 from podrunner.outcome.result import parse_time
-from podrunner.ownership.adoption import is_told
+from podrunner.ownership.adoption import is_reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.ownership.scope import ScopeReader
 
-__all__ = ["KeptPod", "KeptPods", "beyond_limits"]
+__all__ = ["RetainedPod", "RetainedPods", "beyond_limits"]
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Deleter(Protocol):
         ...
 
 
-class KeptPod(NamedTuple):
+class RetainedPod(NamedTuple):
     """What is needed of a kept pod to choose and to delete it.
 
     Attributes:
@@ -61,8 +61,8 @@ class KeptPod(NamedTuple):
 
 
 def beyond_limits(
-    pods: Iterable[KeptPod], *, now: dt.datetime, max_age_s: float | None, max_count: int | None
-) -> list[KeptPod]:
+    pods: Iterable[RetainedPod], *, now: dt.datetime, max_age_s: float | None, max_count: int | None
+) -> list[RetainedPod]:
     """Chooses what is to be swept, the oldest first.
 
     Args:
@@ -79,7 +79,7 @@ def beyond_limits(
     return [pod for number, pod in enumerate(by_age) if number < beyond or pod.ended_at < limit]
 
 
-class KeptPods:
+class RetainedPods:
     """The kept pods of one scope.
 
     Args:
@@ -97,7 +97,7 @@ class KeptPods:
         self._owner = owner
         self._is_settled = is_settled
 
-    async def sweep(
+    async def collect_garbage(
         self, namespaces: Sequence[str | None], *, max_age_s: float | None, max_count: int | None
     ) -> int:
         """Deletes the kept pods that are beyond the limits; returns how many.
@@ -111,16 +111,16 @@ class KeptPods:
             ApiError: The pods, or a Lease, cannot be read. Nothing is deleted for want of an answer.
             OwnershipError: We are no owner any more.
         """
-        found = await self._kept(namespaces)
+        found = await self._retained(namespaces)
         gone = {self._owner: True}
-        swept = 0
+        deleted = 0
         for pod in beyond_limits(found, now=self._reader.now(), max_age_s=max_age_s, max_count=max_count):
             if pod.owner not in gone:
                 gone[pod.owner] = await self._reader.is_gone(pod.owner)
-            swept += gone[pod.owner] and await self._sweep(pod)
-        return swept
+            deleted += gone[pod.owner] and await self._collect(pod)
+        return deleted
 
-    async def _sweep(self, pod: KeptPod) -> bool:
+    async def _collect(self, pod: RetainedPod) -> bool:
         try:
             return (await self._delete(pod.namespace, pod.name, uid=pod.uid)).found
         except OwnershipError:
@@ -129,19 +129,21 @@ class KeptPods:
             _logger.warning("kept pod %s/%s was not swept: %s", pod.namespace, pod.name, error)
             return False
 
-    async def _kept(self, namespaces: Sequence[str | None]) -> list[KeptPod]:
+    async def _retained(self, namespaces: Sequence[str | None]) -> list[RetainedPod]:
         async with aclosing(self._reader.pods(namespaces, field_selector=_NOT_RUNNING)) as pods:
-            return [kept async for pod in pods if (kept := self._as_kept(pod)) is not None]
+            return [retained async for pod in pods if (retained := self._as_retained(pod)) is not None]
 
-    def _as_kept(self, pod: Pod) -> KeptPod | None:
+    def _as_retained(self, pod: Pod) -> RetainedPod | None:
         meta = pod.metadata
         stamp = read_stamp(meta.labels, meta.annotations)
         if stamp is None or stamp.scope != self._reader.scope or pod.status.phase not in _OVER:
             return None
         settled = self._is_settled(meta.uid)
-        if meta.deletion_timestamp is not None or not (is_told(pod) if settled is None else settled):
+        if meta.deletion_timestamp is not None or not (is_reported(pod) if settled is None else settled):
             return None
-        return KeptPod(_ended_at(pod, stamp.main_container), meta.namespace, meta.name, meta.uid, stamp.owner)
+        return RetainedPod(
+            _ended_at(pod, stamp.main_container), meta.namespace, meta.name, meta.uid, stamp.owner
+        )
 
 
 def _ended_at(pod: Pod, main_container: str | None) -> dt.datetime:

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from podrunner.outcome.record import ObjectMeta, Pod, PodCondition, PodSpec, PodStatus
+    from podrunner.outcome.record import ContainerSpec, ObjectMeta, Pod, PodCondition, PodSpec, PodStatus
 
-__all__ = ["Slimmer"]
+__all__ = ["PodTransform"]
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ _SHARED = 4096
 """Values that are remembered for sharing; then all are forgotten, which costs memory only."""
 
 
-class Slimmer:
+class PodTransform:
     """Makes the records of one reflector small. Equal parts of different records become one object.
 
     Args:
@@ -59,10 +59,8 @@ class Slimmer:
         return replace(meta, namespace=namespace, labels=labels, annotations=annotations)
 
     def _spec(self, spec: PodSpec) -> PodSpec:
-        inits = tuple((c.name, c.restart_policy) for c in spec.init_containers or ())
-        mains = tuple((c.name, c.restart_policy, bool(c.restart_policy_rules)) for c in spec.containers or ())
         flat = (spec.node_name, spec.restart_policy, spec.active_deadline_seconds)
-        return self._share((*flat, inits, mains), spec)
+        return self._share((*flat, _read_of(spec.init_containers), _read_of(spec.containers)), spec)
 
     def _status(self, status: PodStatus) -> PodStatus:
         if not status.conditions:
@@ -77,6 +75,14 @@ class Slimmer:
         if len(self._shared) >= _SHARED:
             self._shared.clear()
         return self._shared.setdefault(key, value)  # type: ignore[return-value]  # the key determines the type
+
+
+def _read_of(containers: list[ContainerSpec] | None) -> Hashable:
+    """What is read of containers: rules by their actions."""
+    return tuple(
+        (c.name, c.restart_policy, tuple(rule.action for rule in c.restart_policy_rules or ()))
+        for c in containers or ()
+    )
 
 
 def _is_ballast(name: str, text: str) -> bool:

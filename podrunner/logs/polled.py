@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 
 from podrunner.errors import LogError, NotFoundError, PodrunnerError
+from podrunner.logs.container_state import container_view
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
-from podrunner.logs.life import container_view
 from podrunner.logs.record import LogBatch, LogGap
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-    from podrunner.logs.life import ContainerView
-    from podrunner.logs.turns import LogTurns
+    from podrunner.logs.container_state import ContainerView
+    from podrunner.logs.limiter import LogStreamLimiter
     from podrunner.outcome.record import Pod
 
-__all__ = ["PodSource", "follow_pod"]
+__all__ = ["PodLogSource", "follow_pod"]
 
 # A quiet container that waits for its image, or whose connection hangs, is noticed to have ended within that time.
-_LOOK_EVERY_S: Final = 5.0
+_POLL_EVERY_S: Final = 5.0
 _BATCHES_WAITING: Final = 8
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 
-class PodSource(LogSource, Protocol):
+class PodLogSource(LogSource, Protocol):
     """The two verbs that this needs of ``podrunner.kube``."""
 
     async def read_pod(self, namespace: str, name: str) -> Pod:
@@ -44,13 +44,13 @@ class PodSource(LogSource, Protocol):
 
 @asynccontextmanager
 async def follow_pod(
-    source: PodSource,
+    source: PodLogSource,
     namespace: str,
     name: str,
     *,
     container: str | None = None,
     tail_lines: int | None = None,
-    turns: LogTurns | None = None,
+    limiter: LogStreamLimiter | None = None,
 ) -> AsyncIterator[AsyncIterator[LogBatch | LogGap]]:
     """Opens a container's log, to its end: of the last run, where the container is restarted.
 
@@ -60,7 +60,7 @@ async def follow_pod(
         name: The pod's name.
         container: The container; None: the one that the pod names as its default, or its first.
         tail_lines: Begin with the last so many lines, as of the first connection that gives any; None: all.
-        turns: The connections shared with other readers; None: as many as it takes.
+        limiter: The connections shared with other readers; None: as many as it takes.
 
     Raises:
         NotFoundError: There is no such pod.
@@ -68,19 +68,19 @@ async def follow_pod(
         PodrunnerError: It cannot be looked at.
     """
     pod = await source.read_pod(namespace, name)
-    looked = _LookedAt(source, pod, _chosen_container(pod, container), tail_lines)
+    polled = _PolledPod(source, pod, _chosen_container(pod, container), tail_lines)
     send, receive = anyio.create_memory_object_stream[LogBatch | LogGap](_BATCHES_WAITING)
     follower = ContainerFollower(
-        looked,
+        polled,
         PodAddress(namespace, name, pod.metadata.uid),
-        looked,
+        polled,
         lambda item, _: send.send(item),
-        cursor=LogCursor(pod.metadata.uid, looked.name, looked.first_run),
-        turns=turns,
+        cursor=LogCursor(pod.metadata.uid, polled.name, polled.first_run),
+        limiter=limiter,
     )
     batches, failure = _Batches(receive), None
     async with anyio.create_task_group() as group, receive:
-        group.start_soon(looked.keep_looking, name=f"look {name}")
+        group.start_soon(polled.keep_polling, name=f"look {name}")
         group.start_soon(batches.fill, follower, send, name=f"log {name}")
         try:
             yield batches
@@ -127,10 +127,10 @@ class _Batches:
             raise StopAsyncIteration from None
 
 
-class _LookedAt:
+class _PolledPod:
     """The pod's life, and the way to its log: after each connection the pod is looked at, so that its end is known."""
 
-    def __init__(self, source: PodSource, pod: Pod, name: str, tail_lines: int | None) -> None:
+    def __init__(self, source: PodLogSource, pod: Pod, name: str, tail_lines: int | None) -> None:
         self.name = name
         self._source = source
         self._pod = pod
@@ -145,12 +145,12 @@ class _LookedAt:
     async def changed(self) -> None:
         await self._change.wait()
 
-    async def keep_looking(self) -> None:
+    async def keep_polling(self) -> None:
         while not self._gone:
-            await anyio.sleep(_LOOK_EVERY_S)
-            await self._look()
+            await anyio.sleep(_POLL_EVERY_S)
+            await self._poll()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         meta = self._pod.metadata
         try:
             found = await self._source.read_pod(meta.namespace, meta.name)
@@ -175,4 +175,4 @@ class _LookedAt:
             async with self._source.stream_log(namespace, name, **options) as batches:
                 yield batches
         finally:
-            await self._look()
+            await self._poll()

@@ -18,9 +18,9 @@ import msgspec
 from podrunner.errors import ConfigError, LogError, NotFoundError
 from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
 from podrunner.logs.lines import LineAssembler
-from podrunner.logs.looked_at import follow_pod
-from podrunner.logs.parts import LogFiles
+from podrunner.logs.polled import follow_pod
 from podrunner.logs.record import LogBatch, LogGap
+from podrunner.logs.segments import LogFiles
 from podrunner.workload.log_path import checked_log_path
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from podrunner.config import LogSettings
     from podrunner.kube.log_server import LogServer
-    from podrunner.logs.looked_at import PodSource
-    from podrunner.logs.turns import LogTurns
+    from podrunner.logs.limiter import LogStreamLimiter
+    from podrunner.logs.polled import PodLogSource
 
 __all__ = ["FoundLog", "LocalFile", "LogPlace", "LogQuery", "PodLog", "ServerLog", "configured_places"]
 
@@ -179,16 +179,16 @@ class PodLog:
 
     def __init__(
         self,
-        source: PodSource,
+        source: PodLogSource,
         *,
         tail_lines: int | None = None,
         timestamps: bool = False,
-        turns: LogTurns | None = None,
+        turns: LogStreamLimiter | None = None,
     ) -> None:
         self._source = source
         self._tail_lines = tail_lines
         self._timestamps = timestamps
-        self._turns = turns
+        self._limiter = turns
 
     @asynccontextmanager
     async def open(
@@ -209,8 +209,8 @@ class PodLog:
             yield found
 
     async def _read(self, query: LogQuery, stack: AsyncExitStack) -> AsyncIterator[bytes]:
-        if self._turns is not None:
-            await stack.enter_async_context(self._turns.drain())
+        if self._limiter is not None:
+            await stack.enter_async_context(self._limiter.drain())
         log = self._source.stream_log(
             query.namespace or "",
             query.pod or "",
@@ -227,7 +227,7 @@ class PodLog:
             query.pod or "",
             container=query.container or query.main_container or None,
             tail_lines=self._tail_lines,
-            turns=self._turns,
+            limiter=self._limiter,
         )
         return _FollowedBatches(await stack.enter_async_context(log), timestamps=self._timestamps)
 

@@ -1,6 +1,6 @@
 """What following a log must know of the pod's life. It comes from the watch; no request is made for it.
 
-:func:`container_view` is the pure reading of a pod's status; :class:`PodLife` is what the runner provides.
+:func:`container_view` is the pure reading of a pod's status; :class:`PodState` is what the runner provides.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from podrunner.outcome.record import ContainerStatus, Pod
 
-__all__ = ["ContainerView", "PodLife", "container_view"]
+__all__ = ["ContainerView", "PodState", "container_view"]
 
 
 class ContainerView(msgspec.Struct, frozen=True, gc=False):
@@ -38,7 +38,7 @@ class ContainerView(msgspec.Struct, frozen=True, gc=False):
     only_ended: bool = False
 
 
-class PodLife(Protocol):
+class PodState(Protocol):
     """The pod's state, kept up to date by the watch."""
 
     def container(self, name: str) -> ContainerView:

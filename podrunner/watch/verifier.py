@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 from podrunner.errors import ApiError, NotFoundError
-from podrunner.watch.backoff import Backoff
+from podrunner.watch.backoff import WatchBackoff
 from podrunner.watch.store import Kind, Observation
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from podrunner.config.policies import WatchSettings
     from podrunner.outcome.record import Pod
 
-__all__ = ["Confirmer", "PodReader", "certain"]
+__all__ = ["DeletionVerifier", "PodReader", "is_conclusive"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class PodReader(Protocol):
         ...
 
 
-def certain(observation: Observation) -> bool:
+def is_conclusive(observation: Observation) -> bool:
     """Tell whether an observation can be told without a second look.
 
     The API server removes a pod in two writes: first its grace period becomes 0, then it is deleted (``BeforeDelete``
@@ -59,7 +59,7 @@ def _in_last_write(pod: Pod) -> bool:
     )
 
 
-class Confirmer:
+class DeletionVerifier:
     """Looks after pods that may be gone, a few at a time.
 
     Args:
@@ -98,7 +98,7 @@ class Confirmer:
 
     async def run(self) -> None:
         """Look after pods, for ever."""
-        backoff = Backoff(self._settings, self._random)
+        backoff = WatchBackoff(self._settings, self._random)
         while True:
             if not self._waiting:
                 self._wake = anyio.Event()
@@ -114,7 +114,7 @@ class Confirmer:
         answers: list[bool] = []
         async with anyio.create_task_group() as tasks:
             for observation in asked:
-                tasks.start_soon(self._look, observation, answers, name="podrunner-confirm-look")
+                tasks.start_soon(self._look, observation, answers, name="podrunner-watch-verify-pod")
         return any(answers)
 
     async def _look(self, asked: Observation, answers: list[bool]) -> None:

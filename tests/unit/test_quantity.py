@@ -1,11 +1,32 @@
-"""Quantities come back in the one form that Kubernetes writes."""
+"""Quantities are read as Kubernetes reads them, and come back in the one form that it writes."""
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.local.quantities import canonical_quantity, parse_quantity
+from podrunner.quantity import canonical_quantity, parse_quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1", "1"),
+        ("500m", "0.5"),
+        ("1Gi", "1073741824"),
+        ("2k", "2000"),
+        ("1e3", "1000"),
+        ("1.5Ki", "1536"),
+        (".5", "0.5"),
+        (3, "3"),
+        ("100n", "1e-7"),
+        ("12E6", "12000000"),
+    ],
+)
+def test_quantities_are_read(text, number):
+    assert parse_quantity(text) == Decimal(number)
 
 
 @pytest.mark.parametrize(
@@ -37,10 +58,19 @@ def test_canonical_form(given_text, canonical):
     assert canonical_quantity(given_text) == canonical
 
 
-@pytest.mark.parametrize("text", ["", "x", "1x", "1 Gi", "Gi", "1GiB", "--1", "1e"])
-def test_what_is_no_quantity(text):
+@pytest.mark.parametrize("text", ["", "x", "1x", "1 Gi", "1gi", "Gi", "1GiB", "--1", "1e", "٣"])
+def test_what_is_no_quantity_is_refused(text):
     with pytest.raises(ValueError, match="quantities must match the regular expression"):
         parse_quantity(text)
+
+
+@pytest.mark.parametrize("text", ["1e3Ki", "1e3m", "1E3Gi", "1e99999999999999999999"])
+def test_an_exponent_stands_alone_and_is_bounded(text):
+    """As ``resource.ParseQuantity`` has it: digits after an exponent end the suffix, and an exponent is an int64."""
+    with pytest.raises(ValueError, match="quantities must match the regular expression"):
+        parse_quantity(text)
+    with pytest.raises(ValueError, match="quantities must match the regular expression"):
+        canonical_quantity(text)
 
 
 @given(st.integers(0, 10**9), st.sampled_from(["", "m", "k", "M", "Ki", "Mi", "Gi", "u"]))

@@ -11,7 +11,15 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podrunner.errors import TransportError
-from podrunner.kube import AdaptiveLimit, KubeClient, Lane, Lanes, Request, Response, RetryGate
+from podrunner.kube import (
+    AdaptiveLimit,
+    KubeClient,
+    Request,
+    RequestLimiter,
+    Response,
+    RetryAfterGate,
+    VerbClass,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +68,7 @@ def server() -> SlowServer:
 
 
 def client_of(server: SlowServer, connections: int) -> KubeClient:
-    return KubeClient(server, gate=RetryGate(), lanes=Lanes(connections))
+    return KubeClient(server, gate=RetryAfterGate(), lanes=RequestLimiter(connections))
 
 
 POD = {"metadata": {"name": "p"}}
@@ -81,7 +89,7 @@ async def test_a_create_does_not_wait_for_a_thousand_deletions(server: SlowServe
 
 @pytest.mark.parametrize("connections", [1, 2, 4])
 async def test_lanes_take_turns(server: SlowServer, connections: int):
-    """Nobody goes first always; off: the lane whose turn was longest ago."""
+    """Nobody goes first always; off: the verb_class whose turn was longest ago."""
     server.takes_s = 0.01
     client = client_of(server, connections)
     async with anyio.create_task_group() as tasks:
@@ -95,7 +103,7 @@ async def test_lanes_take_turns(server: SlowServer, connections: int):
 
 @pytest.mark.parametrize("flood", ["POST", "DELETE", "GET"])
 async def test_a_lane_that_is_stuck_leaves_room_for_the_others(server: SlowServer, flood: str):
-    """off: a lane may have all connections."""
+    """off: a verb_class may have all connections."""
     server.stuck = {flood}
     client = client_of(server, 4)
     calls = {
@@ -136,17 +144,17 @@ async def test_leases_go_beside_the_lanes(server: SlowServer):
 
 async def test_who_waits_at_the_gate_holds_no_turn(server: SlowServer):
     """L5: the gate closes while somebody waits in line; off: the turn is kept."""
-    gate = RetryGate()
-    lanes = Lanes(1)
-    client = KubeClient(server, gate=gate, lanes=lanes)
-    await lanes.enter(Lane.READ)
+    gate = RetryAfterGate()
+    limiter = RequestLimiter(1)
+    client = KubeClient(server, gate=gate, lanes=limiter)
+    await limiter.acquire(VerbClass.READ)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.read_pod, "n", "p")
         await anyio.wait_all_tasks_blocked()
         gate.close_for(0.5)
-        lanes.leave(Lane.READ)
+        limiter.release(VerbClass.READ)
         await anyio.wait_all_tasks_blocked()
-        assert lanes.under_way(Lane.READ) == 0
+        assert limiter.under_way(VerbClass.READ) == 0
     assert server.answered == ["GET"]
 
 
@@ -154,50 +162,50 @@ async def test_waiting_in_line_does_not_make_the_server_look_slow(server: SlowSe
     """The adaptive limit learns from the server alone; off: the time in line counts."""
     now = [0.0]
     creates = AdaptiveLimit(maximum=8, initial=8, clock=lambda: now[0])
-    lanes = Lanes(1)
-    client = KubeClient(server, gate=RetryGate(), creates=creates, lanes=lanes)
+    limiter = RequestLimiter(1)
+    client = KubeClient(server, gate=RetryAfterGate(), creates=creates, lanes=limiter)
     await client.create_pod("n", POD)
-    await lanes.enter(Lane.DELETE)
+    await limiter.acquire(VerbClass.DELETE)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.create_pod, "n", POD)
         await anyio.wait_all_tasks_blocked()
         now[0] += 60
-        lanes.leave(Lane.DELETE)
+        limiter.release(VerbClass.DELETE)
     assert creates.limit == 8
 
 
 async def test_a_turn_is_given_back_whatever_happens(server: SlowServer):
     """S1; off: the finally."""
-    lanes = Lanes(1)
-    client = KubeClient(server, gate=RetryGate(), lanes=lanes)
+    limiter = RequestLimiter(1)
+    client = KubeClient(server, gate=RetryAfterGate(), lanes=limiter)
     server.stuck = {"GET"}
     with anyio.move_on_after(0.05):
         await client.read_pod("n", "p")
-    assert lanes.under_way(Lane.READ) == 0
+    assert limiter.under_way(VerbClass.READ) == 0
     assert await client.delete_pod("n", "p")
 
 
 async def test_a_turn_that_comes_together_with_a_cancellation_goes_to_the_next():
-    lanes = Lanes(1)
-    await lanes.enter(Lane.READ)
-    got: list[Lane] = []
+    limiter = RequestLimiter(1)
+    await limiter.acquire(VerbClass.READ)
+    got: list[VerbClass] = []
 
-    async def wait(scope: anyio.CancelScope, lane: Lane) -> None:
+    async def wait(scope: anyio.CancelScope, verb_class: VerbClass) -> None:
         with scope:
-            await lanes.enter(lane)
-            got.append(lane)
+            await limiter.acquire(verb_class)
+            got.append(verb_class)
 
     first, second = anyio.CancelScope(), anyio.CancelScope()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(wait, first, Lane.READ)
+        tasks.start_soon(wait, first, VerbClass.READ)
         await anyio.wait_all_tasks_blocked()
-        tasks.start_soon(wait, second, Lane.READ)
+        tasks.start_soon(wait, second, VerbClass.READ)
         await anyio.wait_all_tasks_blocked()
         first.cancel()
-        lanes.leave(Lane.READ)
+        limiter.release(VerbClass.READ)
     assert len(got) == 1
-    assert sum(lanes.under_way(lane) for lane in Lane) == 1
-    assert not any(lanes.waiting(lane) for lane in Lane)
+    assert sum(limiter.under_way(verb_class) for verb_class in VerbClass) == 1
+    assert not any(limiter.waiting(verb_class) for verb_class in VerbClass)
 
 
 @settings(max_examples=30, deadline=None)
@@ -207,26 +215,28 @@ def test_no_turn_is_lost_or_made_and_nobody_waits_while_there_is_room(connection
     random = Random(seed)
 
     async def play() -> None:
-        lanes = Lanes(connections)
+        limiter = RequestLimiter(connections)
         done = [0]
 
-        async def one(lane: Lane) -> None:
+        async def one(verb_class: VerbClass) -> None:
             with anyio.move_on_after(random.choice([0.5, 5, 1000])):
-                await lanes.enter(lane)
+                await limiter.acquire(verb_class)
                 try:
-                    assert sum(lanes.under_way(each) for each in Lane) <= connections
+                    assert sum(limiter.under_way(each) for each in VerbClass) <= connections
                     await anyio.sleep(random.random())
                 finally:
-                    lanes.leave(lane)
+                    limiter.release(verb_class)
             done[0] += 1
 
         with anyio.fail_after(900):
             async with anyio.create_task_group() as tasks:
                 for _ in range(40):
-                    tasks.start_soon(one, random.choice(list(Lane)))
+                    tasks.start_soon(one, random.choice(list(VerbClass)))
                     await anyio.sleep(random.random() / 10)
         assert done == [40]
-        assert not any(lanes.under_way(lane) or lanes.waiting(lane) for lane in Lane)
+        assert not any(
+            limiter.under_way(verb_class) or limiter.waiting(verb_class) for verb_class in VerbClass
+        )
 
     clock = trio.testing.MockClock(autojump_threshold=0)
     anyio.run(play, backend="trio", backend_options={"clock": clock})
@@ -234,4 +244,4 @@ def test_no_turn_is_lost_or_made_and_nobody_waits_while_there_is_room(connection
 
 def test_no_connections_at_all_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
-        Lanes(0)
+        RequestLimiter(0)

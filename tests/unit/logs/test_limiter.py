@@ -16,91 +16,91 @@ import anyio.to_thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.logs import CallableSink, FileLogSink, FollowLimits, LogCollector, LogTurns, PodAddress
+from podrunner.logs import CallableSink, FileLogSink, FollowLimits, LogCollector, LogStreamLimiter, PodAddress
 from tests.unit.logs.test_every_line_once import LOOPS, check, steps
 from tests.unit.logs.virtual_node import STEP_S, VirtualNode
 
 TURN_S = 1.0
 
 
-def kinds(*turns) -> list[bool]:
-    return [turn.is_held for turn in turns]
+def kinds(*permits) -> list[bool]:
+    return [permit.is_held for permit in permits]
 
 
 @pytest.mark.anyio
 async def test_turns_are_held_up_to_the_limit_and_handed_on_in_order():
-    turns = LogTurns(5)
-    held = [turns.request(draining=False) for _ in range(4)]
-    first, second = turns.request(draining=False), turns.request(draining=False)
+    limiter = LogStreamLimiter(5)
+    held = [limiter.request(draining=False) for _ in range(4)]
+    first, second = limiter.request(draining=False), limiter.request(draining=False)
     assert kinds(*held, first, second) == [True] * 4 + [False] * 2
-    assert (turns.held, turns.waiting) == (4, 2)
-    held[2].give_back()
-    held[2].give_back()
+    assert (limiter.held, limiter.waiting) == (4, 2)
+    held[2].release()
+    held[2].release()
     assert kinds(first, second) == [True, False]
-    first.give_back()
+    first.release()
     assert kinds(second) == [True]
 
 
 @pytest.mark.anyio
 async def test_a_share_is_kept_for_logs_of_ended_containers():
     """G4: what holds up a deletion does not stand in line behind what may run for days; off: the share."""
-    turns = LogTurns(5)
+    limiter = LogStreamLimiter(5)
     for _ in range(9):
-        turns.request(draining=False)
-    drain = turns.request(draining=True)
+        limiter.request(draining=False)
+    drain = limiter.request(draining=True)
     assert drain.is_held
-    assert turns.held == 5
+    assert limiter.held == 5
 
 
 @pytest.mark.anyio
 async def test_ended_containers_use_what_nobody_waits_for_and_leave_followers_theirs():
-    turns = LogTurns(5)
-    drains = [turns.request(draining=True) for _ in range(7)]
+    limiter = LogStreamLimiter(5)
+    drains = [limiter.request(draining=True) for _ in range(7)]
     assert kinds(*drains) == [True] * 5 + [False] * 2
-    follow = turns.request(draining=False)
-    drains[0].give_back()
+    follow = limiter.request(draining=False)
+    drains[0].release()
     assert kinds(follow, *drains[5:]) == [True, False, False]
 
 
 @pytest.mark.anyio
 async def test_a_waiting_follower_whose_container_ends_goes_to_the_others_that_drain():
-    """Off: hurry()."""
-    turns = LogTurns(2)
-    turns.request(draining=False)
-    waiting = turns.request(draining=False)
+    """Off: promote()."""
+    limiter = LogStreamLimiter(2)
+    limiter.request(draining=False)
+    waiting = limiter.request(draining=False)
     assert not waiting.is_held
-    waiting.hurry()
+    waiting.promote()
     assert waiting.is_held
-    waiting.give_back()
-    waiting.hurry()
-    assert turns.held == 1
+    waiting.release()
+    waiting.promote()
+    assert limiter.held == 1
 
 
 @pytest.mark.anyio
 async def test_as_many_are_asked_to_leave_as_others_wait_those_that_hold_longest_first():
-    turns = LogTurns(5, turn_s=7)
-    held = [turns.request(draining=False) for _ in range(4)]
-    assert all(turn.ends_at == math.inf for turn in held)
-    turns.request(draining=False)
-    turns.request(draining=False)
-    assert [turn.ends_at < math.inf for turn in held] == [True, True, False, False]
+    limiter = LogStreamLimiter(5, turn_s=7)
+    held = [limiter.request(draining=False) for _ in range(4)]
+    assert all(permit.ends_at == math.inf for permit in held)
+    limiter.request(draining=False)
+    limiter.request(draining=False)
+    assert [permit.ends_at < math.inf for permit in held] == [True, True, False, False]
 
 
 @pytest.mark.anyio
 async def test_whoever_stops_waiting_takes_nobodys_place():
-    turns = LogTurns(2)
-    held = turns.request(draining=False)
+    limiter = LogStreamLimiter(2)
+    held = limiter.request(draining=False)
     with anyio.move_on_after(0):
-        async with turns.drain(), turns.drain():
+        async with limiter.drain(), limiter.drain():
             pytest.fail("one connection is held, and one waited for in vain")
-    assert (turns.held, turns.waiting) == (1, 0)
-    held.give_back()
-    assert turns.held == 0
+    assert (limiter.held, limiter.waiting) == (1, 0)
+    held.release()
+    assert limiter.held == 0
 
 
 def test_a_limit_has_room_for_both_kinds():
     with pytest.raises(ValueError, match="at least 2"):
-        LogTurns(1)
+        LogStreamLimiter(1)
 
 
 # In virtual time, with readers
@@ -129,7 +129,7 @@ class Pods:
     def __init__(self, count: int, limit: int, *, chunk: int = 64, idle_s: float = 5) -> None:
         self.nodes = [VirtualNode(chunk) for _ in range(count)]
         self.limits = FollowLimits(idle_s=idle_s, drain_s=10)
-        self.turns = LogTurns(limit, turn_s=TURN_S)
+        self.limiter = LogStreamLimiter(limit, turn_s=TURN_S)
         self.now: list[VirtualNode] = []
         self.most = [0]
 
@@ -142,7 +142,7 @@ class Pods:
             containers=["base"],
             sinks=[lambda _: sink],
             limits=self.limits,
-            turns=self.turns,
+            limiter=self.limiter,
             random=Random(number),
         )
 
@@ -218,7 +218,7 @@ def test_taking_turns_loses_no_line_and_keeps_the_limit(loop, script, chunk, lim
     for number, (node, content) in enumerate(zip(pods.nodes, contents, strict=True)):
         check(node, content, [step for pod, step in script if pod == number])
     assert pods.most[0] <= limit
-    assert (pods.turns.held, pods.turns.waiting, pods.now) == (0, 0, [])
+    assert (pods.limiter.held, pods.limiter.waiting, pods.now) == (0, 0, [])
 
 
 async def many_writers() -> None:
@@ -242,7 +242,7 @@ async def many_writers() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_nobody_starves_though_all_write_without_end(loop):
-    """Off: `LogTurns._ask`."""
+    """Off: `LogStreamLimiter._recall`."""
     virtually(loop, many_writers)
 
 
@@ -261,7 +261,7 @@ async def silent_ones() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_silent_log_is_left_too(loop):
-    """Off: leaving while the server is waited for; idle_s is longer than all turns."""
+    """Off: leaving while the server is waited for; idle_s is longer than all slices."""
     virtually(loop, silent_ones)
 
 
@@ -326,7 +326,7 @@ async def stuck_sinks_and_one_more() -> None:
         for number in (0, 1, 2):
             group.start_soon(pods.collector(number, CallableSink(stuck)).run)
         await anyio.sleep(STEP_S)
-        assert pods.turns.held == 2
+        assert pods.limiter.held == 2
         group.start_soon(pods.collector(3, CallableSink(got.append)).run)
         await anyio.sleep(20)
         assert [batch.texts() for batch in got] == [["run 0 line 0"]]
@@ -354,7 +354,7 @@ async def nobody_waits() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_connection_is_kept_while_nobody_waits_for_it(loop):
-    """Turns cost nothing below the limit; off: `Turn.ask`, when every turn ends by itself."""
+    """Turns cost nothing below the limit; off: `StreamPermit.recall`, when every turn ends by itself."""
     virtually(loop, nobody_waits)
 
 
@@ -402,5 +402,5 @@ async def some_are_stuck_from_the_start() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_sinks_that_are_stuck_from_the_start_hold_half_of_the_connections_at_most(loop):
-    """Off: the bound of `are_plentiful` (all turns plentiful): the fifth and sixth are never read."""
+    """Off: the bound of `has_spare` (always true): the fifth and sixth are never read."""
     virtually(loop, some_are_stuck_from_the_start)

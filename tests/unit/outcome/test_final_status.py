@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from podrunner.outcome import classify, word_is_due
+from podrunner.outcome import awaits_final_status, classify
 from podrunner.outcome.record import ContainerSpec, Pod
 from tests.unit.pods import ended, pod, runs, waits
 
@@ -46,7 +46,7 @@ def test_the_pods_own_word_is_due_when_all_its_containers_have_ended(record: Pod
     """A kubelet kills all containers of a pod at once, and says why with its next write."""
     outcome = classify(record)
     assert outcome is not None
-    assert word_is_due(record, outcome) is due
+    assert awaits_final_status(record, outcome) is due
 
 
 def test_a_pod_of_several_whose_other_container_was_not_told_of_goes_on():
@@ -54,5 +54,5 @@ def test_a_pod_of_several_whose_other_container_was_not_told_of_goes_on():
     record = pod("Running", ended("base", 3), containers=several)
     outcome = classify(record)
     assert outcome is not None
-    assert not word_is_due(record, outcome)
+    assert not awaits_final_status(record, outcome)
     assert classify(pod("Pending", waits("base", "x"))) is None

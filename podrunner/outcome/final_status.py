@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.outcome.result import Outcome
 
-__all__ = ["word_is_due"]
+__all__ = ["awaits_final_status"]
 
 
-def word_is_due(pod: Pod, outcome: Outcome) -> bool:
+def awaits_final_status(pod: Pod, outcome: Outcome) -> bool:
     """Tell whether a pod's own word is about to come, and may change its outcome.
 
     Args:

@@ -6,7 +6,7 @@ import anyio
 import msgspec
 import pytest
 from podrunner.errors import LogError, NotFoundError, ServerError, TransportError
-from podrunner.logs import LogQuery, LogReader, PodLog, follow, looked_at
+from podrunner.logs import LogQuery, LogReader, PodLog, follow, polled
 from podrunner.outcome.record import Pod
 from tests.unit.logs.conftest import FakeNode, stamped, whole
 
@@ -34,7 +34,7 @@ def pod(state=RUNNING, *, uid="uid-1", restarts=0, policy="Never", annotations=N
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(looked_at, "_LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(polled, "_POLL_EVERY_S", 0.05)
     monkeypatch.setattr(follow, "_FIRST_DELAY_S", 0.01)
 
 
@@ -81,7 +81,7 @@ async def test_it_ends_with_the_pod_and_asks_no_more_than_it_must():
 
 
 async def test_a_look_that_fails_concludes_nothing():
-    """W8; off: the return of `_LookedAt._look`."""
+    """W8; off: the return of `_PolledPod._look`."""
     node = Node(pod(), ServerError(status=500), pod(ENDED))
     node.write(stamped(1), stamped(2))
     node.scripts = [only_the_first, only_the_first]
