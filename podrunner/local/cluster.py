@@ -110,7 +110,7 @@ class LocalCluster:
     @classmethod
     @contextmanager
     def blocking(cls, *args: Any, **options: Any) -> Iterator[Self]:
-        """A started cluster for code without an event loop; takes what the class takes."""
+        """Run a cluster as a context manager for code without an event loop; takes the arguments of the class."""
         cluster = cls(*args, **options)
         cluster.start()
         try:
@@ -148,12 +148,12 @@ class LocalCluster:
             raise
 
     def stop(self) -> None:
-        """Stop everything: containers, server, thread; a temporary folder is removed. Twice is harmless."""
+        """Stop everything: containers, server, thread; remove a temporary folder. A second call does nothing."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
         if self._loop is not None and self._stopping is not None and thread.is_alive():
-            with suppress(RuntimeError):  # closed by now: what could not be started is ending by itself
+            with suppress(RuntimeError):  # closed by now: a start that failed ends by itself
                 self._loop.call_soon_threadsafe(self._stopping.set)
         thread.join(_STOP_TIMEOUT_S)
         if thread.is_alive():
@@ -181,7 +181,7 @@ class LocalCluster:
 
         Args:
             matches: Labels that a pod must have, or a function of the pod.
-            lifecycle: Their life.
+            lifecycle: Durations, exit code and log.
         """
         self.call(self.control.kubelet.script, matches, lifecycle)
 

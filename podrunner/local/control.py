@@ -1,4 +1,4 @@
-"""The parts of a cluster, put together on one event loop: store, verbs, controllers, API server, kubelet."""
+"""Wires the parts of a cluster on one event loop: store, verbs, controllers, API server, kubelet."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ class ControlPlane:
         self._expiry: asyncio.TimerHandle | None = None
 
     async def start(self, *, host: str, port: int, tls: ssl.SSLContext | None) -> int:
-        """Start all parts; the port."""
+        """Start all parts; return the port."""
         populate(self.store)
-        self.store.compact()  # nobody can have seen a version before the start
+        self.store.compact()  # no client can have seen a version before the start
         for controller in self._controllers:
             controller.start()
         bound = await self.server.start(host=host, port=port, tls=tls)

@@ -14,10 +14,10 @@ Query = Mapping[str, str]
 
 
 def read_bool(query: Query, name: str) -> bool:
-    """A boolean as Go's ``strconv.ParseBool`` reads it; False if absent."""
+    """Return a boolean as Go's ``strconv.ParseBool`` reads it; False if absent."""
     text = query.get(name, "")
     if text in {"", "0", "f", "F", "false", "FALSE", "False"}:
-        # `?watch=` counts as true in apimachinery's conversion, but nobody sends it.
+        # `?watch=` counts as true in apimachinery's conversion, but no client sends it.
         return False
     if text in {"1", "t", "T", "true", "TRUE", "True"}:
         return True
@@ -25,7 +25,7 @@ def read_bool(query: Query, name: str) -> bool:
 
 
 def read_int(query: Query, name: str) -> int | None:
-    """A whole number, None if absent."""
+    """Return a whole number, None if absent."""
     text = query.get(name, "")
     try:
         return int(text) if text else None
@@ -80,7 +80,7 @@ class ListOptions:
         return options
 
     def version_number(self) -> int:
-        """The version as a number, 0 if unset; 400 if it is none."""
+        """Return the version as a number, 0 if unset; 400 if it is none."""
         if not self.version:
             return 0
         if not (self.version.isascii() and self.version.isdigit()):
@@ -137,7 +137,7 @@ class WriteOptions:
     Attributes:
         dry_run: Do everything but store.
         field_validation: ``Strict``, ``Warn`` or ``Ignore``.
-        field_manager: Who writes; only server-side apply needs it.
+        field_manager: Name of the writer; only server-side apply needs it.
         force: Server-side apply takes fields of others.
     """
 

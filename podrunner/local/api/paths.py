@@ -1,4 +1,4 @@
-"""What a request's path names: a resource, an object, a part of it. Only parsing; nothing is looked up in the store."""
+"""Parses request paths: the resource, object or subresource that a path names. Nothing is looked up in the store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Target:
 
 
 def parse_path(path: str) -> Target | None:
-    """The target of a path, or None if no such resource is served."""
+    """Return the target of a path, or None if no such resource is served."""
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         return _parse_rest("", parts[1], parts[2:])

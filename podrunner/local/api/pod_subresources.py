@@ -1,7 +1,7 @@
-"""Subresources that are no plain objects: log, exec, attach, portforward, binding, eviction, token.
+"""Subresources that are not plain objects: log, exec, attach, portforward, binding, eviction, token.
 
-Here is decided what is asked for and of which container; the pod runtime (the kubelet) does it, and the streams of
-exec and its like are served by ``streams``.
+This module decides what is asked for and of which container; the pod runtime (the kubelet) does it, and the streams of
+exec, attach and portforward are served by ``streams``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["PodSubresources", "choose_container"]
 Json = dict[str, Any]
 
 _HEADERS_AFTER_S = 0.1
-"""A log that says nothing at first still answers: until then a refusal can become a status code."""
+"""Seconds after which a log's headers are sent even without output; until then a refusal can become a status code."""
 
 
 Handler = Callable[["PodSubresources", web.Request, Target], Awaitable[web.StreamResponse]]
@@ -51,7 +51,7 @@ class PodSubresources:
 
     Args:
         objects: The verbs.
-        runtime: Runs the pods; None if nothing does.
+        runtime: Runs the pods; None if there is no kubelet.
         tokens: Issues tokens of service accounts.
     """
 
@@ -61,11 +61,11 @@ class PodSubresources:
         self._tokens = tokens
 
     def serves(self, target: Target) -> bool:
-        """Whether the target is one of these subresources."""
+        """Return whether the target is one of these subresources."""
         return (target.type.plural, target.subresource.name if target.subresource else "") in _HANDLERS
 
     async def answer(self, request: web.Request, target: Target) -> web.StreamResponse:
-        """The answer; StatusError as ever."""
+        """Answer a request for one of these subresources; a refusal is a StatusError."""
         assert target.subresource is not None
         handler = _HANDLERS[target.type.plural, target.subresource.name]
         verb = {"GET": "get", "POST": "create"}.get(request.method, "")
@@ -83,7 +83,7 @@ class PodSubresources:
         return self._runtime
 
     async def log(self, request: web.Request, target: Target) -> web.StreamResponse:
-        """A container's log."""
+        """Answer with a container's log."""
         pod, container = self._located(request, target)
         options = _read_log_query(request, target.name)
         if self._runtime is None or not pod["spec"].get("nodeName"):
@@ -96,7 +96,7 @@ class PodSubresources:
         return response
 
     async def exec(self, request: web.Request, target: Target) -> web.StreamResponse:
-        """A new process in a container."""
+        """Start a process in a container and serve its streams."""
         pod, container = self._located(request, target)
         runtime, argv, streams = self._running(pod), request.query.getall("command", []), _streams(request)
         if not argv:
@@ -108,7 +108,7 @@ class PodSubresources:
         return await serve_exec(request, open_process, **streams)
 
     async def attach(self, request: web.Request, target: Target) -> web.StreamResponse:
-        """A container's main process."""
+        """Serve the streams of a container's main process."""
         pod, container = self._located(request, target)
         runtime, streams = self._running(pod), _streams(request)
 
@@ -118,7 +118,7 @@ class PodSubresources:
         return await serve_attach(request, open_process, **streams)
 
     async def port_forward(self, request: web.Request, target: Target) -> web.StreamResponse:
-        """Connections to ports of the pod."""
+        """Serve connections to ports of the pod."""
         self._running(self._objects.get(target))
         return await serve_port_forward(request, _connect)
 
@@ -137,7 +137,7 @@ class PodSubresources:
         return _json(status_body("Success", code=201), 201)
 
     async def evict(self, request: web.Request, target: Target) -> web.StreamResponse:
-        """Delete a pod, saying why."""
+        """Mark a pod as disrupted and delete it."""
         body = of_kind(await _body(request, expected_kind(target)[1]), target)
         pod = self._objects.get(target)
         options = DeleteOptions.read(request.query, body.get("deleteOptions") or {})
@@ -157,7 +157,7 @@ class PodSubresources:
         return _with_condition(pod, condition)
 
     async def token(self, request: web.Request, target: Target) -> web.StreamResponse:
-        """A token of a service account."""
+        """Issue a token of a service account."""
         body = of_kind(await _body(request, expected_kind(target)[1]), target)
         account = self._objects.get(target)
         spec = body.setdefault("spec", {})
@@ -182,7 +182,7 @@ _HANDLERS: dict[tuple[str, str], Handler] = {
 
 
 def choose_container(pod: Json, wanted: str) -> str:
-    """The container that is meant; 400 with the choices if that is unclear or none is called so."""
+    """Return the container that is meant; 400 with the choices if none of several is named, or an unknown one."""
     spec, pod_name = pod["spec"], pod["metadata"]["name"]
     names = [each["name"] for field in _CONTAINER_FIELDS for each in spec.get(field) or ()]
     if wanted:
@@ -259,7 +259,7 @@ def _streams(request: web.Request) -> dict[str, bool]:
 
 
 async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """All pods share this machine's loopback."""
+    """Connect to a port of this machine's loopback, which all pods share."""
     return await asyncio.open_connection("127.0.0.1", port)
 
 

@@ -82,7 +82,7 @@ class ResourceType:
         return "get" in self.verbs
 
     def subresource(self, name: str) -> Subresource | None:
-        """The subresource of that name, or None."""
+        """Return the subresource of that name, or None."""
         return next((each for each in self.subresources if each.name == name), None)
 
 

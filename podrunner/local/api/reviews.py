@@ -1,4 +1,4 @@
-"""Questions that a client asks about itself: who am I, what may I do. A LocalCluster's only user may do everything."""
+"""Reviews of a client's own identity and rights. A LocalCluster's only user has every right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EVERYTHING = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
 
 
 def answer(target: Target, body: Any) -> Json:
-    """The review with its status filled in."""
+    """Return the review with its status filled in."""
     review = of_kind(body, target)
     review["metadata"] = {**review["metadata"], "creationTimestamp": None}
     review["status"] = _status(target.type.plural)

@@ -48,9 +48,9 @@ class PodRuntime(Protocol):
     async def exec(
         self, pod: Json, container: str, argv: list[str], *, stdin: bool, tty: bool
     ) -> ContainerProcess:
-        """A new process in a container."""
+        """Return a new process in a container."""
         ...
 
     async def attach(self, pod: Json, container: str, *, stdin: bool, tty: bool) -> ContainerProcess:
-        """A container's main process."""
+        """Return a container's main process."""
         ...

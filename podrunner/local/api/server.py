@@ -1,4 +1,4 @@
-"""The HTTP side of the API server: who may ask, what is asked, and how the answer travels.
+"""The HTTP side of the API server: authentication, routing, encoding of answers.
 
 One handler for all paths (aiohttp's router would try hundreds of routes). Each request becomes a verb on a target;
 the verbs themselves are ``objects``, ``listing`` and ``watching``; logs and streams are the pod runtime's.
@@ -87,13 +87,13 @@ class ApiServer:
     async def start(
         self, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
     ) -> int:
-        """Listen.
+        """Start to listen.
 
         Returns:
             The port: that asked for, or a free one for 0.
 
         Raises:
-            UsageError: The port is taken, or not ours to take.
+            UsageError: The port is taken, or this process may not take it.
         """
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
@@ -133,7 +133,7 @@ class ApiServer:
         except web.HTTPRequestEntityTooLarge:
             return _respond(request, _refusal(too_large(MAX_BODY)))
         except ConnectionError:
-            # The client left, and nobody hears this answer; if the error went on, aiohttp would log it as our failure.
+            # The client left, and this answer is not sent. aiohttp would log the error as the server's failure.
             return web.Response()
         except Exception:
             logger.exception("the API server failed on %s %s", request.method, request.path)
@@ -191,7 +191,7 @@ class ApiServer:
         response = web.StreamResponse(
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )
-        with suppress(ConnectionError):  # the watcher went away: nothing to complain about
+        with suppress(ConnectionError):  # the watcher left, which is no error
             await response.prepare(request)
             await watch.run(response.write)
         return response
@@ -253,7 +253,7 @@ _WRITES: Mapping[str, str] = {"POST": "create", "PUT": "update", "PATCH": "patch
 
 
 def _verbs(target: Target, verb: str) -> tuple[str, ...]:
-    """The verbs that the path allows, as seen from the verb that is asked for."""
+    """Return the verbs that the path allows; on a collection, ``verb`` alone or none."""
     if target.subresource is not None:
         return target.subresource.verbs
     if target.name:

@@ -102,7 +102,7 @@ def success(details: Mapping[str, Any] | None = None) -> dict[str, Any]:
 
 
 def qualified(resource: str, group: str) -> str:
-    """``pods``, or ``leases.coordination.k8s.io``."""
+    """Return plural and group: ``pods``, ``leases.coordination.k8s.io``."""
     return f"{resource}.{group}" if group else resource
 
 
@@ -161,7 +161,7 @@ def bad_request(message: str) -> StatusError:
 
 
 def unauthorized() -> StatusError:
-    """401: no token, or not ours."""
+    """401: no token, or an unknown one."""
     return StatusError(401, "Unauthorized", "Unauthorized")
 
 
@@ -184,14 +184,14 @@ def _generic(code: int, reason: str, message: str) -> StatusError:
 
 
 def not_acceptable(accepted: Sequence[str]) -> StatusError:
-    """406: we speak none of the media types asked for."""
+    """406: none of the media types asked for is served."""
     return StatusError(
         406, "NotAcceptable", f"only the following media types are accepted: {', '.join(accepted)}"
     )
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> StatusError:
-    """415: the body is in a format that we do not read."""
+    """415: the body is in a format that the server does not read."""
     words = "the body of the request was in an unknown format - accepted media types include"
     return StatusError(415, "UnsupportedMediaType", f"{words}: {', '.join(accepted)}")
 

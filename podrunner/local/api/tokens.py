@@ -1,4 +1,4 @@
-"""Bearer tokens: the cluster's own, and those that service accounts ask for. Who may do what is not asked: anybody."""
+"""Bearer tokens: the cluster's own, and those issued to service accounts. Every accepted token has every right."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tokens:
         return f"Tokens(issued={len(self._issued)})"
 
     def user(self, authorization: str, *, now: datetime) -> str:
-        """Who sends this ``Authorization`` header; 401 if nobody that we know."""
+        """Return the user of an ``Authorization`` header; 401 if its token is not one of these."""
         given = authorization.encode()
         if hmac.compare_digest(given, self._admin):
             return ADMIN
@@ -40,7 +40,7 @@ class Tokens:
         return name
 
     def issue(self, user: str, *, seconds: int | None, now: datetime) -> tuple[str, datetime]:
-        """A new token and its expiry; at least ten minutes, an hour by default."""
+        """Return a new token and its expiry; at least ten minutes, an hour by default."""
         token = secrets.token_urlsafe(32)
         expiry = now + timedelta(seconds=max(seconds or _DEFAULT_S, _SHORTEST_S))
         self._forget_expired(now)

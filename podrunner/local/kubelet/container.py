@@ -1,4 +1,4 @@
-"""A container of a pod over all its runs: getting ready, starting, restarting with back-off, stopping."""
+"""A container of a pod over all its runs: preparing, starting, restarting with back-off, stopping."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MESSAGE_LIMIT = 4096
 FALLBACK_LIMIT = 2048
 FALLBACK_LINES = 80
 PRESTOP_REST_S = 2.0
-"""What a container has left at least after its preStop hook took all of its grace (``minimumGracePeriodInSeconds``)."""
+"""Least seconds that a container has after its preStop hook took all of its grace (``minimumGracePeriodInSeconds``)."""
 NEVER = "1970-01-01T00:00:00Z"
 
 
@@ -59,14 +59,14 @@ class PodContext(Protocol):
     def event(
         self, reason: str, message: str, *, container: ContainerWorker | None = None, warning: bool = False
     ) -> None:
-        """Tell."""
+        """Record an event of the pod, or of one of its containers."""
 
     async def changed(self, timeout_s: float) -> None:
         """Wait until a config map, secret or claim changes, but not longer than this."""
 
 
 def time_text(seconds: float) -> str:
-    """A time of a status."""
+    """Return a time as a status has it."""
     return rfc3339(datetime.fromtimestamp(seconds, UTC))
 
 
@@ -108,12 +108,12 @@ class ContainerWorker:
         return self._pod.folder / "containers" / self.name
 
     def log(self, *, previous: bool) -> LogFile | None:
-        """The log of the current or the previous run, None if there is none."""
+        """Return the log of the current or the previous run, None if there is none."""
         number = max(self.logs, default=0) - (1 if previous else 0)
         return self.logs.get(number)
 
     async def run(self) -> int:
-        """Run it until it is not restarted any more; the last exit code."""
+        """Run it until it is not restarted any more; return the last exit code."""
         while True:
             image = await self._get_image()
             plan = await self._get_plan(image)
@@ -133,13 +133,13 @@ class ContainerWorker:
         self._note_end(run)
 
     def kill_now(self) -> None:
-        """End it without any ceremony."""
+        """Kill it at once, without hooks or grace."""
         self._stop_probes()
         if self.current is not None and self.current.running:
             self.current.shim.kill()
 
     def never_ran(self) -> None:
-        """The pod ends; if the container has not run, say so."""
+        """Record, when the pod ends, that the container has not run."""
         if "waiting" in self.record.state and not self.record.last_state:
             state = {
                 "exitCode": 137,
@@ -236,7 +236,7 @@ class ContainerWorker:
     # --- one run ---
 
     async def _run_once(self, plan: ContainerPlan) -> int:
-        """Start it and wait for its end; the exit code."""
+        """Start it and wait for its end; return the exit code."""
         make_folders(self.folder, plan)
         if self.logs:
             self.record.restart_count += 1
@@ -278,7 +278,7 @@ class ContainerWorker:
         return self.current
 
     def _keep_log(self, number: int, log: LogFile) -> None:
-        """The current and the previous run's log stay; a kubelet keeps no more either."""
+        """Keep the logs of the current and the previous run, as a kubelet does; remove older ones."""
         self.logs[number] = log
         for old in [each for each in self.logs if each < number - 1]:
             for path in self.logs.pop(old).path.parent.glob(f"{old}.log*"):
@@ -297,7 +297,7 @@ class ContainerWorker:
         self._pod.publish()
 
     def _started(self) -> None:
-        """Started in the sense of startup probes: the other probes begin."""
+        """Count it as started in the sense of startup probes: the other probes begin."""
         self.record.started = True
         self.up.set()
         for kind in ("liveness", "readiness"):
@@ -454,7 +454,7 @@ def make_folders(folder: Path, plan: ContainerPlan) -> None:
 
 
 def _start_words(container: Json, error: StartError) -> str:
-    """The words of containerd for a program that cannot be started."""
+    """Return the words of containerd for a program that cannot be started."""
     first: Sequence[str] = container.get("command") or container.get("args") or [""]
     what = (
         f'exec: "{first[0]}": {error}'

@@ -80,7 +80,7 @@ class ContainerRun:
         stdin: Whether it has an input that stays open for attach.
         stdin_once: Whether that ends when the first client that wrote to it leaves.
         limit: Its memory limit.
-        guard: Who watches over that.
+        guard: Watches that limit.
     """
 
     def __init__(
@@ -127,12 +127,12 @@ class ContainerRun:
         return self._limit is not None and self._limit.killed()
 
     def release(self) -> None:
-        """Give back what was kept to learn how it ended."""
+        """Release what was kept to learn how it ended."""
         if self._limit is not None:
             self._limit.release()
 
     async def stop(self, grace_s: float, number: int = signal.SIGTERM) -> None:
-        """Ask it to end, and end it after ``grace_s`` seconds."""
+        """Ask it to end, and kill it after ``grace_s`` seconds."""
         self.shim.signal(number)
         await asyncio.wait([self.ended], timeout=max(grace_s, 0))
         self.shim.kill()
@@ -209,7 +209,7 @@ class ContainerRun:
             reader.resume()
 
     async def _end(self) -> int:
-        """Wait for the end and put everything away; the exit code."""
+        """Wait for the end and release all that the run held; return the exit code."""
         try:
             code = await asyncio.shield(self.shim.exited)
             await _at_most(self._drained.wait(), LINGER_S)
@@ -246,7 +246,7 @@ def _exec_words(argv: Sequence[str], error: StartError) -> str:
 
 
 def stop_signal(container: Any) -> int:
-    """The signal that asks a container to end: SIGTERM unless its ``lifecycle.stopSignal`` names another."""
+    """Return the signal that asks a container to end: SIGTERM unless its ``lifecycle.stopSignal`` names another."""
     name = (container.get("lifecycle") or {}).get("stopSignal", "SIGTERM")
     try:
         return signal.Signals[name]

@@ -1,4 +1,4 @@
-"""What all parts of the kubelet share: where things are, whom to tell, how long to wait. Nothing happens here."""
+"""What all parts of the kubelet share: folders, the recorder of events, waits. Nothing happens here."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Node:
     ip: str = "127.0.0.1"
 
     def base_environment(self) -> dict[str, str]:
-        """The variables of the ``kubernetes`` service, which any container gets."""
+        """Return the variables of the ``kubernetes`` service, which any container gets."""
         host, port = self.api.host, str(self.api.port)
         url = f"tcp://{host}:{port}"
         return {

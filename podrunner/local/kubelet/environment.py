@@ -34,7 +34,7 @@ class ConfigError(Exception):
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """``$(NAME)`` by its value; ``$$`` for ``$``; unknown names stay as they stand."""
+    """Replace ``$(NAME)`` by its value and ``$$`` by ``$``; unknown names stay."""
 
     def replace(match: re.Match[str]) -> str:
         if match[0] == "$$":
@@ -47,7 +47,7 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 def build_environment(
     container: Json, pod: Json, find: Find, *, base: Mapping[str, str], capacity: Mapping[str, str]
 ) -> dict[str, str]:
-    """The variables of a container: those of the cluster, ``envFrom``, ``env``.
+    """Return the variables of a container: those of the cluster, ``envFrom``, ``env``.
 
     Args:
         container: The container.
@@ -131,7 +131,7 @@ def _key(reference: Json, pod: Json, find: Find, *, resource: str) -> str | None
 
 
 def config_map_data(obj: Json) -> dict[str, bytes]:
-    """All keys of a config map."""
+    """Return all keys of a config map."""
     text = {
         key: str(value).encode(errors="surrogateescape") for key, value in (obj.get("data") or {}).items()
     }
@@ -139,7 +139,7 @@ def config_map_data(obj: Json) -> dict[str, bytes]:
 
 
 def secret_data(obj: Json) -> dict[str, bytes]:
-    """All keys of a secret."""
+    """Return all keys of a secret."""
     return {key: base64.b64decode(value) for key, value in (obj.get("data") or {}).items()}
 
 
@@ -147,7 +147,7 @@ _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 
 def read_field(pod: Json, path: str) -> str:
-    """A field of the downward API.
+    """Return a field of the downward API.
 
     Raises:
         ConfigError: There is no such field.
@@ -180,7 +180,7 @@ _FIELDS = frozenset(
 
 
 def _format_map(values: Mapping[str, str]) -> str:
-    """``key="value"`` lines, as ``fieldpath.FormatMap`` writes them."""
+    """Return ``key="value"`` lines, as ``fieldpath.FormatMap`` writes them."""
     quoted = (
         (key, str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
         for key, value in values.items()
@@ -189,7 +189,7 @@ def _format_map(values: Mapping[str, str]) -> str:
 
 
 def read_resource(container: Json, pod: Json, reference: Json, *, capacity: Mapping[str, str]) -> str:
-    """A limit or request of a container; a limit that is not set is what the node has."""
+    """Return a limit or request of a container; a limit that is not set is what the node has."""
     name = reference.get("containerName")
     every = [*(pod["spec"].get("containers") or ()), *(pod["spec"].get("initContainers") or ())]
     chosen = next((each for each in every if each["name"] == name), container)

@@ -102,7 +102,7 @@ class Kubelet:
         self._dying: set[asyncio.Task[None]] = set()
 
     async def start(self, api: ApiAccess | None = None) -> None:
-        """Find out what this machine can do, and begin.
+        """Find out what this machine can do, and start.
 
         Args:
             api: As of the constructor, if it was not known then.
@@ -152,7 +152,7 @@ class Kubelet:
     # --- for the API server ---
 
     async def read_log(self, pod: Json, container: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """A container's log in batches.
+        """Yield a container's log in batches.
 
         Raises:
             StatusError: 400 if there is none yet, or no previous one.
@@ -188,7 +188,7 @@ class Kubelet:
         stdin: bool,
         tty: bool,  # noqa: ARG002 - the container's own tty counts
     ) -> ContainerProcess:
-        """Listen to a running container's program, and write to it.
+        """Return a view of a running container's main process: its output from now on, and its input.
 
         Raises:
             StatusError: The container does not run.

@@ -1,4 +1,4 @@
-"""Reading container logs, as a kubelet serves them: tail, since, limit, timestamps, follow.
+"""Reads container logs, as a kubelet serves them: tail, since, limit, timestamps, follow.
 
 Only the current file is read, as a kubelet does; a follower that was reading when the log rotated goes on in the next.
 """
@@ -23,7 +23,7 @@ CHUNK = 256 << 10
 
 
 async def read_log(log: LogFile, options: LogOptions) -> AsyncIterator[bytes]:
-    """The log's bytes in batches."""
+    """Yield the log's bytes in batches."""
     reader = _Reader(log, options)
     try:
         while not reader.full:
@@ -36,7 +36,7 @@ async def read_log(log: LogFile, options: LogOptions) -> AsyncIterator[bytes]:
 
 
 def read_tail(log: LogFile, *, lines: int, size: int) -> str:
-    """The last lines of a log, at most ``size`` bytes of them, as a termination message takes them."""
+    """Return the last lines of a log, at most ``size`` bytes of them, as a termination message takes them."""
     reader = _Reader(log, LogOptions(tail_lines=lines))
     try:
         data = b"".join(iter(reader.batch, b""))
@@ -66,7 +66,7 @@ class _Reader:
         return self._left is not None and self._left <= 0
 
     def batch(self) -> bytes:
-        """What can be read now; empty if there is nothing new."""
+        """Return what can be read now; empty if there is nothing new."""
         while (data := self._read_lines()) is not None:
             if out := self._limit(b"".join(self._shown(data))):
                 return out
@@ -82,7 +82,7 @@ class _Reader:
         return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -142,7 +142,7 @@ def _since(options: LogOptions) -> bytes | None:
 
 
 def normal_time(text: str) -> str:
-    """An RFC 3339 time in UTC with nine digits, so that it compares with those of lines.
+    """Return an RFC 3339 time in UTC with nine digits, so that it compares with those of lines.
 
     Raises:
         ValueError: It is no such time.
@@ -161,7 +161,7 @@ def _fraction_length(digits: str) -> int:
 
 
 def tail_offset(file: BinaryIO, lines: int) -> int:
-    """Where the last ``lines`` lines of a file begin."""
+    """Return where the last ``lines`` lines of a file begin."""
     end = file.seek(0, os.SEEK_END)
     if lines <= 0:
         return end

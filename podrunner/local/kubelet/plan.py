@@ -1,7 +1,7 @@
-"""What the shim is told for a container: its program, user, environment and mounts. Pure.
+"""The spec of a container for the shim: its program, user, environment and mounts. Pure.
 
 The isolation decides the details: with namespaces mounts are real and an ordinary user is root inside; without, mount
-paths are rewritten in everything that the program is told.
+paths are rewritten in the program's arguments and environment.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Whom a container's programs run as.
+    """The user that a container's programs run as.
 
     Attributes:
         uid: User id, None for the cluster's own.
@@ -96,7 +96,7 @@ class ContainerPlan:
     scratch: Path
 
     def program(self, argv: Sequence[str], *, tty: bool) -> dict[str, Any]:
-        """A further program in the container, as exec starts it."""
+        """Return a further program in the container, as exec starts it."""
         main = self.spec["program"]
         env = {**main["env"], **({"TERM": "xterm"} if tty else {})}
         rewrite = rewriter(self.spec["rewrites"])
@@ -104,7 +104,7 @@ class ContainerPlan:
 
 
 def choose_user(container: Json, pod: Json, machine: Machine) -> User:
-    """Whom to run as, from the security contexts.
+    """Return the user that the security contexts ask for.
 
     Raises:
         ConfigError: ``runAsNonRoot`` is broken.
@@ -211,9 +211,9 @@ def tar_names(rewrites: Sequence[tuple[str, str]]) -> dict[str, str]:
     ``kubectl cp`` packs an absolute path in the container and wants to find it in the archive. The option cannot
     quote blanks, so a folder with one in its name is left out.
     """
-    told = [(source, target) for target, source in rewrites if not _UNQUOTABLE & {*source, *target}]
+    pairs = [(source, target) for target, source in rewrites if not _UNQUOTABLE & {*source, *target}]
     options = [
-        f"--transform=s,^/*{re.escape(source.lstrip('/'))},{target.lstrip('/')}," for source, target in told
+        f"--transform=s,^/*{re.escape(source.lstrip('/'))},{target.lstrip('/')}," for source, target in pairs
     ]
     return {"TAR_OPTIONS": " ".join(options)} if options else {}
 
@@ -244,13 +244,13 @@ def _own_mounts(container: Json, folder: Path, user: User, *, machine: Machine) 
     path = container.get("terminationMessagePath") or TERMINATION_LOG
     mounts = [Mount(str(folder / "termination-log"), path)]
     if machine.isolation is Isolation.USER and user.inside == 0 and machine.closed_home:
-        # The machine's /root is closed to an ordinary user, who is root inside.
+        # An ordinary user is root inside, and the machine's /root is closed to that user.
         mounts.insert(0, Mount(str(folder / "home"), "/root"))
     return mounts
 
 
 def _working_folder(cwd: str, mounts: Sequence[Mount], folder: Path, *, image: Image) -> list[Mount]:
-    """A container's working directory is made if it is not there: privately."""
+    """Return a private mount for the working directory if it does not exist."""
     if not cwd or image.rootfs or os.path.isdir(cwd):  # noqa: PTH112  # Path.is_dir raises below a closed folder
         return []
     if any(cwd == mount.target or cwd.startswith(f"{mount.target.rstrip('/')}/") for mount in mounts):
@@ -268,7 +268,7 @@ def _environment(
     machine: Machine,
     folder: Path,
 ) -> dict[str, str]:
-    """The image's variables under the container's; PATH, HOSTNAME and HOME under both."""
+    """Return the image's variables under the container's; PATH, HOSTNAME and HOME under both."""
     home = "/root" if user.inside == 0 else ("/" if machine.has_namespaces else str(folder / "home"))
     path = image.env.get("PATH") or _DEFAULT_PATH if image.rootfs else machine.path
     base = {
@@ -284,5 +284,5 @@ def _environment(
 
 
 _NO_OWNERS = "--no-same-owner"
-"""A root that is the only user there is can give files to nobody, which tar, and so ``kubectl cp``, does by default."""
+"""Options of tar for a root that is the only user: it cannot change owners, which tar, and so ``kubectl cp``, does."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

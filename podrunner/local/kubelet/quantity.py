@@ -14,13 +14,13 @@ __all__ = ["add_quantities", "divided", "go_duration", "pod_requests"]
 
 
 def divided(value: str | float, divisor: str | float = "1") -> str:
-    """A quantity in units of a divisor, rounded up, as the downward API gives it."""
+    """Return a quantity in units of a divisor, rounded up, as the downward API gives it."""
     by = parse_quantity(divisor) or Decimal(1)
     return str(int((parse_quantity(value) / by).to_integral_value(ROUND_CEILING)))
 
 
 def add_quantities(parts: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
-    """The sums of lists of resources."""
+    """Return the sums of lists of resources."""
     total: dict[str, Decimal] = {}
     for part in parts:
         for name, value in part.items():
@@ -29,7 +29,7 @@ def add_quantities(parts: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
 
 
 def pod_requests(spec: Mapping[str, Any]) -> dict[str, Decimal]:
-    """What a pod takes of a node: its containers and sidecars, or its hungriest init container, and the overhead."""
+    """Return what a pod takes of a node: containers and sidecars, or the largest init container, and the overhead."""
     inits = spec.get("initContainers") or []
     sidecars = [each for each in inits if each.get("restartPolicy") == "Always"]
     total = add_quantities(map(_requests, [*spec.get("containers", ()), *sidecars]))
@@ -48,7 +48,7 @@ def _requests(container: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def go_duration(seconds: float) -> str:
-    """``10s``, ``1m20s``, ``5m0s``, ``1.5s``, ``20ms``, as Go's ``time.Duration`` prints."""
+    """Return ``10s``, ``1m20s``, ``5m0s``, ``1.5s``, ``20ms``, as Go's ``time.Duration`` prints."""
     if seconds < 1:
         return f"{seconds * 1000:.6g}ms" if seconds else "0s"
     hours, rest = divmod(seconds, 3600)

@@ -1,4 +1,4 @@
-"""Growing waits, as client-go's ``flowcontrol.RestartBackoff`` grows them. Pure."""
+"""Growing waits, as client-go's ``flowcontrol.Backoff`` grows them. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RestartBackoff:
     _since: float | None = None
 
     def failed(self, at: float) -> float:
-        """Count a failure at a time; the wait that follows it."""
+        """Record a failure at a time; return the wait that follows it."""
         if self._since is None or at - self._since > 2 * self.max_s:
             self._wait_s = 0.0
             due = 0.0

@@ -1,4 +1,4 @@
-"""The streams of container processes: pipes and terminals on the event loop, and who listens to them.
+"""The streams of container processes: pipes and terminals on the event loop, and their listeners.
 
 :class:`ExecProcess` and :class:`AttachedProcess` are what the API server's exec and attach read from and write to.
 """
@@ -29,7 +29,7 @@ CHUNK = 65_536
 HIGH_WATER = 1 << 20
 """Bytes held for a slow client before the program's output is no longer read, so that the program waits."""
 LINGER_S = 1.0
-"""How long output is still read after a program's end, if something else holds its stream open."""
+"""Seconds for which output is still read after a program's end, if another process holds its stream open."""
 
 
 class PipeReader:
@@ -63,7 +63,7 @@ class PipeReader:
             self._loop.add_reader(self._fd, self._read)
 
     def close(self) -> None:
-        """Read what is there, and let go."""
+        """Read what is there, and close it."""
         while self._fd >= 0 and self._read():
             pass
         self._end()
@@ -74,7 +74,7 @@ class PipeReader:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno != errno.EIO:  # EIO: nobody has the terminal open any more
+            if error.errno != errno.EIO:  # EIO: no process has the terminal open any more
                 raise
             data = b""
         if not data:
@@ -102,7 +102,7 @@ class PipeWriter:
         os.set_blocking(fd, False)
 
     async def write(self, data: bytes) -> None:
-        """Write all of it; what nobody reads any more is dropped."""
+        """Write all of it; what the other end no longer reads is dropped."""
         view = memoryview(data)
         while view and self._fd >= 0:
             try:
@@ -113,14 +113,14 @@ class PipeWriter:
                 self.close()
 
     async def end_input(self) -> None:
-        """Tell the program that there is no more: end-of-file on a pipe, Ctrl-D on a terminal."""
+        """Signal the end of input to the program: end-of-file on a pipe, Ctrl-D on a terminal."""
         if self._is_terminal:
             await self.write(b"\x04")
         else:
             self.close()
 
     def close(self) -> None:
-        """Let go."""
+        """Close it."""
         if self._fd >= 0:
             self._loop.remove_writer(self._fd)
             os.close(self._fd)
@@ -160,7 +160,7 @@ class Buffered:
         return self._ended
 
     def put(self, name: StreamName, data: bytes) -> None:
-        """More output."""
+        """Add output."""
         if self._ended:
             return
         self._chunks.append((name, data))
@@ -171,13 +171,13 @@ class Buffered:
             self._pause()
 
     def end(self) -> None:
-        """No more output."""
+        """Add no more output."""
         self._ended = True
         self._changed.set()
         self._release()
 
     async def get(self) -> tuple[StreamName, bytes] | None:
-        """The next output; None at the end."""
+        """Return the next output; None at the end."""
         while not self._chunks:
             if self._ended:
                 return None
@@ -225,21 +225,21 @@ class ExecProcess:
         launch.exited.add_done_callback(lambda _: self._after_exit())
 
     async def read(self) -> tuple[StreamName, bytes] | None:
-        """The next output; None when all has ended."""
+        """Return the next output; None when all has ended."""
         return await self._buffer.get()
 
     async def write_stdin(self, data: bytes) -> None:
-        """Input for the program; dropped if nobody reads it."""
+        """Pass input to the program; it is dropped if the program has closed its end."""
         if self._stdin is not None:
             await self._stdin.write(data)
 
     async def close_stdin(self) -> None:
-        """The end of its input."""
+        """End its input."""
         if self._stdin is not None:
             await self._stdin.end_input()
 
     def resize(self, width: int, height: int) -> None:
-        """The size of its terminal, in characters."""
+        """Set the size of its terminal, in characters."""
         resize_terminal(self._terminal, width, height)
 
     async def wait(self) -> int:
@@ -247,7 +247,7 @@ class ExecProcess:
         return await asyncio.shield(self._launch.exited)
 
     async def kill(self) -> None:
-        """The client is gone: let go, and end what was started for it."""
+        """End what was started for the client, which is gone, and release its streams."""
         self._send(signal.SIGKILL)
         self._close()
 
@@ -284,7 +284,7 @@ class ExecProcess:
 
 
 class AttachedProcess:
-    """A listener to a container's own program.
+    """A client's view of a container's main process.
 
     Args:
         launch: The program's start and end.
@@ -310,20 +310,20 @@ class AttachedProcess:
         self._leave = leave
 
     async def read(self) -> tuple[StreamName, bytes] | None:
-        """The next output; None when all has ended."""
+        """Return the next output; None when all has ended."""
         return await self._buffer.get()
 
     async def write_stdin(self, data: bytes) -> None:
-        """Input for the program; dropped if nobody reads it."""
+        """Pass input to the program; it is dropped if the program has closed its end."""
         if self._stdin is not None:
             await self._stdin.write(data)
 
     async def close_stdin(self) -> None:
-        """The client sends no more; whether the container's input ends is its ``stdinOnce``'s choice."""
+        """Note that the client sends no more; ``stdinOnce`` decides whether the container's input ends."""
         self._leave()
 
     def resize(self, width: int, height: int) -> None:
-        """The size of its terminal, in characters."""
+        """Set the size of its terminal, in characters."""
         if not self._launch.exited.done():
             resize_terminal(self._terminal, width, height)
 
@@ -332,7 +332,7 @@ class AttachedProcess:
         return await asyncio.shield(self._launch.exited)
 
     async def kill(self) -> None:
-        """The client is gone: let go, and end what was started for it."""
+        """End what was started for the client, which is gone, and release its streams."""
         self._leave()
         self._buffer.end()
 

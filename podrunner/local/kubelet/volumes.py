@@ -71,14 +71,14 @@ class PodVolumes:
             self._sources[""] = str(target)
 
     def refresh(self, pod: Json) -> None:
-        """Write what changed in config maps, secrets and the pod's own fields; what is missing stays as it is."""
+        """Write changes of config maps, secrets and the pod's own fields; files without a source stay as they are."""
         for volume in pod["spec"].get("volumes") or ():
             if volume["name"] in self._sources and any(kind in volume for kind in _PROJECTED):
                 with contextlib.suppress(MountError):
                     write_files(self._folder / volume["name"], project(volume, pod, self._node))
 
     def mounts(self, container: Json, variables: Mapping[str, str]) -> list[Mount]:
-        """What a container sees, outer mount points before those below them.
+        """Return what a container sees, outer mount points before those below them.
 
         Raises:
             ConfigError: A subPath leads out of its volume.
@@ -174,7 +174,7 @@ def _write_file(path: Path, file: File) -> None:
 
 
 def host_path(source: Json, name: str) -> Path:
-    """A folder or file of the machine, of the type that the volume asks for.
+    """Return a folder or file of the machine, of the type that the volume asks for.
 
     Raises:
         MountError: It is of another type.
@@ -221,7 +221,7 @@ def _backing(volume: Json, name: str) -> Path:
 
 
 def sub_path(root: str, sub: str, *, mount: str, container: str) -> str:
-    """A place below a volume; made as a folder if it is not there.
+    """Return a place below a volume, made as a folder if it is not there.
 
     Raises:
         ConfigError: It is not below the volume.

@@ -1,4 +1,4 @@
-"""What a cluster holds before anybody created anything."""
+"""The objects that a new cluster holds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The garbage collector: objects go when the last of their owners is gone (``ownerReferences``).
+"""The garbage collector: objects are deleted when the last of their owners is gone (``ownerReferences``).
 
-Background deletion is this; foreground deletion waits for blocking dependents, orphan deletion lets them go: both
-are finalizers that the collector takes away when its part is done.
+That is background deletion. Foreground deletion waits for blocking dependents, orphan deletion keeps them: both
+are finalizers that the collector removes when its part is done.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Place = tuple[str, str, str]
 
 
 class GarbageCollector:
-    """Follows all objects and knows who owns whom.
+    """Follows all objects and keeps track of which owns which.
 
     Args:
         store: The objects.
@@ -69,7 +69,7 @@ class GarbageCollector:
 
     @staticmethod
     def _soon(step: Callable[[Place], None], place: Place) -> None:
-        """Never within another's commit: the next turn of the loop."""
+        """Run on the loop's next turn, never within the commit of another change."""
         asyncio.get_running_loop().call_soon(step, place)
 
     def _learn(self, resource: str, obj: Json) -> None:

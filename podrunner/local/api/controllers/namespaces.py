@@ -1,4 +1,4 @@
-"""The life of namespaces: each has a service account and the cluster's CA, and takes its content along when it goes."""
+"""The life of namespaces: each gets a service account and the cluster's CA; deleting one deletes its content."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class NamespaceController:
 
 _ROOT_CA = "kube-root-ca.crt"
 
-# Pods last but for events, which tell about the others.
+# Pods are the last but for events, which are about the others.
 _CONTENT = sorted(
     (name for name, kind in BY_STORAGE.items() if kind.namespaced and kind.stored),
     key=lambda name: (name == "events", name != "pods"),

@@ -28,7 +28,7 @@ _ALSO = (
 
 
 def prune(schemas: Schemas, kinds: Iterable[tuple[str, str, str]]) -> Schemas:
-    """The schemas of some kinds and their lists, and what they refer to.
+    """Return the schemas of some kinds and their lists, and what they refer to.
 
     Args:
         schemas: Name → schema.
@@ -53,7 +53,7 @@ def _kinds(schema: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _shared(schema: Any) -> bool:
-    """Whether a schema belongs to every group, as ``DeleteOptions`` does."""
+    """Return whether a schema belongs to every group, as ``DeleteOptions`` does."""
     return len(schema.get("x-kubernetes-group-version-kind", ())) > 1
 
 

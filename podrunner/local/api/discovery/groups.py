@@ -37,7 +37,7 @@ _AGGREGATED = "apidiscovery.k8s.io"
 
 
 def answer(path: str, accept: str) -> Answer | None:
-    """The discovery document of a path, or None if the path is none of discovery's."""
+    """Return the discovery document of a path, or None if the path is none of discovery's."""
     path = path.rstrip("/")
     version = _aggregated_version(accept)
     if version and path in {"/api", "/apis"}:
@@ -50,7 +50,7 @@ def answer(path: str, accept: str) -> Answer | None:
 
 
 def knows_version(path: str) -> bool:
-    """Whether the path lies in a group and version that is served."""
+    """Return whether the path lies in a group and version that is served."""
     parts = path.strip("/").split("/")
     if parts[:2] == ["api", "v1"]:
         return True
@@ -58,7 +58,7 @@ def knows_version(path: str) -> bool:
 
 
 def _aggregated_version(accept: str) -> str:
-    """The aggregated form's version that is asked for, "" for the old form."""
+    """Return the aggregated form's version that is asked for, "" for the old form."""
     for clause in accept.split(","):
         parameters = {part.strip() for part in clause.split(";")[1:]}
         if {f"g={_AGGREGATED}", "as=APIGroupDiscoveryList"} <= parameters:

@@ -49,7 +49,7 @@ class OpenApi:
         self._made: dict[str, bytes] = {}
 
     def answer(self, path: str, *, accept: str, query: Mapping[str, str]) -> Answer | None:
-        """The document of a path, or None if the path is none of OpenAPI's.
+        """Return the document of a path, or None if the path is none of OpenAPI's.
 
         Raises:
             StatusError: 406 if version 2 is asked for in a form that is not served.

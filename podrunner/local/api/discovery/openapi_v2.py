@@ -24,7 +24,7 @@ _REF3, _REF2 = "#/components/schemas/", "#/definitions/"
 
 
 def version2(schemas: Json, paths: Json, info: Json) -> Json:
-    """The document of version 2, from schemas and paths of version 3."""
+    """Return the document of version 2, from schemas and paths of version 3."""
     return {
         "swagger": "2.0",
         "info": info,
@@ -43,7 +43,7 @@ def _operation2(operation: Json) -> Json:
 
 
 def _schema2(schema: Json) -> Json:
-    """A reference with a description beside it is ``allOf`` in version 3 only; a choice of types is a string in 2."""
+    """Translate a schema: version 2 knows no description beside a reference, and a choice of types is a string."""
     if "oneOf" in schema:
         return {**{key: schema[key] for key in schema if key != "oneOf"}, "type": "string"}
     made = {key: value for key, value in schema.items() if key not in {"allOf", "default"}}
@@ -60,7 +60,7 @@ def _schema2(schema: Json) -> Json:
 
 
 def to_protobuf(document: Json) -> bytes:
-    """A version 2 document as ``openapi.v2.Document``."""
+    """Return a version 2 document as ``openapi.v2.Document``."""
     info = _text(1, document["info"]["title"]) + _text(2, document["info"]["version"])
     paths = b"".join(_part(2, _named(path, _path(item))) for path, item in document["paths"].items())
     definitions = b"".join(

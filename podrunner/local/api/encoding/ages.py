@@ -22,7 +22,7 @@ _STEPS: tuple[tuple[int, int, str, int, str], ...] = (
 
 
 def human_duration(seconds: float) -> str:
-    """A duration in at most two units, rounded down."""
+    """Return a duration in at most two units, rounded down."""
     whole = int(seconds)
     if whole < -1:
         return "<invalid>"
@@ -36,11 +36,11 @@ def human_duration(seconds: float) -> str:
 
 
 def seconds_of(timestamp: str | None) -> float | None:
-    """Seconds since the epoch of an RFC 3339 text; None if there is none."""
+    """Return the seconds since the epoch of an RFC 3339 text; None if there is none."""
     return datetime.fromisoformat(timestamp).timestamp() if timestamp else None
 
 
 def age(timestamp: str | None, now: float) -> str:
-    """How long ago a timestamp is; ``<unknown>`` if there is none."""
+    """Return how long ago a timestamp is; ``<unknown>`` if there is none."""
     then = seconds_of(timestamp)
     return "<unknown>" if then is None else human_duration(now - then)

@@ -19,12 +19,12 @@ _JSON, _YAML = "application/json", "application/yaml"
 
 
 def media_type(header: str) -> str:
-    """The media type of a ``Content-Type`` header, without parameters; JSON if there is none."""
+    """Return the media type of a ``Content-Type`` header, without parameters; JSON if there is none."""
     return header.split(";", maxsplit=1)[0].strip().lower() or _JSON
 
 
 def decode_body(body: bytes, content_type: str, *, kind: str) -> Any:
-    """The JSON value of a JSON, YAML or protobuf body that should hold a ``kind``; 400 and 415 if it can not."""
+    """Return the JSON value of a JSON, YAML or protobuf body that should hold a ``kind``; 400 and 415 if it can not."""
     media = media_type(content_type)
     if media in {_YAML, "application/x-yaml", "text/yaml"}:
         return _decode_yaml(body, kind)
@@ -81,7 +81,7 @@ def expected_kind(target: Target) -> tuple[str, str]:
 
 
 def of_kind(value: Any, target: Target) -> dict[str, Any]:
-    """The object, checked to be of the target's kind; kind and apiVersion are filled in where absent."""
+    """Check that the object is of the target's kind, and return it; kind and apiVersion are filled in where absent."""
     api_version, kind = expected_kind(target)
     if not isinstance(value, dict):
         raise bad_request(

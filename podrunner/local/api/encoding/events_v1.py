@@ -27,7 +27,7 @@ _BACK = {core: new for new, core in _FIELDS.items()}
 
 
 def converter(kind: ResourceType, *, to_stored: bool = False) -> Convert | None:
-    """The translation between a kind's stored form and this view of it; None if they are the same."""
+    """Return the translation between a kind's stored form and this view of it; None if they are the same."""
     if BY_STORAGE[kind.storage] is kind:
         return None
     return _to_core if to_stored else _from_core

@@ -33,7 +33,7 @@ class _Tally:
 
 
 def pod_cells(pod: Json, *, now: float) -> list[Any]:
-    """The cells of a pod, in the order of its columns."""
+    """Return the cells of a pod, in the order of its columns."""
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     tally = _tally(spec, status)
     total = len(spec.get("containers") or ()) + len(_sidecars(spec))
@@ -52,7 +52,7 @@ def pod_cells(pod: Json, *, now: float) -> list[Any]:
 
 
 def pod_conditions(pod: Json) -> list[dict[str, str]]:
-    """The row condition that says that a pod is over, for clients that hide such rows."""
+    """Return the row condition that says that a pod is over, for clients that hide such rows."""
     phase = (pod.get("status") or {}).get("phase")
     words = {"Succeeded": "The pod has completed successfully.", "Failed": "The pod failed."}
     if phase not in words:

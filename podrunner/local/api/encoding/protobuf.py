@@ -73,7 +73,7 @@ def _schema() -> _Schema:
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """The object in ``body`` as a JSON value, with ``apiVersion`` and ``kind``.
+    """Return the object in ``body`` as a JSON value, with ``apiVersion`` and ``kind``.
 
     Raises:
         ProtobufError: The bytes cannot be read, or hold a kind that LocalCluster does not serve.
@@ -96,7 +96,7 @@ def _envelope(data: bytes) -> tuple[str, str, bytes]:
 
 
 def _wire(data: bytes) -> Iterator[Wire]:
-    """The fields of a message, undeciphered."""
+    """Yield the fields of a message, not yet interpreted."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -131,7 +131,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _message(name: str, data: bytes, depth: int) -> dict[str, Any]:
-    """A message as a JSON object, as Go's encoder writes it: zeros that mean nothing are left out."""
+    """Return a message as a JSON object, as Go's encoder writes it: zeros that mean nothing are left out."""
     if depth > _MAX_DEPTH:
         raise ProtobufError("the message nests too deep")
     fields, found = _schema().messages[name], dict[str, Any]()
@@ -238,7 +238,7 @@ def _numbers(data: bytes) -> dict[int, int]:
 
 
 def _moment(data: bytes) -> datetime | None:
-    """Seconds and nanoseconds; nothing at all is Go's zero time."""
+    """Return the time of seconds and nanoseconds; an empty message is Go's zero time, None here."""
     if not data:
         return None
     parts = _numbers(data)

@@ -59,13 +59,13 @@ class ObjectView:
         self._skip = len(f'"kind":"{kind.kind}","apiVersion":"{kind.api_version}",')
 
     def one(self, obj: dict[str, Any]) -> bytes:
-        """One object."""
+        """Return one object."""
         if self._convert and obj.get("kind") == self._kind.kind:
             return encode_json(self._convert(obj))
         return obj.json if isinstance(obj, Stored) else encode_json(obj)
 
     def page(self, page: Page) -> bytes:
-        """A list; like a real server's, its items carry neither kind nor apiVersion."""
+        """Return a list; like a real server's, its items carry neither kind nor apiVersion."""
         items = b",".join(b"{" + self.one(obj)[self._skip + 1 :] for obj in page.items)
         head = {
             "kind": f"{self._kind.kind}List",
@@ -75,11 +75,11 @@ class ObjectView:
         return encode_json(head)[:-1] + b',"items":[' + items + b"]}"
 
     def event(self, kind: str, obj: dict[str, Any]) -> bytes:
-        """One watch event."""
+        """Return one watch event."""
         return b'{"type":"%s","object":%s}\n' % (kind.encode(), self.one(obj))
 
     def bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
-        """A watch event that only carries a version."""
+        """Return a watch event that only carries a version."""
         meta: dict[str, Any] = {"resourceVersion": str(version), "creationTimestamp": None}
         if annotations:
             meta["annotations"] = annotations
@@ -91,13 +91,13 @@ class MetadataView(ObjectView):
     """Only the metadata of objects (``PartialObjectMetadata``)."""
 
     def one(self, obj: dict[str, Any]) -> bytes:
-        """One object's metadata."""
+        """Return one object's metadata."""
         if obj.get("kind") == "Status":
             return encode_json(obj)
         return encode_json(_partial(obj))
 
     def page(self, page: Page) -> bytes:
-        """A list of metadata."""
+        """Return a list of metadata."""
         head = {
             "kind": "PartialObjectMetadataList",
             "apiVersion": f"{_META_GROUP}/v1",
@@ -106,7 +106,7 @@ class MetadataView(ObjectView):
         return encode_json({**head, "items": [_partial(obj) for obj in page.items]})
 
     def bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
-        """A watch event that only carries a version."""
+        """Return a watch event that only carries a version."""
         meta: dict[str, Any] = {"resourceVersion": str(version), "creationTimestamp": None}
         if annotations:
             meta["annotations"] = annotations
@@ -133,18 +133,18 @@ class TableView:
         self._header_sent = False
 
     def one(self, obj: dict[str, Any]) -> bytes:
-        """One object as a table."""
+        """Return one object as a table."""
         if obj.get("kind") == "Status":
             return encode_json(obj)
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         return encode_json(self._table(meta, [obj], header=True))
 
     def page(self, page: Page) -> bytes:
-        """A list as a table."""
+        """Return a list as a table."""
         return encode_json(self._table(page.meta(), page.items, header=True))
 
     def event(self, kind: str, obj: dict[str, Any]) -> bytes:
-        """One watch event; only the first carries column definitions."""
+        """Return one watch event; only the first carries column definitions."""
         if obj.get("kind") == "Status":
             return b'{"type":"%s","object":%s}\n' % (kind.encode(), encode_json(obj))
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
@@ -153,7 +153,7 @@ class TableView:
         return b'{"type":"%s","object":%s}\n' % (kind.encode(), encode_json(table))
 
     def bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
-        """A watch event that only carries a version, in its only row."""
+        """Return a watch event that only carries a version, in its only row."""
         meta: dict[str, Any] = {"resourceVersion": str(version), "creationTimestamp": None}
         if annotations:
             meta["annotations"] = annotations
@@ -187,7 +187,7 @@ def choose_view(
     convert: Convert | None = None,
     include: str = "",
 ) -> View:
-    """The view that an ``Accept`` header asks for: its first clause that is served.
+    """Return the view that an ``Accept`` header asks for: its first clause that is served.
 
     Raises:
         StatusError: 406 if none is (protobuf only, for example).
@@ -210,11 +210,11 @@ def choose_view(
 
 
 def prefers_yaml(accept: str) -> bool:
-    """Whether YAML is the first media type asked for."""
+    """Return whether YAML is the first media type asked for."""
     return accept.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0].strip() == YAML
 
 
 def as_yaml(answer: Answer) -> Answer:
-    """The same answer in YAML."""
+    """Return the same answer in YAML."""
     text = yaml.safe_dump(msgspec.json.decode(answer.body), sort_keys=False)
     return Answer(text.encode(), answer.code, answer.warnings, answer.headers, YAML)

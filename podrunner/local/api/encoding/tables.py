@@ -32,12 +32,12 @@ class _Layout:
 
 
 def columns(kind: ResourceType) -> list[dict[str, Any]]:
-    """``columnDefinitions`` of a kind."""
+    """Return ``columnDefinitions`` of a kind."""
     return [_column(text) for text in _layout(kind).columns]
 
 
 def row(kind: ResourceType, obj: Json, *, now: float) -> dict[str, Any]:
-    """One row, without its object; ``now`` is in seconds since the epoch."""
+    """Return one row, without its object; ``now`` is in seconds since the epoch."""
     made: dict[str, Any] = {"cells": _layout(kind).cells(obj, now)}
     if kind.storage == "pods" and pod_conditions(obj):
         made["conditions"] = pod_conditions(obj)

@@ -1,4 +1,4 @@
-"""Admission: what depends on other objects. Namespace, service account, priority, tolerations, quota."""
+"""Admission, the checks that depend on other objects: namespace, service account, priority, tolerations, quota."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _TROUBLE_SECONDS = 300
 
 
 def _add_tolerations(pod: Json) -> None:
-    """A pod bears a node in trouble for five minutes, unless it says otherwise."""
+    """Let a pod stay on a failing node for five minutes, unless the pod has its own tolerations."""
     tolerations = list(pod["spec"].get("tolerations") or ())
     for key in _NODE_TROUBLE:
         if not any(_tolerates(each, key) for each in tolerations):

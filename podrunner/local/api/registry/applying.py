@@ -1,7 +1,7 @@
 """Server-side apply: what each field manager applied last, so that what it leaves out next time is removed.
 
-A real server keeps this in ``managedFields``; here it is kept beside the objects, for maps only, and nobody's claims
-are compared: the last one to apply a field has it.
+A real server keeps this in ``managedFields``. Here it is kept beside the objects, for maps only, and the managers'
+claims are not compared: the last one to apply a field has it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class AppliedFields:
         self._last: dict[tuple[str, str], Json] = {}
 
     def patch(self, uid: str, manager: str, applied: Json) -> Json:
-        """The strategic merge patch that brings an object from this manager's last configuration to the new one."""
+        """Return the strategic merge patch from this manager's last configuration of an object to the new one."""
         return _with_removals(self._last.get((uid, manager), {}), applied)
 
     def remember(self, uid: str, manager: str, applied: Json) -> None:

@@ -1,4 +1,4 @@
-"""What the server fills in where a writer was silent (``pkg/apis/core/v1/defaults.go`` and its neighbours)."""
+"""Defaults of fields that a writer left out (``pkg/apis/core/v1/defaults.go`` and its neighbours)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _default_container(container: Json, *, host_network: bool) -> None:
 
 
 def _default_requests(resources: Json) -> None:
-    """A limit without a request is also the request."""
+    """Set requests that are missing to the limits."""
     limits = resources.get("limits") or {}
     requests = resources.get("requests") or {}
     missing = {name: value for name, value in limits.items() if name not in requests}
@@ -142,7 +142,7 @@ def _default_items(source: Json) -> None:
 
 
 def qos_class(spec: Json) -> str:
-    """``Guaranteed``, ``Burstable`` or ``BestEffort``, from cpu and memory of all containers."""
+    """Return ``Guaranteed``, ``Burstable`` or ``BestEffort``, from cpu and memory of all containers."""
     resources = [
         each.get("resources") or {}
         for field in ("initContainers", "containers")
@@ -166,7 +166,7 @@ def _default_secret(obj: Json) -> None:
 
 
 def _default_event(obj: Json) -> None:
-    """Fields that Go always writes."""
+    """Fill in the fields that Go always writes."""
     for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
         obj.setdefault(field, None)
     obj.setdefault("source", {})

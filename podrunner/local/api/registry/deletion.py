@@ -1,4 +1,4 @@
-"""Deletion: grace, finalizers, preconditions, and when an object is really gone.
+"""Deletion: grace, finalizers, preconditions, and when an object is removed.
 
 The rules are those of apiserver's generic registry (``BeforeDelete``, ``deletionFinalizersForGarbageCollection``)
 and of the pod strategy. What happens to a terminating pod's processes is the kubelet's business.
@@ -66,7 +66,9 @@ def _remove(store: Store, resource: str, obj: Stored) -> dict[str, Any]:
     if resource == "pods":
         store.update(*where, lambda it: _mark(store, it, 0, []))
         left = store.find(*where)
-        if left is None or left["metadata"]["uid"] != meta["uid"]:  # the kubelet saw the mark and was faster
+        if (
+            left is None or left["metadata"]["uid"] != meta["uid"]
+        ):  # the kubelet saw the mark and removed it first
             return obj
     return store.remove(*where)
 
@@ -88,7 +90,7 @@ def _mark(store: Store, obj: dict[str, Any], grace: int, finalizers: list[str]) 
 
 
 def _grace(resource: str, obj: Stored, options: DeleteOptions) -> int:
-    """Seconds until a pod's containers are killed; 0 for what has none."""
+    """Return the seconds until a pod's containers are killed; 0 for objects without containers."""
     if resource != "pods":
         return 0
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
@@ -101,7 +103,7 @@ def _grace(resource: str, obj: Stored, options: DeleteOptions) -> int:
 
 
 def _finalizers(resource: str, obj: Stored, options: DeleteOptions) -> list[str]:
-    """The finalizers after this request: foreground and orphan deletion are finalizers of the collector."""
+    """Return the finalizers after this request: foreground and orphan deletion are finalizers of the collector."""
     others = [each for each in obj["metadata"].get("finalizers") or () if each not in _OVER.values()]
     collector = _OVER.get(options.propagation)
     return [*others, collector] if collector and resource != "namespaces" else others

@@ -1,4 +1,4 @@
-"""Names that the server makes up: ``generateName`` and its random end."""
+"""Names that the server generates: ``generateName`` and its random end."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ _LONGEST_PREFIX = 58
 
 
 def generate_name(prefix: str) -> str:
-    """``prefix`` (cut to 58 characters) and five random characters."""
+    """Return ``prefix`` (cut to 58 characters) and five random characters."""
     return prefix[:_LONGEST_PREFIX] + "".join(secrets.choice(_ALPHABET) for _ in range(5))

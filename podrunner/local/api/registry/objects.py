@@ -1,6 +1,6 @@
-"""The verbs: create, get, update, patch, delete, deletecollection, each as one walk of an object.
+"""The verbs: create, get, update, patch, delete, deletecollection.
 
-decode → defaults → admission → rules → store. Synchronous: one request is one step of the loop, so that what was
+An object passes decode → defaults → admission → rules → store. One request is one step of the loop, so that what was
 checked still holds when it is stored. HTTP, views and watches do not belong here.
 """
 
@@ -49,7 +49,7 @@ class Written:
 
     Attributes:
         obj: The object now, or as it would be (dry run), or the last of it.
-        warnings: What the client should be told.
+        warnings: Texts for the client.
         created: Whether it is new.
     """
 
@@ -72,7 +72,7 @@ class Objects:
         self._applied = AppliedFields()
 
     def get(self, target: Target) -> Stored:
-        """The object; 404 if it is not there."""
+        """Return the object; 404 if it is not there."""
         return self.store.get(target.type.storage, target.namespace, target.name)
 
     def create(self, target: Target, body: Any, options: WriteOptions) -> Written:
@@ -119,9 +119,9 @@ class Objects:
 
         def change(current: dict[str, Any]) -> dict[str, Any]:
             patched = apply_patch(current, body, media=media, kind=target.type.kind)
-            read, told = self._read(target, patched, options)
+            read, texts = self._read(target, patched, options)
             self._place(target, read)
-            warnings.extend(told)
+            warnings.extend(texts)
             return read
 
         self.store.get(storage, target.namespace, target.name)

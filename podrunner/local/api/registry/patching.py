@@ -18,7 +18,7 @@ _KNOWN = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 
 def apply_patch(current: dict[str, Any], patch: Any, *, media: str, kind: str) -> dict[str, Any]:
-    """The object after a patch.
+    """Return the object after a patch.
 
     Raises:
         StatusError: 415 for another media type, 400 for a malformed patch, 422 for one that does not fit.

@@ -1,7 +1,7 @@
 """Resource quotas: what a namespace's objects use, and whether one more fits.
 
 Counted are pods (as Kubernetes does: those that are not over), their requests and limits, and objects of any kind
-(``count/…`` and the old short names). Scopes are not looked at.
+(``count/…`` and the old short names). Scopes are ignored.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TERMINAL = frozenset({"Succeeded", "Failed"})
 
 
 def usage(pod: Json) -> Usage:
-    """What one pod uses of a quota."""
+    """Return what one pod uses of a quota."""
     if (pod.get("status") or {}).get("phase") in _TERMINAL:
         return {}
     spec: Json = pod.get("spec") or {}
@@ -50,7 +50,7 @@ def usage(pod: Json) -> Usage:
 
 
 def _amounts(spec: Json, word: str) -> Usage:
-    """Sum over containers, or the largest init container if that is more."""
+    """Return the sum over containers, or the largest init container if that is more."""
     total: Usage = {}
     for container in spec.get("containers") or ():
         for name, value in ((container.get("resources") or {}).get(word) or {}).items():
@@ -156,7 +156,7 @@ def _used(store: Store, namespace: str, hard: Iterable[str]) -> Usage:
 
 
 def quota_status(store: Store, quota: Json) -> dict[str, dict[str, str]]:
-    """The status of a quota: its limits, and what the objects of its namespace use of them."""
+    """Return the status of a quota: its limits, and what the objects of its namespace use of them."""
     hard = _hard(quota)
     used = _used(store, quota["metadata"].get("namespace", ""), hard)
     return {"hard": hard, "used": {name: _shown(name, used.get(name, Decimal(0))) for name in hard}}

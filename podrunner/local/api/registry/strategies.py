@@ -1,6 +1,6 @@
-"""What a kind is like when it is born, and what a writer can not change: status, identity, defaults of a new object.
+"""What the server sets in a new object, and what a writer cannot change: status, identity.
 
-Rules with an error message are ``validation``'s; this is what happens silently, as in apiserver's ``PrepareForCreate``
+Rules with an error message are ``validation``'s; these changes are silent, as in apiserver's ``PrepareForCreate``
 and ``PrepareForUpdate``.
 """
 
@@ -41,7 +41,7 @@ _WITH_STATUS = frozenset(
 
 
 def prepare_create(storage: str, obj: Json, *, now: str) -> None:
-    """Give a new object what a new object has, and take away what only the server sets; ``now`` is RFC 3339."""
+    """Set the first status and identity of a new object, and remove what only the server sets; ``now`` is RFC 3339."""
     meta = obj["metadata"]
     for field in _SERVER_SET:
         meta.pop(field, None)
@@ -82,7 +82,7 @@ _ADMITTED = (
 
 
 def _keep_admitted(spec: Json, before: Json) -> None:
-    """What admission gave a pod stays, also if a writer sends the pod as he once made it."""
+    """Keep what admission set in a pod, also where a writer sends the pod as it was before admission."""
     for field in _ADMITTED:
         if field in before:
             spec.setdefault(field, before[field])
@@ -104,7 +104,7 @@ def _keep(after: Json, before: Json, fields: list[str], *, drop_rest: bool = Fal
 
 
 def unconditional_update(storage: str) -> bool:
-    """Whether a replace without resourceVersion is allowed."""
+    """Return whether a replace without resourceVersion is allowed."""
     return storage not in {"leases", "storageclasses"}
 
 
@@ -146,7 +146,7 @@ def _unbalanced(obj: Json) -> None:
 
 
 def _merge_string_data(obj: Json) -> None:
-    """``stringData`` is write-only: it lands in ``data``."""
+    """Move the write-only ``stringData`` into ``data``."""
     text = obj.pop("stringData", None)
     if text:
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in text.items()}

@@ -1,4 +1,4 @@
-"""Events: what kubelet and scheduler tell about an object, counted as Kubernetes counts repeats."""
+"""Records events about objects; repeats are counted as Kubernetes counts them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class EventRecorder:
             type: ``Normal`` or ``Warning``.
             reason: One word in camel case.
             message: For people.
-            component: Who tells.
+            component: The reporting component.
             field_path: The part of the object that is meant, such as ``spec.containers{base}``.
         """
         reference = _reference(involved, field_path)
@@ -72,7 +72,7 @@ class EventRecorder:
         try:
             return where is not None and bool(self._store.update("events", *where, self._again))
         except StatusError:
-            return False  # it expired, or somebody deleted it
+            return False  # it expired, or a client deleted it
 
     def _again(self, event: dict[str, Any]) -> dict[str, Any]:
         return {**event, "count": event.get("count", 1) + 1, "lastTimestamp": rfc3339(self._store.now())}

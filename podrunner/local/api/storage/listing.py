@@ -37,7 +37,7 @@ class Page:
     remaining: int | None = None
 
     def meta(self) -> dict[str, Any]:
-        """``metav1.ListMeta``."""
+        """Return the ``metav1.ListMeta`` of the page."""
         meta: dict[str, Any] = {"resourceVersion": str(self.version)}
         if self.continue_token:
             meta["continue"] = self.continue_token
@@ -54,7 +54,7 @@ class _Token(msgspec.Struct):
 
 
 def list_page(store: Store, target: Target, options: ListOptions) -> Page:
-    """One page of a list.
+    """Return one page of a list.
 
     Raises:
         StatusError: 400 for unreadable selectors or tokens, 410 for compacted versions, 504 for future ones.

@@ -34,7 +34,7 @@ _EXISTS = re.compile(rf"\s*(?P<operator>!?)\s*{_KEY}\s*")
 
 
 def selector(kind: ResourceType, *, labels: str, fields: str) -> Predicate | None:
-    """Both selectors as one predicate; None if both are empty, which selects everything.
+    """Return both selectors as one predicate; None if both are empty, which selects everything.
 
     Raises:
         StatusError: 400 if one of them cannot be read, or names a field that the kind does not offer.
@@ -48,7 +48,7 @@ def selector(kind: ResourceType, *, labels: str, fields: str) -> Predicate | Non
 
 
 def label_selector(text: str) -> list[Predicate]:
-    """The rules of a label selector such as ``a=b,c in (d,e),!f``; all must hold."""
+    """Return the rules of a label selector such as ``a=b,c in (d,e),!f``; all must hold."""
     return [_on_labels(rule) for rule in _label_rules(text)]
 
 
@@ -115,7 +115,7 @@ def _exists_rule(match: re.Match[str]) -> _LabelRule:
 
 
 def matches_label_selector(spec: Mapping[str, Any], labels: Labels) -> bool:
-    """Whether labels satisfy a ``metav1.LabelSelector`` object (``matchLabels``, ``matchExpressions``)."""
+    """Return whether labels satisfy a ``metav1.LabelSelector`` object (``matchLabels``, ``matchExpressions``)."""
     plain = all(labels.get(key) == value for key, value in (spec.get("matchLabels") or {}).items())
     return plain and all(_expression(each, labels) for each in spec.get("matchExpressions") or ())
 
@@ -132,7 +132,7 @@ def _expression(each: Mapping[str, Any], labels: Labels) -> bool:
 
 
 def field_selector(kind: ResourceType, text: str) -> list[Predicate]:
-    """The rules of a field selector such as ``status.phase=Running,metadata.name!=a``; all must hold."""
+    """Return the rules of a field selector such as ``status.phase=Running,metadata.name!=a``; all must hold."""
     return [_field_rule(kind, term) for term in re.split(r"(?<!\\),", text) if term]
 
 
@@ -149,7 +149,7 @@ def _field_rule(kind: ResourceType, term: str) -> Predicate:
 
 
 def selectable_fields(kind: ResourceType) -> frozenset[str]:
-    """Fields that a field selector may name."""
+    """Return fields that a field selector may name."""
     own = {"metadata.name", "metadata.namespace"} if kind.namespaced else {"metadata.name"}
     return frozenset(own | set(kind.selectable))
 

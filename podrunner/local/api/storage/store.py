@@ -32,7 +32,7 @@ Key = tuple[str, str]
 
 HISTORY = 5_000
 """Changes kept per resource. 1,000 pods that live at once make about 6,000; a watch that is cut off resumes within
-the time of some thousand changes, or is told 410 and lists again."""
+the time of some thousand changes, or is answered 410 and lists again."""
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
@@ -55,18 +55,18 @@ class Stored(dict[str, Any]):
 
 
 def copy_json(obj: dict[str, Any]) -> dict[str, Any]:
-    """A deep copy of a JSON object (6 times faster than ``copy.deepcopy`` on a pod)."""
+    """Return a deep copy of a JSON object (6 times faster than ``copy.deepcopy`` on a pod)."""
     copied: dict[str, Any] = _decode(_encode(obj))
     return copied
 
 
 def rfc3339(moment: datetime) -> str:
-    """``2026-01-31T12:00:00Z``, as ``metav1.Time``."""
+    """Return ``2026-01-31T12:00:00Z``, as ``metav1.Time``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micro_time(moment: datetime) -> str:
-    """``2026-01-31T12:00:00.000000Z``, as ``metav1.MicroTime``."""
+    """Return ``2026-01-31T12:00:00.000000Z``, as ``metav1.MicroTime``."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -118,22 +118,22 @@ class Store:
         return self._version
 
     def get(self, resource: str, namespace: str, name: str) -> Stored:
-        """The object; 404 if there is none."""
+        """Return the object; 404 if there is none."""
         found = self._shelves[resource].objects.get((namespace, name))
         if found is None:
             raise not_found(resource, name, group=BY_STORAGE[resource].group)
         return found
 
     def find(self, resource: str, namespace: str, name: str) -> Stored | None:
-        """The object, or None."""
+        """Return the object, or None."""
         return self._shelves[resource].objects.get((namespace, name))
 
     def list(self, resource: str, namespace: str | None = None) -> Objects:
-        """The objects, by namespace and name; of all namespaces for None."""
+        """Return the objects, by namespace and name; of all namespaces for None."""
         return _sorted(self._shelves[resource].objects, namespace)
 
     def list_at(self, resource: str, version: int, namespace: str | None = None) -> Objects:
-        """The objects as they were at a version; 410 if that is compacted."""
+        """Return the objects as they were at a version; 410 if that is compacted."""
         shelf = self._shelves[resource]
         self.check_available(resource, version)
         objects = dict(shelf.objects) if shelf.changes else shelf.objects
@@ -219,7 +219,7 @@ class Store:
             raise expired(f"too old resource version: {version} ({compacted})")
 
     def compact(self) -> None:
-        """Forget all history: whoever asks for an earlier version is answered 410."""
+        """Drop all history: requests for an earlier version are answered 410."""
         for shelf in self._shelves.values():
             shelf.changes.clear()
             shelf.compacted = self._version
@@ -255,7 +255,7 @@ def _announce(shelf: _Shelf, kind: str, obj: Stored) -> None:
 
 
 def _normal(resource: str, obj: dict[str, Any], meta: dict[str, Any]) -> Stored:
-    """The object with ``kind`` and ``apiVersion`` first: list items are cut out of its JSON after them."""
+    """Return the object with ``kind`` and ``apiVersion`` first: list items are cut out of its JSON after them."""
     stored = BY_STORAGE[resource]
     normal = Stored(kind=stored.kind, apiVersion=stored.api_version, metadata=meta)
     normal.update((key, value) for key, value in obj.items() if key not in _TYPE_AND_META)

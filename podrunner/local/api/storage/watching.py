@@ -1,7 +1,7 @@
-"""Watches: from a version on, which events a watcher sees, and when.
+"""Watches: which events a watcher gets from a version on, and when.
 
 A watcher holds a place in the store's history, not a queue: however slow it is, it costs nothing, and if history
-is trimmed before it came, it is told 410 as by a real API server. How an event looks on the wire is the view's
+is trimmed before it came, it is answered 410 as by a real API server. How an event is encoded is the view's
 business (``rendering``).
 """
 
@@ -35,11 +35,11 @@ class EventView(Protocol):
     """How one event looks on the wire."""
 
     def event(self, kind: str, obj: dict[str, Any]) -> bytes:
-        """One line of JSON."""
+        """Return one line of JSON."""
         ...
 
     def bookmark(self, version: int, annotations: dict[str, str] | None = None) -> bytes:
-        """One line of JSON that only carries a version."""
+        """Return one line of JSON that only carries a version."""
         ...
 
 
@@ -73,7 +73,7 @@ class Watch:
         self._changed = asyncio.Event()
 
     async def run(self, write: Write) -> None:
-        """Write events until the watch's time is over, history was lost, or the task is cancelled."""
+        """Write events until the watch's time is over, history is lost, or the task is cancelled."""
         forget = self._store.wake_on_change(self._target.type.storage, self._changed.set)
         try:
             await self._run(write)
@@ -117,7 +117,7 @@ class Watch:
             await write(batch)
 
     def _start(self) -> Iterator[bytes]:
-        """The events before the first change: none, or all objects as ADDED."""
+        """Return the events before the first change: none, or all objects as ADDED."""
         wanted = self._options.initial_events
         if wanted is False or (wanted is None and self._place > 0):
             if self._place > 0:
@@ -143,7 +143,7 @@ class Watch:
                 yield line
 
     def _line(self, change: Change) -> bytes | None:
-        """The event that this watcher sees of a change: entering its selection is ADDED, leaving it DELETED."""
+        """Return the event that this watcher sees of a change: entering its selection is ADDED, leaving it DELETED."""
         is_in = change.type != "DELETED" and self._selects(change.obj)
         was_in = change.before is not None and self._selects(change.before)
         if is_in:
@@ -161,7 +161,7 @@ class Watch:
 
 
 def _as_of(change: Change) -> dict[str, Any]:
-    """What left the selection: its last selected state, at the version at which it left."""
+    """Return what left the selection: its last selected state, at the version at which it left."""
     assert change.before is not None
     meta = {**change.before["metadata"], "resourceVersion": str(change.version)}
     return {**change.before, "metadata": meta}

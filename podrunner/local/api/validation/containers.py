@@ -30,7 +30,7 @@ _ONE_FIELD = "may not have more than one field specified at a time"
 
 
 def container_errors(container: Json, path: str, *, volumes: Collection[str]) -> Found:
-    """What is wrong with a container of any sort.
+    """Return what is wrong with a container of any sort.
 
     Args:
         container: The container.
@@ -215,7 +215,7 @@ _COUNTS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThr
 
 
 def probe_errors(probe: Json, path: str) -> Found:
-    """What is wrong with a probe."""
+    """Return what is wrong with a probe."""
     given = [name for name in _HANDLERS if probe.get(name) is not None]
     for name in given[1:]:
         yield forbidden_field(f"{path}.{name}", "may not specify more than 1 handler type")

@@ -1,6 +1,6 @@
 """Rules with an error message (422), by kind: what is wrong with a new object, and with a change.
 
-Pods have their own modules; here is the choice, and the rules of the smaller kinds.
+Pods have their own modules; this one chooses the rules by kind, and holds those of the smaller kinds.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ MAX_DATA = 1024 * 1024
 
 
 def validate_create(storage: str, obj: dict[str, Any]) -> Errors:
-    """What is wrong with a new object."""
+    """Return what is wrong with a new object."""
     rules = _RULES.get(storage, _no_rules)
     return [*metadata_errors(storage, obj["metadata"]), *rules(obj)]
 
 
 def validate_update(target: Target, after: dict[str, Any], before: Stored) -> Errors:
-    """What is wrong with a changed object."""
+    """Return what is wrong with a changed object."""
     storage = target.type.storage
     errors = [*metadata_errors(storage, after["metadata"])]
     errors += metadata_update_errors(after["metadata"], before["metadata"])
@@ -100,7 +100,7 @@ def _secret(obj: Json) -> Found:
 
 
 def _sealed(after: Json, before: Json) -> Found:
-    """An immutable config map or secret stays as it is."""
+    """Yield an error for each change of an immutable config map or secret."""
     if not before.get("immutable"):
         return
     if not after.get("immutable"):

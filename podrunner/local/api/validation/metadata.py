@@ -28,7 +28,7 @@ _FREELY_NAMED = frozenset({"roles", "rolebindings", "clusterroles", "clusterrole
 
 
 def metadata_errors(storage: str, meta: Json) -> Errors:
-    """What is wrong with the metadata of an object."""
+    """Return what is wrong with the metadata of an object."""
     return [
         *_name_errors(storage, meta),
         *label_errors(meta.get("labels") or {}, "metadata.labels"),
@@ -59,7 +59,7 @@ def _path_segment(text: str) -> tuple[str, ...]:
 
 
 def label_errors(labels: Mapping[str, str], field: str) -> Iterator[FieldError]:
-    """What is wrong with labels, or with a node selector."""
+    """Return what is wrong with labels, or with a node selector."""
     for key, value in labels.items():
         for words in formats.qualified_name(key):
             yield invalid_value(field, key, words)
@@ -96,7 +96,7 @@ def _finalizer_errors(finalizers: Any) -> Iterator[FieldError]:
 
 
 def metadata_update_errors(after: Json, before: Json) -> Iterator[FieldError]:
-    """What is wrong with a change of metadata."""
+    """Return what is wrong with a change of metadata."""
     added = set(after.get("finalizers") or ()) - set(before.get("finalizers") or ())
     if before.get("deletionTimestamp") and added:
         words = f"no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)!r}"

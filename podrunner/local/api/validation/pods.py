@@ -30,7 +30,7 @@ _MAX_INT32 = (1 << 31) - 1
 
 
 def pod_errors(pod: Json) -> Found:
-    """What is wrong with a pod."""
+    """Return what is wrong with a pod."""
     spec: Json = pod.get("spec") or {}
     names: set[str] = set()
     yield from _volume_errors(spec.get("volumes") or (), names)
@@ -247,7 +247,7 @@ _UPDATABLE = (
 
 
 def pod_update_errors(after: Json, before: Json) -> Found:
-    """What is wrong with a change of a pod's spec: hardly anything of it may change."""
+    """Return what is wrong with a change of a pod's spec: hardly anything of it may change."""
     new, old = after["spec"], before["spec"]
     if new == old:
         return
@@ -290,7 +290,7 @@ _FREE = frozenset({"activeDeadlineSeconds", "tolerations", "schedulingGates"})
 
 
 def _comparable(spec: Json) -> dict[str, Any]:
-    """A spec without what may change."""
+    """Return a spec without the fields that may change."""
     kept = {key: value for key, value in spec.items() if key not in _FREE}
     for field in ("containers", "initContainers"):
         if field in kept:

@@ -1,7 +1,7 @@
 """Which fields a kind has and of what type, read from Kubernetes' own OpenAPI schemas.
 
 A request body is read as Go's decoder reads it into a typed object: wrong types are refused, unknown fields are
-dropped (and told, or refused), null means absent, quantities become canonical. What a value may *be* is
+dropped (with a warning, or refused), null means absent, quantities become canonical. What a value may *be* is
 ``validation``'s business.
 """
 
@@ -66,7 +66,7 @@ class Schema:
         self._reader = cache(self._make_reader)
 
     def read(self, obj: Json, *, mode: str) -> tuple[Json, tuple[str, ...]]:
-        """The object as it is stored, and warnings.
+        """Return the object as it is stored, and warnings.
 
         Args:
             obj: A decoded body with ``apiVersion`` and ``kind``.
