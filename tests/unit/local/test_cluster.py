@@ -44,7 +44,7 @@ def test_it_serves_and_leaves_nothing():
         get(cluster)
 
 
-def test_a_client_that_leaves_before_the_answer_is_nobodys_failure(monkeypatch, caplog):
+def test_a_client_that_leaves_before_the_answer_is_no_error_of_the_server(monkeypatch, caplog):
     """off: the answer to a ConnectionError in `ApiServer._handle`: aiohttp logs a traceback."""
 
     async def leave(_self, _request):
@@ -92,7 +92,7 @@ def test_a_folder_serves_one_at_a_time(tmp_path):
         assert get(again).status_code == 200
 
 
-def test_a_port_that_is_taken_is_said_so():
+def test_a_port_that_is_taken_is_a_usage_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1"):
@@ -125,11 +125,11 @@ def test_an_open_watch_does_not_delay_the_end():
 
 def test_a_scripted_pod_needs_no_process():
     pod = {
-        "metadata": {"name": "p", "labels": {"told": "yes"}},
+        "metadata": {"name": "p", "labels": {"scripted": "yes"}},
         "spec": {"containers": [{"name": "c", "image": "x"}]},
     }
     with LocalCluster.blocking() as cluster:
-        cluster.script({"told": "yes"}, Lifecycle(exit_code=3))
+        cluster.script({"scripted": "yes"}, Lifecycle(exit_code=3))
         seen = threading.Event()
 
         def watch(_kind, obj):

@@ -156,5 +156,5 @@ def test_durations(seconds, text):
     assert human_duration(seconds) == text
 
 
-def test_an_age_that_nobody_knows():
+def test_an_unknown_age():
     assert age(None, NOW) == "<unknown>"

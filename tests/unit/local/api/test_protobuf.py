@@ -41,7 +41,7 @@ def test_what_go_packs_is_read_as_what_go_writes_as_json(packed: bytes, plain: d
 
 @given(st.sampled_from([packed for packed, _ in PAIRS]), st.data())
 def test_damaged_bytes_are_refused_or_read(packed: bytes, data: st.DataObject) -> None:
-    """Whatever a client sends, nothing but ProtobufError is raised."""
+    """For any bytes of a client, no other error than ProtobufError is raised."""
     at = data.draw(st.integers(4, len(packed) - 1))
     damaged = packed[:at] + data.draw(st.binary(max_size=6)) + packed[at + data.draw(st.integers(0, 6)) :]
     try:

@@ -1,4 +1,4 @@
-"""Watches on a store of our own: lost history, slow readers, bookmarks; and continue tokens of lost lists."""
+"""Watches on a store of the test's own: lost history, slow readers, bookmarks; and continue tokens of lost lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def create(store, name):
 
 
 class Reader:
-    """Takes events, slowly if told so."""
+    """Takes events, slowly if the test asks for it."""
 
     def __init__(self):
         self.lines = []

@@ -184,7 +184,7 @@ class Lab:
             output += piece[1]
         return await process.wait(), output.decode()
 
-    def told(self, name: str) -> list[tuple[str, str]]:
+    def recorded(self, name: str) -> list[tuple[str, str]]:
         """Reasons and messages of the events about a pod, in order."""
         events = self.store.list("events")
         return [

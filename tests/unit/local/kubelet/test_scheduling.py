@@ -140,7 +140,7 @@ class Bench:
 
 @pytest.mark.asyncio
 async def test_what_does_not_fit_waits_until_something_ends():
-    """And is told once why."""
+    """One event gives the reason."""
     bench = Bench()
     bench.pod("a", resources={"requests": {"cpu": "1500m"}})
     assert await bench.condition("a") == ("n", "True", "")

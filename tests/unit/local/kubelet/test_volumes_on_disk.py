@@ -1,6 +1,6 @@
 """Volumes as folders and files: contents, modes, types, sub paths, updates."""
 
-# A look at the disk between two steps holds up nobody in a test.
+# A look at the disk between two steps may block the loop in a test.
 # ruff: noqa: ASYNC240
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ async def test_projected_volumes_join_all_their_sources(lab):
         ({"persistentVolumeClaim": {"claimName": "odd"}}, "LocalCluster mounts hostPath and local volumes"),
     ],
 )
-async def test_what_cannot_be_mounted_is_told(lab, volume, words):
+async def test_what_cannot_be_mounted_is_reported(lab, volume, words):
     lab.store.create("configmaps", {"metadata": {"name": "cm", "namespace": "default"}})
     lab.store.create("secrets", {"metadata": {"name": "s", "namespace": "default"}})
     lab.store.create(
@@ -201,7 +201,7 @@ async def test_a_claims_volume_can_be_read_only(lab):
 
 
 @pytest.mark.asyncio
-async def test_the_token_is_mounted_unless_somebody_says_no(lab):
+async def test_the_token_is_mounted_unless_pod_or_account_opt_out(lab):
     token = "/var/run/secrets/kubernetes.io/serviceaccount"
     assert token in mounts(volumes_of(lab)[0])
     assert token not in mounts(volumes_of(lab, automountServiceAccountToken=False)[0])

@@ -147,7 +147,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @dataclass
 class SpdyStreamLog:
-    """What the server said on one stream."""
+    """What the server sent on one stream."""
 
     data: bytearray = field(default_factory=bytearray)
     replied: bool = False
