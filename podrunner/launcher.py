@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from podrunner.builder import read_stamp, stamp
+from podrunner.builder import read_ownership, with_ownership
 from podrunner.errors import (
     AlreadyExistsError,
     NotFoundError,
@@ -254,7 +254,7 @@ class Launcher:
         return Deletion(found=answer.found, pod=answer.pod, repeated=tries > 1)
 
     def _stamped(self, plan: PodPlan, key: WorkloadKey) -> dict[str, Any]:
-        return stamp(
+        return with_ownership(
             plan.manifest,
             owner=self._owner,
             scope=self._scope,
@@ -336,7 +336,7 @@ class Launcher:
             )
 
     def _is_ours(self, pod: Pod, key: WorkloadKey) -> bool:
-        said = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+        said = read_ownership(pod.metadata.labels, pod.metadata.annotations)
         return said is not None and said.key == key and said.owner == self._owner
 
     # The Secret: made after the pod and owned by it, so that it can never outlive it
@@ -426,7 +426,7 @@ class Launcher:
 
 
 def _not_ours(found: Pod, intent: CreateIntent) -> OwnershipError:
-    said = read_stamp(found.metadata.labels, found.metadata.annotations)
+    said = read_ownership(found.metadata.labels, found.metadata.annotations)
     if said is None:
         whose = "it was not made by podrunner"
     elif said.key != intent.key:

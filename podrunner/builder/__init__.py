@@ -12,20 +12,20 @@ from podrunner.builder.builder import PodBuilder, PodHook, build_plan, build_pod
 from podrunner.builder.explain import Provenance, explain_pod
 from podrunner.builder.labels import safe_label
 from podrunner.builder.names import pod_name
+from podrunner.builder.ownership_metadata import OwnershipMetadata, read_ownership, with_ownership
 from podrunner.builder.plan import PodPlan
-from podrunner.builder.stamp import Stamp, read_stamp, stamp
 
 __all__ = [
+    "OwnershipMetadata",
     "PodBuilder",
     "PodHook",
     "PodPlan",
     "Provenance",
-    "Stamp",
     "build_plan",
     "build_pod",
     "explain_pod",
     "pod_name",
-    "read_stamp",
+    "read_ownership",
     "safe_label",
-    "stamp",
+    "with_ownership",
 ]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from podrunner.builder.airflow import DAGS_VOLUME
+from podrunner.builder.assembler import PodAssembler
 from podrunner.builder.compiled import Compiled, compiled
-from podrunner.builder.draft import Draft
 from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain
 from podrunner.builder.git_sync import PASSWORD_KEY, clone_container
 from podrunner.builder.labels import DEFAULT_CONTAINER, RESULT_PATH, check_label_keys, safe_labels
@@ -150,22 +150,22 @@ def _check_changed(pod: dict[str, Any]) -> None:
 
 
 def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any]:
-    draft = Draft(common)
-    draft.apply(workload)
+    assembler = PodAssembler(common)
+    assembler.apply(workload)
     env = _env(common, workload, secret_name(name))
     if env:
-        draft.main["env"] = list(env.values())
-    draft.spec["containers"] = [*common.before, draft.main, *draft.after]
-    init = _init_containers(common, draft, secret_name(name))
+        assembler.main["env"] = list(env.values())
+    assembler.spec["containers"] = [*common.before, assembler.main, *assembler.after]
+    init = _init_containers(common, assembler, secret_name(name))
     if init:
-        draft.spec["initContainers"] = init
-    if draft.volumes:
-        draft.spec["volumes"] = draft.volumes
-    annotations = {**common.template_annotations, **draft.annotations}
+        assembler.spec["initContainers"] = init
+    if assembler.volumes:
+        assembler.spec["volumes"] = assembler.volumes
+    annotations = {**common.template_annotations, **assembler.annotations}
     if common.before:
         annotations[DEFAULT_CONTAINER] = common.main["name"]
-    metadata = {**common.metadata, "labels": draft.labels, "annotations": annotations}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": draft.spec}
+    metadata = {**common.metadata, "labels": assembler.labels, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": assembler.spec}
 
 
 def _env(common: Compiled, workload: Workload, secret: str) -> Env:
@@ -192,10 +192,10 @@ def _secret_values(common: Compiled, workload: Workload) -> dict[str, str]:
     return keyed if common.git_password is None else {**keyed, PASSWORD_KEY: common.git_password}
 
 
-def _init_containers(common: Compiled, draft: Draft, secret: str) -> list[dict[str, Any]]:
+def _init_containers(common: Compiled, assembler: PodAssembler, secret: str) -> list[dict[str, Any]]:
     clone_dags = common.git
     git = [] if clone_dags is None else [clone_container(clone_dags, dags_volume=DAGS_VOLUME, secret=secret)]
-    return [*common.init[0], *git, *draft.init, *draft.sidecars]
+    return [*common.init[0], *git, *assembler.init, *assembler.sidecars]
 
 
 def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name: str) -> None:

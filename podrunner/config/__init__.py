@@ -7,7 +7,7 @@ What belongs here: the settings (``model.py`` and what it is made of: pure) and 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from podrunner.config.airflow_settings import (
+from podrunner.config.airflow.settings import (
     AirflowSettings,
     DagsFromClaim,
     DagsFromGit,
@@ -20,7 +20,7 @@ from podrunner.config.airflow_settings import (
     LogVolume,
 )
 from podrunner.config.failure_policy import FailureRule, OnExitCodes, OnPodCondition
-from podrunner.config.findings import ConfigWarning, Finding, LoadedConfig
+from podrunner.config.findings import ConfigFinding, ConfigWarning
 from podrunner.config.model import LOCAL_IMAGE, RunnerConfig, SecretRef
 from podrunner.config.policies import (
     LogSettings,
@@ -32,14 +32,14 @@ from podrunner.config.policies import (
 )
 
 if TYPE_CHECKING:
-    from podrunner.config.airflow_cfg import load_airflow_cfg
     from podrunner.config.dump import as_data, as_toml, as_yaml
-    from podrunner.config.files import load_file
+    from podrunner.config.loading import LoadedConfig, load_airflow_cfg, load_file
     from podrunner.config.pod_template import load_pod_template
 
 __all__ = [
     "LOCAL_IMAGE",
     "AirflowSettings",
+    "ConfigFinding",
     "ConfigWarning",
     "DagSource",
     "DagsFromClaim",
@@ -47,7 +47,6 @@ __all__ = [
     "DagsFromHostPath",
     "DagsInImage",
     "FailureRule",
-    "Finding",
     "LoadedConfig",
     "LogSettings",
     "LogVolume",
@@ -72,11 +71,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "LoadedConfig": "loading",
     "as_data": "dump",
     "as_toml": "dump",
     "as_yaml": "dump",
-    "load_airflow_cfg": "airflow_cfg",
-    "load_file": "files",
+    "load_airflow_cfg": "loading",
+    "load_file": "loading",
     "load_pod_template": "pod_template",
 }
 """Reading and writing files needs parsers that most programs never use: imported at the first use."""

@@ -7,20 +7,20 @@ would be right. Single settings do not.
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from podrunner.errors import ConfigError
+from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["REDACTED", "Secret", "Settings", "did_you_mean", "looks_secret", "models_in", "shown"]
+__all__ = ["REDACTED", "Secret", "Settings", "SettingsT", "looks_secret", "models_in", "shown"]
 
 REDACTED = "**********"
 """What stands for a credential wherever a configuration is shown."""
@@ -88,6 +88,9 @@ class Settings(BaseModel):
         """
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**given | changes)
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def config_error(model: type[BaseModel], error: ValidationError, *, source: str | None) -> ConfigError:
@@ -187,10 +190,3 @@ def shown(value: object) -> str:
 def looks_secret(name: str) -> bool:
     """Whether a setting of that name may hold a credential, so that its value is not to be shown."""
     return name in _SECRET_SECTIONS or any(word in name.lower() for word in _SECRET_WORDS)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Suggest the known name nearest to a misspelt one; None if none is near."""
-    folded = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
-    return f"Did you mean {folded[near[0]]!r}?" if near else None

@@ -1,8 +1,8 @@
-"""RunnerConfig: everything that a runner can be told, as one frozen value.
+"""RunnerConfig: all settings of a runner, as one frozen value.
 
-What belongs here: the settings, their defaults, their bounds, and which of them exclude each other. Reading
-files and environments does not belong here (``airflow_cfg.py``, ``files.py``, ``environment.py``); this
-module is pure.
+What belongs here: the settings, their defaults, their bounds, and which of them exclude each other. Reading files and
+the environment does not belong here: the constructors at the end import the readers when they are called, and these
+know nothing of this module; they take the class that they build.
 
 Two rules keep every configuration writable in every format: a setting may be None only where None is its
 default (TOML has no null), and free-form parts of a pod are plain JSON data.
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
-from podrunner.config.airflow_settings import AirflowSettings
+from podrunner.config.airflow.settings import AirflowSettings
+from podrunner.config.cluster_access import without_old_access
 from podrunner.config.failure_policy import FailurePolicy
+from podrunner.config.findings import report_findings
 from podrunner.config.frozen import Secret, Settings
 from podrunner.config.kubernetes_names import (
     AnnotationKey,
@@ -44,7 +46,7 @@ from podrunner.workload import Resources
 if TYPE_CHECKING:
     import os
 
-__all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef", "without_old_access"]
+__all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef"]
 
 LOCAL_IMAGE = "localhost/this-machine"
 """The image of pods on a LocalCluster when none is named: the programs of this machine."""
@@ -318,10 +320,14 @@ class RunnerConfig(Settings):
         Raises:
             ConfigError: The file cannot be read, or says something that cannot be meant.
         """
-        from podrunner.config.airflow_cfg import load_airflow_cfg
+        from podrunner.config.airflow.cfg import read_airflow_cfg
 
-        loaded = load_airflow_cfg(path, environ=environ, overrides=overrides, allow_commands=allow_commands)
-        return loaded.checked(strict=strict, stacklevel=3)
+        builder = read_airflow_cfg(
+            path, cls, environ=environ, overrides=overrides, allow_commands=allow_commands
+        )
+        config = builder.build()
+        report_findings(builder.findings, strict=strict, stacklevel=2)
+        return config
 
     @classmethod
     def from_file(
@@ -348,10 +354,12 @@ class RunnerConfig(Settings):
         Raises:
             ConfigError: The file cannot be read, or says something that cannot be meant.
         """
-        from podrunner.config.files import load_file
+        from podrunner.config.files import read_file
 
-        loaded = load_file(path, environ=environ, overrides=overrides, allow_commands=allow_commands)
-        return loaded.checked(strict=strict, stacklevel=3)
+        builder = read_file(path, cls, environ=environ, overrides=overrides, allow_commands=allow_commands)
+        config = builder.build()
+        report_findings(builder.findings, strict=strict, stacklevel=2)
+        return config
 
     @classmethod
     def from_environ(cls, *, environ: Mapping[str, str] | None = None) -> RunnerConfig:
@@ -366,15 +374,6 @@ class RunnerConfig(Settings):
         Raises:
             ConfigError: A variable names no setting, or its value does not fit.
         """
-        from podrunner.config.environment import load_environ
+        from podrunner.config.environment import read_environ
 
-        return load_environ(environ)
-
-
-def without_old_access(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop from settings what newly chosen ones make void about the way to the cluster."""
-    if "cluster" in changes:
-        return {name: value for name, value in given.items() if name not in {"kubeconfig", "context"}}
-    if any(changes.get(name) is not None for name in ("kubeconfig", "context")):
-        return {**given, "cluster": "kubeconfig"}
-    return dict(given)
+        return read_environ(cls, environ).build()

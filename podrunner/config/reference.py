@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS, Option
-from podrunner.config.airflow_settings import (
+from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
+from podrunner.config.airflow.settings import (
     AirflowSettings,
     DagsFromClaim,
     DagsFromGit,

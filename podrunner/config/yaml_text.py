@@ -14,7 +14,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from podrunner.config.draft import Place
+    from podrunner.config.location import SourceLocation
 
 __all__ = ["parse_yaml", "write_yaml"]
 
@@ -60,12 +60,12 @@ def write_yaml(data: Any) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=110)
 
 
-def parse_yaml(text: str, place: Place) -> Any:
+def parse_yaml(text: str, location: SourceLocation) -> Any:
     """Parse one YAML document.
 
     Args:
         text: The document.
-        place: What errors name.
+        location: What errors name.
 
     Raises:
         ConfigError: It is not YAML; the line is told.
@@ -75,6 +75,6 @@ def parse_yaml(text: str, place: Place) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise place.error(f"{line}{error.problem}", remedy="Write one YAML document") from None
+        raise location.error(f"{line}{error.problem}", remedy="Write one YAML document") from None
     except yaml.YAMLError as error:
-        raise place.error(f"is not YAML: {str(error).splitlines()[0]}") from None
+        raise location.error(f"is not YAML: {str(error).splitlines()[0]}") from None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from podrunner.builder import read_stamp, safe_label
+from podrunner.builder import read_ownership, safe_label
 from podrunner.builder.labels import OWNER, REPORTED
 from podrunner.errors import ConflictError, NotFoundError, PodrunnerError
 from podrunner.kube import retrying
@@ -21,7 +21,7 @@ from podrunner.kube import retrying
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from podrunner.builder import Stamp
+    from podrunner.builder import OwnershipMetadata
     from podrunner.kube import KubeClient, RequestRetry
     from podrunner.outcome.record import Pod
     from podrunner.ownership.scope import ScopeReader
@@ -37,7 +37,7 @@ _MARK_WITHIN_S: Final = 10.0
 
 
 def _owner_of(pod: Pod) -> str | None:
-    stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+    stamp = read_ownership(pod.metadata.labels, pod.metadata.annotations)
     return stamp.owner if stamp is not None else None
 
 
@@ -85,8 +85,8 @@ class Adopter:
         namespaces: Sequence[str | None],
         *,
         known: Callable[[Pod], bool],
-        on_retained: Callable[[Pod, Stamp], None] = lambda _pod, _stamp: None,
-    ) -> AsyncGenerator[tuple[Pod, Stamp], None]:
+        on_retained: Callable[[Pod, OwnershipMetadata], None] = lambda _pod, _stamp: None,
+    ) -> AsyncGenerator[tuple[Pod, OwnershipMetadata], None]:
         """Gives each pod that was won, as it is now. To be closed by ``aclosing``.
 
         Pods whose outcome was reported and that are kept are left as they are. Pods that bear our own name but are not
@@ -103,7 +103,7 @@ class Adopter:
         gone: dict[str, bool] = {}
         async with aclosing(self._reader.pods(namespaces)) as pods:
             async for pod in pods:
-                stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+                stamp = read_ownership(pod.metadata.labels, pod.metadata.annotations)
                 if stamp is None or stamp.scope != self._reader.scope or known(pod):
                     continue
                 if is_reported(pod):

@@ -12,7 +12,7 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from podrunner.builder import read_stamp
+from podrunner.builder import read_ownership
 from podrunner.errors import OwnershipError, PodrunnerError
 from podrunner.outcome import main_status, timings_of
 from podrunner.outcome.result import parse_time
@@ -135,7 +135,7 @@ class RetainedPods:
 
     def _as_retained(self, pod: Pod) -> RetainedPod | None:
         meta = pod.metadata
-        stamp = read_stamp(meta.labels, meta.annotations)
+        stamp = read_ownership(meta.labels, meta.annotations)
         if stamp is None or stamp.scope != self._reader.scope or pod.status.phase not in _OVER:
             return None
         settled = self._is_settled(meta.uid)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
     from random import Random
 
-    from podrunner.builder import PodHook, Stamp
+    from podrunner.builder import OwnershipMetadata, PodHook
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.logs import SinkFactory
@@ -323,7 +323,7 @@ class Engine:
             _logger.error("%d pods did not end in %.0f s", supervisor.active, _CLOSE_WITHIN_S)
 
 
-def _adopted(pod: Pod, stamp: Stamp) -> TrackedPod:
+def _adopted(pod: Pod, stamp: OwnershipMetadata) -> TrackedPod:
     main = stamp.main_container or (pod.spec.containers[0].name if pod.spec.containers else "base")
     return TrackedPod(
         stamp.key,

@@ -35,8 +35,8 @@ class TestAPod:
         ("reason", "source", "message"),
         [
             ("Scheduled", "default-scheduler", r"Successfully assigned \S+/told to \S+"),
-            ("Created", "kubelet", r"Created container: told"),
-            ("Started", "kubelet", r"Started container told"),
+            ("Created", "kubelet", r"(Created container: told|Container created)"),  # 1.34; 1.35 and later
+            ("Started", "kubelet", r"(Started container told|Container started)"),
         ],
     )
     def test_its_events_are_told(self, described: str, reason: str, source: str, message: str) -> None:
@@ -49,7 +49,7 @@ class TestAPod:
         assert all(row.split()[3] == "pod/told" for row in rows)
 
     def test_events_by_their_own_command(self, kubectl, described) -> None:
-        assert "Started container told" in kubectl("events", "--for", "pod/told")
+        assert re.search("Started container told|Container started", kubectl("events", "--for", "pod/told"))
 
 
 class TestAPodThatCannotRun:

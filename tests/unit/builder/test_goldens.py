@@ -16,8 +16,8 @@ from podrunner.config import (
     LogsOnClaim,
     LogsOnHostPath,
     RunnerConfig,
+    load_file,
 )
-from podrunner.config.files import load_file
 from podrunner.workload import Workload
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podrunner.builder import build_pod, stamp
+from podrunner.builder import build_pod, with_ownership
 from podrunner.config import RunnerConfig
 from podrunner.errors import SpecError
 from podrunner.workload import Workload
@@ -46,7 +46,7 @@ def near_pods(inner):
 def is_pod_or_refused(config, workload):
     try:
         pod = build_pod(config, workload)
-        pod = stamp(pod, owner="o", scope="s", key=workload.key)
+        pod = with_ownership(pod, owner="o", scope="s", key=workload.key)
     except SpecError:
         return
     assert json.loads(json.dumps(pod)) == pod

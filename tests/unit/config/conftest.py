@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from podrunner.config import LoadedConfig
-from podrunner.config.airflow_cfg import load_airflow_cfg
+from podrunner.config.loading import load_airflow_cfg
 
 Load = Callable[..., LoadedConfig]
 Write = Callable[..., Path]

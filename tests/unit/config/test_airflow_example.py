@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from podrunner.config import ConfigWarning, DagsFromClaim, LogsOnClaim, RunnerConfig, SecretRef
-from podrunner.config.airflow_cfg import load_airflow_cfg
+from podrunner.config.loading import load_airflow_cfg
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "airflow.cfg"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from podrunner.config import RunnerConfig
-from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS
-from podrunner.config.draft import Place
+from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS
 from podrunner.config.environment import _setting
+from podrunner.config.location import SourceLocation
 from podrunner.errors import ConfigError
 
 # option, what is written, setting, what comes of it
@@ -105,7 +105,7 @@ def test_airflows_whole_default_file_gives_no_warning(load):
 def test_every_setting_that_the_table_names_exists():
     paths = [path for option in OPTIONS for path in (option.setting or "").split(", ") if path]
     for path in [*paths, *(section.setting for section in FREE_SECTIONS)]:
-        _setting(f"PODRUNNER_{path.upper().replace('.', '__')}", Place("test"))
+        _setting(f"PODRUNNER_{path.upper().replace('.', '__')}", SourceLocation("test"), RunnerConfig)
 
 
 def test_no_option_stands_twice_in_the_table():

@@ -189,7 +189,7 @@ def test_a_command_that_fails_is_told_without_its_output(load, command, says):
 
 
 def test_a_command_that_hangs_is_ended(load, monkeypatch):
-    monkeypatch.setattr("podrunner.config.airflow_sources._COMMAND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("podrunner.config.airflow.sources._COMMAND_TIMEOUT_S", 0.05)
     with pytest.raises(ConfigError, match="did not end within"):
         load(MINIMAL, {f"{CONN}_CMD": "sleep 30"}, allow_commands=True)
 
@@ -220,7 +220,7 @@ def test_the_git_password_has_these_forms_too(load):
 
 
 def test_the_process_environment_is_read_by_default(write, monkeypatch):
-    from podrunner.config.airflow_cfg import load_airflow_cfg
+    from podrunner.config.loading import load_airflow_cfg
 
     monkeypatch.setenv("AIRFLOW__KUBERNETES__NAMESPACE", "from-process")
     assert load_airflow_cfg(write(MINIMAL)).config.namespace == "from-process"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS
+from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS
 from podrunner.config.reference import _SECTIONS, attribute_texts, reference_page
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"

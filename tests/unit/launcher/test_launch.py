@@ -11,7 +11,7 @@ import pytest
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.builder import build_plan, read_stamp
+from podrunner.builder import build_plan, read_ownership
 from podrunner.config import RetrySettings, RunnerConfig
 from podrunner.errors import (
     BadRequestError,
@@ -67,7 +67,7 @@ async def test_a_launch_is_one_request():
     launched = await launcher(server).launch(plan())
     assert launched.created
     assert len(server.requests) == 1
-    stamp = read_stamp(launched.pod.metadata.labels, launched.pod.metadata.annotations)
+    stamp = read_ownership(launched.pod.metadata.labels, launched.pod.metadata.annotations)
     assert stamp is not None
     assert (stamp.owner, stamp.key) == ("me", WorkloadKey({"task": "t"}))
 
@@ -249,7 +249,7 @@ async def test_any_identity_becomes_a_valid_pod_that_finds_itself(text: str):
     server = FakeServer()
     server.fail("POST", lose_reply=True)
     launched = await launcher(server, owner=text).launch(plan(text))
-    stamp = read_stamp(launched.pod.metadata.labels, launched.pod.metadata.annotations)
+    stamp = read_ownership(launched.pod.metadata.labels, launched.pod.metadata.annotations)
     assert stamp is not None
     assert (stamp.key.parts["task"], stamp.owner) == (text, text)
     assert len(launched.pod.metadata.name) <= 63

@@ -1,6 +1,6 @@
-"""The stamp: what makes a pod findable and adoptable, from its labels and annotations alone.
+"""The labels and annotations by which a runner finds and adopts a pod.
 
-The launcher puts it on just before the create; whoever watches reads it back.
+The launcher adds them just before the create request; adoption and garbage collection read them back.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from podrunner.workload.log_path import checked_log_path, default_log_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Stamp", "read_stamp", "stamp"]
+__all__ = ["OwnershipMetadata", "read_ownership", "with_ownership"]
 
 MAX_ANNOTATIONS_BYTES = 256 * 1024
 """Names and values of all annotations together (Kubernetes: ``TotalAnnotationSizeLimitB``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
-    """What a stamp says.
+class OwnershipMetadata:
+    """The workload of a pod, and the runner that the pod belongs to.
 
     Attributes:
         key: The workload's identity and attempt.
         owner: The runner that the pod belongs to.
         scope: Runners of this scope may adopt it.
         log_path: Where its log goes, below the log folder.
-        main_container: The container whose end is the pod's; None: the pod does not say.
+        main_container: The container whose end is the pod's; None: no annotation names it.
     """
 
     key: WorkloadKey
@@ -53,7 +53,7 @@ class Stamp:
     main_container: str | None = None
 
 
-def stamp(
+def with_ownership(
     manifest: Mapping[str, Any],
     *,
     owner: str,
@@ -62,7 +62,7 @@ def stamp(
     log_path: str | None = None,
     main_container: str | None = None,
 ) -> dict[str, Any]:
-    """Put the stamp on a pod.
+    """Return a pod with the labels and annotations of its owner.
 
     Args:
         manifest: The pod; it is left as it is.
@@ -70,7 +70,7 @@ def stamp(
         scope: The runner's scope.
         key: The workload's identity and attempt.
         log_path: Where the log goes, below the log folder; None: made of the key.
-        main_container: Name of the main container; None: what an annotation says, else the first container.
+        main_container: Name of the main container; None: the one that an annotation names, else the first.
 
     Returns:
         A new manifest; it shares all but the metadata with the old one.
@@ -81,7 +81,7 @@ def stamp(
     metadata = manifest["metadata"]
     annotations = metadata.get("annotations") or {}
     main = main_container or annotations.get(DEFAULT_CONTAINER) or manifest["spec"]["containers"][0]["name"]
-    stamped = {
+    all_annotations = {
         **annotations,
         DEFAULT_CONTAINER: main,
         KEY: key.identity,
@@ -91,10 +91,10 @@ def stamp(
         LOG_PATH: default_log_path(key) if log_path is None else log_path,
     }
     if key.relaunch:
-        stamped[RELAUNCH] = str(key.relaunch)
-    _check_size(stamped)
+        all_annotations[RELAUNCH] = str(key.relaunch)
+    _check_size(all_annotations)
     labels = {**(metadata.get("labels") or {}), **_labels(owner, scope)}
-    return {**manifest, "metadata": {**metadata, "labels": labels, "annotations": stamped}}
+    return {**manifest, "metadata": {**metadata, "labels": labels, "annotations": all_annotations}}
 
 
 def _labels(owner: str, scope: str) -> dict[str, str]:
@@ -108,15 +108,17 @@ def _check_size(annotations: Mapping[str, str]) -> None:
         raise SpecError(problem, field="metadata.annotations", value=f"{size} bytes")
 
 
-def read_stamp(labels: Mapping[str, str] | None, annotations: Mapping[str, str] | None) -> Stamp | None:
-    """Read the stamp of a pod.
+def read_ownership(
+    labels: Mapping[str, str] | None, annotations: Mapping[str, str] | None
+) -> OwnershipMetadata | None:
+    """Return what a pod's labels and annotations say about its owner.
 
     Args:
         labels: The pod's labels.
         annotations: The pod's annotations.
 
     Returns:
-        The stamp; None if the pod is not podrunner's, or the stamp was tampered with.
+        The metadata; None if the pod is not podrunner's, or an annotation is missing or malformed.
     """
     if (labels or {}).get(MANAGED_BY) != MANAGER or not annotations:
         return None
@@ -126,10 +128,10 @@ def read_stamp(labels: Mapping[str, str] | None, annotations: Mapping[str, str] 
         return None
 
 
-def _read(annotations: Mapping[str, str]) -> Stamp:
+def _read(annotations: Mapping[str, str]) -> OwnershipMetadata:
     relaunch = int(annotations.get(RELAUNCH, 0))
     key = WorkloadKey(json.loads(annotations[KEY]), attempt=int(annotations[ATTEMPT]), relaunch=relaunch)
-    return Stamp(
+    return OwnershipMetadata(
         key=key,
         owner=annotations[OWNER],
         scope=annotations[SCOPE],

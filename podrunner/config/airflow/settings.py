@@ -1,7 +1,7 @@
 """Settings of Airflow's worker pods: where the DAGs come from, where logs go, what the worker is told.
 
 What belongs here: the data that turns a pod into an Airflow worker. Reading ``airflow.cfg`` does not belong
-here (``airflow_cfg.py``), nor what every pod has (``model.py``). Pure data.
+here (``airflow/cfg.py``), nor what every pod has (``model.py``). Pure data.
 """
 
 from __future__ import annotations

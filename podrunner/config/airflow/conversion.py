@@ -1,67 +1,67 @@
 """From Airflow's options to podrunner's settings, where that takes a decision.
 
-What belongs here: what an option means. Where its value comes from does not (``airflow_sources.py``), nor DAG
-and log volumes (``airflow_volumes.py``). Options that go into a setting as they are stand only in the table
-(``airflow_options.py``).
+What belongs here: what an option means. Where its value comes from does not (``airflow/sources.py``), nor DAG
+and log volumes (``airflow/volumes.py``). Options that go into a setting as they are stand only in the table
+(``airflow/options.py``).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS, Option
-from podrunner.config.draft import Draft, Place
-from podrunner.config.findings import Finding
+from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
+from podrunner.config.findings import ConfigFinding
 from podrunner.config.frozen import shown
+from podrunner.config.location import SourceLocation
 from podrunner.config.pod_template import load_pod_template
 
 if TYPE_CHECKING:
-    from podrunner.config.airflow_sources import AirflowSources, Given
+    from podrunner.config.airflow.sources import AirflowSources, Given
+    from podrunner.config.builder import ConfigBuilder
 
 __all__ = ["Conversion", "convert_options"]
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Conversion:
     """What the conversion of one file works with: where options are read, and where settings and findings go."""
 
     sources: AirflowSources
-    draft: Draft
-    findings: list[Finding] = field(default_factory=list)
+    builder: ConfigBuilder[Any]
 
-    def put(self, setting: str, value: Any, place: Place) -> None:
+    def put(self, setting: str, value: Any, location: SourceLocation) -> None:
         """Set a setting by its dotted name."""
-        self.draft.put(tuple(setting.split(".")), value, place)
+        self.builder.put(tuple(setting.split(".")), value, location)
 
     def take(self, key: str, setting: str) -> None:
         """Set a setting to an option's value, given or Airflow's default; leave it alone if there is neither."""
         value = self.sources.value(key)
         if value is not None:
-            self.put(setting, value, self.place(key))
+            self.put(setting, value, self.location(key))
 
-    def place(self, key: str) -> Place:
-        """Return where an option is given, or its default's place."""
-        return (self.sources.given(key) or self.sources.default_of(key)).place
+    def location(self, key: str) -> SourceLocation:
+        """Return where an option is given, or its default's location."""
+        return (self.sources.given(key) or self.sources.default_of(key)).location
 
-    def warn(self, place: Place, message: str, *, remedy: str | None = None) -> None:
+    def warn(self, location: SourceLocation, message: str, *, remedy: str | None = None) -> None:
         """Tell something that has no effect, or not the one it seems to have."""
-        self._tell("warning", place, message, remedy)
+        self._tell("warning", location, message, remedy)
 
-    def note(self, place: Place, message: str, *, remedy: str | None = None) -> None:
+    def note(self, location: SourceLocation, message: str, *, remedy: str | None = None) -> None:
         """Tell something that is right as it is."""
-        self._tell("note", place, message, remedy)
+        self._tell("note", location, message, remedy)
 
-    def _tell(self, level: Any, place: Place, message: str, remedy: str | None) -> None:
-        self.findings.append(
-            Finding(
+    def _tell(self, level: Any, location: SourceLocation, message: str, remedy: str | None) -> None:
+        self.builder.findings.append(
+            ConfigFinding(
                 level=level,
                 message=message,
-                source=place.source,
-                section=place.section,
-                key=place.key,
+                source=location.source,
+                section=location.section,
+                key=location.key,
                 remedy=remedy,
             )
         )
@@ -74,7 +74,7 @@ def convert_options(conversion: Conversion) -> None:
         ConfigError: A value does not fit its option.
     """
     for option in OPTIONS:
-        if option.direct:
+        if option.is_direct:
             _convert_direct(conversion, option)
         elif option.setting is None:
             _tell_meaningless(conversion, option)
@@ -95,7 +95,7 @@ def _tell_meaningless(conversion: Conversion, option: Option) -> None:
         return
     message = f"has no meaning for podrunner: {option.effect.replace('`', '')}"
     tell = conversion.note if given.text in {option.default, option.later_default} else conversion.warn
-    tell(given.place, message)
+    tell(given.location, message)
 
 
 def _worker(conversion: Conversion) -> None:
@@ -103,14 +103,14 @@ def _worker(conversion: Conversion) -> None:
     written = sources.given("airflow_home")
     if written and written.text != sources.home:
         conversion.warn(
-            written.place,
+            written.location,
             "is overruled by the variable AIRFLOW_HOME",
             remedy="Remove one of the two, or make them equal",
         )
     home = (
-        Place("environment", None, "AIRFLOW_HOME")
+        SourceLocation("environment", None, "AIRFLOW_HOME")
         if "AIRFLOW_HOME" in sources.environ
-        else conversion.place("airflow_home")
+        else conversion.location("airflow_home")
     )
     conversion.put("airflow.home", sources.home, home)
     conversion.take("base_log_folder", "airflow.base_log_folder")
@@ -127,7 +127,7 @@ def _connection(conversion: Conversion) -> None:
     elif sources.given("airflow_configmap") or "AIRFLOW__CORE__SQL_ALCHEMY_CONN" in sources.entries(
         "kubernetes_secrets"
     ):
-        conversion.note(reference.place, "is left to the worker: podrunner has no secrets backend")
+        conversion.note(reference.location, "is left to the worker: podrunner has no secrets backend")
     else:
         sources.given("sql_alchemy_conn")
 
@@ -137,33 +137,33 @@ def _image(conversion: Conversion) -> None:
     tag = conversion.sources.given("worker_container_tag")
     if repository:
         name = f"{repository.text}:{tag.text}" if tag else repository.text
-        conversion.put("image", name, repository.place)
+        conversion.put("image", name, repository.location)
     elif tag:
         conversion.warn(
-            tag.place, "is a tag without an image", remedy="Set worker_container_repository beside it"
+            tag.location, "is a tag without an image", remedy="Set worker_container_repository beside it"
         )
 
 
 def _template(conversion: Conversion) -> None:
     if given := conversion.sources.given("pod_template_file"):
         path = Path(conversion.sources.file.source).parent / given.text
-        conversion.put("pod_template", load_pod_template(path, place=given.place), given.place)
+        conversion.put("pod_template", load_pod_template(path, location=given.location), given.location)
 
 
 def _access(conversion: Conversion) -> None:
     sources = conversion.sources
     inside = sources.value("in_cluster")
-    conversion.put("cluster", "in-cluster" if inside else "kubeconfig", conversion.place("in_cluster"))
+    conversion.put("cluster", "in-cluster" if inside else "kubeconfig", conversion.location("in_cluster"))
     for key, setting in (("config_file", "kubeconfig"), ("cluster_context", "context")):
         given = sources.given(key)
         if given and inside:
             conversion.warn(
-                given.place,
+                given.location,
                 "has no effect beside in_cluster = True",
                 remedy="Set in_cluster = False to use a kubeconfig",
             )
         elif given:
-            conversion.put(setting, given.text, given.place)
+            conversion.put(setting, given.text, given.location)
 
 
 def _namespaces(conversion: Conversion) -> None:
@@ -172,14 +172,14 @@ def _namespaces(conversion: Conversion) -> None:
     if not sources.value("multi_namespace_mode"):
         if named:
             conversion.warn(
-                conversion.place("multi_namespace_mode_namespace_list"),
+                conversion.location("multi_namespace_mode_namespace_list"),
                 "has no effect without multi_namespace_mode = True",
                 remedy="Set it, or remove the list",
             )
     elif named:
-        conversion.put("namespaces", named, conversion.place("multi_namespace_mode_namespace_list"))
+        conversion.put("namespaces", named, conversion.location("multi_namespace_mode_namespace_list"))
     else:
-        conversion.put("all_namespaces", value=True, place=conversion.place("multi_namespace_mode"))
+        conversion.put("all_namespaces", value=True, location=conversion.location("multi_namespace_mode"))
 
 
 def _requests(conversion: Conversion) -> None:
@@ -190,9 +190,9 @@ def _requests(conversion: Conversion) -> None:
     timeout = arguments.pop("_request_timeout", None)
     if timeout is not None:
         connect, total = _timeouts(timeout, given)
-        conversion.put("request_timeout_s", total, given.place)
-        conversion.put("connect_timeout_s", connect, given.place)
-    _tell_rest(conversion, arguments, given.place)
+        conversion.put("request_timeout_s", total, given.location)
+        conversion.put("connect_timeout_s", connect, given.location)
+    _tell_rest(conversion, arguments, given.location)
 
 
 def _timeouts(timeout: object, given: Given) -> tuple[float, float]:
@@ -200,7 +200,7 @@ def _timeouts(timeout: object, given: Given) -> tuple[float, float]:
     both = [timeout, timeout] if isinstance(timeout, int | float) else timeout
     if isinstance(both, list) and len(both) == 2 and all(_is_positive(part) for part in both):
         return both[0], both[1]
-    raise given.place.error(
+    raise given.location.error(
         "_request_timeout is not a time", value=shown(timeout), remedy="Write seconds, or [connect, read]"
     )
 
@@ -216,8 +216,8 @@ def _deletes(conversion: Conversion) -> None:
         return
     for name in ("grace_period_seconds", "gracePeriodSeconds"):
         if name in arguments:
-            conversion.put("delete_grace_period_s", arguments.pop(name), given.place)
-    _tell_rest(conversion, arguments, given.place)
+            conversion.put("delete_grace_period_s", arguments.pop(name), given.location)
+    _tell_rest(conversion, arguments, given.location)
 
 
 def _retries(conversion: Conversion) -> None:
@@ -225,30 +225,30 @@ def _retries(conversion: Conversion) -> None:
     if given is not None:
         arguments = dict(conversion.sources.value("api_client_retry_configuration"))
         for setting in ("retry", "create_retry"):
-            _retry(conversion, setting, arguments, given.place)
-        _tell_rest(conversion, {k: v for k, v in arguments.items() if k not in _RETRY_KEYS}, given.place)
+            _retry(conversion, setting, arguments, given.location)
+        _tell_rest(conversion, {k: v for k, v in arguments.items() if k not in _RETRY_KEYS}, given.location)
     publish = conversion.sources.value("task_publish_max_retries")
     if publish:
         conversion.put(
             "create_retry.attempts",
             publish + 1 if publish > 0 else 0,
-            conversion.place("task_publish_max_retries"),
+            conversion.location("task_publish_max_retries"),
         )
 
 
 _RETRY_KEYS = ("total", "backoff_factor")
 
 
-def _retry(conversion: Conversion, setting: str, arguments: dict[str, Any], place: Place) -> None:
+def _retry(conversion: Conversion, setting: str, arguments: dict[str, Any], location: SourceLocation) -> None:
     total, factor = (arguments.get(key) for key in _RETRY_KEYS)
     if total is not None:
         if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-            raise place.error(
+            raise location.error(
                 "total is not a number of retries", value=shown(total), remedy="Write 0 or more"
             )
-        conversion.put(f"{setting}.attempts", total + 1, place)
+        conversion.put(f"{setting}.attempts", total + 1, location)
     if factor is not None:
-        conversion.put(f"{setting}.initial_s", factor, place)
+        conversion.put(f"{setting}.initial_s", factor, location)
 
 
 def _creates(conversion: Conversion) -> None:
@@ -256,7 +256,7 @@ def _creates(conversion: Conversion) -> None:
     for key, automatic in (("worker_pods_creation_batch_size", 1), ("pod_creation_max_concurrency", 0)):
         value = conversion.sources.value(key)
         if value is not None and value != automatic:
-            conversion.put("max_creates_in_flight", value, conversion.place(key))
+            conversion.put("max_creates_in_flight", value, conversion.location(key))
 
 
 def _fatal_reasons(conversion: Conversion) -> None:
@@ -264,12 +264,12 @@ def _fatal_reasons(conversion: Conversion) -> None:
     key = "worker_pod_pending_fatal_container_state_reasons"
     reasons, default = conversion.sources.value(key), conversion.sources.default_of(key).text
     if {*reasons} != {*default.split(",")}:
-        conversion.put("pending.fatal_reasons", reasons, conversion.place(key))
+        conversion.put("pending.fatal_reasons", reasons, conversion.location(key))
 
 
-def _tell_rest(conversion: Conversion, arguments: dict[str, Any], place: Place) -> None:
+def _tell_rest(conversion: Conversion, arguments: dict[str, Any], location: SourceLocation) -> None:
     if arguments:
-        conversion.warn(place, f"{', '.join(arguments)}: no meaning for podrunner")
+        conversion.warn(location, f"{', '.join(arguments)}: no meaning for podrunner")
 
 
 def _free_sections(conversion: Conversion) -> None:
@@ -278,7 +278,7 @@ def _free_sections(conversion: Conversion) -> None:
             setting = (
                 _setting_of_variable(conversion, key, given) if section.setting == "env" else section.setting
             )
-            conversion.draft.put((setting, key), given.text, given.place)
+            conversion.builder.put((setting, key), given.text, given.location)
 
 
 _SECRET_VARIABLE = re.compile(
@@ -292,7 +292,7 @@ def _setting_of_variable(conversion: Conversion, name: str, given: Given) -> str
     """Tell apart by their names the variables that hold secrets: these do not go into the pod in plain text."""
     if not _SECRET_VARIABLE.fullmatch(name):
         return "env"
-    conversion.note(given.place, "looks like a secret, so it goes into a Secret that the pod owns")
+    conversion.note(given.location, "looks like a secret, so it goes into a Secret that the pod owns")
     return "credentials"
 
 

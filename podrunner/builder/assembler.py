@@ -1,8 +1,8 @@
-"""A pod in the making: what a workload changes of the compiled pod.
+"""Assembling one pod: what a workload changes of the compiled pod.
 
-Each field of a workload has one function here that applies it; only the fields that a workload sets are
-visited, in the order of the table, so that the result does not depend on how they were given. Parts of the
-compiled pod are replaced, never changed.
+Each field of a workload has one function here that applies it. Only the fields that a workload sets are visited, in the
+order of the table, so the result does not depend on the order in which they were given. Parts of the compiled pod are
+replaced, never changed: other pods share them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from podrunner.workload import Resources, Workload
 
-__all__ = ["Draft"]
+__all__ = ["PodAssembler"]
 
 
-class Draft:
-    """The parts of one pod that a workload may change. Variables and names are the builder's own matter."""
+class PodAssembler:
+    """The parts of one pod that a workload may change; variables and names are left to the builder."""
 
     __slots__ = (
         "after",
@@ -51,7 +51,7 @@ class Draft:
         self.volumes: list[dict[str, Any]] = compiled.volumes
 
     def apply(self, workload: Workload) -> None:
-        """Apply what ``workload`` sets.
+        """Apply the fields that a workload sets.
 
         Raises:
             SpecError: An element of a list has no name, or a label's key is not valid.
@@ -64,97 +64,97 @@ class Draft:
                     change(self, value)
 
 
-def _in_main(wire: str) -> Callable[[Draft, Any], None]:
-    def change(draft: Draft, value: Any) -> None:
-        draft.main[wire] = value
+def _in_main(wire: str) -> Callable[[PodAssembler, Any], None]:
+    def change(pod: PodAssembler, value: Any) -> None:
+        pod.main[wire] = value
 
     return change
 
 
-def _in_spec(wire: str) -> Callable[[Draft, Any], None]:
-    def change(draft: Draft, value: Any) -> None:
-        draft.spec[wire] = value
+def _in_spec(wire: str) -> Callable[[PodAssembler, Any], None]:
+    def change(pod: PodAssembler, value: Any) -> None:
+        pod.spec[wire] = value
 
     return change
 
 
-def _object_in_spec(wire: str) -> Callable[[Draft, Any], None]:
-    """For a field that takes the place of the configuration's where it is not empty."""
+def _object_in_spec(wire: str) -> Callable[[PodAssembler, Any], None]:
+    """Return the change for a field that replaces the configuration's unless it is empty."""
 
-    def change(draft: Draft, value: Any) -> None:
+    def change(pod: PodAssembler, value: Any) -> None:
         if value:
-            draft.spec[wire] = clone(value)
+            pod.spec[wire] = clone(value)
 
     return change
 
 
-def _names_in_spec(wire: str) -> Callable[[Draft, Any], None]:
-    def change(draft: Draft, value: tuple[str, ...]) -> None:
+def _names_in_spec(wire: str) -> Callable[[PodAssembler, Any], None]:
+    def change(pod: PodAssembler, value: tuple[str, ...]) -> None:
         names = [{"name": name} for name in value]
-        draft.spec[wire] = joined(draft.spec.get(wire) or [], names, field=wire)
+        pod.spec[wire] = joined(pod.spec.get(wire) or [], names, field=wire)
 
     return change
 
 
-def _security(wire: str) -> Callable[[Draft, Any], None]:
-    def change(draft: Draft, value: int) -> None:
-        draft.spec["securityContext"] = {**(draft.spec.get("securityContext") or {}), wire: value}
+def _security(wire: str) -> Callable[[PodAssembler, Any], None]:
+    def change(pod: PodAssembler, value: int) -> None:
+        pod.spec["securityContext"] = {**(pod.spec.get("securityContext") or {}), wire: value}
 
     return change
 
 
-def _command(draft: Draft, value: tuple[str, ...]) -> None:
+def _command(pod: PodAssembler, value: tuple[str, ...]) -> None:
     # The template's arguments belonged to the template's command.
-    draft.main.pop("args", None)
-    draft.main["command"] = list(value)
+    pod.main.pop("args", None)
+    pod.main["command"] = list(value)
 
 
-def _args(draft: Draft, value: tuple[str, ...]) -> None:
-    draft.main["args"] = list(value)
+def _args(pod: PodAssembler, value: tuple[str, ...]) -> None:
+    pod.main["args"] = list(value)
 
 
-def _resources(draft: Draft, value: Resources) -> None:
-    draft.main["resources"] = resource_requirements(value)
+def _resources(pod: PodAssembler, value: Resources) -> None:
+    pod.main["resources"] = resource_requirements(value)
 
 
-def _mounts(draft: Draft, value: Any) -> None:
-    before = draft.main.get("volumeMounts") or []
-    draft.main["volumeMounts"] = joined(before, clone(value), key="mountPath", field="Workload.volume_mounts")
+def _mounts(pod: PodAssembler, value: Any) -> None:
+    before = pod.main.get("volumeMounts") or []
+    pod.main["volumeMounts"] = joined(before, clone(value), key="mountPath", field="Workload.volume_mounts")
 
 
-def _volumes(draft: Draft, value: Any) -> None:
-    draft.volumes = joined(draft.volumes, clone(value), field="Workload.volumes")
+def _volumes(pod: PodAssembler, value: Any) -> None:
+    pod.volumes = joined(pod.volumes, clone(value), field="Workload.volumes")
 
 
-def _result(draft: Draft, value: str) -> None:
-    mounts = draft.main.get("volumeMounts") or []
+def _result(pod: PodAssembler, value: str) -> None:
+    mounts = pod.main.get("volumeMounts") or []
     mount = result_mount(value, mounts)
-    draft.main["volumeMounts"] = [*mounts, mount]
-    draft.volumes = [*draft.volumes, result_volume()]
-    draft.after = [*draft.after, result_container(mount, main=draft.main, image=draft.result_image)]
+    pod.main["volumeMounts"] = [*mounts, mount]
+    pod.volumes = [*pod.volumes, result_volume()]
+    pod.after = [*pod.after, result_container(mount, main=pod.main, image=pod.result_image)]
 
 
-def _init(draft: Draft, value: Any) -> None:
+def _init(pod: PodAssembler, value: Any) -> None:
     field = "Workload.init_containers"
-    draft.init = joined(draft.init, containers(value, field=field), field=field)
+    pod.init = joined(pod.init, containers(value, field=field), field=field)
 
 
-def _sidecars(draft: Draft, value: Any) -> None:
+def _sidecars(pod: PodAssembler, value: Any) -> None:
     field = "Workload.sidecars"
-    draft.sidecars = joined(draft.sidecars, sidecars(value, field=field), field=field)
+    pod.sidecars = joined(pod.sidecars, sidecars(value, field=field), field=field)
 
 
-def _labels(draft: Draft, value: dict[str, str]) -> None:
+def _labels(pod: PodAssembler, value: dict[str, str]) -> None:
     check_label_keys(value, field="Workload.labels")
-    draft.labels = {**draft.labels, **safe_labels(value)}
+    pod.labels = {**pod.labels, **safe_labels(value)}
 
 
-def _annotations(draft: Draft, value: dict[str, str]) -> None:
+def _annotations(pod: PodAssembler, value: dict[str, str]) -> None:
     if value:
-        draft.annotations = value
+        pod.annotations = value
 
 
-_CHANGES: tuple[tuple[str, Callable[[Draft, Any], None]], ...] = (
+_CHANGES: tuple[tuple[str, Callable[[PodAssembler, Any], None]], ...] = (
     ("command", _command),
     ("args", _args),
     ("image", _in_main("image")),

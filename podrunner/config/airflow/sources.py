@@ -1,7 +1,7 @@
 """Where the value of an Airflow option comes from: environment, file, command, in Airflow's order.
 
 What belongs here: precedence, expansion of ``$VAR``, ``~`` and ``{AIRFLOW_HOME}``, reading a value as a type.
-What an option means does not (``airflow_conversion.py``), nor the file's syntax (``airflow_ini.py``).
+What an option means does not (``airflow/conversion.py``), nor the file's syntax (``airflow/ini.py``).
 
 Order, as Airflow documents it: ``AIRFLOW__SECTION__KEY``, ``…_CMD``, ``…_SECRET``, then in the file ``key``,
 ``key_cmd``, ``key_secret``, then the default.
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podrunner.config.airflow_options import OPTIONS, SENSITIVE, Option
-from podrunner.config.draft import Place
+from podrunner.config.airflow.options import OPTIONS, SENSITIVE, Option
 from podrunner.config.frozen import shown
+from podrunner.config.location import SourceLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from podrunner.config.airflow_ini import IniFile
+    from podrunner.config.airflow.ini import IniFile
     from podrunner.errors import ConfigError
 
 __all__ = ["ENVIRONMENT", "PREFIX", "AirflowSources", "Given", "run_command"]
@@ -42,12 +42,12 @@ class Given:
 
     Attributes:
         text: The value, expanded; for what a secrets backend knows, its name there.
-        place: Where it stands.
+        location: Where it stands.
         in_backend: Only Airflow's secrets backend knows the value.
     """
 
     text: str
-    place: Place
+    location: SourceLocation
     in_backend: bool = False
 
 
@@ -61,7 +61,11 @@ class AirflowSources:
     """
 
     def __init__(
-        self, file: IniFile, environ: Mapping[str, str], *, run: Callable[[str, Place], str] | None = None
+        self,
+        file: IniFile,
+        environ: Mapping[str, str],
+        *,
+        run: Callable[[str, SourceLocation], str] | None = None,
     ) -> None:
         self.file = file
         self.environ = environ
@@ -76,7 +80,7 @@ class AirflowSources:
         """
         found = self._found(_BY_KEY[key])
         if found and found.in_backend:
-            raise _no_backend(found.place, key)
+            raise _no_backend(found.location, key)
         return found if found and found.text else None
 
     def in_backend(self, key: str) -> Given | None:
@@ -103,7 +107,9 @@ class AirflowSources:
 
     def default_of(self, key: str) -> Given:
         """Return Airflow's default of an option in the form of something given."""
-        return Given(self._default(key) or "", Place(f"{self.file.source} (Airflow's default)", None, key))
+        return Given(
+            self._default(key) or "", SourceLocation(f"{self.file.source} (Airflow's default)", None, key)
+        )
 
     def entries(self, section: str) -> dict[str, Given]:
         """Return the entries of a section whose keys are the user's own, the environment's over the file's.
@@ -111,13 +117,13 @@ class AirflowSources:
         Values are not expanded: they belong to the worker.
         """
         found = {
-            key: Given(self.file.text(section, key), Place(self.file.source, section, key))
+            key: Given(self.file.text(section, key), SourceLocation(self.file.source, section, key))
             for key in self.file.keys(section)
         }
         prefix = f"{PREFIX}{section.upper()}__"
         for name in sorted(name for name in self.environ if name.startswith(prefix) and name != prefix):
             key = _key_of_variable(section, name.removeprefix(prefix))
-            found[key] = Given(self.environ[name], Place(ENVIRONMENT, None, name))
+            found[key] = Given(self.environ[name], SourceLocation(ENVIRONMENT, None, name))
         return found
 
     def expanded(self, text: str) -> str:
@@ -155,15 +161,17 @@ class AirflowSources:
     def _in_environment(self, section: str, option: Option) -> Given | None:
         for key in (option.key, *option.aliases):
             name = f"{PREFIX}{section.upper()}__{key.upper()}"
-            place = Place(ENVIRONMENT, None, name)
+            location = SourceLocation(ENVIRONMENT, None, name)
             if name in self.environ:
-                return Given(self.expanded(self.environ[name]), place)
+                return Given(self.expanded(self.environ[name]), location)
             if key in SENSITIVE and f"{name}_CMD" in self.environ:
-                return self._by_command(self.environ[f"{name}_CMD"], Place(ENVIRONMENT, None, f"{name}_CMD"))
+                return self._by_command(
+                    self.environ[f"{name}_CMD"], SourceLocation(ENVIRONMENT, None, f"{name}_CMD")
+                )
             if key in SENSITIVE and f"{name}_SECRET" in self.environ:
                 return Given(
                     self.environ[f"{name}_SECRET"],
-                    Place(ENVIRONMENT, None, f"{name}_SECRET"),
+                    SourceLocation(ENVIRONMENT, None, f"{name}_SECRET"),
                     in_backend=True,
                 )
         return None
@@ -172,26 +180,26 @@ class AirflowSources:
         for key in (option.key, *option.aliases):
             if written := self.file.find(section, key):
                 text = self.expanded(self._with_home(self.file.text(section, written)))
-                return Given(text, Place(self.file.source, section, written))
+                return Given(text, SourceLocation(self.file.source, section, written))
             if key in SENSITIVE and (written := self.file.find(section, f"{key}_cmd")):
                 return self._by_command(
-                    self.file.text(section, written), Place(self.file.source, section, written)
+                    self.file.text(section, written), SourceLocation(self.file.source, section, written)
                 )
             if key in SENSITIVE and (written := self.file.find(section, f"{key}_secret")):
                 text = self.file.text(section, written)
-                return Given(text, Place(self.file.source, section, written), in_backend=True)
+                return Given(text, SourceLocation(self.file.source, section, written), in_backend=True)
         return None
 
-    def _by_command(self, command: str, place: Place) -> Given:
+    def _by_command(self, command: str, location: SourceLocation) -> Given:
         if self._run is None:
-            raise place.error(
+            raise location.error(
                 "names a command to run, and commands are not allowed",
                 remedy="Allow them by allow_commands=True, or set the option itself",
             )
-        return Given(self._run(command, place), place)
+        return Given(self._run(command, location), location)
 
 
-def run_command(command: str, place: Place) -> str:
+def run_command(command: str, location: SourceLocation) -> str:
     """Run a command of a ``…_cmd`` option, without a shell, and return its output without the final newline.
 
     Raises:
@@ -203,18 +211,18 @@ def run_command(command: str, place: Place) -> str:
             shlex.split(command), capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=True
         )
     except subprocess.CalledProcessError as error:
-        raise place.error(
+        raise location.error(
             f"the command failed with exit code {error.returncode}", remedy="Run it by hand to see why"
         ) from None
     except subprocess.TimeoutExpired:
-        raise place.error(f"the command did not end within {_COMMAND_TIMEOUT_S} s") from None
+        raise location.error(f"the command did not end within {_COMMAND_TIMEOUT_S} s") from None
     except (OSError, ValueError, IndexError) as error:
-        raise place.error(f"the command cannot be run: {error}") from None
+        raise location.error(f"the command cannot be run: {error}") from None
     return done.stdout.rstrip("\r\n")
 
 
-def _no_backend(place: Place, key: str) -> ConfigError:
-    return place.error(
+def _no_backend(location: SourceLocation, key: str) -> ConfigError:
+    return location.error(
         "names a secret of Airflow's secrets backend, which podrunner does not have",
         remedy=f"Set {key} itself, or {key}_cmd to a command that prints it",
     )
@@ -248,14 +256,14 @@ def _flag(found: Given) -> bool:
         return True
     if word in {"f", "false", "0", "no", "off"}:
         return False
-    raise found.place.error("is not a truth value", value=shown(found.text), remedy="Write True or False")
+    raise found.location.error("is not a truth value", value=shown(found.text), remedy="Write True or False")
 
 
 def _integer(found: Given) -> int:
     try:
         return int(found.text)
     except ValueError:
-        raise found.place.error(
+        raise found.location.error(
             "is not a whole number", value=shown(found.text), remedy="Write digits only"
         ) from None
 
@@ -269,13 +277,13 @@ def _json(found: Given, kind: type, name: str) -> Any:
         value = json.loads(found.text)
     except json.JSONDecodeError as error:
         near = found.text[max(error.pos - 10, 0) : error.pos + 10]
-        raise found.place.error(
+        raise found.location.error(
             f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}",
             value=f"…{near}…".replace("\n", " "),
             remedy=f"Write a JSON {name}",
         ) from None
     if not isinstance(value, kind):
-        raise found.place.error(
+        raise found.location.error(
             f"is not a JSON {name}", value=shown(found.text), remedy=f"Write a JSON {name}"
         )
     return value

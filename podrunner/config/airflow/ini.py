@@ -6,32 +6,11 @@ What belongs here: the file's syntax. What an option means does not.
 from __future__ import annotations
 
 import configparser
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from podrunner.config.draft import Place
+from podrunner.config.location import SourceLocation
 from podrunner.errors import ConfigError
 
-if TYPE_CHECKING:
-    import os
-
-__all__ = ["IniFile", "read_text"]
-
-
-def read_text(path: str | os.PathLike[str]) -> str:
-    """Read a configuration file.
-
-    Raises:
-        ConfigError: It is not there, may not be read, or is not UTF-8.
-    """
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError("there is no such file", source=str(path), remedy="Check the path") from None
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", source=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"is not UTF-8 (at byte {error.start})", source=str(path)) from None
+__all__ = ["IniFile"]
 
 
 class IniFile:
@@ -67,7 +46,7 @@ class IniFile:
         try:
             return self._parser.get(section, key)
         except configparser.InterpolationError as error:
-            raise Place(self.source, section, key).error(
+            raise SourceLocation(self.source, section, key).error(
                 _interpolation_problem(error), remedy="Write a percent sign as %%"
             ) from None
 

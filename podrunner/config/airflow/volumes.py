@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from podrunner.config.draft import Place
+from podrunner.config.location import SourceLocation
 
 if TYPE_CHECKING:
-    from podrunner.config.airflow_conversion import Conversion
-    from podrunner.config.airflow_sources import AirflowSources, Given
+    from podrunner.config.airflow.conversion import Conversion
+    from podrunner.config.airflow.sources import AirflowSources, Given
 
 __all__ = ["convert_volumes"]
 
@@ -64,7 +64,7 @@ def _dags(conversion: Conversion) -> None:
     found = _real_sources(conversion.sources)
     if len(found) > 1:
         (first, _), (second, given) = list(found.items())[:2]
-        raise given.place.error(f"{first} and {second} are two sources of DAGs", remedy="Keep one of them")
+        raise given.location.error(f"{first} and {second} are two sources of DAGs", remedy="Keep one of them")
     source = next(iter(found), None)
     if source is None:
         _none(conversion)
@@ -94,11 +94,11 @@ def _none(conversion: Conversion) -> None:
     if sources.given("pod_template_file") or "kubernetes_executor" in sources.file.sections:
         return
     if given := sources.given("git_repo"):
-        raise given.place.error(
+        raise given.location.error(
             "the DAGs cannot come from git: git_dags_folder_mount_point is missing",
             remedy="Set it to the folder where the worker is to mount the clone",
         )
-    raise Place(sources.file.source, "kubernetes").error(
+    raise SourceLocation(sources.file.source, "kubernetes").error(
         f"no source of DAGs is set{_misspelt(conversion)}", remedy=_REMEDY
     )
 
@@ -106,7 +106,9 @@ def _none(conversion: Conversion) -> None:
 def _misspelt(conversion: Conversion) -> str:
     """Name the unknown options that were meant to be a source: their warnings would not be seen beside an error."""
     meant = [
-        f"{finding.key} is unknown: {finding.remedy}" for finding in conversion.findings if finding.remedy
+        f"{finding.key} is unknown: {finding.remedy}"
+        for finding in conversion.builder.findings
+        if finding.remedy
     ]
     likely = [text for text in meant if "'dags_" in text or "'git_" in text]
     return f" ({'; '.join(likely)})" if likely else ""
@@ -118,9 +120,9 @@ def _volume_or_image(conversion: Conversion, source: str, given: Given) -> None:
         "dags_volume_claim": ("claim", "claim"),
         "dags_volume_host": ("host-path", "path"),
     }[source]
-    conversion.put("airflow.dags.kind", kind, given.place)
+    conversion.put("airflow.dags.kind", kind, given.location)
     if setting:
-        conversion.put(f"airflow.dags.{setting}", given.text, given.place)
+        conversion.put(f"airflow.dags.{setting}", given.text, given.location)
         _take_given(conversion, "dags_volume_subpath", "airflow.dags.subpath")
         _take_given(conversion, "dags_volume_mount_point", "airflow.dags.mount_point")
 
@@ -137,7 +139,7 @@ def _tell_inert_git(conversion: Conversion, source: str) -> None:
     first = sources.given(inert[0]) if inert else None
     if first is not None:
         conversion.warn(
-            first.place,
+            first.location,
             f"{', '.join(inert)}: no effect beside {source}, as git_dags_folder_mount_point is not set",
             remedy=f"Remove them, or set the mount point and remove {source}",
         )
@@ -148,13 +150,13 @@ def _git(conversion: Conversion) -> None:
     repo = sources.given("git_repo")
     assert repo is not None
     if sources.given("git_branch") is None:
-        raise repo.place.error("git_branch is missing beside git_repo", remedy="Set the branch to clone")
+        raise repo.location.error("git_branch is missing beside git_repo", remedy="Set the branch to clone")
     _refuse_two_credentials(sources)
-    conversion.put("airflow.dags.kind", "git", repo.place)
+    conversion.put("airflow.dags.kind", "git", repo.location)
     for key, setting in _GIT.items():
         conversion.take(key, f"airflow.dags.{setting}")
     conversion.put(
-        "airflow.dags.image", _git_image(sources), conversion.place("git_sync_container_repository")
+        "airflow.dags.image", _git_image(sources), conversion.location("git_sync_container_repository")
     )
     _take_credentials_out(conversion, repo)
 
@@ -170,7 +172,7 @@ def _refuse_two_credentials(sources: AirflowSources) -> None:
         if (found := next(filter(None, map(sources.given, keys)), None)) is not None
     }
     if len(given) > 1:
-        raise next(reversed(given.values())).place.error(
+        raise next(reversed(given.values())).location.error(
             f"{' and '.join(given)} exclude each other", remedy="Keep one kind of credentials"
         )
 
@@ -181,12 +183,12 @@ def _take_credentials_out(conversion: Conversion, repo: Given) -> None:
     if not match:
         return
     if any(conversion.sources.given(key) for keys in _CREDENTIALS.values() for key in keys):
-        raise repo.place.error("the URL holds a password, and another option does too", remedy="Keep one")
-    conversion.put("airflow.dags.repo", match["scheme"] + match["rest"], repo.place)
-    conversion.put("airflow.dags.username", match["user"], repo.place)
-    conversion.put("airflow.dags.password", SecretStr(match["password"]), repo.place)
+        raise repo.location.error("the URL holds a password, and another option does too", remedy="Keep one")
+    conversion.put("airflow.dags.repo", match["scheme"] + match["rest"], repo.location)
+    conversion.put("airflow.dags.username", match["user"], repo.location)
+    conversion.put("airflow.dags.password", SecretStr(match["password"]), repo.location)
     conversion.warn(
-        repo.place,
+        repo.location,
         "the URL holds a password; podrunner hands it over in a Secret instead",
         remedy="Use git_user and git_password",
     )
@@ -200,11 +202,11 @@ def _logs(conversion: Conversion) -> None:
     given: dict[str, Any] = {key: conversion.sources.given(key) for key in named}
     set_keys = [key for key, found in given.items() if found is not None]
     if len(set_keys) > 1:
-        raise given[set_keys[1]].place.error(
+        raise given[set_keys[1]].location.error(
             f"{' and '.join(set_keys)} are two places for logs", remedy="Keep one of them"
         )
     for key in set_keys:
         kind, setting = named[key]
-        conversion.put("airflow.logs.kind", kind, given[key].place)
-        conversion.put(f"airflow.logs.{setting}", given[key].text, given[key].place)
+        conversion.put("airflow.logs.kind", kind, given[key].location)
+        conversion.put(f"airflow.logs.{setting}", given[key].text, given[key].location)
         _take_given(conversion, "logs_volume_subpath", "airflow.logs.subpath")

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.builder import Stamp, read_stamp, stamp
+from podrunner.builder import OwnershipMetadata, read_ownership, with_ownership
 from podrunner.builder.labels import (
     ATTEMPT,
     DEFAULT_CONTAINER,
@@ -25,7 +25,7 @@ POD = {
 
 
 def stamped(pod=POD, **said):
-    return stamp(pod, **{"owner": "me", "scope": "default", "key": KEY_1, **said})["metadata"]
+    return with_ownership(pod, **{"owner": "me", "scope": "default", "key": KEY_1, **said})["metadata"]
 
 
 def test_labels_are_for_selecting_annotations_for_reading():
@@ -64,8 +64,10 @@ def test_what_is_stamped_is_read_back(parts, attempt, relaunch, owner, scope):
     """A5: any Unicode, from labels and annotations alone."""
     key = WorkloadKey(parts, attempt, relaunch=relaunch)
     metadata = stamped(owner=owner, scope=scope, key=key, log_path="x/1.log")
-    read = read_stamp(metadata["labels"], metadata["annotations"])
-    assert read == Stamp(key=key, owner=owner, scope=scope, log_path="x/1.log", main_container="base")
+    read = read_ownership(metadata["labels"], metadata["annotations"])
+    assert read == OwnershipMetadata(
+        key=key, owner=owner, scope=scope, log_path="x/1.log", main_container="base"
+    )
 
 
 def test_only_a_relaunch_is_marked_as_one():
@@ -102,7 +104,7 @@ def test_annotations_that_kubernetes_would_refuse_are_refused():
 def test_the_largest_key_fits():
     key = WorkloadKey({"a": "x" * 32_000})
     metadata = stamped(key=key)
-    assert read_stamp(metadata["labels"], metadata["annotations"]).key == key
+    assert read_ownership(metadata["labels"], metadata["annotations"]).key == key
 
 
 @pytest.mark.parametrize(
@@ -129,13 +131,14 @@ def test_what_is_not_a_stamp_is_none(change):
     labels = {**metadata["labels"], **{name: value for name, value in change.items() if name == MANAGED_BY}}
     annotations = {**metadata["annotations"], **change}
     assert (
-        read_stamp(labels, {name: value for name, value in annotations.items() if value is not None}) is None
+        read_ownership(labels, {name: value for name, value in annotations.items() if value is not None})
+        is None
     )
 
 
 def test_a_pod_without_labels_has_no_stamp():
-    assert read_stamp(None, None) is None
-    assert read_stamp({MANAGED_BY: "podrunner"}, {}) is None
+    assert read_ownership(None, None) is None
+    assert read_ownership({MANAGED_BY: "podrunner"}, {}) is None
 
 
 def test_a_stamp_of_an_older_pod_may_lack_the_rest():
@@ -145,6 +148,6 @@ def test_a_stamp_of_an_older_pod_may_lack_the_rest():
         for name, value in metadata["annotations"].items()
         if name not in {LOG_PATH, DEFAULT_CONTAINER}
     }
-    read = read_stamp(metadata["labels"], annotations)
+    read = read_ownership(metadata["labels"], annotations)
     assert read.log_path == "d/t/1.log"
     assert read.main_container is None
