@@ -101,7 +101,7 @@ class ClaimBinder:
         self._undo: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Begin; the default storage class is made if there is none."""
+        """Start; the default storage class is made if there is none."""
         if self._store.find("storageclasses", "", DEFAULT_CLASS) is None:
             self._store.create("storageclasses", _default_class())
         for resource in ("persistentvolumeclaims", "persistentvolumes", "storageclasses"):

@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from podrunner.local.api.storage.store import rfc3339
+from podrunner.local.kubelet.amounts import go_duration
 from podrunner.local.kubelet.container_run import ContainerRun, stop_signal
-from podrunner.local.kubelet.environment import ConfigError, build_environment
+from podrunner.local.kubelet.environment import CreateContainerConfigError, build_environment
 from podrunner.local.kubelet.images import Image, ImageError, image_id, normal_name
 from podrunner.local.kubelet.logreader import read_tail
 from podrunner.local.kubelet.logs import LogFile
-from podrunner.local.kubelet.plan import ContainerPlan, CreateError, Machine, plan_container
+from podrunner.local.kubelet.plan import ContainerPlan, CreateContainerError, Machine, plan_container
 from podrunner.local.kubelet.podstatus import ContainerRecord, waiting
 from podrunner.local.kubelet.probes import Probe, Prober, run_action
 from podrunner.local.kubelet.process import StartError
 from podrunner.local.kubelet.proctree import process_start
-from podrunner.local.kubelet.quantity import go_duration
 from podrunner.local.kubelet.restart_backoff import RestartBackoff
 from podrunner.quantity import parse_quantity
 
@@ -198,10 +198,10 @@ class ContainerWorker:
         while True:
             try:
                 return self._plan(image)
-            except ConfigError as error:
+            except CreateContainerConfigError as error:
                 self._wait_as("CreateContainerConfigError", str(error))
                 self._warn("Failed", f"Error: {error}")
-            except CreateError as error:
+            except CreateContainerError as error:
                 self._wait_as("CreateContainerError", str(error))
                 self._warn("Failed", f"Error: {error}")
             await self._pod.changed(self._pod.node.timing.config_retry_s)

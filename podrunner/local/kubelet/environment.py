@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podrunner.local.kubelet.quantity import divided
+from podrunner.local.kubelet.amounts import divided
 
 __all__ = [
-    "ConfigError",
+    "CreateContainerConfigError",
     "build_environment",
     "config_map_data",
     "expand",
@@ -29,7 +29,7 @@ Find = Callable[[str, str], Json | None]
 _NAME = re.compile(r"[^=\x00-\x1f\x7f]+")
 
 
-class ConfigError(Exception):
+class CreateContainerConfigError(Exception):
     """Something that a container refers to is not there; it waits as ``CreateContainerConfigError``."""
 
 
@@ -57,7 +57,7 @@ def build_environment(
         capacity: What the node has, for limits that are not set.
 
     Raises:
-        ConfigError: A config map, secret or key is not there.
+        CreateContainerConfigError: A config map, secret or key is not there.
     """
     variables = dict(base)
     for source in container.get("envFrom") or ():
@@ -91,7 +91,7 @@ _KIND_NAMES = {"configmaps": "ConfigMap", "secrets": "Secret"}
 def _object(reference: Json, find: Find, *, resource: str) -> Json | None:
     found = find(resource, reference.get("name", ""))
     if found is None and not reference.get("optional"):
-        raise ConfigError(f'{_WORDS[resource]} "{reference.get("name", "")}" not found')
+        raise CreateContainerConfigError(f'{_WORDS[resource]} "{reference.get("name", "")}" not found')
     return found
 
 
@@ -127,7 +127,7 @@ def _key(reference: Json, pod: Json, find: Find, *, resource: str) -> str | None
     if reference.get("optional"):
         return None
     where = f"{pod['metadata'].get('namespace', 'default')}/{reference.get('name', '')}"
-    raise ConfigError(f"couldn't find key {key} in {_KIND_NAMES[resource]} {where}")
+    raise CreateContainerConfigError(f"couldn't find key {key} in {_KIND_NAMES[resource]} {where}")
 
 
 def config_map_data(obj: Json) -> dict[str, bytes]:
@@ -150,7 +150,7 @@ def read_field(pod: Json, path: str) -> str:
     """Return a field of the downward API.
 
     Raises:
-        ConfigError: There is no such field.
+        CreateContainerConfigError: There is no such field.
     """
     if match := _SUBSCRIPT.fullmatch(path):
         return str((pod["metadata"].get(match[1]) or {}).get(match[2], ""))
@@ -159,7 +159,7 @@ def read_field(pod: Json, path: str) -> str:
     if path in {"status.podIPs", "status.hostIPs"}:
         return ",".join(each["ip"] for each in (pod.get("status") or {}).get(path[7:]) or ())
     if path not in _FIELDS:
-        raise ConfigError(f"unsupported fieldPath: {path}")
+        raise CreateContainerConfigError(f"unsupported fieldPath: {path}")
     found: Any = pod
     for part in path.split("."):
         found = (found or {}).get(part)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.environment import ConfigError, expand
+from podrunner.local.kubelet.environment import CreateContainerConfigError, expand
 from podrunner.local.kubelet.isolation import Isolation
 from podrunner.local.kubelet.rewriting import rewriter
 from podrunner.local.kubelet.volumes import Mount
@@ -22,13 +22,21 @@ from podrunner.local.kubelet.volumes import Mount
 if TYPE_CHECKING:
     from podrunner.local.kubelet.images import Image
 
-__all__ = ["ContainerPlan", "CreateError", "Machine", "User", "choose_user", "plan_container", "tar_names"]
+__all__ = [
+    "ContainerPlan",
+    "CreateContainerError",
+    "Machine",
+    "User",
+    "choose_user",
+    "plan_container",
+    "tar_names",
+]
 
 Json = Mapping[str, Any]
 TERMINATION_LOG = "/dev/termination-log"
 
 
-class CreateError(Exception):
+class CreateContainerError(Exception):
     """A container cannot be created; it waits as ``CreateContainerError``."""
 
 
@@ -107,7 +115,7 @@ def choose_user(container: Json, pod: Json, machine: Machine) -> User:
     """Return the user that the security contexts ask for.
 
     Raises:
-        ConfigError: ``runAsNonRoot`` is broken.
+        CreateContainerConfigError: ``runAsNonRoot`` is broken.
     """
     context = {**(pod["spec"].get("securityContext") or {}), **(container.get("securityContext") or {})}
     wanted, group = context.get("runAsUser"), context.get("runAsGroup")
@@ -115,7 +123,7 @@ def choose_user(container: Json, pod: Json, machine: Machine) -> User:
         why = "container has runAsNonRoot and image will run as root" if wanted is None else _BREAKS
         meta = pod["metadata"]
         where = f'(pod: "{meta["name"]}_{meta["namespace"]}({meta["uid"]})", container: {container["name"]})'
-        raise ConfigError(f"{why} {where}")
+        raise CreateContainerConfigError(f"{why} {where}")
     return _user(wanted, group, _groups(context), machine)
 
 
@@ -161,12 +169,14 @@ def plan_container(
         joins: cgroup files that its programs join.
 
     Raises:
-        ConfigError: Its user may not be.
-        CreateError: It has no command, or wants what this isolation cannot give.
+        CreateContainerConfigError: Its user may not be.
+        CreateContainerError: It has no command, or wants what this isolation cannot give.
     """
     user = choose_user(container, pod, machine)
     if image.rootfs is not None and not machine.has_namespaces:
-        raise CreateError("its image is a root file system, which needs namespaces: this system gives none")
+        raise CreateContainerError(
+            "its image is a root file system, which needs namespaces: this system gives none"
+        )
     every = [*_own_mounts(container, folder, user, machine=machine), *mounts]
     cwd = container.get("workingDir") or image.working_dir or ""
     every += _working_folder(cwd, every, folder, image=image)
@@ -225,14 +235,14 @@ def command_line(container: Json, image: Image, variables: Mapping[str, str]) ->
     """Command and args, the image's where the container has none, with ``$(VAR)`` expanded.
 
     Raises:
-        CreateError: There is none at all.
+        CreateContainerError: There is none at all.
     """
     command, args = container.get("command") or (), container.get("args") or ()
     own = [expand(each, variables) for each in (*(command or image.entrypoint), *args)]
     if not command and not args:
         own += image.cmd
     if not own:
-        raise CreateError(
+        raise CreateContainerError(
             f"failed to generate container spec: no command specified: image {container.get('image')!r} is not in"
             " LocalCluster's table of images, so the pod must say what to run"
         )

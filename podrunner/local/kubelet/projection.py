@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from podrunner.local.kubelet.environment import (
-    ConfigError,
+    CreateContainerConfigError,
     config_map_data,
     read_field,
     read_resource,
@@ -107,7 +107,7 @@ def _downward(items: Any, volume: str, pod: Json, *, node: Node, mode: int) -> I
                 text = read_field(pod, item["fieldRef"]["fieldPath"])
             else:
                 text = read_resource({"name": ""}, pod, item["resourceFieldRef"], capacity=node.capacity)
-        except ConfigError as error:
+        except CreateContainerConfigError as error:
             raise MountError(volume, str(error)) from error
         yield item["path"], File(text.encode(), item.get("mode", mode))
 

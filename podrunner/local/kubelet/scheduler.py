@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.status import StatusError
 from podrunner.local.api.storage.store import Store, rfc3339
-from podrunner.local.kubelet.quantity import pod_requests
+from podrunner.local.kubelet.amounts import pod_requests
 from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Scheduler:
         self._undo: list[Any] = []
 
     def start(self) -> None:
-        """Begin, with the pods that are there."""
+        """Start, with the pods that exist."""
         self._undo.append(self._store.subscribe("pods", self._on_pod))
         for resource in ("nodes", "persistentvolumeclaims", "storageclasses"):
             self._undo.append(self._store.subscribe(resource, lambda *_: self._retry()))

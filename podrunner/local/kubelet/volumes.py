@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.environment import ConfigError, expand
+from podrunner.local.kubelet.environment import CreateContainerConfigError, expand
 from podrunner.local.kubelet.projection import File, MountError, project, token_files
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class PodVolumes:
         """Return what a container sees, outer mount points before those below them.
 
         Raises:
-            ConfigError: A subPath leads out of its volume.
+            CreateContainerConfigError: A subPath leads out of its volume.
         """
         found = [self._mount(each, container, variables) for each in container.get("volumeMounts") or ()]
         if "" in self._sources and all(mount.target != TOKEN_PATH for mount in found):
@@ -224,12 +224,14 @@ def sub_path(root: str, sub: str, *, mount: str, container: str) -> str:
     """Return a place below a volume, made as a folder if it is not there.
 
     Raises:
-        ConfigError: It is not below the volume.
+        CreateContainerConfigError: It is not below the volume.
     """
     place = Path(root, sub)
     real, top = place.resolve(), Path(root).resolve()
     if not real.is_relative_to(top) or ".." in Path(sub).parts:
-        raise ConfigError(f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"')
+        raise CreateContainerConfigError(
+            f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"'
+        )
     if not real.exists():
         real.mkdir(parents=True, mode=0o750)
         real.chmod(0o777 if top.stat().st_mode & 0o002 else 0o755)

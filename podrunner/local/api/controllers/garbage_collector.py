@@ -40,7 +40,7 @@ class GarbageCollector:
         self._subscriptions: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Begin; objects that are there already are taken in."""
+        """Start; objects that are there already are taken in."""
         for resource, kind in BY_STORAGE.items():
             if not kind.stored:
                 continue
@@ -49,7 +49,7 @@ class GarbageCollector:
             self._subscriptions.append(self._store.subscribe(resource, self._follower(resource)))
 
     def stop(self) -> None:
-        """End."""
+        """Stop."""
         while self._subscriptions:
             self._subscriptions.pop()()
 

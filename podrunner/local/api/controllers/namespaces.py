@@ -32,7 +32,7 @@ class NamespaceController:
         self._subscriptions: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Begin; existing namespaces are completed at once."""
+        """Start; existing namespaces are completed at once."""
         for namespace in self._store.list("namespaces"):
             self._complete(namespace["metadata"]["name"])
         self._subscriptions.append(self._store.subscribe("namespaces", self._on_namespace))
@@ -41,7 +41,7 @@ class NamespaceController:
                 self._subscriptions.append(self._store.subscribe(resource, self._on_content))
 
     def stop(self) -> None:
-        """End."""
+        """Stop."""
         while self._subscriptions:
             self._subscriptions.pop()()
 

@@ -30,14 +30,14 @@ class QuotaController:
         self._subscriptions: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         counted = {"pods", "resourcequotas", *COUNTED.values()}
         self._subscriptions = [
             self._store.subscribe(resource, self._on_change) for resource in sorted(counted)
         ]
 
     def stop(self) -> None:
-        """End."""
+        """Stop."""
         while self._subscriptions:
             self._subscriptions.pop()()
 

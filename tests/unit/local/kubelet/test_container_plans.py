@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from podrunner.local.kubelet.environment import ConfigError
+from podrunner.local.kubelet.environment import CreateContainerConfigError
 from podrunner.local.kubelet.images import Image
 from podrunner.local.kubelet.isolation import Isolation
 from podrunner.local.kubelet.plan import (
-    CreateError,
+    CreateContainerError,
     Machine,
     choose_user,
     command_line,
@@ -91,7 +91,7 @@ def test_the_containers_security_context_wins_over_the_pods():
     ],
 )
 def test_a_broken_non_root_rule_is_reported_in_kubernetes_words(context, words):
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(CreateContainerConfigError, match=words):
         choose_user({"name": "c", "securityContext": context}, POD, ROOT)
 
 
@@ -110,7 +110,7 @@ def test_command_and_args_replace_the_images_as_in_kubernetes(command, args, exp
 
 
 def test_nothing_to_run_is_an_error_with_a_remedy():
-    with pytest.raises(CreateError, match="the pod must say what to run"):
+    with pytest.raises(CreateContainerError, match="the pod must say what to run"):
         command_line({"image": "i"}, Image(), {})
 
 
@@ -155,7 +155,7 @@ def test_the_images_variables_stand_under_the_containers(tmp_path):
 
 def test_a_root_file_system_needs_namespaces(tmp_path):
     image = Image(rootfs=tmp_path)
-    with pytest.raises(CreateError, match="needs namespaces"):
+    with pytest.raises(CreateContainerError, match="needs namespaces"):
         plan(tmp_path, PLAIN, image=image)
     program = plan(tmp_path, ROOT, image=image).spec["program"]
     assert (program["cwd"], program["env"]["PATH"]) == (

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
-from podrunner.local.kubelet.environment import ConfigError
+from podrunner.local.kubelet.environment import CreateContainerConfigError
 from podrunner.local.kubelet.volumes import MountError, PodVolumes, host_path, sub_path
 
 
@@ -52,7 +52,7 @@ def test_sub_paths_are_made_and_stay_inside(tmp_path):
     (root / "link").symlink_to("/etc")
     for bad in ("../x", "link", "a/../../x"):
         with pytest.raises(
-            ConfigError, match='failed to prepare subPath for volumeMount "v" of container "c"'
+            CreateContainerConfigError, match='failed to prepare subPath for volumeMount "v" of container "c"'
         ):
             sub_path(str(root), bad, mount="v", container="c")
 

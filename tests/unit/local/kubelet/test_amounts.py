@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from podrunner.local.kubelet.quantity import divided, go_duration, pod_requests
+from podrunner.local.kubelet.amounts import divided, go_duration, pod_requests
 from podrunner.local.kubelet.restart_backoff import RestartBackoff
 
 
