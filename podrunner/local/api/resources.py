@@ -42,7 +42,7 @@ class ResourceType:
         group: API group, "" for the core.
         version: Version in that group.
         namespaced: Whether objects live in a namespace.
-        short_names: What people type (``po``).
+        short_names: What users type (``po``).
         verbs: Verbs served; a kind with only ``create`` is a question, never stored.
         subresources: Paths below an object.
         categories: Sets it belongs to, such as ``all``.

@@ -40,7 +40,7 @@ class StatusError(Exception):
     Attributes:
         code: HTTP status code.
         reason: Kubernetes' machine-readable reason (``NotFound``).
-        message: The words for people.
+        message: The text for users.
         details: ``details`` of the Status body; empty if there are none.
         generic: Whether it is about the path, not an object: ``details`` is then there, and empty.
         list_continue: Token that goes on with a list that is too old, "" if there is none.

@@ -294,7 +294,7 @@ def _restart_rule(kind: str, policy: str) -> Callable[[int], bool]:
 
 
 async def _cancel(tasks: list[Any]) -> None:
-    """Cancel tasks and wait for their ends, whatever these are."""
+    """Cancel tasks and wait until they have ended, with any result."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

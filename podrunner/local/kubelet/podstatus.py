@@ -51,11 +51,11 @@ class ContainerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A pod failed as a whole, whatever its containers did.
+    """A pod failed as a whole, independently of its containers.
 
     Attributes:
         reason: Such as ``DeadlineExceeded``.
-        message: For people.
+        message: The text for users.
     """
 
     reason: str
@@ -87,7 +87,7 @@ def compute_status(
     Args:
         pod: The pod as it is stored; what others wrote into its status is kept.
         records: Its containers, init containers first.
-        now: Time for whatever changes now.
+        now: Time of what changes now.
         ip: Address of pod and node.
         sandbox: Whether the pod's surroundings are made.
         override: Why it failed as a whole, None if it did not.

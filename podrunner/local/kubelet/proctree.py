@@ -1,4 +1,4 @@
-"""What /proc tells of processes: parents, descendants, start times. Empty answers where there is none."""
+"""Reads /proc: parents, descendants and start times of processes. Results are empty where there is no /proc."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ async def pump(
         writer: To the pod; closed at the end.
         receive: The client's next bytes; empty at its end.
         send: To the client.
-        end: Tells the client that the pod will send no more.
+        end: Signals to the client that the pod will send no more.
     """
     upward = asyncio.create_task(_to_pod(writer, receive), name="port-forward input")
     try:

@@ -54,9 +54,9 @@ async def serve_exec(
 async def serve_attach(
     request: web.Request, open_process: OpenProcess, *, stdin: bool, stdout: bool, stderr: bool, tty: bool
 ) -> web.StreamResponse:
-    """Join a running process; as :func:`serve_exec`, but its end is a success whatever its exit code.
+    """Join a running process; as :func:`serve_exec`, but its end is a success with any exit code.
 
-    ``kill`` of the process that ``open_process`` gives must only let go of it: a client that leaves ends nothing.
+    ``kill`` of the process that ``open_process`` gives must only detach from it: a client that leaves ends nothing.
     """
     wanted = _wanted(stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
     return await _serve(request, open_process, wanted, lambda _code: outcomes.success_status())

@@ -1,6 +1,6 @@
 """Turns an HTTP request into a plain connection: which upgrade is asked for, and taking the connection over.
 
-aiohttp hands upgraded bytes to whatever parser is set on the connection's protocol; that is how its own WebSockets
+aiohttp hands upgraded bytes to the parser that is set on the connection's protocol; that is how its own WebSockets
 work, and how SPDY is attached here. What the bytes mean does not belong here.
 """
 
@@ -149,5 +149,5 @@ async def take_over(request: web.Request, *, protocol: str | None) -> RawConnect
 
 
 def _attach(request: web.Request, intake: Any) -> None:
-    """Typed as any: aiohttp says that it wants its own WebSocket reader, but uses these two methods only."""
+    """Set the parser, typed as any: aiohttp declares its own WebSocket reader, but uses these two methods only."""
     request.protocol.set_parser(intake)

@@ -51,7 +51,7 @@ class EventRecorder:
             involved: The object, with ``kind`` and ``metadata``.
             type: ``Normal`` or ``Warning``.
             reason: One word in camel case.
-            message: For people.
+            message: The text for users.
             component: The reporting component.
             field_path: The part of the object that is meant, such as ``spec.containers{base}``.
         """

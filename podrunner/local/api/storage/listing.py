@@ -47,7 +47,7 @@ class Page:
 
 
 class _Token(msgspec.Struct):
-    """A continue token: the list's version (-1: whatever is current) and the last key that was given."""
+    """A continue token: the list's version (-1: the current one) and the last key that was given."""
 
     rv: int
     start: tuple[str, str]

@@ -161,7 +161,7 @@ class Store:
         """Replace an object by what ``change`` makes of a copy of it; nothing happens if that is equal.
 
         Raises:
-            StatusError: 404 if it is not there, and whatever ``change`` raises.
+            StatusError: 404 if it is not there, or as ``change`` raises.
         """
         before = self.get(resource, namespace, name)
         after = change(copy_json(before))

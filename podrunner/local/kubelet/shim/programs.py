@@ -29,7 +29,7 @@ def start(spec: Spec, streams: tuple[int, int, int], cgroups: list[int], libc: A
             os.write(
                 write_end, (error.errno or errno.EINVAL).to_bytes(4, "little") + str(error.strerror).encode()
             )
-        except BaseException as error:  # noqa: BLE001 - the parent must hear of anything at all
+        except BaseException as error:  # noqa: BLE001 - the parent reports any failure
             os.write(write_end, errno.EINVAL.to_bytes(4, "little") + repr(error).encode())
         os._exit(127)
     os.close(write_end)
