@@ -29,7 +29,7 @@ autodoc_class_signature = "separated"
 python_maximum_signature_line_length = 100
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True  # an attribute is told once, though it may be a property too
+napoleon_use_ivar = True  # an attribute that is a property too is listed once
 nitpicky = False
 
 html_theme = "furo"
@@ -37,7 +37,7 @@ html_title = "podrunner"
 html_static_path = ["_static"]
 
 
-def _only_constructors_that_say_something(
+def _skip_generated_constructors(
     _app: object,
     _what: str,
     name: str,
@@ -45,10 +45,10 @@ def _only_constructors_that_say_something(
     skip: bool | None,  # noqa: FBT001  # called by Sphinx
     _options: object,
 ) -> bool | None:
-    """Records and models are made of their attributes, which are told anyway."""
+    """Skip the constructors of records and models: their parameters are their attributes, which are documented."""
     written_out = inspect.isfunction(member) and not member.__qualname__.startswith("BaseModel.")
     return True if name in {"__init__", "__new__"} and not written_out else skip
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("autodoc-skip-member", _only_constructors_that_say_something)
+    app.connect("autodoc-skip-member", _skip_generated_constructors)

@@ -1,7 +1,11 @@
-"""Room 1, config: everything that can be said about how pods are run, and the sources that say it.
+"""Room 1, configuration: all settings of how pods are run, and the sources that they are read from.
 
-What belongs here: the settings (``model.py`` and what it is made of: pure) and their sources
-(``airflow.cfg``, podrunner's own files, the environment). Acting on a setting does not belong here.
+What belongs here: the settings (``model.py`` and its parts: pure) and their sources (podrunner's own files, the
+environment; ``airflow/`` for an ``airflow.cfg``). Acting on a setting does not belong here.
+
+Imports lead one way, deferred ones included: ``loading`` → ``model`` → ``files`` → ``airflow.cfg`` and
+``environment`` → ``builder`` → ``location``. Readers take the class of the settings that they build, so they need not
+know the model.
 """
 
 from importlib import import_module
@@ -79,7 +83,7 @@ _LAZY = {
     "load_file": "loading",
     "load_pod_template": "pod_template",
 }
-"""Reading and writing files needs parsers that most programs never use: imported at the first use."""
+"""Imported at the first use: reading and writing files needs parsers that most programs never use."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
-"""``PODRUNNER_*`` variables: each names a setting, and wins over the files.
+"""Reading ``PODRUNNER_*`` variables: each names a setting, and wins over the files.
 
-What belongs here: which variable means which setting, and reading its text. Airflow's variables do not.
+What belongs here: which variable means which setting, and reading its text. Airflow's variables do not belong here.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _setting(name: str, location: SourceLocation, model: type[Settings]) -> tupl
 
 
 def _mapping_key(parts: list[str], annotation: Any, location: SourceLocation) -> str:
-    """Take the rest of a variable's name as a mapping's key, as written: variables' names may hold ``__``."""
+    """Return the rest of a variable's name as a mapping's key, as written: names of variables may hold ``__``."""
     if dict not in _types(annotation):
         raise location.error(
             "leads into a setting that has no parts", remedy=f"Leave out __{'__'.join(parts)}"

@@ -1,6 +1,6 @@
-"""podrunner's own configuration files, TOML, YAML or JSON; and telling by the suffix what a file is.
+"""Reading configuration files: podrunner's own TOML, YAML or JSON, and the choice of the format by the suffix.
 
-What belongs here: reading and layering. Writing is in ``dump.py``; ``airflow.cfg`` in ``airflow/cfg.py``.
+What belongs here: reading and layering. Writing is in ``dump.py``, reading an ``airflow.cfg`` in ``airflow/cfg.py``.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _json(text: str, location: SourceLocation) -> Any:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]], location: SourceLocation) -> dict[str, Any]:
-    """Refuse what JSON parsers pass over in silence: a key that is set twice."""
+    """Return the object of these members; refuse a key that is set twice, which JSON parsers accept silently."""
     counted = Counter(key for key, _ in pairs)
     if repeated := [key for key, count in counted.items() if count > 1]:
         raise location.error(f"{repeated[0]!r} is set twice", remedy="Keep one of them")

@@ -24,7 +24,7 @@ def load_pod_template(
 
     Args:
         path: The file.
-        location: The option that names it, for errors; None: the file itself.
+        location: Where the file is named, for errors; None: the file itself.
 
     Raises:
         ConfigError: It cannot be read, or is not one pod.

@@ -10,7 +10,7 @@ from podrunner.logs.collect import LogCollector, LogStatus
 from podrunner.logs.container_state import ContainerView, PodState, container_view
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
-from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
+from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
 from podrunner.logs.limiter import LogStreamLimiter
 from podrunner.logs.parsing import json_fields, level_of, prefixed
 from podrunner.logs.reader import LogDocument, LogPage, LogReader, read_lines
@@ -32,6 +32,7 @@ from podrunner.logs.sources import (
     ServerLog,
     configured_places,
 )
+from podrunner.logs.states import FollowLimits
 
 __all__ = [
     "AsyncStreamSink",

@@ -14,7 +14,7 @@ import anyio
 import msgspec
 
 from podrunner.logs.cursor import LogCursor
-from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
+from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
 from podrunner.logs.record import LogBatch, LogGap
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from podrunner.logs.container_state import PodState
     from podrunner.logs.limiter import LogStreamLimiter
     from podrunner.logs.sinks import LogSink, SinkFactory
+    from podrunner.logs.states import FollowLimits
 
 __all__ = ["LogCollector", "LogStatus"]
 

@@ -1,4 +1,4 @@
-"""From pydantic's errors to :class:`~podrunner.errors.SpecError`, in one place."""
+"""The base class of checked values, which turns pydantic's errors into :class:`~podrunner.errors.SpecError`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["CheckedModel", "unknown_name"]
 
 _SECRET = ("credentials", "env")
-"""Fields whose values no message shows: people put secrets into variables."""
+"""Fields whose values no message shows: users put secrets into variables."""
 MAX_SHOWN = 80
 """Characters of an offending value that a message shows."""
 
 
 class CheckedModel(BaseModel):
-    """A frozen model that takes no unknown field; its errors are :class:`~podrunner.errors.SpecError`."""
+    """A frozen model that accepts no unknown field; its errors are :class:`~podrunner.errors.SpecError`."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -52,7 +52,7 @@ def _spec_error(model: type[BaseModel], error: ValidationError) -> SpecError:
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """Names of the fields of the model that ``location`` leads to."""
+    """Return the names of the fields of the model that ``location`` leads to."""
     for part in location:
         annotation = model.model_fields[str(part)].annotation
         inner = [member for member in (annotation, *get_args(annotation)) if _is_model(member)]

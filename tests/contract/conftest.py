@@ -50,7 +50,7 @@ class Cluster:
         return int(minor.rstrip("+"))
 
     def http(self) -> httpx.Client:
-        """A client with the administrator's rights, for what podrunner itself never does."""
+        """Return a client with the administrator's rights, for requests that podrunner itself never sends."""
         # Of the gzip members that Kubernetes 1.37 sends for a streaming list httpx reads only the first.
         headers = {"Authorization": f"Bearer {self.token}", "Accept-Encoding": "identity"}
         return httpx.Client(base_url=self.url, headers=headers, verify=False, trust_env=False, timeout=30)
@@ -63,7 +63,7 @@ def _credentials(kubeconfig: Path) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster for the whole run."""
+    """Return the cluster of the whole run."""
     if given := os.environ.get("PODRUNNER_TEST_KUBECONFIG"):
         path = Path(given)
         yield Cluster(path, *_credentials(path), local=None)
@@ -74,7 +74,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @contextmanager
 def fresh_namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace of its own, removed with all that is in it."""
+    """Create a namespace, and delete it with its content at the end."""
     name = f"test-{uuid.uuid4().hex[:10]}"
     with cluster.http() as http:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -87,7 +87,7 @@ def fresh_namespace(cluster: Cluster) -> Iterator[str]:
 
 
 def _until_usable(http: httpx.Client, namespace: str) -> None:
-    """Pods are refused until there is a default service account; after an API server restart that takes a while."""
+    """Wait for the default service account, without which pods are refused; after a server restart it takes a while."""
     deadline = time.monotonic() + 50
     while http.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default").status_code != 200:
         assert time.monotonic() < deadline, f"no default service account in {namespace}"
@@ -96,14 +96,14 @@ def _until_usable(http: httpx.Client, namespace: str) -> None:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A fresh namespace for one test."""
+    """Return a fresh namespace for one test."""
     with fresh_namespace(cluster) as name:
         yield name
 
 
 @pytest.fixture
 def kubeconfig(cluster: Cluster, namespace: str, tmp_path: Path) -> Path:
-    """What podrunner gets: on a real cluster just the rights that the documentation asks for."""
+    """Return podrunner's kubeconfig: on a real cluster with exactly the rights of the documentation."""
     if cluster.is_local:
         return cluster.kubeconfig
     with cluster.http() as http:
@@ -132,5 +132,5 @@ def _kubeconfig_for(cluster: Cluster, token: str, path: Path) -> Path:
 
 @pytest.fixture
 def config(cluster: Cluster, kubeconfig: Path, namespace: str) -> RunnerConfig:
-    """A configuration that points at the cluster and the fresh namespace."""
+    """Return a configuration for the cluster and the fresh namespace."""
     return RunnerConfig(cluster="kubeconfig", kubeconfig=kubeconfig, namespace=namespace, image=cluster.image)

@@ -37,7 +37,7 @@ __all__ = ["read_airflow_cfg"]
 _FREE_NAMES = tuple(section.name for section in FREE_SECTIONS)
 _KNOWN_SECTIONS = (*KUBERNETES_SECTIONS, *_FREE_NAMES)
 _OTHER_EXECUTORS = ("local_kubernetes_executor", "celery_kubernetes_executor")
-"""Sections of Airflow itself that choose an executor and say nothing about pods."""
+"""Sections of Airflow that choose an executor and have no options about pods."""
 
 
 def read_airflow_cfg(
@@ -115,7 +115,7 @@ def _warn_of_unknown(conversion: Conversion, location: SourceLocation, key: str,
 
 
 def _names_of(section: str) -> set[str]:
-    """All names that may stand in a section: options, their old names, and the forms for secrets."""
+    """Return all names that may stand in a section: options, their old names, and the forms for secrets."""
     options = options_of(section)
     names = {name for option in options for name in (option.key, *option.aliases)}
     return names | {f"{name}_{form}" for name in names & SENSITIVE for form in ("cmd", "secret")}

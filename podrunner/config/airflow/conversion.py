@@ -1,8 +1,8 @@
-"""From Airflow's options to podrunner's settings, where that takes a decision.
+"""Converting Airflow's options to podrunner's settings.
 
-What belongs here: what an option means. Where its value comes from does not (``airflow/sources.py``), nor DAG
-and log volumes (``airflow/volumes.py``). Options that go into a setting as they are stand only in the table
-(``airflow/options.py``).
+What belongs here: what an option means. Where its value comes from does not (``sources.py``), nor do the volumes of
+DAGs and logs (``volumes.py``). Options whose value goes into a setting as it is stand only in the table
+(``options.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
 from podrunner.config.findings import ConfigFinding
@@ -27,7 +27,7 @@ __all__ = ["Conversion", "convert_options"]
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What the conversion of one file works with: where options are read, and where settings and findings go."""
+    """What converting one file needs: the sources of the options, and the builder of the settings and findings."""
 
     sources: AirflowSources
     builder: ConfigBuilder[Any]
@@ -37,24 +37,26 @@ class Conversion:
         self.builder.put(tuple(setting.split(".")), value, location)
 
     def take(self, key: str, setting: str) -> None:
-        """Set a setting to an option's value, given or Airflow's default; leave it alone if there is neither."""
+        """Set a setting to an option's value, given or Airflow's default; do nothing if there is neither."""
         value = self.sources.value(key)
         if value is not None:
             self.put(setting, value, self.location(key))
 
     def location(self, key: str) -> SourceLocation:
-        """Return where an option is given, or its default's location."""
+        """Return the location at which an option is given, or that of its default."""
         return (self.sources.given(key) or self.sources.default_of(key)).location
 
     def warn(self, location: SourceLocation, message: str, *, remedy: str | None = None) -> None:
-        """Tell something that has no effect, or not the one it seems to have."""
-        self._tell("warning", location, message, remedy)
+        """Add a warning: something has no effect, or not the effect that it seems to have."""
+        self._add("warning", location, message, remedy)
 
     def note(self, location: SourceLocation, message: str, *, remedy: str | None = None) -> None:
-        """Tell something that is right as it is."""
-        self._tell("note", location, message, remedy)
+        """Add a note: something is right as it is."""
+        self._add("note", location, message, remedy)
 
-    def _tell(self, level: Any, location: SourceLocation, message: str, remedy: str | None) -> None:
+    def _add(
+        self, level: Literal["warning", "note"], location: SourceLocation, message: str, remedy: str | None
+    ) -> None:
         self.builder.findings.append(
             ConfigFinding(
                 level=level,
@@ -77,7 +79,7 @@ def convert_options(conversion: Conversion) -> None:
         if option.is_direct:
             _convert_direct(conversion, option)
         elif option.setting is None:
-            _tell_meaningless(conversion, option)
+            _report_meaningless(conversion, option)
     for convert in _CONVERTERS:
         convert(conversion)
 
@@ -89,13 +91,13 @@ def _convert_direct(conversion: Conversion, option: Option) -> None:
     conversion.take(option.key, option.setting)
 
 
-def _tell_meaningless(conversion: Conversion, option: Option) -> None:
+def _report_meaningless(conversion: Conversion, option: Option) -> None:
     given = conversion.sources.given(option.key)
     if given is None:
         return
     message = f"has no meaning for podrunner: {option.effect.replace('`', '')}"
-    tell = conversion.note if given.text in {option.default, option.later_default} else conversion.warn
-    tell(given.location, message)
+    report = conversion.note if given.text in {option.default, option.later_default} else conversion.warn
+    report(given.location, message)
 
 
 def _worker(conversion: Conversion) -> None:
@@ -119,7 +121,7 @@ def _worker(conversion: Conversion) -> None:
 
 
 def _connection(conversion: Conversion) -> None:
-    """Take the connection string; one that only a secrets backend knows is the worker's own matter if it can be."""
+    """Take the connection string; one in a secrets backend is left to the worker if the worker can find it."""
     sources = conversion.sources
     reference = sources.in_backend("sql_alchemy_conn")
     if reference is None:
@@ -192,7 +194,7 @@ def _requests(conversion: Conversion) -> None:
         connect, total = _timeouts(timeout, given)
         conversion.put("request_timeout_s", total, given.location)
         conversion.put("connect_timeout_s", connect, given.location)
-    _tell_rest(conversion, arguments, given.location)
+    _warn_of_rest(conversion, arguments, given.location)
 
 
 def _timeouts(timeout: object, given: Given) -> tuple[float, float]:
@@ -217,7 +219,7 @@ def _deletes(conversion: Conversion) -> None:
     for name in ("grace_period_seconds", "gracePeriodSeconds"):
         if name in arguments:
             conversion.put("delete_grace_period_s", arguments.pop(name), given.location)
-    _tell_rest(conversion, arguments, given.location)
+    _warn_of_rest(conversion, arguments, given.location)
 
 
 def _retries(conversion: Conversion) -> None:
@@ -226,7 +228,9 @@ def _retries(conversion: Conversion) -> None:
         arguments = dict(conversion.sources.value("api_client_retry_configuration"))
         for setting in ("retry", "create_retry"):
             _retry(conversion, setting, arguments, given.location)
-        _tell_rest(conversion, {k: v for k, v in arguments.items() if k not in _RETRY_KEYS}, given.location)
+        _warn_of_rest(
+            conversion, {k: v for k, v in arguments.items() if k not in _RETRY_KEYS}, given.location
+        )
     publish = conversion.sources.value("task_publish_max_retries")
     if publish:
         conversion.put(
@@ -252,7 +256,7 @@ def _retry(conversion: Conversion, setting: str, arguments: dict[str, Any], loca
 
 
 def _creates(conversion: Conversion) -> None:
-    """Bound the creates in flight; Airflow's defaults (one per loop, or automatic) are no wish of anybody."""
+    """Bound the creates in flight, unless the option is at Airflow's default (one per loop, or automatic)."""
     for key, automatic in (("worker_pods_creation_batch_size", 1), ("pod_creation_max_concurrency", 0)):
         value = conversion.sources.value(key)
         if value is not None and value != automatic:
@@ -260,14 +264,14 @@ def _creates(conversion: Conversion) -> None:
 
 
 def _fatal_reasons(conversion: Conversion) -> None:
-    """Take the list unless it is Airflow's own, which ends a pod before its own Secret is there, by one bad moment."""
+    """Take the list unless it is Airflow's own, which would end a pod before its own Secret has been created."""
     key = "worker_pod_pending_fatal_container_state_reasons"
     reasons, default = conversion.sources.value(key), conversion.sources.default_of(key).text
     if {*reasons} != {*default.split(",")}:
         conversion.put("pending.fatal_reasons", reasons, conversion.location(key))
 
 
-def _tell_rest(conversion: Conversion, arguments: dict[str, Any], location: SourceLocation) -> None:
+def _warn_of_rest(conversion: Conversion, arguments: dict[str, Any], location: SourceLocation) -> None:
     if arguments:
         conversion.warn(location, f"{', '.join(arguments)}: no meaning for podrunner")
 
@@ -289,7 +293,7 @@ _SECRET_VARIABLE = re.compile(
 
 
 def _setting_of_variable(conversion: Conversion, name: str, given: Given) -> str:
-    """Tell apart by their names the variables that hold secrets: these do not go into the pod in plain text."""
+    """Return the setting for a variable: ``credentials`` if its name says that it holds a secret, else ``env``."""
     if not _SECRET_VARIABLE.fullmatch(name):
         return "env"
     conversion.note(given.location, "looks like a secret, so it goes into a Secret that the pod owns")

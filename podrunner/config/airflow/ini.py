@@ -17,9 +17,18 @@ class IniFile:
     """An ``airflow.cfg``, parsed. Keys keep their case; Airflow's own options are found in any case."""
 
     def __init__(self, text: str, *, source: str) -> None:
+        """Parse the text.
+
+        Args:
+            text: The file's text.
+            source: The file's path, for errors.
+
+        Raises:
+            ConfigError: The text has another syntax, or sets a key twice; the error names the line's number.
+        """
         self.source = source
         self._parser = _parsed(text, source, default_section="DEFAULT")
-        # A second reading without [DEFAULT]'s magic tells which keys a section really has.
+        # Parsed again without the inheritance from [DEFAULT], to know which keys stand in a section itself.
         self._own = _parsed(text, source, default_section="")
 
     @property
@@ -65,7 +74,7 @@ _SYNTAX_REMEDY = "Write [section] lines, then 'key = value' lines; indent what c
 
 
 def _syntax_problem(error: configparser.Error) -> str:
-    """Say what a parser found wrong, and where, without the line itself (it may hold a secret)."""
+    """Return what the parser found wrong and the line's number, without the line itself: it may hold a secret."""
     if isinstance(error, configparser.DuplicateOptionError):
         return f"line {error.lineno}: {error.option!r} is set twice in [{error.section}]"
     if isinstance(error, configparser.DuplicateSectionError):

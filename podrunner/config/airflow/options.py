@@ -34,7 +34,7 @@ class Option:
         key: Its name.
         default: Airflow's own default, as text; "" is none.
         setting: podrunner's settings, dotted, with ', ' between them; None: the option has no meaning here.
-        effect: What it does, or, where it has no meaning, what stands in its place.
+        effect: What it does, or, if it has no meaning here, its replacement.
         kind: How the text is read.
         decided: A function of ``conversion.py`` or ``volumes.py`` decides what becomes of the value; otherwise it goes
             into the setting as it is.

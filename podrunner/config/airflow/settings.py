@@ -1,7 +1,7 @@
-"""Settings of Airflow's worker pods: where the DAGs come from, where logs go, what the worker is told.
+"""Settings of Airflow's worker pods: the source of the DAGs, the log volume, the worker's configuration.
 
-What belongs here: the data that turns a pod into an Airflow worker. Reading ``airflow.cfg`` does not belong
-here (``airflow/cfg.py``), nor what every pod has (``model.py``). Pure data.
+What belongs here: the data that turns a pod into an Airflow worker. Reading an ``airflow.cfg`` does not belong here
+(``cfg.py``), nor do the settings of every pod (``podrunner.config.model``). Pure data.
 """
 
 from __future__ import annotations
@@ -202,5 +202,5 @@ class AirflowSettings(Settings):
 
 
 def _under_home(given: dict[str, Any], folder: str) -> str:
-    """Derive a folder from the home given before it (absent if the home itself was refused)."""
+    """Return a folder below the home, which pydantic validated before it (absent if it was refused)."""
     return f"{given.get('home', '').rstrip('/')}/{folder}"

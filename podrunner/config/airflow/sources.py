@@ -1,7 +1,7 @@
-"""Where the value of an Airflow option comes from: environment, file, command, in Airflow's order.
+"""The sources of an Airflow option's value: environment, file, command, in Airflow's order.
 
 What belongs here: precedence, expansion of ``$VAR``, ``~`` and ``{AIRFLOW_HOME}``, reading a value as a type.
-What an option means does not (``airflow/conversion.py``), nor the file's syntax (``airflow/ini.py``).
+What an option means does not (``conversion.py``), nor does the file's syntax (``ini.py``).
 
 Order, as Airflow documents it: ``AIRFLOW__SECTION__KEY``, ``…_CMD``, ``…_SECRET``, then in the file ``key``,
 ``key_cmd``, ``key_secret``, then the default.
@@ -38,12 +38,12 @@ _BY_KEY = {option.key: option for option in OPTIONS}
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What somebody wrote for an option.
+    """What the environment or the file gives for an option.
 
     Attributes:
-        text: The value, expanded; for what a secrets backend knows, its name there.
-        location: Where it stands.
-        in_backend: Only Airflow's secrets backend knows the value.
+        text: The value, expanded; for a value in a secrets backend, its name there.
+        location: Where it was written.
+        in_backend: Whether the value is in Airflow's secrets backend, which podrunner does not have.
     """
 
     text: str
@@ -76,7 +76,7 @@ class AirflowSources:
         """Return what is given for an option, or None; an empty value counts as nothing.
 
         Raises:
-            ConfigError: A command is needed and refused, or fails; or only a secrets backend knows the value.
+            ConfigError: A command is needed and refused, or fails; or the value is in a secrets backend.
         """
         found = self._found(_BY_KEY[key])
         if found and found.in_backend:
@@ -106,7 +106,7 @@ class AirflowSources:
         return None if default is None else _READERS[_BY_KEY[key].kind](self.default_of(key))
 
     def default_of(self, key: str) -> Given:
-        """Return Airflow's default of an option in the form of something given."""
+        """Return Airflow's default of an option as if it were given."""
         return Given(
             self._default(key) or "", SourceLocation(f"{self.file.source} (Airflow's default)", None, key)
         )
@@ -127,7 +127,7 @@ class AirflowSources:
         return found
 
     def expanded(self, text: str) -> str:
-        """Expand ``$VAR``, ``${VAR}`` and a leading ``~``, again and again as Airflow does, within a bound."""
+        """Expand ``$VAR``, ``${VAR}`` and a leading ``~`` until nothing changes, as Airflow does, within a bound."""
         for _ in range(_DEEPEST_EXPANSION):
             once = _with_user(_with_variables(text, self.environ), self.environ)
             if once == text:
@@ -229,7 +229,7 @@ def _no_backend(location: SourceLocation, key: str) -> ConfigError:
 
 
 def _key_of_variable(section: str, key: str) -> str:
-    """Tell the key that a variable names: names of variables keep their case, capitals else become small.
+    """Return the key that a variable names: names of variables keep their case, other keys become lower case.
 
     ``AIRFLOW__KUBERNETES_LABELS__TEAM`` means ``team``, as in Airflow; a mixed-case name is taken as it is.
     """

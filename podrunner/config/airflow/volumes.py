@@ -1,8 +1,7 @@
-"""Where a worker's DAGs come from and its logs go, told from Airflow's options.
+"""Converting Airflow's options for the source of DAGs and the volume of logs.
 
-What belongs here: which of the sources is meant, and that there is exactly one. Airflow 1.10 ranked them
-silently (image, claim, host, git); here two real ones are an error, and git options that cannot work are
-told.
+What belongs here: which of the sources is meant, and that there is exactly one. Airflow 1.10 ranked them silently
+(image, claim, host, git); here two usable ones are an error, and git options that cannot work are a warning.
 """
 
 from __future__ import annotations
@@ -72,11 +71,11 @@ def _dags(conversion: Conversion) -> None:
         _git(conversion)
     else:
         _volume_or_image(conversion, source, found[source])
-        _tell_inert_git(conversion, source)
+        _warn_of_inert_git(conversion, source)
 
 
 def _real_sources(sources: AirflowSources) -> dict[str, Given]:
-    """Tell which sources of DAGs are complete enough to work."""
+    """Return the sources of DAGs that are complete enough to work, by the option that names them."""
     in_image = sources.given("dags_in_image") if sources.value("dags_in_image") else None
     git = sources.given("git_repo") if sources.given("git_dags_folder_mount_point") else None
     named = {
@@ -89,7 +88,7 @@ def _real_sources(sources: AirflowSources) -> dict[str, Given]:
 
 
 def _none(conversion: Conversion) -> None:
-    """Without a source the image has the DAGs if a template or a later Airflow is at work; 1.10 insisted on one."""
+    """Leave the DAGs to the image if there is a template or a later Airflow; Airflow 1.10 required a source."""
     sources = conversion.sources
     if sources.given("pod_template_file") or "kubernetes_executor" in sources.file.sections:
         return
@@ -104,7 +103,7 @@ def _none(conversion: Conversion) -> None:
 
 
 def _misspelt(conversion: Conversion) -> str:
-    """Name the unknown options that were meant to be a source: their warnings would not be seen beside an error."""
+    """Return a hint at unknown options that resemble a source: the error hides the warnings about them."""
     meant = [
         f"{finding.key} is unknown: {finding.remedy}"
         for finding in conversion.builder.findings
@@ -132,7 +131,7 @@ def _take_given(conversion: Conversion, key: str, setting: str) -> None:
         conversion.take(key, setting)
 
 
-def _tell_inert_git(conversion: Conversion, source: str) -> None:
+def _warn_of_inert_git(conversion: Conversion, source: str) -> None:
     """Warn once of git options beside a volume: without a mount point they never had an effect."""
     sources = conversion.sources
     inert = [key for key in _GIT_WITHOUT_MOUNT if sources.given(key) is not None]
@@ -178,7 +177,7 @@ def _refuse_two_credentials(sources: AirflowSources) -> None:
 
 
 def _take_credentials_out(conversion: Conversion, repo: Given) -> None:
-    """Keep a password in the repository's URL out of the pod: it goes the way of git_password."""
+    """Move a password from the repository's URL to where git_password goes, so that it is not in the pod."""
     match = _CREDENTIALS_IN_URL.fullmatch(repo.text)
     if not match:
         return

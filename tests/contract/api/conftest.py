@@ -1,4 +1,4 @@
-"""A stock HTTP client in a namespace of its own: what the API contract is asked through."""
+"""The fixtures of the API contract: a stock HTTP client in its own namespace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ APPLY = "application/apply-patch+yaml"
 
 
 class Api:
-    """Requests below one namespace, with the answers as they came."""
+    """Sends requests below one namespace and returns the raw responses."""
 
     def __init__(self, http: httpx.Client, namespace: str) -> None:
         self.http = http
@@ -75,7 +75,7 @@ class Api:
 
     @contextmanager
     def watch(self, resource: str, *, accept: str = "application/json", **params: Any) -> Iterator[Events]:
-        """Events of a watch; leave the block to end it."""
+        """Yield the events of a watch; the end of the block ends the watch."""
         params = {"watch": "true", "timeoutSeconds": 20, **params}
         headers = {"Accept": accept}
         with self.http.stream(
@@ -109,14 +109,14 @@ class Events:
 
 @pytest.fixture
 def api(cluster, namespace) -> Iterator[Api]:
-    """The API, seen from a fresh namespace."""
+    """Return a client of the API for a fresh namespace."""
     with cluster.http() as http:
         yield Api(http, namespace)
 
 
 @pytest.fixture
 def later():
-    """Run something a little later, while the test waits for its effect."""
+    """Return a function that calls another function after a short delay, in a thread."""
     timers: list[threading.Timer] = []
 
     def start(function, *args, **options):

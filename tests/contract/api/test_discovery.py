@@ -1,4 +1,4 @@
-"""What a client learns before it asks: versions, groups, resources, schemas, health; and who may ask."""
+"""Discovery: versions, groups, resources, schemas and health; authentication and access reviews."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
-def test_nobody_without_the_token(cluster):
+def test_a_request_without_the_token_is_401(cluster):
     with cluster.http() as http:
         for header in ("Bearer wrong", "Basic eDp5", "Bearer"):
             refused = http.get("/api/v1/namespaces/default/pods", headers={"Authorization": header})
@@ -18,19 +18,19 @@ def test_nobody_without_the_token(cluster):
         assert wrong.json()["message"] == "Unauthorized"
 
 
-def test_version(api):
+def test_the_version_is_served(api):
     version = api.ok(api.http.get("/version"))
     assert version["major"] == "1"
     assert version["gitVersion"].startswith("v1.")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/livez"])
-def test_health(api, path):
+def test_the_server_is_healthy(api, path):
     answer = api.http.get(path)
     assert (answer.status_code, answer.text) == (200, "ok")
 
 
-def test_core_resources(api):
+def test_the_core_group_lists_its_resources(api):
     found = api.ok(api.http.get("/api/v1"))
     resources = {each["name"]: each for each in found["resources"]}
     assert found["groupVersion"] == "v1"
@@ -51,7 +51,7 @@ def test_core_resources(api):
     assert resources["pods/eviction"]["group"] == "policy"
 
 
-def test_groups(api):
+def test_each_group_lists_its_versions(api):
     groups = {each["name"]: each for each in api.ok(api.http.get("/apis"))["groups"]}
     assert groups["coordination.k8s.io"]["preferredVersion"] == {
         "groupVersion": "coordination.k8s.io/v1",
@@ -63,7 +63,7 @@ def test_groups(api):
     assert "leases" in {each["name"] for each in leases}
 
 
-def test_everything_in_one_answer(api):
+def test_aggregated_discovery_is_one_answer(api):
     for path in ("/api", "/apis"):
         answer = api.http.get(path, headers={"Accept": f"{AGGREGATED},application/json"})
         assert "as=APIGroupDiscoveryList" in answer.headers["Content-Type"]
@@ -76,7 +76,7 @@ def test_everything_in_one_answer(api):
     assert "exec" in {each["subresource"] for each in pods["subresources"]}
 
 
-def test_schemas(api):
+def test_openapi_schemas_are_served(api):
     paths = api.ok(api.http.get("/openapi/v3"))["paths"]
     document = api.ok(api.http.get(paths["api/v1"]["serverRelativeURL"]))
     container = document["components"]["schemas"]["io.k8s.api.core.v1.Container"]
@@ -87,7 +87,7 @@ def test_schemas(api):
     assert old["definitions"]["io.k8s.api.core.v1.Pod"]["type"] == "object"
 
 
-def test_what_is_not_there(api):
+def test_an_unknown_path_is_404(api):
     assert api.http.get("/nope").status_code == 404
     missing = api.http.get("/api/v1/nothings")
     assert missing.status_code == 404
@@ -95,7 +95,7 @@ def test_what_is_not_there(api):
     assert api.http.get("/apis/nope.example/v1/things").status_code == 404
 
 
-def test_who_am_i_and_what_may_i(api):
+def test_reviews_name_the_user_and_its_rights(api):
     review = api.ok(api.http.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json={}))
     assert "system:masters" in review["status"]["userInfo"]["groups"]
     question = {

@@ -1,4 +1,4 @@
-"""Lists: selectors, pages of one moment, versions, and what they answer to nonsense."""
+"""Lists: selectors, pages of one version, resource versions, and invalid parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def names(page):
 
 @pytest.fixture
 def colors(api, gated_pod):
-    """Three pods with labels."""
+    """Create three pods with labels."""
     for name, labels in (
         ("a", {"color": "red", "n": "1"}),
         ("b", {"color": "blue", "n": "2"}),
@@ -38,7 +38,7 @@ def colors(api, gated_pod):
         ("", "abc"),
     ],
 )
-def test_label_selectors(api, colors, selector, expected):
+def test_a_label_selector_selects(api, colors, selector, expected):
     assert names(api.listed("pods", labelSelector=selector)) == list(expected)
 
 
@@ -53,12 +53,12 @@ def test_label_selectors(api, colors, selector, expected):
         ("spec.restartPolicy=Always,metadata.name=a", "a"),
     ],
 )
-def test_field_selectors(api, colors, selector, expected):
+def test_a_field_selector_selects(api, colors, selector, expected):
     assert names(api.listed("pods", fieldSelector=selector)) == list(expected)
 
 
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("params", "message"),
     [
         ({"fieldSelector": "spec.foo=1"}, "field label not supported: spec.foo"),
         ({"fieldSelector": "foo"}, "invalid selector: 'foo'; can't understand 'foo'"),
@@ -69,10 +69,10 @@ def test_field_selectors(api, colors, selector, expected):
         ({"continue": "x"}, "continue key is not valid"),
     ],
 )
-def test_what_cannot_be_read_is_400(api, params, words):
+def test_invalid_parameters_are_400(api, params, message):
     refused = api.get("pods", **params)
     assert refused.status_code == 400
-    assert words in refused.json()["message"]
+    assert message in refused.json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_items_of_a_list_carry_no_kind_and_the_list_does(api, colors):
     assert all("kind" not in each and "apiVersion" not in each for each in page["items"])
 
 
-def test_pages_show_one_moment(api, colors, gated_pod):
-    """W14: what is created meanwhile is in no later page, what is deleted meanwhile still is."""
+def test_all_pages_have_the_same_version(api, colors, gated_pod):
+    """W14: an object created meanwhile is in no later page, an object deleted meanwhile still is."""
     first = api.listed("pods", limit=1)
     assert names(first) == ["a"]
     assert first["metadata"]["remainingItemCount"] == 2
@@ -121,7 +121,7 @@ def test_a_page_of_a_selection_is_full_and_says_nothing_about_the_rest(api, colo
     ) == ["c"]
 
 
-def test_an_exact_version_is_the_past(api, colors):
+def test_a_list_at_an_exact_version_shows_the_past(api, colors):
     before = api.listed("pods")["metadata"]["resourceVersion"]
     api.ok(api.delete("pods", "a"))
     past = api.listed("pods", resourceVersion=before, resourceVersionMatch="Exact")
@@ -134,7 +134,7 @@ def test_an_exact_version_is_the_past(api, colors):
     assert names(api.listed("pods", resourceVersion="0")) in (["b", "c"], ["a", "b", "c"])
 
 
-def test_a_list_of_all_namespaces(api, colors):
+def test_all_namespaces_are_listed_at_once(api, colors):
     page = api.ok(api.http.get("/api/v1/pods", params={"labelSelector": "color=red"}))
     assert (api.namespace, "a") in {
         (each["metadata"]["namespace"], each["metadata"]["name"]) for each in page["items"]

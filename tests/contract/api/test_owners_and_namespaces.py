@@ -1,4 +1,4 @@
-"""What goes along with what: owners and dependents, namespaces and their content, quotas and their counts."""
+"""Garbage collection of dependents, deletion of namespaces, and quotas."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 
 
 def eventually(check, *, seconds=15):
-    """Controllers work beside the request: give them time."""
+    """Wait until a check holds: controllers act after the request."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline
@@ -25,7 +25,7 @@ def gone(api, resource, name):
     return lambda: api.get(resource, name).status_code == 404
 
 
-def test_what_a_pod_owns_goes_with_it(api, gated_pod):
+def test_an_object_that_a_pod_owns_is_deleted_with_it(api, gated_pod):
     """C4: a Secret that a pod owns does not outlive it."""
     pod = api.made("pods", gated_pod("p"))
     api.made("secrets", owned({"metadata": {"name": "s"}}, pod))
@@ -33,15 +33,15 @@ def test_what_a_pod_owns_goes_with_it(api, gated_pod):
     eventually(gone(api, "secrets", "s"))
 
 
-def test_what_is_owned_by_nobody_any_more_goes_too(api, gated_pod):
-    """C4: also if the owner went first."""
+def test_an_object_whose_owner_was_deleted_is_deleted(api, gated_pod):
+    """C4: also if the owner was deleted first."""
     pod = api.made("pods", gated_pod("p"))
     api.ok(api.delete("pods", "p"))
     api.made("secrets", owned({"metadata": {"name": "s"}}, pod))
     eventually(gone(api, "secrets", "s"))
 
 
-def test_one_of_two_owners_is_enough_to_stay(api, config_map, gated_pod):
+def test_an_object_with_one_of_two_owners_remains(api, config_map, gated_pod):
     first, second = api.made("pods", gated_pod("p")), api.made("configmaps", config_map("c"))
     body = owned({"metadata": {"name": "s"}}, first)
     body["metadata"]["ownerReferences"] += owned({"metadata": {}}, second)["metadata"]["ownerReferences"]
@@ -53,7 +53,7 @@ def test_one_of_two_owners_is_enough_to_stay(api, config_map, gated_pod):
     eventually(gone(api, "secrets", "s"))
 
 
-def test_orphans_stay_without_their_owner(api, gated_pod):
+def test_orphans_remain_without_their_owner(api, gated_pod):
     pod = api.made("pods", gated_pod("p"))
     api.made("secrets", owned({"metadata": {"name": "s"}}, pod))
     api.ok(api.delete("pods", "p", propagationPolicy="Orphan"))
@@ -61,7 +61,7 @@ def test_orphans_stay_without_their_owner(api, gated_pod):
     assert not api.ok(api.get("secrets", "s"))["metadata"].get("ownerReferences")
 
 
-def test_in_the_foreground_the_owner_goes_last(api, gated_pod):
+def test_in_the_foreground_the_owner_is_deleted_last(api, gated_pod):
     pod = api.made("pods", gated_pod("p"))
     held = owned(
         {"metadata": {"name": "s", "finalizers": ["tests.podrunner.io/hold"]}}, pod, blockOwnerDeletion=True
@@ -75,7 +75,7 @@ def test_in_the_foreground_the_owner_goes_last(api, gated_pod):
     assert api.get("secrets", "s").status_code == 404
 
 
-def test_a_namespace_takes_its_content_along(api, config_map, gated_pod):
+def test_a_namespace_is_deleted_with_its_content(api, config_map, gated_pod):
     name = f"test-{uuid.uuid4().hex[:8]}"
     path = f"/api/v1/namespaces/{name}"
     made = api.ok(api.http.post("/api/v1/namespaces", json={"metadata": {"name": name}}))
@@ -91,8 +91,8 @@ def test_a_namespace_takes_its_content_along(api, config_map, gated_pod):
     assert api.ok(api.http.get(path))["status"]["phase"] == "Terminating"
     refused = api.http.post(f"{path}/configmaps", json=config_map("b"))
     assert refused.status_code == 403
-    words = f"unable to create new content in namespace {name} because it is being terminated"
-    assert refused.json()["message"] == f'configmaps "b" is forbidden: {words}'
+    message = f"unable to create new content in namespace {name} because it is being terminated"
+    assert refused.json()["message"] == f'configmaps "b" is forbidden: {message}'
     merge = {"Content-Type": "application/merge-patch+json"}
     api.ok(api.http.patch(f"{path}/configmaps/a", content='{"metadata":{"finalizers":null}}', headers=merge))
     eventually(lambda: api.http.get(path).status_code == 404)
@@ -108,7 +108,7 @@ def until_counted(api):
 
 
 def test_a_full_quota_refuses_pods(api, gated_pod):
-    """L3: the 403 that is worth another try."""
+    """L3: the 403 that a client may retry."""
     api.made("resourcequotas", quota(pods="1"))
     until_counted(api)
     api.made("pods", gated_pod("a"))
@@ -124,13 +124,13 @@ def test_a_full_quota_refuses_pods(api, gated_pod):
     eventually(lambda: api.create("pods", gated_pod("b")).status_code == 201)
 
 
-def test_a_quota_of_memory_wants_to_be_told(api, gated_pod):
+def test_a_quota_of_memory_requires_memory_requests(api, gated_pod):
     api.made("resourcequotas", quota(requests_memory="1Gi"))
     until_counted(api)
     silent = api.create("pods", gated_pod("a"))
     assert silent.status_code == 403
-    words = "failed quota: q: must specify requests.memory for: main"
-    assert silent.json()["message"] == f'pods "a" is forbidden: {words}'
+    message = "failed quota: q: must specify requests.memory for: main"
+    assert silent.json()["message"] == f'pods "a" is forbidden: {message}'
     container = {"name": "main", "image": "x", "resources": {"requests": {"memory": "600Mi"}}}
     api.made("pods", gated_pod("a", containers=[container]))
     refused = api.create("pods", gated_pod("b", containers=[container]))

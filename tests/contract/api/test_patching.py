@@ -1,4 +1,4 @@
-"""The ways to patch: merge, strategic, JSON, and server-side apply."""
+"""Patches: merge, strategic, JSON, and server-side apply."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_strategic_patch_merges_containers_by_name(api, gated_pod):
     assert containers(patched) == {"one": "a:1", "two": "b:2"}
 
 
-def test_a_merge_patch_of_containers_would_remove_one_and_is_refused(api, gated_pod):
+def test_a_merge_patch_that_removes_a_container_is_refused(api, gated_pod):
     pod = gated_pod("p", containers=[{"name": "one", "image": "a:1"}, {"name": "two", "image": "b:1"}])
     api.made("pods", pod)
     refused = api.patch("pods", "p", {"spec": {"containers": [{"name": "two", "image": "b:2"}]}})
@@ -72,12 +72,12 @@ def test_a_malformed_patch_is_400(api, config_map, media, body):
     assert refused.status_code == 400
 
 
-def test_another_media_type_is_415(api, config_map):
+def test_an_unknown_media_type_is_415(api, config_map):
     api.made("configmaps", config_map("a"))
     assert api.patch("configmaps", "a", {}, media="application/json").status_code == 415
 
 
-def test_a_patch_of_what_is_not_there_is_404(api):
+def test_a_patch_of_a_missing_object_is_404(api):
     assert api.patch("configmaps", "nope", {}).status_code == 404
 
 
@@ -105,7 +105,7 @@ def test_server_side_apply_removes_what_the_manager_no_longer_names(api):
     assert other["data"] == {"x": "1", "z": "1"}
 
 
-def test_server_side_apply_wants_to_know_who_writes(api):
+def test_server_side_apply_requires_a_field_manager(api):
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
     refused = api.patch("configmaps", "a", body, media=APPLY)
     assert refused.status_code == 422
@@ -122,7 +122,7 @@ def test_a_body_may_be_yaml(api):
     assert "name: by-yaml" in shown.text
 
 
-def test_json_that_is_none_is_400(api):
+def test_invalid_json_is_400(api):
     refused = api.http.post(
         api.path("configmaps"), content="{bad", headers={"Content-Type": "application/json"}
     )

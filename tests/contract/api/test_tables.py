@@ -1,4 +1,4 @@
-"""What ``kubectl get`` prints is made by the server: columns and cells."""
+"""Tables, which the server renders for ``kubectl get``: columns and cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cells(found, name):
     return next(each["cells"] for each in found["rows"] if each["cells"][0] == name)
 
 
-def test_pods(api, gated_pod):
+def test_a_pod_has_kubectls_columns(api, gated_pod):
     api.made("pods", gated_pod("p"))
     found = table(api, "pods")
     assert columns(found) == ["Name", "Ready", "Status", "Restarts", "Age"]
@@ -51,8 +51,8 @@ def test_a_running_pod_that_is_ready(api, gated_pod):
     api.ok(
         api.patch("pods", "p", {"status": {"phase": "Running", "containerStatuses": [status]}}, part="status")
     )
-    ready, word, restarts = cells(table(api, "pods"), "p")[1:4]
-    assert (ready, word) == ("1/1", "Running")
+    ready, status, restarts = cells(table(api, "pods"), "p")[1:4]
+    assert (ready, status) == ("1/1", "Running")
     assert restarts.startswith("2 (")
     assert restarts.endswith(" ago)")
 
@@ -84,7 +84,7 @@ def test_a_running_pod_that_is_ready(api, gated_pod):
         ("endpoints", ["Name", "Endpoints", "Age"]),
     ],
 )
-def test_columns_of_a_kind(api, cluster, resource, expected):
+def test_a_kind_has_its_columns(api, cluster, resource, expected):
     if resource == "serviceaccounts" and cluster.minor > 34:
         expected = [each for each in expected if each != "Secrets"]
     assert columns(table(api, resource)) == expected
@@ -121,11 +121,11 @@ def test_columns_of_a_kind(api, cluster, resource, expected):
         ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", ["Name", "Role", "Age"]),
     ],
 )
-def test_columns_of_a_cluster_wide_kind(api, path, expected):
+def test_a_cluster_wide_kind_has_its_columns(api, path, expected):
     assert columns(api.ok(api.http.get(path, headers={"Accept": TABLE}))) == expected
 
 
-def test_cells_of_small_kinds(api, config_map):
+def test_small_kinds_have_their_cells(api, config_map):
     api.made("configmaps", config_map("c", a="1", b="2"))
     api.made("secrets", {"metadata": {"name": "s"}, "stringData": {"a": "1"}})
     api.made("leases", {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}})
@@ -179,7 +179,7 @@ def test_one_object_is_a_table_of_one_row(api, config_map):
     assert len(found["rows"]) == 1
 
 
-def test_only_metadata(api, config_map):
+def test_a_client_may_request_metadata_only(api, config_map):
     api.made("configmaps", config_map("c", a="1"))
     accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
     page = api.ok(api.get("configmaps", accept=accept, fieldSelector="metadata.name=c"))
@@ -192,5 +192,5 @@ def test_only_metadata(api, config_map):
     assert one["metadata"]["name"] == "c"
 
 
-def test_what_cannot_be_served_is_406(api):
+def test_an_unknown_media_type_is_406(api):
     assert api.get("pods", accept="text/html").status_code == 406

@@ -1,4 +1,4 @@
-"""What is refused, with which words about which field; what is completed silently."""
+"""Validation: which fields are refused, with which message; and defaults."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def causes(response):
         ),
     ],
 )
-def test_rules_of_pods(api, gated_pod, spec, cause):
+def test_an_invalid_pod_is_422_with_its_field(api, gated_pod, spec, cause):
     """L6: an invalid spec is final, and the server says which field."""
     refused = api.create("pods", gated_pod("p", **spec))
     if spec.get("serviceAccountName"):
@@ -131,13 +131,13 @@ def test_rules_of_pods(api, gated_pod, spec, cause):
         ),
     ],
 )
-def test_rules_of_containers(api, gated_pod, fields, cause):
+def test_an_invalid_container_is_422_with_its_field(api, gated_pod, fields, cause):
     refused = api.create("pods", gated_pod("p", containers=[{**MAIN, **fields}]))
     assert any(each.startswith(f"spec.containers[0].{cause}") for each in causes(refused)), refused.text
 
 
-def test_rules_of_metadata(api, config_map):
-    """L10: names and labels that nobody may have."""
+def test_invalid_metadata_is_422(api, config_map):
+    """L10: invalid names and labels."""
     body = config_map("A_b")
     body["metadata"]["labels"] = {"ok": "a b", "a/b/c": "x", "long": "x" * 64}
     body["metadata"]["annotations"] = {"big": "x" * 262_145}
@@ -156,22 +156,22 @@ def test_rules_of_metadata(api, config_map):
 
 
 def unit(found):
-    """Kubernetes 1.34 counts labels in bytes, earlier ones said characters."""
+    """Return the unit in messages: Kubernetes 1.34 says bytes, earlier versions said characters."""
     return "bytes" if any("no more than 63 bytes" in each for each in found) else "characters"
 
 
 def test_a_message_names_all_causes(api):
     refused = api.create("pods", {"metadata": {}, "spec": {}})
     assert refused.json()["reason"] == "Invalid"
-    words = (
+    message = (
         "[metadata.name: Required value: name or generateName is required, spec.containers: Required value]"
     )
-    assert refused.json()["message"] == f'Pod "" is invalid: {words}'
+    assert refused.json()["message"] == f'Pod "" is invalid: {message}'
     assert refused.json()["details"]["kind"] == "Pod"
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
+    ("field", "value", "message"),
     [
         (
             "terminationGracePeriodSeconds",
@@ -198,13 +198,13 @@ def test_a_message_names_all_causes(api):
         ),
     ],
 )
-def test_a_wrong_type_is_400_with_its_place(api, gated_pod, field, value, words):
+def test_a_wrong_type_is_400_with_its_field(api, gated_pod, field, value, message):
     refused = api.create("pods", gated_pod("p", **{field: value}))
     assert refused.status_code == 400
-    assert refused.json()["message"] == f'Pod in version "v1" cannot be handled as a Pod: {words}'
+    assert refused.json()["message"] == f'Pod in version "v1" cannot be handled as a Pod: {message}'
 
 
-def test_a_quantity_that_is_none_is_400(api, gated_pod):
+def test_an_invalid_quantity_is_400(api, gated_pod):
     pod = gated_pod("p", containers=[{**MAIN, "resources": {"limits": {"cpu": "much"}}}])
     refused = api.create("pods", pod)
     assert refused.status_code == 400
@@ -212,21 +212,21 @@ def test_a_quantity_that_is_none_is_400(api, gated_pod):
 
 
 @pytest.mark.parametrize(("mode", "code"), [("Strict", 400), ("Warn", 201), ("Ignore", 201), ("Loud", 422)])
-def test_unknown_fields(api, gated_pod, mode, code):
+def test_an_unknown_field_is_handled_as_requested(api, gated_pod, mode, code):
     pod = gated_pod("p", containers=[{**MAIN, "comand": ["x"]}])
     answer = api.create("pods", pod, fieldValidation=mode)
     assert answer.status_code == code
-    words = 'unknown field "spec.containers[0].comand"'
+    message = 'unknown field "spec.containers[0].comand"'
     if mode == "Strict":
         prefix = 'Pod in version "v1" cannot be handled as a Pod: strict decoding error'
-        assert answer.json()["message"] == f"{prefix}: {words}"
+        assert answer.json()["message"] == f"{prefix}: {message}"
     if code == 201:
         assert "comand" not in answer.json()["spec"]["containers"][0]
         warned = [each for each in answer.headers.get_list("warning") if "comand" in each]
         assert bool(warned) is (mode == "Warn")
 
 
-def test_a_pod_is_completed(api, gated_pod):
+def test_a_pod_gets_its_defaults(api, gated_pod):
     limits = {"cpu": 0.5, "memory": "1024Mi"}
     container = {
         **MAIN,
@@ -284,7 +284,7 @@ def test_the_pull_policy_follows_the_tag(api, gated_pod, image, policy):
         {"schedulingGates": [{"name": "tests.podrunner.io/other"}]},
     ],
 )
-def test_hardly_anything_of_a_pod_may_change(api, gated_pod, patch):
+def test_most_fields_of_a_pod_are_immutable(api, gated_pod, patch):
     api.made("pods", gated_pod("p"))
     refused = api.patch("pods", "p", {"spec": patch})
     assert refused.status_code == 422
@@ -302,15 +302,15 @@ def test_image_deadline_and_more_tolerations_may_change(api, gated_pod):
     assert len(spec["tolerations"]) == 3
 
 
-def test_a_service_account_that_is_not_there_is_403(api, gated_pod):
-    """L9: admission refuses, and says why."""
+def test_a_missing_service_account_is_403(api, gated_pod):
+    """L9: admission refuses the pod with the reason."""
     refused = api.create("pods", gated_pod("p", serviceAccountName="nobody"))
     assert refused.status_code == 403
-    words = f'error looking up service account {api.namespace}/nobody: serviceaccount "nobody" not found'
-    assert refused.json()["message"] == f'pods "p" is forbidden: {words}'
+    message = f'error looking up service account {api.namespace}/nobody: serviceaccount "nobody" not found'
+    assert refused.json()["message"] == f'pods "p" is forbidden: {message}'
 
 
-def test_a_priority_class_that_is_not_there_is_403(api, gated_pod):
+def test_a_missing_priority_class_is_403(api, gated_pod):
     refused = api.create("pods", gated_pod("p", priorityClassName="nothing"))
     assert refused.status_code == 403
     assert refused.json()["message"] == 'pods "p" is forbidden: no PriorityClass with name nothing was found'
@@ -350,6 +350,6 @@ def test_a_priority_class_that_is_not_there_is_403(api, gated_pod):
         ),
     ],
 )
-def test_rules_of_other_kinds(api, resource, body, cause):
+def test_other_kinds_are_validated(api, resource, body, cause):
     refused = api.create(resource, {"metadata": {"name": "x"}, **body})
     assert any(each.startswith(cause) for each in causes(refused)), refused.text

@@ -1,4 +1,4 @@
-"""Watches: where they begin, what they see, how they end."""
+"""Watches: their start, their events and their end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def brief(events):
     return [(kind, obj["metadata"]["name"]) for kind, obj in events]
 
 
-def test_from_a_list_on_nothing_is_missed_and_nothing_twice(api, config_map):
+def test_a_watch_from_a_list_misses_nothing_and_repeats_nothing(api, config_map):
     """W7: list, then watch from its version."""
     api.made("configmaps", config_map("a"))
     version = api.listed("configmaps")["metadata"]["resourceVersion"]
@@ -28,7 +28,7 @@ def test_from_a_list_on_nothing_is_missed_and_nothing_twice(api, config_map):
 
 
 @pytest.mark.parametrize("version", [{}, {"resourceVersion": "0"}])
-def test_without_a_version_it_begins_with_what_is_there(api, config_map, later, version):
+def test_a_watch_without_a_version_begins_with_the_existing_objects(api, config_map, later, version):
     api.made("configmaps", config_map("a"))
     with api.watch("configmaps", fieldSelector="metadata.name!=kube-root-ca.crt", **version) as events:
         assert brief([events.next()]) == [("ADDED", "a")]
@@ -36,8 +36,8 @@ def test_without_a_version_it_begins_with_what_is_there(api, config_map, later, 
         assert brief([events.next()]) == [("ADDED", "b")]
 
 
-def test_entering_a_selection_is_added_and_leaving_it_is_deleted(api, config_map):
-    """A1, W5: an object that another owner takes away looks deleted, at a newer version."""
+def test_an_object_that_begins_to_match_is_added_and_one_that_stops_is_deleted(api, config_map):
+    """A1, W5: for the watch, an object that another owner adopts is deleted, at a newer version."""
     version = api.made("configmaps", config_map("a"))["metadata"]["resourceVersion"]
     api.ok(api.patch("configmaps", "a", {"metadata": {"labels": {"owner": "me"}}}))
     api.ok(api.patch("configmaps", "a", {"data": {"x": "1"}}))
@@ -52,7 +52,7 @@ def test_entering_a_selection_is_added_and_leaving_it_is_deleted(api, config_map
 
 
 def test_the_last_state_comes_with_the_deletion(api, gated_pod):
-    """W6: a status that only the DELETED event shows is in it."""
+    """W6: the DELETED event has a status that no event before had."""
     version = api.made("pods", gated_pod("p"))["metadata"]["resourceVersion"]
     api.ok(api.patch("pods", "p", {"status": {"phase": "Succeeded"}}, part="status"))
     api.ok(api.delete("pods", "p"))
@@ -72,7 +72,7 @@ def test_a_recreated_name_is_another_uid(api, gated_pod):
     assert seen[-1][1]["metadata"]["uid"] == second["metadata"]["uid"]
 
 
-def test_a_server_timeout_ends_it_quietly(api):
+def test_a_server_timeout_ends_the_watch_without_an_error(api):
     with api.watch(
         "pods", timeoutSeconds=1, resourceVersion=api.listed("pods")["metadata"]["resourceVersion"]
     ) as events:
@@ -92,7 +92,7 @@ def test_bookmarks_carry_the_version_before_the_end(api, config_map):
     assert int(newest) > int(version)
 
 
-def test_a_streaming_list_says_when_it_is_complete(api, config_map, later):
+def test_a_streaming_list_ends_with_a_bookmark(api, config_map, later):
     api.made("configmaps", config_map("a"))
     options = {
         "sendInitialEvents": "true",
@@ -109,7 +109,7 @@ def test_a_streaming_list_says_when_it_is_complete(api, config_map, later):
 
 
 def test_a_version_that_is_too_old_is_410(api):
-    """W1: at the start of a watch, as an event."""
+    """W1, V4: at the start of a watch, as an event."""
     with api.watch("pods", resourceVersion="1") as events:
         kind, status = events.next()
     assert kind == "ERROR"
@@ -117,7 +117,7 @@ def test_a_version_that_is_too_old_is_410(api):
     assert status["message"].startswith("too old resource version: 1 (")
 
 
-def test_options_of_streaming_lists_must_fit(api):
+def test_contradicting_options_of_streaming_lists_are_422(api):
     assert api.get("pods", watch="true", sendInitialEvents="true").status_code == 422
     assert (
         api.get("pods", watch="true", resourceVersionMatch="NotOlderThan", resourceVersion="1").status_code

@@ -1,4 +1,4 @@
-"""Create, replace, delete: identity, versions, conflicts, and the words of refusals."""
+"""Create, replace, delete: identity, versions, conflicts, and error messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_new_object_gets_identity_version_and_time(api, config_map):
     assert api.ok(api.get("configmaps", "a")) == made
 
 
-def test_what_only_the_server_sets_is_not_taken_from_the_writer(api, config_map):
+def test_the_server_ignores_fields_that_only_it_sets(api, config_map):
     body = config_map("a")
     body["metadata"] |= {"uid": "mine", "creationTimestamp": "2001-01-01T00:00:00Z", "generation": 7}
     meta = api.made("configmaps", body)["metadata"]
@@ -37,7 +37,7 @@ def test_a_taken_name_is_refused_with_409_already_exists(api, config_map):
     assert status["details"] == {"name": "a", "kind": "configmaps"}
 
 
-def test_generate_name_ends_in_five_characters_that_form_no_words(api):
+def test_generate_name_appends_five_consonants_and_digits(api):
     names = {
         api.made("configmaps", {"metadata": {"generateName": "job-"}})["metadata"]["name"] for _ in range(5)
     }
@@ -45,7 +45,7 @@ def test_generate_name_ends_in_five_characters_that_form_no_words(api):
     assert all(len(name) == 9 and not set(name[4:]) & set("aeiou01") for name in names)
 
 
-def test_an_object_that_is_not_there_is_404_in_kubernetes_words(api):
+def test_a_missing_object_is_404_with_kubernetes_message(api):
     missing = api.get("pods", "nope")
     assert missing.status_code == 404
     assert missing.json() == {
@@ -63,15 +63,15 @@ def test_an_object_that_is_not_there_is_404_in_kubernetes_words(api):
     assert lease["details"]["group"] == "coordination.k8s.io"
 
 
-def test_two_writers_of_one_version_are_told_apart(api, config_map):
-    """L1: the loser of a race learns that by 409."""
+def test_the_second_writer_of_a_version_gets_409(api, config_map):
+    """L1: a client that lost a race gets 409."""
     first = api.made("configmaps", config_map("a", x="1"))
     assert api.replace("configmaps", {**first, "data": {"x": "2"}}).status_code == 200
     late = api.replace("configmaps", {**first, "data": {"x": "3"}})
     assert late.status_code == 409
     assert late.json()["reason"] == "Conflict"
-    words = "the object has been modified; please apply your changes to the latest version and try again"
-    assert late.json()["message"] == f'Operation cannot be fulfilled on configmaps "a": {words}'
+    message = "the object has been modified; please apply your changes to the latest version and try again"
+    assert late.json()["message"] == f'Operation cannot be fulfilled on configmaps "a": {message}'
     assert api.listed("configmaps", fieldSelector="metadata.name=a")["items"][0]["data"] == {"x": "2"}
 
 
@@ -81,7 +81,7 @@ def test_a_replace_without_a_version_overwrites(api, config_map):
 
 
 def test_a_lease_cannot_be_replaced_without_its_version(api):
-    """A1: leases are always compared and swapped."""
+    """A1: a lease can only be changed by compare-and-swap."""
     lease = api.made("leases", {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}})
     blind = {"metadata": {"name": "l"}, "spec": {"holderIdentity": "you"}}
     refused = api.replace("leases", blind)
@@ -106,7 +106,7 @@ def test_a_replace_that_changes_nothing_keeps_the_version(api, config_map):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (
             {"namespace": "elsewhere"},
@@ -115,12 +115,12 @@ def test_a_replace_that_changes_nothing_keeps_the_version(api, config_map):
         ({"name": "b"}, "the name of the object (b) does not match the name on the URL (a)"),
     ],
 )
-def test_a_body_that_contradicts_its_path_is_400(api, config_map, change, words):
+def test_a_body_that_contradicts_its_path_is_400(api, config_map, change, message):
     body = api.made("configmaps", config_map("a"))
     body["metadata"] |= change
     refused = api.http.put(api.path("configmaps", "a"), json=body)
     assert refused.status_code == 400
-    assert refused.json()["message"] == words
+    assert refused.json()["message"] == message
 
 
 def test_a_version_on_a_new_object_is_refused(api, config_map):
@@ -129,7 +129,7 @@ def test_a_version_on_a_new_object_is_refused(api, config_map):
     assert "resourceVersion should not be set on objects to be created" in api.create("configmaps", body).text
 
 
-def test_a_namespace_that_is_not_there_is_404(api, config_map):
+def test_a_missing_namespace_is_404(api, config_map):
     refused = api.http.post("/api/v1/namespaces/no-such-one/configmaps", json=config_map("a"))
     assert refused.status_code == 404
     assert refused.json()["message"] == 'namespaces "no-such-one" not found'
@@ -162,7 +162,7 @@ def test_deletion_answers_with_a_status_or_the_last_state(api, config_map, gated
 
 @pytest.mark.parametrize("field", ["uid", "resourceVersion"])
 def test_a_deletion_with_a_wrong_precondition_deletes_nothing(api, gated_pod, field):
-    """L2, W9: a pod that took the name meanwhile is left alone."""
+    """L2, W9: a newer pod of the same name is not deleted."""
     api.made("pods", gated_pod("p"))
     wrong = {"uid": "11111111-1111-1111-1111-111111111111", "resourceVersion": "1"}
     refused = api.delete("pods", "p", {"preconditions": {field: wrong[field]}})
@@ -176,8 +176,8 @@ def test_a_right_precondition_deletes(api, gated_pod):
     assert api.delete("pods", "p", {"preconditions": {"uid": made["metadata"]["uid"]}}).status_code == 200
 
 
-def test_a_finalizer_holds_an_object_until_it_is_taken_away(api, gated_pod):
-    """P9: what holds a pod is visible, and ends."""
+def test_a_finalizer_holds_an_object_until_it_is_removed(api, gated_pod):
+    """P9: the finalizer that holds a pod is visible, and can be removed."""
     body = gated_pod("p")
     body["metadata"]["finalizers"] = ["tests.podrunner.io/hold"]
     api.made("pods", body)
@@ -197,12 +197,12 @@ def test_a_collection_is_deleted_by_selector(api, config_map):
         body["metadata"]["labels"] = {"color": color}
         api.made("configmaps", body)
     api.ok(api.delete("configmaps", labelSelector="color=red"))
-    left = {each["metadata"]["name"] for each in api.listed("configmaps")["items"]}
-    assert "c" in left
-    assert not left & {"a", "b"}
+    remaining = {each["metadata"]["name"] for each in api.listed("configmaps")["items"]}
+    assert "c" in remaining
+    assert not remaining & {"a", "b"}
 
 
-def test_verbs_that_a_path_does_not_have_are_405(api, gated_pod):
+def test_an_unsupported_verb_is_405(api, gated_pod):
     api.made("pods", gated_pod("p"))
     for refused in (
         api.http.post(api.path("pods", "p"), json=gated_pod("p")),
@@ -214,7 +214,7 @@ def test_verbs_that_a_path_does_not_have_are_405(api, gated_pod):
         assert refused.json()["message"] == "the server does not allow this method on the requested resource"
 
 
-def test_status_and_spec_are_written_apart(api, gated_pod):
+def test_status_and_spec_are_written_separately(api, gated_pod):
     api.made("pods", gated_pod("p"))
     both = {
         "metadata": {"labels": {"a": "b"}},
@@ -230,14 +230,14 @@ def test_status_and_spec_are_written_apart(api, gated_pod):
     assert status["spec"]["activeDeadlineSeconds"] == 5
 
 
-def test_string_data_lands_in_data(api):
+def test_string_data_is_stored_in_data(api):
     made = api.made("secrets", {"metadata": {"name": "s"}, "stringData": {"a": "b"}, "data": {"c": "ZA=="}})
     assert made["data"] == {"a": "Yg==", "c": "ZA=="}
     assert "stringData" not in made
     assert made["type"] == "Opaque"
 
 
-def test_sealed_maps_stay_as_they_are(api, config_map):
+def test_immutable_maps_cannot_change(api, config_map):
     api.made("configmaps", {**config_map("a", x="1"), "immutable": True})
     refused = api.patch("configmaps", "a", {"data": {"x": "2"}})
     assert refused.status_code == 422

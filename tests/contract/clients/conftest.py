@@ -1,4 +1,4 @@
-"""Other people's Python clients against the cluster under test: each in a namespace of its own."""
+"""The fixtures of the client contract: Python clients of other projects, each in its own namespace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TALKER = "trap 'exit 0' TERM; for i in 1 2 3; do echo line $i; sleep 0.1; done; 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These clients leave connections to the garbage collector; that is theirs to mend, and no failure of ours."""
+    """Ignore warnings about connections that these clients do not close: the defect is in the clients."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _collected() -> Iterator[None]:
-    """What they leave is collected here, not in somebody else's test."""
+    """Collect the unclosed connections here, so that no other test reports them."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -37,7 +37,7 @@ def _collected() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def place(cluster: Any) -> Iterator[str]:
-    """A namespace that the tests of one client share."""
+    """Create a namespace that the tests of one client share."""
     name = f"client-{uuid.uuid4().hex[:8]}"
     with cluster.http() as http:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -50,7 +50,7 @@ def place(cluster: Any) -> Iterator[str]:
 
 @pytest.fixture
 def talker(cluster: Any) -> dict[str, Any]:
-    """A pod that says three lines and then waits to be asked to end."""
+    """Return a pod that prints three lines and then waits for SIGTERM."""
     container = {"name": "main", "image": cluster.image, "command": ["sh", "-c", TALKER]}
     return {
         "apiVersion": "v1",

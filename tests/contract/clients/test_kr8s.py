@@ -1,4 +1,4 @@
-"""``kr8s`` does its daily work."""
+"""``kr8s`` does what its users need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def api(cluster, place):
     return kr8s.api(kubeconfig=str(cluster.kubeconfig), namespace=place)
 
 
-def test_a_pods_life(api, place, talker) -> None:
+def test_a_pods_lifecycle(api, place, talker) -> None:
     """Create, wait until it is ready, follow its log, exec, patch, delete, wait until it is gone."""
     pod = Pod(talker | {"metadata": {**talker["metadata"], "namespace": place}}, api=api)
     pod.create()
@@ -69,6 +69,6 @@ def test_a_lease_has_one_winner(api, place, lease) -> None:
     assert refused.value.response.status_code == 409
 
 
-def test_what_is_not_there(api, place) -> None:
+def test_a_missing_pod_is_an_error(api, place) -> None:
     with pytest.raises(kr8s.NotFoundError):
         Pod.get("nope", namespace=place, api=api, timeout=1)

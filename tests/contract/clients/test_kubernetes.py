@@ -1,4 +1,4 @@
-"""The official client (``kubernetes``) does its daily work."""
+"""The official client (``kubernetes``) does what its users need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def api(cluster):
         yield client
 
 
-def test_a_pods_life(api, place, talker) -> None:
+def test_a_pods_lifecycle(api, place, talker) -> None:
     """Create, watch until it runs, read and follow its log, exec, patch, delete, watch until it is gone."""
     core = kubernetes.client.CoreV1Api(api)
     created = core.create_namespaced_pod(place, talker)
@@ -74,7 +74,7 @@ def test_standard_input_is_sent(api, place, talker) -> None:
 
 
 def test_a_lease_has_one_winner(api, place, lease) -> None:
-    """The second writer of the same version is told that there is a conflict."""
+    """The second writer of the same version gets a conflict."""
     leases = kubernetes.client.CoordinationV1Api(api)
     held = leases.create_namespaced_lease(place, lease)
     held.spec.holder_identity = "second"
@@ -85,14 +85,14 @@ def test_a_lease_has_one_winner(api, place, lease) -> None:
     assert (refused.value.status, refused.value.reason) == (409, "Conflict")
 
 
-def test_what_is_not_there(api, place) -> None:
+def test_a_missing_pod_is_an_error(api, place) -> None:
     with pytest.raises(kubernetes.client.ApiException) as refused:
         kubernetes.client.CoreV1Api(api).read_namespaced_pod("nope", place)
     assert refused.value.status == 404
     assert '"reason":"NotFound"' in refused.value.body
 
 
-def test_pages(api, place) -> None:
+def test_a_list_in_pages(api, place) -> None:
     core = kubernetes.client.CoreV1Api(api)
     for number in range(5):
         core.create_namespaced_config_map(

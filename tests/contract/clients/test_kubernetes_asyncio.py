@@ -1,4 +1,4 @@
-"""``kubernetes_asyncio`` does its daily work."""
+"""``kubernetes_asyncio`` does what its users need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def _watch(core: CoreV1Api, place: str, until, **options):
     raise AssertionError("the watch ended before the pod was there")
 
 
-async def test_a_pods_life(cluster, place, talker) -> None:
+async def test_a_pods_lifecycle(cluster, place, talker) -> None:
     """Create, watch until it runs, follow its log, exec, patch, delete, watch until it is gone."""
     async with await new_client_from_config(str(cluster.kubeconfig)) as client:
         core = CoreV1Api(client)

@@ -1,4 +1,4 @@
-"""``lightkube`` does its daily work. It has no exec: by its own documentation that is not supported."""
+"""``lightkube`` does what its users need. By its own documentation it does not support exec."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def client(cluster, place):
     return lightkube.Client(config=config, namespace=place, trust_env=False, field_manager="tests")
 
 
-def test_a_pods_life(client, talker) -> None:
+def test_a_pods_lifecycle(client, talker) -> None:
     """Create, watch until it runs, follow its log, patch, apply, delete, watch until it is gone."""
     created = client.create(Pod.from_dict(talker))
     client.wait(Pod, "talker", for_conditions=["Ready"])

@@ -13,9 +13,10 @@ import anyio
 import pytest
 from podrunner import AsyncPodRunner, Category, Fault, RunnerConfig, Workload
 from podrunner.testing.faults import FaultProxy, compact
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
@@ -25,12 +26,6 @@ RUNS_ON = {"local.podrunner.io/script": json.dumps({"running_s": None})}
 def job(script: str = "true", **fields: Any) -> Workload:
     fields = {"termination_grace_period_s": 1, **fields}
     return Workload(key={"job": uuid.uuid4().hex}, command=["sh", "-c", script], **fields)
-
-
-async def until(condition: Callable[[], object], within_s: float = 20) -> None:
-    with anyio.fail_after(within_s):
-        while not condition():
-            await anyio.sleep(0.02)
 
 
 @pytest.mark.parametrize(("exit_code", "category"), [(0, Category.SUCCEEDED), (7, Category.FAILED)])

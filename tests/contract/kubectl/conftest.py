@@ -1,8 +1,8 @@
-"""A stock kubectl, as people use it, against the cluster under test.
+"""The fixtures of the kubectl contract: a stock kubectl against the cluster under test.
 
-Which one: ``PODRUNNER_KUBECTL`` (several may be given, separated by colons), else those on PATH: ``kubectl`` and
-siblings that carry a version in their name. The newest drives all tests; the oldest also those of streams, as kubectl
-up to 1.30 speaks SPDY there and later ones WebSockets.
+``PODRUNNER_KUBECTL`` names the programs, separated by colons; without it they are found on PATH: ``kubectl`` and names
+with a version. The newest runs all tests; the oldest also runs those of streams, because kubectl up to 1.30
+uses SPDY for them and later versions use WebSockets.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ import pytest
 OLDEST = (1, 27)
 TIMEOUT_S = 50.0
 READY = "trap 'exit 0' TERM INT; echo ready; while :; do sleep 0.1; done"
-"""A shell that says so when it runs, and that ends at once when it is asked to."""
+"""A shell script that prints ``ready`` when it runs, and ends at once on SIGTERM."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one command said."""
+    """The exit code and the output of one command."""
 
     code: int
     out: str
@@ -69,13 +69,13 @@ class Kubectl:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def __call__(self, *arguments: str, stdin: str = "") -> str:
-        """Standard output of a command that must succeed."""
+        """Return the standard output of a command that must succeed."""
         result = self.run(*arguments, stdin=stdin)
         assert result.code == 0, f"kubectl {' '.join(arguments)}: {result.err}"
         return result.out
 
     def fails(self, *arguments: str, stdin: str = "") -> str:
-        """Standard error of a command that must fail."""
+        """Return the standard error of a command that must fail."""
         result = self.run(*arguments, stdin=stdin)
         assert result.code != 0, f"kubectl {' '.join(arguments)} succeeded: {result.out}"
         return result.err.strip()
@@ -84,7 +84,7 @@ class Kubectl:
         return json.loads(self(*arguments, "-o", "json"))
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """A command that goes on; read its ``stdout``, end it with ``terminate``."""
+        """Start a command without waiting for it; read its ``stdout``, end it with ``terminate``."""
         return subprocess.Popen(
             self.command(*arguments),
             stdin=subprocess.DEVNULL,
@@ -96,7 +96,7 @@ class Kubectl:
         )
 
     def pod(self, name: str, script: str = READY, *, labels: str = "", wait: str = "condition=Ready") -> str:
-        """Start a pod that runs a shell script and is not restarted; wait for it. Its name."""
+        """Start a pod that runs a shell script and is not restarted, wait for it, and return its name."""
         labelled = ["--labels", labels] if labels else []
         self(
             "run",
@@ -116,7 +116,7 @@ class Kubectl:
 
 
 class Terminal:
-    """A kubectl in a terminal of its own, as a person sits at."""
+    """A kubectl that runs in a pseudo-terminal."""
 
     def __init__(self, kubectl: Kubectl, *arguments: str, rows: int = 24, columns: int = 80) -> None:
         self.master, slave = pty.openpty()
@@ -178,7 +178,7 @@ def _version(binary: Path) -> tuple[int, int] | None:
 
 @cache
 def installed() -> dict[tuple[int, int], Path]:
-    """Every kubectl that is new enough, by version. Programs that dispatch to another kubectl come last."""
+    """Return every kubectl that is new enough, by version. Programs that call another kubectl come last."""
     found: dict[tuple[int, int], Path] = {}
     for path in sorted(set(_candidates()), key=lambda path: (path.name == "kubectl", path)):
         version = _version(path)
@@ -188,9 +188,9 @@ def installed() -> dict[tuple[int, int], Path]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests that take ``any_kubectl`` run with the oldest and the newest; on a real cluster with the newest.
+    """Run tests of ``any_kubectl`` with the oldest and the newest kubectl; on a real cluster with the newest only.
 
-    What is proved there is that a real server answers what the tests expect of a LocalCluster.
+    On a real cluster, the tests prove that its server gives the answers that they expect of a LocalCluster.
     """
     if "any_version" in metafunc.fixturenames:
         versions = list(installed())
@@ -220,7 +220,7 @@ def _wanted(version: tuple[int, int] | None) -> tuple[tuple[int, int], Path]:
 
 @pytest.fixture(scope="session")
 def make_kubectl(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Kubectl]:
-    """Makes kubectls with a home of their own."""
+    """Return a function that makes a kubectl with its own home folder."""
     home = tmp_path_factory.mktemp("kubectl")
     environment = {
         "HOME": str(home),
@@ -238,14 +238,14 @@ def make_kubectl(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Call
 
 @pytest.fixture
 def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Sits kubectls at terminals."""
+    """Return a function that runs a kubectl in a pseudo-terminal."""
     made: list[Terminal] = []
 
-    def sit(kubectl: Kubectl, *arguments: str, **size: int) -> Terminal:
+    def start(kubectl: Kubectl, *arguments: str, **size: int) -> Terminal:
         made.append(Terminal(kubectl, *arguments, **size))
         return made[-1]
 
-    yield sit
+    yield start
     for each in made:
         each.clear()
 
@@ -262,7 +262,7 @@ def _own_namespace(kubectl: Kubectl) -> Iterator[Kubectl]:
 
 @pytest.fixture(scope="class")
 def kubectl(make_kubectl: Callable[..., Kubectl]) -> Iterator[Kubectl]:
-    """The newest kubectl, in a namespace that the class has for itself."""
+    """Return the newest kubectl, in a namespace of the test class."""
     with _own_namespace(make_kubectl()) as made:
         yield made
 
@@ -271,6 +271,6 @@ def kubectl(make_kubectl: Callable[..., Kubectl]) -> Iterator[Kubectl]:
 def any_kubectl(
     make_kubectl: Callable[..., Kubectl], any_version: tuple[int, int] | None
 ) -> Iterator[Kubectl]:
-    """The oldest and the newest kubectl, each in a namespace of its own."""
+    """Return the oldest and the newest kubectl, each in its own namespace."""
     with _own_namespace(make_kubectl(any_version)) as made:
         yield made

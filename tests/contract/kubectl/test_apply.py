@@ -1,4 +1,4 @@
-"""kubectl apply, diff, replace and edit: manifests against what is there."""
+"""kubectl apply, create, replace, diff and edit."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def settings(name: str, colour: str = "red") -> str:
 
 
 class TestApply:
-    def test_created_then_unchanged_then_configured(self, kubectl) -> None:
+    def test_apply_creates_then_leaves_unchanged_then_configures(self, kubectl) -> None:
         said = [kubectl("apply", "-f", "-", stdin=settings("a", colour)) for colour in ("red", "red", "blue")]
         assert said == ["configmap/a created\n", "configmap/a unchanged\n", "configmap/a configured\n"]
         assert kubectl("get", "cm", "a", "-o", "jsonpath={.data.colour}") == "blue"
 
-    def test_a_pod_too(self, kubectl) -> None:
+    def test_apply_works_on_a_pod(self, kubectl) -> None:
         manifest = POD.format(name="steady", image=kubectl.image)
         assert kubectl("apply", "-f", "-", stdin=manifest) == "pod/steady created\n"
         kubectl("wait", "--for=condition=Ready", "pod/steady", "--timeout=45s")
@@ -50,23 +50,23 @@ class TestApply:
         assert kubectl("apply", "-f", "-", stdin=relabelled) == "pod/steady configured\n"
         assert kubectl("delete", "-f", "-", stdin=manifest).startswith('pod "steady" deleted')
 
-    def test_what_left_the_manifest_leaves_the_object(self, kubectl) -> None:
+    def test_a_field_removed_from_the_manifest_is_removed_from_the_object(self, kubectl) -> None:
         kubectl("apply", "-f", "-", stdin=settings("b") + "  size: large\n")
         kubectl("annotate", "cm", "b", "other=hand")
         kubectl("apply", "-f", "-", stdin=settings("b"))
-        left = kubectl.json("get", "cm", "b")
-        assert left["data"] == {"colour": "red"}
-        assert left["metadata"]["annotations"]["other"] == "hand"
+        remaining = kubectl.json("get", "cm", "b")
+        assert remaining["data"] == {"colour": "red"}
+        assert remaining["metadata"]["annotations"]["other"] == "hand"
 
-    def test_a_field_of_a_pod_that_may_not_change(self, kubectl) -> None:
+    def test_an_immutable_field_of_a_pod_is_refused(self, kubectl) -> None:
         manifest = POD.format(name="fixed", image=kubectl.image)
         kubectl("apply", "-f", "-", stdin=manifest)
-        words = kubectl.fails(
+        message = kubectl.fails(
             "apply", "-f", "-", stdin=manifest.replace("restartPolicy: Never", "restartPolicy: Always")
         )
         assert (
             'The Pod "fixed" is invalid: spec: Forbidden: pod updates may not change fields other than'
-            in words
+            in message
         )
         kubectl("delete", "pod", "fixed", "--now", "--wait=false")
 
@@ -76,7 +76,7 @@ class TestApply:
         assert said == f"configmap/dry-{where} created ({'server ' if where == 'server' else ''}dry run)\n"
         assert "NotFound" in kubectl.fails("get", "cm", f"dry-{where}")
 
-    def test_by_the_server(self, kubectl) -> None:
+    def test_server_side_apply(self, kubectl) -> None:
         said = [
             kubectl("apply", "--server-side", "-f", "-", stdin=settings("s", colour))
             for colour in ("red", "blue")
@@ -84,7 +84,7 @@ class TestApply:
         assert said == ["configmap/s serverside-applied\n"] * 2
         assert kubectl("get", "cm", "s", "-o", "jsonpath={.data.colour}") == "blue"
 
-    def test_several_documents_in_one_file(self, kubectl, tmp_path) -> None:
+    def test_one_file_may_have_several_documents(self, kubectl, tmp_path) -> None:
         path = tmp_path / "both.yaml"
         path.write_text(settings("one") + "---\n" + settings("two"))
         assert kubectl("apply", "-f", str(path)) == "configmap/one created\nconfigmap/two created\n"
@@ -94,56 +94,56 @@ class TestApply:
             'configmap "two"',
         ]
 
-    def test_a_manifest_that_is_wrong_is_told_with_its_field(self, kubectl) -> None:
+    def test_an_unknown_field_is_named(self, kubectl) -> None:
         manifest = POD.format(name="wrong", image=kubectl.image).replace("command:", "comand:")
-        words = kubectl.fails("apply", "-f", "-", stdin=manifest)
-        assert 'unknown field "spec.containers[0].comand"' in words
+        message = kubectl.fails("apply", "-f", "-", stdin=manifest)
+        assert 'unknown field "spec.containers[0].comand"' in message
 
-    def test_a_pod_without_containers(self, kubectl) -> None:
+    def test_a_pod_without_containers_is_invalid(self, kubectl) -> None:
         manifest = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"empty"},"spec":{}}'
-        words = kubectl.fails("apply", "-f", "-", stdin=manifest)
-        assert 'The Pod "empty" is invalid: spec.containers: Required value' in words
+        message = kubectl.fails("apply", "-f", "-", stdin=manifest)
+        assert 'The Pod "empty" is invalid: spec.containers: Required value' in message
 
-    def test_a_name_that_is_none(self, kubectl) -> None:
-        words = kubectl.fails("apply", "-f", "-", stdin=settings("Not_A_Name"))
+    def test_an_invalid_name_is_refused(self, kubectl) -> None:
+        message = kubectl.fails("apply", "-f", "-", stdin=settings("Not_A_Name"))
         assert (
             'The ConfigMap "Not_A_Name" is invalid: metadata.name: Invalid value: "Not_A_Name": a lowercase RFC 1123'
-            in words
+            in message
         )
 
 
 class TestCreateAndReplace:
-    def test_create_makes_what_is_not_there_and_only_that(self, kubectl) -> None:
+    def test_create_fails_if_the_object_exists(self, kubectl) -> None:
         assert kubectl("create", "-f", "-", stdin=settings("new")) == "configmap/new created\n"
-        words = kubectl.fails("create", "-f", "-", stdin=settings("new"))
+        message = kubectl.fails("create", "-f", "-", stdin=settings("new"))
         assert (
-            words
+            message
             == 'Error from server (AlreadyExists): error when creating "STDIN": configmaps "new" already exists'
         )
 
-    def test_generated_names(self, kubectl) -> None:
+    def test_create_with_a_generated_name(self, kubectl) -> None:
         manifest = settings("x").replace("name: x", "generateName: made-")
         assert re.fullmatch(
             r"configmap/made-[a-z0-9]{5} created\n", kubectl("create", "-f", "-", stdin=manifest)
         )
 
-    def test_replace_takes_what_is_there_and_only_that(self, kubectl) -> None:
+    def test_replace_fails_if_the_object_does_not_exist(self, kubectl) -> None:
         kubectl("create", "-f", "-", stdin=settings("r"))
         assert kubectl("replace", "-f", "-", stdin=settings("r", "green")) == "configmap/r replaced\n"
-        words = kubectl.fails("replace", "-f", "-", stdin=settings("never"))
+        message = kubectl.fails("replace", "-f", "-", stdin=settings("never"))
         assert (
             'Error from server (NotFound): error when replacing "STDIN": configmaps "never" not found'
-            in words
+            in message
         )
 
     def test_replace_with_an_old_version_is_a_conflict(self, kubectl) -> None:
         kubectl("create", "-f", "-", stdin=settings("c"))
         old = kubectl("get", "cm", "c", "-o", "yaml")
         kubectl("label", "cm", "c", "moved=on")
-        words = kubectl.fails("replace", "-f", "-", stdin=old)
-        assert 'Operation cannot be fulfilled on configmaps "c": the object has been modified' in words
+        message = kubectl.fails("replace", "-f", "-", stdin=old)
+        assert 'Operation cannot be fulfilled on configmaps "c": the object has been modified' in message
 
-    def test_replace_by_force_makes_another_pod(self, kubectl) -> None:
+    def test_replace_by_force_creates_another_pod(self, kubectl) -> None:
         manifest = POD.format(name="forced", image=kubectl.image)
         kubectl("create", "-f", "-", stdin=manifest)
         before = kubectl("get", "pod", "forced", "-o", "jsonpath={.metadata.uid}")
@@ -161,7 +161,7 @@ class TestDiffAndEdit:
         assert "-  colour: red\n+  colour: blue\n" in result.out
         assert kubectl.run("diff", "-f", "-", stdin=settings("d")).code == 0
 
-    def test_edit_saves_what_the_editor_left(self, make_kubectl, kubectl) -> None:
+    def test_edit_saves_the_editors_result(self, make_kubectl, kubectl) -> None:
         kubectl("create", "-f", "-", stdin=settings("e"))
         kubectl.environment["KUBE_EDITOR"] = "sed -i s/red/pink/"
         try:

@@ -16,7 +16,7 @@ def shell(any_kubectl) -> str:
 
 
 class TestExec:
-    def test_output_and_errors_are_told_apart(self, any_kubectl, shell) -> None:
+    def test_output_and_errors_are_separate(self, any_kubectl, shell) -> None:
         result = any_kubectl.run("exec", shell, "--", "sh", "-c", "echo out; echo err >&2")
         assert (result.code, result.out, result.err) == (0, "out\n", "err\n")
 
@@ -30,11 +30,11 @@ class TestExec:
             == "a\nb\nend\n"
         )
 
-    def test_much_goes_both_ways(self, any_kubectl, shell) -> None:
+    def test_large_input_and_output_are_transferred(self, any_kubectl, shell) -> None:
         text = "0123456789abcdef" * 65_536 * 4
         assert any_kubectl("exec", "-i", shell, "--", "cat", stdin=text) == text
 
-    def test_a_terminal_is_one(self, any_kubectl, shell, terminal) -> None:
+    def test_a_terminal_is_interactive(self, any_kubectl, shell, terminal) -> None:
         """Echo, size, Ctrl-C, Ctrl-D: an interactive shell."""
         sat = terminal(any_kubectl, "exec", "-it", shell, "--", "sh", rows=17, columns=91)
         sat.type("PS1='> '; tty; until stty size | grep '^17'; do sleep 0.1; done\n")
@@ -48,27 +48,27 @@ class TestExec:
         sat.type("exit 5\n")
         assert sat.close() == 5
 
-    def test_a_program_that_is_not_there(self, any_kubectl, shell) -> None:
+    def test_a_missing_program_is_an_error(self, any_kubectl, shell) -> None:
         result = any_kubectl.run("exec", shell, "--", "no-such-program")
         assert result.code != 0
         assert re.search("no-such-program.*(not found|no such file)", result.err, re.IGNORECASE), result.err
 
-    def test_a_pod_that_is_not_there(self, any_kubectl) -> None:
+    def test_a_missing_pod_is_an_error(self, any_kubectl) -> None:
         assert (
             any_kubectl.fails("exec", "nope", "--", "true")
             == 'Error from server (NotFound): pods "nope" not found'
         )
 
-    def test_a_container_that_is_not_there(self, any_kubectl, shell) -> None:
-        words = any_kubectl.fails("exec", shell, "-c", "x", "--", "true")
-        assert "container x" in words or 'container not found ("x")' in words, words
+    def test_a_missing_container_is_an_error(self, any_kubectl, shell) -> None:
+        message = any_kubectl.fails("exec", shell, "-c", "x", "--", "true")
+        assert "container x" in message or 'container not found ("x")' in message, message
 
-    def test_a_pod_that_is_over(self, any_kubectl) -> None:
+    def test_a_pod_that_has_ended_is_an_error(self, any_kubectl) -> None:
         over = any_kubectl.pod("over", "exit 0", wait="jsonpath={.status.phase}=Succeeded")
-        words = any_kubectl.fails("exec", over, "--", "true")
-        assert "cannot exec into a container in a completed pod; current phase is Succeeded" in words
+        message = any_kubectl.fails("exec", over, "--", "true")
+        assert "cannot exec into a container in a completed pod; current phase is Succeeded" in message
 
-    def test_a_client_that_leaves_takes_its_command_along(self, any_kubectl, shell, cluster) -> None:
+    def test_the_command_ends_when_its_client_disconnects(self, any_kubectl, shell, cluster) -> None:
         if not cluster.is_local:
             pytest.skip("containerd leaves the command running")
         running = any_kubectl.start("exec", shell, "--", "sh", "-c", "echo $$; exec sleep 1000")
@@ -82,7 +82,7 @@ class TestExec:
 
 
 class TestAttach:
-    def test_output_is_joined_where_it_is(self, any_kubectl) -> None:
+    def test_attach_begins_with_the_present_output(self, any_kubectl) -> None:
         script = "trap 'exit 0' TERM; i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.1; done"
         any_kubectl.pod("ticker", script)
         attached = any_kubectl.start("attach", "ticker")
@@ -94,8 +94,8 @@ class TestAttach:
         assert any(re.match(r"tick \d+", line) for line in seen), seen
         assert any_kubectl("get", "pod", "ticker", "-o", "jsonpath={.status.phase}") == "Running"
 
-    def test_a_pod_of_ones_own_to_sit_at(self, any_kubectl, terminal) -> None:
-        """``kubectl run -it --rm``: a shell in a fresh pod, which is gone when the shell is left."""
+    def test_run_with_a_terminal_removes_the_pod_at_the_end(self, any_kubectl, terminal) -> None:
+        """``kubectl run -it --rm``: a shell in a fresh pod, which kubectl deletes when the shell ends."""
         image = f"--image={any_kubectl.image}"
         sat = terminal(
             any_kubectl, "run", "seat", image, "--restart=Never", "-it", "--rm", "--command", "--", "sh"

@@ -30,42 +30,42 @@ def counter(kubectl) -> str:
 
 
 class TestAFinishedPod:
-    def test_all_of_it(self, kubectl, counter) -> None:
+    def test_the_whole_log(self, kubectl, counter) -> None:
         assert kubectl("logs", counter) == "line 1\nline 2\nline 3\nline 4\nline 5\nunended"
 
     def test_the_last_lines(self, kubectl, counter) -> None:
         assert kubectl("logs", counter, "--tail=2") == "line 5\nunended"
 
-    def test_timestamps_stand_before_each_line(self, kubectl, counter) -> None:
+    def test_each_line_begins_with_its_timestamp(self, kubectl, counter) -> None:
         first = kubectl("logs", counter, "--timestamps").splitlines()[0]
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d) line 1", first)
 
-    def test_since_long_ago_is_everything(self, kubectl, counter) -> None:
+    def test_since_a_long_time_ago_is_the_whole_log(self, kubectl, counter) -> None:
         assert kubectl("logs", counter, "--since=1h").startswith("line 1\n")
         assert kubectl("logs", counter, "--since-time=2001-01-01T00:00:00Z").startswith("line 1\n")
 
-    def test_a_limit_of_bytes(self, kubectl, counter) -> None:
+    def test_a_limit_in_bytes(self, kubectl, counter) -> None:
         assert kubectl("logs", counter, "--limit-bytes=6") == "line 1"
 
-    def test_following_what_has_ended_ends(self, kubectl, counter) -> None:
+    def test_following_an_ended_container_ends(self, kubectl, counter) -> None:
         assert kubectl("logs", "-f", counter).endswith("unended")
 
-    def test_by_label_each_line_may_name_its_source(self, kubectl, counter) -> None:
+    def test_each_line_may_name_its_pod(self, kubectl, counter) -> None:
         out = kubectl("logs", "-l", "run=counter", "--prefix", "--tail=1")
         assert out == "[pod/counter/counter] unended"
 
-    def test_there_is_no_previous_one(self, kubectl, counter) -> None:
+    def test_a_container_that_never_restarted_has_no_previous_log(self, kubectl, counter) -> None:
         assert kubectl.fails("logs", counter, "--previous") == (
             'Error from server (BadRequest): previous terminated container "counter" in pod "counter" not found'
         )
 
-    def test_no_such_pod(self, kubectl) -> None:
-        words = kubectl.fails("logs", "nope")
-        assert re.search(r'rror from server \(NotFound\): pods "nope" not found', words), words
+    def test_a_missing_pod_is_an_error(self, kubectl) -> None:
+        message = kubectl.fails("logs", "nope")
+        assert re.search(r'rror from server \(NotFound\): pods "nope" not found', message), message
 
-    def test_no_such_container(self, kubectl, counter) -> None:
-        words = kubectl.fails("logs", counter, "-c", "x")  # a later kubectl names those that there are
-        assert re.search(r"container x is not valid for pod counter( out of: counter)?$", words), words
+    def test_a_missing_container_is_an_error(self, kubectl, counter) -> None:
+        message = kubectl.fails("logs", counter, "-c", "x")  # a later kubectl names those that there are
+        assert re.search(r"container x is not valid for pod counter( out of: counter)?$", message), message
 
 
 @pytest.fixture(scope="class")
@@ -79,11 +79,11 @@ class TestSeveralContainers:
     def test_the_annotation_names_the_default(self, kubectl, pair) -> None:
         assert kubectl("logs", pair) == "from second\n"
 
-    def test_one_by_name_an_init_container_too(self, kubectl, pair) -> None:
+    def test_a_container_is_selected_by_name(self, kubectl, pair) -> None:
         assert kubectl("logs", pair, "-c", "first") == "from first\n"
         assert kubectl("logs", pair, "-c", "before") == "from before\n"
 
-    def test_all_of_them(self, kubectl, pair) -> None:
+    def test_all_containers_are_read(self, kubectl, pair) -> None:
         out = kubectl("logs", pair, "--all-containers", "--prefix")
         assert sorted(out.splitlines()) == [
             "[pod/pair/before] from before",
@@ -91,12 +91,12 @@ class TestSeveralContainers:
             "[pod/pair/second] from second",
         ]
 
-    def test_the_server_asks_which(self, kubectl, pair) -> None:
+    def test_the_server_requires_a_container_name(self, kubectl, pair) -> None:
         path = f"/api/v1/namespaces/{kubectl.namespace}/pods/pair/log"
-        words = kubectl.fails("get", "--raw", path)
+        message = kubectl.fails("get", "--raw", path)
         asked = "Error from server (BadRequest): a container name must be specified for pod pair, choose one of: ["
-        assert words.startswith(asked), words
-        assert "first second]" in words
+        assert message.startswith(asked), message
+        assert "first second]" in message
 
 
 class TestARunningPod:
@@ -108,13 +108,13 @@ class TestARunningPod:
             assert following.stdout.readline() == "one\n"
             kubectl("exec", "talker", "--", "touch", mark)
             assert following.stdout.readline() == "two\n"
-            assert following.wait(timeout=10) == 0
+            assert following.wait(timeout=45) == 0
         finally:
             following.terminate()
             following.communicate()
 
-    def test_the_one_before_a_restart(self, kubectl) -> None:
-        script = "if [ -e /mark/it ]; then exec sleep 100; fi; echo first life; touch /mark/it; exit 1"
+    def test_the_log_before_a_restart(self, kubectl) -> None:
+        script = "if [ -e /mark/it ]; then exec sleep 100; fi; echo first run; touch /mark/it; exit 1"
         container = {
             "name": "again",
             "image": kubectl.image,
@@ -129,7 +129,7 @@ class TestARunningPod:
             "pod/again",
             "--timeout=45s",
         )
-        assert kubectl("logs", "again", "--previous") == "first life\n"
+        assert kubectl("logs", "again", "--previous") == "first run\n"
         kubectl("delete", "pod", "again", "--grace-period=0", "--force")
 
     def test_a_container_that_waits_has_no_log(self, kubectl) -> None:

@@ -1,4 +1,4 @@
-"""kubectl run with its many switches, and kubectl cp."""
+"""kubectl run with its options, and kubectl cp."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 
 class TestRun:
-    def test_a_plain_one_runs_the_image(self, kubectl) -> None:
+    def test_run_starts_the_image(self, kubectl) -> None:
         out = kubectl("run", "plain", "--image", kubectl.image, "--restart=Never", "--command", "--", "true")
         assert out == "pod/plain created\n"
 
-    def test_attached_it_shows_the_output_and_ends_with_the_exit_code(self, kubectl) -> None:
+    def test_an_attached_run_shows_the_output_and_ends_with_the_exit_code(self, kubectl) -> None:
         attached = kubectl.start(
             "run", "attached", "--image", kubectl.image, "--restart=Never", "--attach", "--rm", "-q",
             "--command", "--", "sh", "-c", "until [ -e go ]; do echo here; sleep 0.1; done; echo said; exit 3",
@@ -23,21 +23,21 @@ class TestRun:
         assert attached.returncode == 3
         assert "NotFound" in kubectl.fails("get", "pod", "attached")
 
-    def test_attached_it_loses_nothing_of_a_program_that_ends_at_once(self, kubectl) -> None:
+    def test_an_attached_run_shows_all_output_of_a_short_program(self, kubectl) -> None:
         result = kubectl.run(
             "run", "brief", "--image", kubectl.image, "--restart=Never", "--attach", "--rm", "-q",
             "--command", "--", "sh", "-c", "echo said; exit 3",
         )  # fmt: skip
         assert ("said\n" in result.out, result.code) == (True, 3)
 
-    def test_input_is_piped_in(self, kubectl) -> None:
+    def test_input_reaches_the_program(self, kubectl) -> None:
         out = kubectl(
             "run", "piped", "--image", kubectl.image, "--restart=Never", "-i", "--rm", "-q",
             "--command", "--", "sh", "-c", "cat", stdin="through the pipe\n",
         )  # fmt: skip
         assert "through the pipe\n" in out
 
-    def test_environment_labels_and_overrides(self, kubectl) -> None:
+    def test_run_sets_environment_labels_and_overrides(self, kubectl) -> None:
         kubectl(
             "run", "dressed", "--image", kubectl.image, "--restart=Never", "--env=COLOUR=red", "--labels=a=b",
             '--overrides={"metadata":{"annotations":{"c":"d"}}}', "--command", "--", "sh", "-c", "echo $COLOUR",
@@ -59,18 +59,18 @@ class TestRun:
         assert out == "some/image:1"
         assert "NotFound" in kubectl.fails("get", "pod", "dry")
 
-    def test_twice_the_same_name(self, kubectl) -> None:
+    def test_an_existing_name_is_refused(self, kubectl) -> None:
         kubectl("run", "twice", "--image", kubectl.image, "--restart=Never", "--command", "--", "true")
-        words = kubectl.fails("run", "twice", "--image", kubectl.image)
-        assert words == 'Error from server (AlreadyExists): pods "twice" already exists'
+        message = kubectl.fails("run", "twice", "--image", kubectl.image)
+        assert message == 'Error from server (AlreadyExists): pods "twice" already exists'
 
-    def test_no_image_at_all(self, kubectl) -> None:
+    def test_a_missing_image_argument_is_refused(self, kubectl) -> None:
         assert kubectl.fails("run", "bare") == 'error: required flag(s) "image" not set'
 
 
 @pytest.fixture(scope="class")
 def box(kubectl) -> str:
-    """A pod with a volume of its own."""
+    """Start a pod with a volume and return its name."""
     container = {
         "name": "box",
         "image": kubectl.image,
@@ -85,7 +85,7 @@ def box(kubectl) -> str:
 
 
 class TestCopy:
-    def test_a_file_goes_in_and_comes_out(self, kubectl, box, tmp_path) -> None:
+    def test_a_file_is_copied_to_the_pod_and_back(self, kubectl, box, tmp_path) -> None:
         there, back = tmp_path / "there.bin", tmp_path / "back.bin"
         there.write_bytes(bytes(range(256)) * 4096)
         kubectl("cp", str(there), f"{box}:/work-here/file.bin")
@@ -93,7 +93,7 @@ class TestCopy:
         kubectl("cp", f"{box}:/work-here/file.bin", str(back))
         assert back.read_bytes() == there.read_bytes()
 
-    def test_a_folder_goes_in_and_comes_out(self, kubectl, box, tmp_path) -> None:
+    def test_a_folder_is_copied_to_the_pod_and_back(self, kubectl, box, tmp_path) -> None:
         (tmp_path / "dags" / "deep").mkdir(parents=True)
         (tmp_path / "dags" / "deep" / "dag.py").write_text("print('hi')\n")
         kubectl("cp", str(tmp_path / "dags"), f"{box}:/work-here/dags")
@@ -101,7 +101,7 @@ class TestCopy:
         kubectl("cp", f"{box}:/work-here/dags", str(tmp_path / "back"))
         assert (tmp_path / "back" / "deep" / "dag.py").read_text() == "print('hi')\n"
 
-    def test_a_file_that_is_not_there(self, kubectl, box, tmp_path) -> None:
-        """Nothing is made; whether kubectl still prints tar's words is a race of its own."""
+    def test_a_missing_file_is_not_copied(self, kubectl, box, tmp_path) -> None:
+        """No file is created. Whether kubectl prints tar's message depends on a race in kubectl."""
         kubectl.run("cp", f"{box}:/work-here/nothing", str(tmp_path / "x"))
         assert not (tmp_path / "x").exists()

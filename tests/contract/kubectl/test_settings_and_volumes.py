@@ -51,7 +51,7 @@ spec:
 
 
 class TestSettings:
-    def test_a_config_map_of_literals_and_files(self, kubectl, tmp_path) -> None:
+    def test_a_config_map_from_literals_and_files(self, kubectl, tmp_path) -> None:
         (tmp_path / "airflow.cfg").write_text("[core]\n")
         path = tmp_path / "airflow.cfg"
         out = kubectl("create", "configmap", "mixed", "--from-literal=a=1", f"--from-file={path}")
@@ -60,7 +60,7 @@ class TestSettings:
         header, row = kubectl("get", "cm", "mixed").splitlines()
         assert (header.split(), row.split()[:2]) == (["NAME", "DATA", "AGE"], ["mixed", "2"])
 
-    def test_a_secret(self, kubectl) -> None:
+    def test_a_secret_from_literals(self, kubectl) -> None:
         assert (
             kubectl("create", "secret", "generic", "db", "--from-literal=uri=postgres://x")
             == "secret/db created\n"
@@ -69,28 +69,28 @@ class TestSettings:
         assert base64.b64decode(encoded) == b"postgres://x"
         assert kubectl("get", "secret", "db").splitlines()[1].split()[:3] == ["db", "Opaque", "1"]
 
-    def test_a_docker_registry_secret(self, kubectl) -> None:
+    def test_a_docker_registry_secret_has_its_type(self, kubectl) -> None:
         kubectl(
             "create", "secret", "docker-registry", "pull", "--docker-server=r.example",
             "--docker-username=u", "--docker-password=p",
         )  # fmt: skip
         assert kubectl("get", "secret", "pull", "-o", "jsonpath={.type}") == "kubernetes.io/dockerconfigjson"
 
-    def test_twice_the_same_name(self, kubectl) -> None:
+    def test_an_existing_name_is_refused(self, kubectl) -> None:
         kubectl("create", "configmap", "only")
-        words = kubectl.fails("create", "configmap", "only")
-        assert words == 'error: failed to create configmap: configmaps "only" already exists'
+        message = kubectl.fails("create", "configmap", "only")
+        assert message == 'error: failed to create configmap: configmaps "only" already exists'
 
-    def test_an_immutable_one_stays(self, kubectl) -> None:
+    def test_an_immutable_config_map_cannot_change(self, kubectl) -> None:
         kubectl("create", "configmap", "stone", "--from-literal=a=1")
         kubectl("patch", "cm", "stone", "-p", '{"immutable":true}')
-        words = kubectl.fails("patch", "cm", "stone", "-p", '{"data":{"a":"2"}}')
-        assert "is invalid: data: Forbidden: field is immutable when `immutable` is set" in words
+        message = kubectl.fails("patch", "cm", "stone", "-p", '{"data":{"a":"2"}}')
+        assert "is invalid: data: Forbidden: field is immutable when `immutable` is set" in message
 
 
 class TestStorage:
-    def test_a_pod_reads_and_writes_what_it_was_given(self, kubectl, cluster, tmp_path) -> None:
-        """The Airflow story: DAGs on a claim under /root/airflow/dags, settings and a password."""
+    def test_a_pod_uses_its_volume_its_settings_and_its_secret(self, kubectl, cluster, tmp_path) -> None:
+        """As Airflow's workers: DAGs on a claim under /root/airflow/dags, settings and a password."""
         folder = tmp_path / "dags" if cluster.is_local else f"/tmp/{kubectl.namespace}"
         storage = STORAGE.format(volume=f"{kubectl.namespace}-dags", folder=folder)
         out = kubectl("apply", "-f", "-", stdin=storage)
@@ -100,20 +100,20 @@ class TestStorage:
         ]
         try:
             kubectl("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/dags", "--timeout=45s")
-            self._tables_tell_of_the_binding(kubectl)
+            self._check_tables_of_the_binding(kubectl)
             kubectl("create", "configmap", "settings", "--from-literal=COLOUR=red")
             kubectl("create", "secret", "generic", "password", "--from-literal=word=hunter2")
             writer = (
-                'echo \\"$WORD $COLOUR $(cat /etc/files/COLOUR)\\"; echo kept > /root/airflow/dags/dag.py'
+                'echo \\"$WORD $COLOUR $(cat /etc/files/COLOUR)\\"; echo stored > /root/airflow/dags/dag.py'
             )
             assert self._finished(kubectl, "writer", writer) == "hunter2 red red\n"
-            assert self._finished(kubectl, "reader", "cat /root/airflow/dags/dag.py") == "kept\n"
+            assert self._finished(kubectl, "reader", "cat /root/airflow/dags/dag.py") == "stored\n"
         finally:
             kubectl("delete", "pod", "--all")
             kubectl("delete", "-f", "-", "--wait=false", stdin=storage)
 
     @staticmethod
-    def _tables_tell_of_the_binding(kubectl) -> None:
+    def _check_tables_of_the_binding(kubectl) -> None:
         header, row = kubectl("get", "pvc", "dags").splitlines()
         assert re.split(r"\s{2,}", header.strip())[:6] == [
             "NAME", "STATUS", "VOLUME", "CAPACITY", "ACCESS MODES", "STORAGECLASS",
@@ -128,7 +128,7 @@ class TestStorage:
         kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=45s")
         return kubectl("logs", name)
 
-    def test_a_pod_without_its_secret_says_what_it_waits_for(self, kubectl) -> None:
+    def test_a_pod_with_a_missing_secret_names_it(self, kubectl) -> None:
         source = {"secretRef": {"name": "missing"}}
         container = {"name": "poor", "image": kubectl.image, "command": ["true"], "envFrom": [source]}
         overrides = json.dumps({"spec": {"containers": [container]}})

@@ -1,4 +1,4 @@
-"""kubectl about the server itself: versions, types, explanations, rights."""
+"""kubectl commands about the server: versions, types, explanations, rights."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ import pytest
 
 
 class TestTheServer:
-    def test_version(self, any_kubectl) -> None:
+    def test_the_server_has_a_version(self, any_kubectl) -> None:
         said = json.loads(any_kubectl("version", "-o", "json"))
         assert int(said["serverVersion"]["major"]) == 1
         assert int(re.match(r"\d+", said["serverVersion"]["minor"])[0]) >= 27
 
-    def test_cluster_info(self, any_kubectl, cluster) -> None:
+    def test_cluster_info_names_the_server(self, any_kubectl, cluster) -> None:
         said = re.sub(r"\x1b\[[\d;]*m", "", any_kubectl("cluster-info"))
         assert f"control plane is running at {cluster.url}" in said
 
-    def test_types(self, any_kubectl) -> None:
+    def test_the_types_are_listed(self, any_kubectl) -> None:
         rows = [line.split() for line in any_kubectl("api-resources").splitlines()]
         assert rows[0] == ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
         assert ["pods", "po", "v1", "true", "Pod"] in rows
         assert ["leases", "coordination.k8s.io/v1", "true", "Lease"] in rows
 
-    def test_versions_of_groups(self, any_kubectl) -> None:
+    def test_the_versions_of_the_groups_are_listed(self, any_kubectl) -> None:
         assert {"v1", "coordination.k8s.io/v1"} <= set(any_kubectl("api-versions").split())
 
-    def test_explain(self, any_kubectl) -> None:
+    def test_explain_describes_a_field(self, any_kubectl) -> None:
         said = any_kubectl("explain", "pod.spec.containers.imagePullPolicy")
         assert re.search(r"FIELD: +imagePullPolicy <string>", said)
         assert "IfNotPresent" in said
 
-    def test_explain_what_is_not_there(self, any_kubectl) -> None:
+    def test_explain_of_an_unknown_field_is_an_error(self, any_kubectl) -> None:
         assert 'field "colour" does not exist' in any_kubectl.fails("explain", "pod.spec.colour")
 
     @pytest.mark.parametrize("verb", ["create", "delete", "watch"])
-    def test_rights(self, any_kubectl, verb: str) -> None:
+    def test_the_user_may_do_everything(self, any_kubectl, verb: str) -> None:
         assert any_kubectl("auth", "can-i", verb, "pods").strip() == "yes"
 
-    def test_who_am_i(self, any_kubectl) -> None:
+    def test_the_user_is_named(self, any_kubectl) -> None:
         said = any_kubectl("auth", "whoami", "-o", "json") if any_kubectl.version >= (1, 28) else "{}"
         assert any_kubectl.version < (1, 28) or json.loads(said)["status"]["userInfo"]["username"]
 
-    def test_without_a_token_nobody_is_let_in(self, any_kubectl, cluster, tmp_path) -> None:
-        words = any_kubectl.fails(
+    def test_a_request_without_a_token_is_refused(self, any_kubectl, cluster, tmp_path) -> None:
+        message = any_kubectl.fails(
             "--token=wrong",
             f"--server={cluster.url}",
             "--kubeconfig=/dev/null",
@@ -52,16 +52,16 @@ class TestTheServer:
             "get",
             "pods",
         )
-        assert "You must be logged in to the server" in words
+        assert "You must be logged in to the server" in message
 
-    def test_nodes(self, any_kubectl) -> None:
+    def test_there_is_a_ready_node(self, any_kubectl) -> None:
         header, row = any_kubectl("get", "nodes").splitlines()[:2]
         assert header.split() == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
         assert row.split()[1].startswith("Ready")
 
 
-class TestWhatThereIsNot:
-    """A LocalCluster says no in kubectl's own words; a real cluster has these."""
+class TestUnsupportedCommands:
+    """Commands for which a LocalCluster gives kubectl's own error; a real cluster supports them."""
 
     @pytest.fixture(autouse=True)
     def _local_only(self, cluster) -> None:
@@ -69,7 +69,7 @@ class TestWhatThereIsNot:
             pytest.skip("a real cluster has these")
 
     @pytest.mark.parametrize(
-        ("arguments", "words"),
+        ("arguments", "message"),
         [
             (("top", "pod"), "Metrics API not available"),
             (("debug", "pod/seen", "--image=i", "--profile=general"), "ephemeral containers are disabled"),
@@ -78,29 +78,31 @@ class TestWhatThereIsNot:
         ],
         ids=["top", "debug", "create deployment", "get deployments"],
     )
-    def test_it_says_so(self, kubectl, arguments: tuple[str, ...], words: str) -> None:
+    def test_an_unsupported_command_is_an_error(
+        self, kubectl, arguments: tuple[str, ...], message: str
+    ) -> None:
         if arguments[0] == "debug":
             kubectl.pod("seen")
-        assert words in kubectl.fails(*arguments)
+        assert message in kubectl.fails(*arguments)
 
 
 class TestNamespaces:
-    def test_a_namespace_goes_with_all_that_is_in_it(self, kubectl) -> None:
+    def test_a_namespace_is_deleted_with_its_content(self, kubectl) -> None:
         name = f"{kubectl.namespace}-short"
         assert kubectl("create", "namespace", name) == f"namespace/{name} created\n"
         kubectl("--namespace", name, "create", "configmap", "inside")
         assert kubectl("delete", "namespace", name).startswith(f'namespace "{name}" deleted')
         assert "NotFound" in kubectl.fails("get", "namespace", name)
 
-    def test_nothing_is_made_in_a_namespace_that_is_not_there(self, kubectl) -> None:
-        words = kubectl.fails("--namespace", "nowhere", "create", "configmap", "x")
-        assert words.endswith('namespaces "nowhere" not found')
+    def test_a_missing_namespace_is_an_error(self, kubectl) -> None:
+        message = kubectl.fails("--namespace", "nowhere", "create", "configmap", "x")
+        assert message.endswith('namespaces "nowhere" not found')
 
-    def test_quotas_are_kept(self, kubectl) -> None:
+    def test_quotas_are_enforced(self, kubectl) -> None:
         kubectl("create", "quota", "few", "--hard=count/configmaps=2")
         kubectl("create", "configmap", "fits")
-        words = kubectl.fails("create", "configmap", "does-not-fit")
+        message = kubectl.fails("create", "configmap", "does-not-fit")
         assert re.search(
             r'configmaps "does-not-fit" is forbidden: exceeded quota: few, requested: count/configmaps=1',
-            words,
+            message,
         )

@@ -1,4 +1,4 @@
-"""Pods on the cluster under test, by plain HTTP: what is proved here is the cluster, not a client."""
+"""The fixtures of the kubelet contract: pods by plain HTTP, so that the tests prove the cluster, not a client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE_S = 50.0
 
 
 class Pods:
-    """Creates pods in one namespace and waits for what becomes of them."""
+    """Creates pods in one namespace and waits for their states."""
 
     def __init__(self, http: httpx.Client, namespace: str, image: str) -> None:
         self.http = http
@@ -25,7 +25,7 @@ class Pods:
         return f"/api/v1/namespaces/{self.namespace}/{resource}" + (f"/{name}" if name else "")
 
     def create(self, resource: str, body: dict[str, Any]) -> dict[str, Any]:
-        """An object of any kind of the core group."""
+        """Create an object of any kind of the core group and return it."""
         answer = self.http.post(self.path(resource), json=body)
         answer.raise_for_status()
         return answer.json()
@@ -42,7 +42,7 @@ class Pods:
         )
 
     def container(self, name: str, script: str, **fields: Any) -> dict[str, Any]:
-        """A container that runs a shell script."""
+        """Return a container that runs a shell script."""
         own = {
             "name": name,
             "image": self.image,
@@ -54,7 +54,7 @@ class Pods:
     def run(
         self, name: str, script: str, *, container: dict[str, Any] | None = None, **spec: Any
     ) -> dict[str, Any]:
-        """A pod of one container ``main``."""
+        """Create a pod with the container ``main`` and return it."""
         full = {
             "containers": [self.container("main", script, **(container or {}))],
             "restartPolicy": "Never",
@@ -66,7 +66,7 @@ class Pods:
         )
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """The pod, None if there is none."""
+        """Return the pod, None if it does not exist."""
         answer = self.http.get(self.path("pods", name))
         if answer.status_code == 404:
             return None
@@ -74,7 +74,7 @@ class Pods:
         return answer.json()
 
     def until(self, name: str, rule: Callable[[Any], bool]) -> Any:
-        """The pod (None once it is gone) as soon as a rule holds of it."""
+        """Wait until a rule holds for the pod (None if it does not exist) and return the pod."""
         deadline = time.monotonic() + PATIENCE_S
         while not rule(pod := self.get(name)):
             assert time.monotonic() < deadline, pod and pod["status"]
@@ -82,11 +82,11 @@ class Pods:
         return pod
 
     def phase(self, name: str, *phases: str) -> dict[str, Any]:
-        """The pod in one of these phases."""
+        """Wait for one of these phases and return the pod."""
         return self.until(name, lambda pod: pod is not None and pod["status"].get("phase") in phases)
 
     def end(self, name: str) -> dict[str, Any]:
-        """The end of container ``main``."""
+        """Wait for the end of container ``main`` and return its terminated state."""
         pod = self.phase(name, "Succeeded", "Failed")
         return next(
             each["state"]["terminated"]
@@ -95,7 +95,7 @@ class Pods:
         )
 
     def waiting(self, name: str, *reasons: str) -> str:
-        """The message with which container ``main`` waits for one of these reasons."""
+        """Wait until container ``main`` waits for one of these reasons, and return the message."""
 
         def state(pod: Any) -> dict[str, Any]:
             statuses = pod["status"].get("containerStatuses") or [{"state": {}}]
@@ -113,7 +113,7 @@ class Pods:
         self.http.request("DELETE", self.path("pods", name), json=options).raise_for_status()
 
     def events(self, name: str) -> list[tuple[str, str]]:
-        """Reasons and messages of the events about a pod."""
+        """Return the reasons and messages of the events about a pod."""
         items = self.http.get(
             self.path("events"), params={"fieldSelector": f"involvedObject.name={name}"}
         ).json()["items"]
@@ -122,7 +122,7 @@ class Pods:
 
 @pytest.fixture
 def pods(cluster: Any, namespace: str) -> Iterator[Pods]:
-    """Pods in a fresh namespace."""
+    """Return a maker of pods in a fresh namespace."""
     headers = {"Authorization": f"Bearer {cluster.token}"} if cluster.token else {}
     with httpx.Client(
         base_url=cluster.url, headers=headers, verify=False, trust_env=False, timeout=60

@@ -1,4 +1,4 @@
-"""What a pod goes through on a node: the same here and on a real one."""
+"""The lifecycle of pods on a node: the same on a LocalCluster and on a real one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_conditions_are_true_while_it_runs_and_say_why_when_it_ended(pods):
     assert (reasons["Ready"], reasons["ContainersReady"]) == ("PodCompleted", "PodCompleted")
 
 
-def test_environment_from_everywhere(pods):
+def test_environment_from_every_source(pods):
     """Plain, expanded, config map, secret, downward API."""
     pods.config_map("cm", key="from-config-map", other="x")
     pods.secret("s", key="from-secret")
@@ -86,7 +86,7 @@ def test_volumes_at_any_mount_path(pods):
 
 
 def test_init_containers_come_first_and_a_sidecar_ends_last(pods):
-    """P7: the sidecar does not keep the pod."""
+    """P7: the sidecar does not keep the pod running."""
     sidecar = pods.container(
         "side", "trap 'exit 0' TERM; while :; do sleep 0.1; done", restartPolicy="Always"
     )
@@ -104,8 +104,8 @@ def test_a_failed_init_container_fails_the_pod(pods):
     assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 9
 
 
-def test_a_program_may_end_in_its_own_way_within_its_grace(pods):
-    """SIGTERM reaches it; its exit code is kept in the last status."""
+def test_a_program_may_handle_sigterm_within_its_grace_period(pods):
+    """It receives SIGTERM; the last status has its exit code."""
     pods.run(
         "a", "trap 'exit 3' TERM; echo armed; while :; do sleep 0.05; done", terminationGracePeriodSeconds=20
     )
@@ -123,7 +123,7 @@ def test_a_program_that_ignores_sigterm_is_killed(pods):
 
 
 def test_crashes_lead_to_crash_loop_back_off(pods):
-    """With the previous run's log at hand."""
+    """The previous run's log can be read."""
     pods.run("a", "echo crash; exit 1", restartPolicy="Always")
     assert "restarting failed container=main" in pods.waiting("a", "CrashLoopBackOff")
     pod = pods.get("a")
@@ -137,14 +137,14 @@ def test_a_deadline_fails_the_pod(pods):
     assert pods.phase("a", "Failed")["status"]["reason"] == "DeadlineExceeded"
 
 
-def test_the_termination_message_is_kept(pods):
-    pods.run("a", "printf told > /dev/termination-log; exit 1")
+def test_the_termination_message_is_in_the_status(pods):
+    pods.run("a", "printf message > /dev/termination-log; exit 1")
     end = pods.end("a")
     if end.get("message") is None:
         pytest.skip(
             "without namespaces nothing is mounted at /dev/termination-log for a program that names it itself"
         )
-    assert end["message"] == "told"
+    assert end["message"] == "message"
 
 
 def test_a_missing_config_map_is_named(pods):
@@ -153,7 +153,7 @@ def test_a_missing_config_map_is_named(pods):
     assert pods.waiting("a", "CreateContainerConfigError") == 'configmap "none" not found'
 
 
-def test_a_program_that_is_not_there_is_a_start_error(pods):
+def test_a_missing_program_is_a_start_error(pods):
     pods.run("a", "", container={"command": ["no-such-program"]})
     end = pods.end("a")
     assert end["reason"] == "StartError"
@@ -161,7 +161,7 @@ def test_a_program_that_is_not_there_is_a_start_error(pods):
     assert end["exitCode"] == 128
 
 
-def test_what_cannot_be_scheduled_says_why(pods):
+def test_an_unschedulable_pod_has_a_reason(pods):
     """P2."""
     pods.run("a", "true", container={"resources": {"requests": {"cpu": "10000"}}})
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_scheduled_says_why(pods):
     assert "FailedScheduling" in [reason for reason, _ in pods.events("a")]
 
 
-def test_the_events_of_a_life(pods):
+def test_the_events_of_a_pods_lifecycle(pods):
     pods.run("a", "true")
     pods.end("a")
     pods.until(
@@ -203,7 +203,7 @@ def test_logs_have_timestamps_tails_and_limits(pods):
     assert all(stamp.endswith("Z") for stamp in stamps)
 
 
-def test_a_long_line_comes_whole(pods):
+def test_a_long_line_is_not_split(pods):
     """G6."""
     pods.run("a", "head -c 50000 /dev/zero | tr '\\0' x; echo; echo")
     pods.end("a")

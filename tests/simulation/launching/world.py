@@ -16,7 +16,7 @@ from podrunner.errors import OwnershipError, PodrunnerError, RequestTimeoutError
 from podrunner.kube import KubeClient, Request, Response, RetryAfterGate
 from podrunner.ownership import CLOCK_SKEW_S, LeaseKeeper, ScopeReader
 from podrunner.runner import AsyncPodRunner, EventKind, RunnerEvent
-from tests.unit.fake_server import EPOCH
+from tests.support.fake_server import EPOCH
 from tests.unit.runner.harness import Cluster, configured
 
 LEASE_S = 12.0

@@ -1,4 +1,4 @@
-"""Whatever a template or an override says, the answer is a pod or a SpecError."""
+"""Any template or override gives a pod or a SpecError."""
 
 import json
 
@@ -25,7 +25,7 @@ OBJECTS = st.dictionaries(NAMES, JSON, max_size=3)
 
 
 def near_pods(inner):
-    """Pods with something odd in a place where it may matter."""
+    """Pods with an unexpected value in a field that the builder may read."""
     containers = st.lists(st.dictionaries(NAMES, inner, max_size=3) | st.just({"name": "base"}), max_size=2)
     spec = st.fixed_dictionaries(
         {},

@@ -1,4 +1,4 @@
-"""The stamp says on a pod what a restarted scheduler must know."""
+"""Labels and annotations of a pod hold what a restarted scheduler must know."""
 
 import pytest
 from hypothesis import given
@@ -60,7 +60,7 @@ def test_the_manifest_is_left_as_it_is():
     st.text(),
     st.text(),
 )
-def test_what_is_stamped_is_read_back(parts, attempt, relaunch, owner, scope):
+def test_the_metadata_is_read_back_as_it_was_written(parts, attempt, relaunch, owner, scope):
     """A5: any Unicode, from labels and annotations alone."""
     key = WorkloadKey(parts, attempt, relaunch=relaunch)
     metadata = stamped(owner=owner, scope=scope, key=key, log_path="x/1.log")
@@ -71,13 +71,13 @@ def test_what_is_stamped_is_read_back(parts, attempt, relaunch, owner, scope):
 
 
 def test_only_a_relaunch_is_marked_as_one():
-    """Pods of attempts that were launched once are as they always were."""
+    """Pods of attempts that were launched once have no such annotation."""
     key = WorkloadKey({"a": "b"})
     assert RELAUNCH not in stamped(key=key)["annotations"]
     assert stamped(key=key.next_relaunch())["annotations"][RELAUNCH] == "1"
 
 
-def test_without_a_log_path_it_is_made_of_the_key():
+def test_without_a_log_path_it_is_made_from_the_key():
     assert stamped()["annotations"][LOG_PATH] == "d/t/1.log"
 
 
@@ -125,8 +125,8 @@ def test_the_largest_key_fits():
         {LOG_PATH: "../../etc/passwd"},
     ],
 )
-def test_what_is_not_a_stamp_is_none(change):
-    """W4, G10: foreign pods and tampered stamps are nobody's trouble."""
+def test_missing_or_malformed_metadata_is_none(change):
+    """W4, G10: pods of other programs and changed annotations are ignored, without an error."""
     metadata = stamped()
     labels = {**metadata["labels"], **{name: value for name, value in change.items() if name == MANAGED_BY}}
     annotations = {**metadata["annotations"], **change}
@@ -136,12 +136,12 @@ def test_what_is_not_a_stamp_is_none(change):
     )
 
 
-def test_a_pod_without_labels_has_no_stamp():
+def test_a_pod_without_labels_has_no_ownership_metadata():
     assert read_ownership(None, None) is None
     assert read_ownership({MANAGED_BY: "podrunner"}, {}) is None
 
 
-def test_a_stamp_of_an_older_pod_may_lack_the_rest():
+def test_the_metadata_of_an_older_pod_may_lack_the_rest():
     metadata = stamped()
     annotations = {
         name: value

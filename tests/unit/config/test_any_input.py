@@ -1,4 +1,4 @@
-"""Whatever stands in a file or a variable: a configuration, or a ConfigError, never anything else."""
+"""Any text of a file or a variable gives a configuration or a ConfigError, nothing else."""
 
 from __future__ import annotations
 

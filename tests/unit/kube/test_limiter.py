@@ -20,15 +20,12 @@ from podrunner.kube import (
     RetryAfterGate,
     VerbClass,
 )
+from tests.support.event_loops import asyncio_and_virtual_time
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    if request.param == "asyncio":
-        return "asyncio", {}
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = asyncio_and_virtual_time
 
 
 class SlowServer:

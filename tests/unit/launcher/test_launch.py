@@ -24,7 +24,8 @@ from podrunner.errors import (
 )
 from podrunner.launcher import Launched, Launcher
 from podrunner.workload import Workload, WorkloadKey
-from tests.unit.fake_server import FakeServer
+from tests.support.event_loops import virtual_time
+from tests.support.fake_server import FakeServer
 
 if TYPE_CHECKING:
     from podrunner.builder import PodPlan
@@ -37,9 +38,7 @@ CONFIG = RunnerConfig(
 SECRET = {"metadata": {"name": "s", "namespace": "default"}, "stringData": {"password": "hidden"}}
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = virtual_time
 
 
 def plan(name: str = "t", *, attempt: int = 1, secret: bool = False) -> PodPlan:

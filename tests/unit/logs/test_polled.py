@@ -6,7 +6,7 @@ import anyio
 import msgspec
 import pytest
 from podrunner.errors import LogError, NotFoundError, ServerError, TransportError
-from podrunner.logs import LogQuery, LogReader, PodLog, follow, polled
+from podrunner.logs import LogQuery, LogReader, PodLog, polled, states
 from podrunner.outcome.record import Pod
 from tests.unit.logs.conftest import FakeNode, stamped, whole
 
@@ -35,7 +35,7 @@ def pod(state=RUNNING, *, uid="uid-1", restarts=0, policy="Never", annotations=N
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr(polled, "_POLL_EVERY_S", 0.05)
-    monkeypatch.setattr(follow, "_FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr(states, "_FIRST_DELAY_S", 0.01)
 
 
 class Node(FakeNode):

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from podrunner.outcome import awaits_final_status, classify
 from podrunner.outcome.record import ContainerSpec, Pod
-from tests.unit.pods import ended, pod, runs, waits
+from tests.support.pods import ended, pod, runs, waits
 
 PROXY = (ContainerSpec(name="proxy", restart_policy="Always"),)
 

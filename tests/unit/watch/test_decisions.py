@@ -20,7 +20,7 @@ from podrunner.watch.states import (
     after_failure,
     after_page,
 )
-from tests.unit.pods import pod
+from tests.support.pods import pod
 
 GONE = GoneError(status=410)
 BROKEN = TransportError("reset")

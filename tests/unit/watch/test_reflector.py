@@ -10,7 +10,7 @@ import anyio
 import pytest
 from podrunner.errors import ForbiddenError, RunnerClosedError
 from podrunner.watch import Kind
-from tests.unit.fake_server import FakeServer, FakeStream
+from tests.support.fake_server import FakeServer, FakeStream
 from tests.unit.watch.harness import Watched, soon, watching
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import msgspec
 from podrunner.outcome import printer_status
 from podrunner.outcome.record import ContainerSpec, Pod, RestartRule
 from podrunner.watch.transform import PodTransform
-from tests.unit.pods import condition, pod, runs
+from tests.support.pods import condition, pod, runs
 
 
 def with_labels(record: Pod, **labels: str) -> Pod:

@@ -10,12 +10,12 @@ def two(gated_pod, **spec):
     return gated_pod("p", containers=containers, initContainers=[{"name": "first", "image": "x"}], **spec)
 
 
-def test_which_container_must_be_clear(api, gated_pod):
+def test_a_log_of_two_containers_needs_a_container_name(api, gated_pod):
     api.made("pods", two(gated_pod))
     unclear = api.get("pods", "p", "log")
     assert unclear.status_code == 400
-    words = "choose one of: [first one two]"
-    assert unclear.json()["message"] == f"a container name must be specified for pod p, {words}"
+    message = "choose one of: [first one two]"
+    assert unclear.json()["message"] == f"a container name must be specified for pod p, {message}"
     wrong = api.get("pods", "p", "log", container="three")
     assert wrong.json()["message"] == "container three is not valid for pod p"
 
@@ -30,7 +30,7 @@ def test_a_pod_without_a_node_has_no_log_and_no_exec(api, gated_pod):
 
 
 @pytest.mark.parametrize(
-    ("params", "words"),
+    ("params", "message"),
     [
         ({"tailLines": "-1"}, "tailLines: Invalid value: -1: must be greater than or equal to 0"),
         ({"sinceSeconds": "0"}, "sinceSeconds: Invalid value: 0: must be greater than 0"),
@@ -40,12 +40,12 @@ def test_a_pod_without_a_node_has_no_log_and_no_exec(api, gated_pod):
         ),
     ],
 )
-def test_log_options_that_make_no_sense(api, gated_pod, params, words):
+def test_invalid_log_options_are_422(api, gated_pod, params, message):
     api.made("pods", gated_pod("p"))
     refused = api.get("pods", "p", "log", **params)
     assert refused.status_code == 422
     assert refused.json()["message"].startswith('PodLogOptions "p" is invalid: ')
-    assert words in refused.json()["message"]
+    assert message in refused.json()["message"]
 
 
 def test_a_gated_pod_cannot_be_bound(api, gated_pod):
@@ -53,8 +53,8 @@ def test_a_gated_pod_cannot_be_bound(api, gated_pod):
     binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "somewhere"}}
     refused = api.http.post(api.path("pods", "p", "binding"), json=binding)
     assert refused.status_code == 409
-    words = "pod p has non-empty .spec.schedulingGates"
-    assert refused.json()["message"] == f'Operation cannot be fulfilled on pods/binding "p": {words}'
+    message = "pod p has non-empty .spec.schedulingGates"
+    assert refused.json()["message"] == f'Operation cannot be fulfilled on pods/binding "p": {message}'
     nowhere = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": ""}}
     assert not api.http.post(api.path("pods", "p", "binding"), json=nowhere).is_success
 
@@ -81,7 +81,7 @@ def test_an_unscheduled_pod_can_be_bound_to_any_name(api, gated_pod):
 
 
 def test_an_eviction_deletes(api, gated_pod):
-    """P4: what an eviction leaves for a classifier to read."""
+    """P4: the pod has the condition that a classifier reads."""
     api.made("pods", gated_pod("p"))
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}}
     done = api.http.post(api.path("pods", "p", "eviction"), json=eviction)
@@ -90,7 +90,7 @@ def test_an_eviction_deletes(api, gated_pod):
 
 
 def test_a_bound_pod_ends_gracefully(api, gated_pod):
-    """W5: until its node says so it is there, Terminating."""
+    """W5: it is Terminating until its node confirms its end."""
     pod = gated_pod(
         "p", schedulerName="tests.podrunner.io/nobody", schedulingGates=[], nodeName="no-such-node"
     )
@@ -114,7 +114,7 @@ def test_a_service_account_gets_a_token(api):
     assert api.http.post(api.path("serviceaccounts", "nobody", "token"), json=spec).status_code == 404
 
 
-def test_events_have_two_faces(api):
+def test_events_are_served_by_both_groups(api):
     involved = {"kind": "Pod", "name": "p", "namespace": api.namespace, "apiVersion": "v1"}
     event = {
         "metadata": {"name": "e"},
