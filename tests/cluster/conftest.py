@@ -1,7 +1,7 @@
 """Fixtures of the tests that only a real Kubernetes can pass: without one, all of them are skipped.
 
 ``cluster``, ``namespace``, ``kubeconfig`` and ``config`` are those of the contract tests. ``node`` is the control
-over the daemons of our own node (``up.py``); tests that take it are skipped on a cluster of yours.
+over the daemons of our own node (``up.py``); tests that use it are skipped on any other cluster.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Control = _load("podrunner_node_control", _HERE / "control.py").Control
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip everything here without a real cluster; run what disturbs the node last."""
+    """Skip the tests of this folder without a real cluster; run the tests that disturb the node last."""
     if not os.environ.get("PODRUNNER_TEST_KUBECONFIG"):
         why = pytest.mark.skip(reason="needs a real Kubernetes: nox -s cluster")
         for item in items:
@@ -43,13 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """One event loop is enough: the other one's turn is in the contract tests."""
+    """Run on asyncio only: the contract tests cover trio."""
     return "asyncio"
 
 
 @pytest.fixture
 def node():
-    """The control over our own node's daemons; what a test stopped is started again after it."""
+    """Return the control over our own node's daemons; start the daemons that the test stopped after it."""
     folder = os.environ.get("PODRUNNER_TEST_NODE")
     if not folder:
         pytest.skip("stops daemons: needs the node of tests/cluster/up.py")
@@ -66,21 +66,21 @@ def node():
 
 @pytest.fixture
 def kwok():
-    """Programs of your own (``KUBEBUILDER_ASSETS``) need not include it."""
+    """Skip the test without kwok: a user's own programs (``KUBEBUILDER_ASSETS``) need not include it."""
     if not shutil.which("kwok"):
         pytest.skip("simulated nodes need kwok")
 
 
 @pytest.fixture
 def admin(cluster):
-    """An HTTP client with the administrator's rights."""
+    """Return an HTTP client with the administrator's rights."""
     with cluster.http() as http:
         yield http
 
 
 @pytest.fixture
 def workload():
-    """Makes workloads with identities of their own: ``workload("exit 3", memory="64Mi")``."""
+    """Return a function that makes workloads with unique keys: ``workload("exit 3", memory="64Mi")``."""
     from podrunner import Workload
 
     numbers = iter(range(1_000_000))
@@ -93,7 +93,7 @@ def workload():
 
 @pytest.fixture
 def outcome_of(config):
-    """Runs one workload to its outcome, with some settings of the configuration changed."""
+    """Return a function that runs one workload with changed settings and returns its outcome."""
     from podrunner import AsyncPodRunner
 
     async def run(workload, **changes):
@@ -105,7 +105,7 @@ def outcome_of(config):
 
 @pytest.fixture
 def pods(admin, namespace):
-    """The pods that there are in the namespace, as the administrator sees them."""
+    """Return a function that lists all pods of the namespace."""
 
     def listed() -> list[dict]:
         return admin.get(f"/api/v1/namespaces/{namespace}/pods").raise_for_status().json()["items"]
