@@ -1,4 +1,4 @@
-"""1,000 short pods through ``launch_many`` on a LocalCluster in another process: what our side costs.
+"""1,000 short pods through ``launch_many`` on a LocalCluster in another process: the CPU time of podrunner.
 
 Prints, for each face: pods per second, our CPU per pod, the server's CPU per pod, API calls per pod. The pods are
 scripted (no processes), so this is the walk itself: create, watch, outcome, delete.
