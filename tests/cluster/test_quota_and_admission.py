@@ -48,14 +48,14 @@ async def test_a_quota_that_stays_exhausted(config, workload, admin, namespace, 
 
 async def test_a_missing_service_account(config, workload):
     """L9: admission refuses at once, with the account's name; with `submit` this is the outcome."""
-    wanted = workload("true", service_account_name="nobody")
+    wanted = workload("true", service_account_name="absent")
     async with AsyncPodRunner(config) as runner:
-        with pytest.raises(ForbiddenError, match='serviceaccount "nobody" not found'):
+        with pytest.raises(ForbiddenError, match='serviceaccount "absent" not found'):
             await runner.launch(wanted)
         outcome = await runner.submit(wanted).wait(20)
     assert (outcome.category, outcome.fault) == (Category.REJECTED_BY_API, Fault.CONFIGURATION)
     assert (outcome.started, outcome.retryable) == (False, False)
-    assert 'serviceaccount "nobody" not found' in outcome.message
+    assert 'serviceaccount "absent" not found' in outcome.message
 
 
 async def test_a_limit_range(config, workload, admin, namespace):
