@@ -1,4 +1,4 @@
-"""What CI and a developer run: ``nox`` for the fast tier, ``nox -l`` for the list."""
+"""What CI and a developer run: ``nox`` before a commit, ``nox -l`` for the list, ``nox -s NAME`` for one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import nox
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "tests", "types", "docs"]
+nox.options.sessions = ["lint", "fast", "types", "docs"]
 
 # The whole contract suite but what meets no cluster: the transports' other files talk to a stub server of their own,
 # and the pages' examples start a LocalCluster each.
@@ -27,7 +27,10 @@ CONTRACT = (
     "transport/test_against_a_cluster.py",
     "watch",
 )
+LOCAL_TIERS = ["tests/unit", "tests/contract", "tests/simulation", "tests/processes"]
+FULL_SIZE = {"SEEDS": "25", "HYPOTHESIS_PROFILE": "full"}
 CLUSTER_TESTS = ["tests/cluster", *(f"tests/contract/{part}" for part in CONTRACT)]
+ONE_BY_ONE = ["-n", "0"]  # these tests share one node, and some stop its daemons
 NO_NODE_HERE = 75  # tests/cluster/up.py has said what this machine lacks
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -38,20 +41,50 @@ def install(session: nox.Session, *groups: str, extras: str = "test") -> None:
 
 
 @nox.session
+def fast(session: nox.Session) -> None:
+    """The fast tier, as the README runs it: unit tests, goldens, the demo, each promise once. Two minutes."""
+    install(session)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """What holds against any API server, run against LocalCluster: runner, command, kubectl, clients, faults."""
+    run_tier(session, "tests/contract")
+
+
+@nox.session
+def simulation(session: nox.Session) -> None:
+    """Whole runners in random worlds, in virtual time: 25 worlds each (SEEDS)."""
+    run_tier(session, "tests/simulation")
+
+
+@nox.session
+def processes(session: nox.Session) -> None:
+    """LocalCluster's kubelet with real processes: shims, signals, namespaces, memory limits."""
+    run_tier(session, "tests/processes")
+
+
+def run_tier(session: nox.Session, *paths: str) -> None:
+    """Run tests at their full size: what is given after ``--``, or else the paths."""
+    install(session)
+    session.run("python", "-m", "pytest", *(session.posargs or paths), env=FULL_SIZE)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
-    """The unit and contract tests, with the coverage floor."""
+    """All tiers that need no real cluster, at their full size, with the coverage floor."""
     install(session)
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or LOCAL_TIERS), env=FULL_SIZE)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
 
 @nox.session(python=["3.12", "3.13"])
 def unit(session: nox.Session) -> None:
-    """The unit tests (or what is named) on the later Pythons, for a machine that has them."""
-    install(session)
-    session.run("python", "-m", "pytest", *(session.posargs or ["tests/unit"]))
+    """The unit tests on the later Pythons, for a machine that has them."""
+    run_tier(session, "tests/unit")
 
 
 @nox.session
@@ -97,14 +130,14 @@ def package(session: nox.Session) -> None:
 
 @nox.session
 def cluster(session: nox.Session) -> None:
-    """The contract tests, and the tests that only a real Kubernetes can show, on a real Kubernetes.
+    """The contract tests on a real Kubernetes, and what only a real one can show.
 
     Yours, if PODRUNNER_TEST_KUBECONFIG names one; else a node that is built and started here (Linux, root, Go), of the
     version that PODRUNNER_TEST_KUBERNETES names or else the newest.
     """
     install(session)
     chosen = [] if any(Path(each.partition("::")[0]).exists() for each in session.posargs) else CLUSTER_TESTS
-    tests = ["python", "-m", "pytest", *session.posargs, *chosen]
+    tests = ["python", "-m", "pytest", *ONE_BY_ONE, *session.posargs, *chosen]
     if os.environ.get("PODRUNNER_TEST_KUBECONFIG"):
         session.run(*tests)
         return
@@ -113,14 +146,14 @@ def cluster(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """What is too long for CI: 1,000 seeds of each simulation, the whole cluster tier on each version of Kubernetes."""
+    """What is too long for CI: 1,000 worlds of each simulation, mutation tests, each version of Kubernetes."""
     install(session)
     session.run("python", "-m", "pytest", "tests/simulation", env={"SEEDS": "1000"})
     for version in sorted(
         folder.name for folder in Path("tests/cluster/module").iterdir() if folder.is_dir()
     ):
         session.log(f"Kubernetes {version}")
-        tests = ["python", "-m", "pytest", *CLUSTER_TESTS]
+        tests = ["python", "-m", "pytest", *ONE_BY_ONE, *CLUSTER_TESTS]
         node = ["python", "tests/cluster/up.py", "--", *tests]
         session.run(*node, env={"PODRUNNER_TEST_KUBERNETES": version}, success_codes=[0, NO_NODE_HERE])
 

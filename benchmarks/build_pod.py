@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from podrunner.builder import PodBuilder, build_pod, stamp
+from podrunner.builder import PodBuilder, build_pod, with_ownership
 from podrunner.config import AirflowSettings, DagsFromClaim, LogsOnClaim, RunnerConfig
 from podrunner.workload import Workload
 
@@ -73,7 +73,9 @@ def report(name: str, config: RunnerConfig, make: Callable[[], Workload]) -> Non
     steps: dict[str, Callable[[], object]] = {
         "make the workload": make,
         "build the pod": lambda: builder.build(workload),
-        "stamp it": lambda: stamp(plan.manifest, owner="me", scope="s", key=plan.key, log_path=plan.log_path),
+        "add ownership": lambda: with_ownership(
+            plan.manifest, owner="me", scope="s", key=plan.key, log_path=plan.log_path
+        ),
         "build_pod (compiles each time)": lambda: build_pod(config, workload),
     }
     print(f"{name} ({len(json.dumps(plan.manifest))} bytes of JSON)")

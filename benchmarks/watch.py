@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from podrunner.config import WatchSettings
-from podrunner.kube import KubeClient, Request, Response, RetryGate
+from podrunner.kube import KubeClient, Request, Response, RetryAfterGate
 from podrunner.watch import Reflector
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Stream:
 async def watched(stub: Stub, then: Callable[[Reflector], None] = lambda _: None) -> float:
     """Run a reflector until the stub has no more batches; return the CPU seconds of the watch."""
     reflector = Reflector(
-        KubeClient(stub, timeout_s=30, gate=RetryGate()),
+        KubeClient(stub, timeout_s=30, gate=RetryAfterGate()),
         namespace="default",
         label_selector="podrunner.io/owner=me",
         settings=WatchSettings(streaming_lists="off", page_size=10_000),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
-from podrunner.builder import read_stamp, stamp
+from podrunner.builder import read_ownership, with_ownership
 from podrunner.errors import (
     AlreadyExistsError,
     NotFoundError,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.workload import WorkloadKey
 
-__all__ = ["Intent", "Launched", "Launcher", "PodMaker"]
+__all__ = ["CreateIntent", "Launched", "Launcher", "PodMaker"]
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Launched(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class CreateIntent:
     """A launch under way: noted before its first request, dropped when it is known how it ended."""
 
     namespace: str
@@ -119,7 +119,7 @@ class Intent:
 class _Try:
     """What one launch knows of its tries so far."""
 
-    intent: Intent
+    intent: CreateIntent
     manifest: dict[str, Any]
     may_exist: bool = False
     ghosts: int = 0
@@ -163,11 +163,11 @@ class Launcher:
         self._sleep = sleep
         self._on_retry = on_retry
         self._may_act = may_act
-        self._intents: dict[tuple[str, str], Intent] = {}
+        self._intents: dict[tuple[str, str], CreateIntent] = {}
         self._unwanted: OrderedDict[tuple[str, str], WorkloadKey] = OrderedDict()
 
     @property
-    def intents(self) -> tuple[Intent, ...]:
+    def intents(self) -> tuple[CreateIntent, ...]:
         """The launches under way."""
         return tuple(self._intents.values())
 
@@ -199,7 +199,7 @@ class Launcher:
             TransportError: The server cannot be reached until the tries are used up. If the pod may exist nevertheless,
                 it is remembered as unwanted.
         """
-        intent = Intent(namespace=namespace or plan.namespace, name=plan.name, key=key or plan.key)
+        intent = CreateIntent(namespace=namespace or plan.namespace, name=plan.name, key=key or plan.key)
         place = (intent.namespace, intent.name)
         self._intents[place] = intent
         self._unwanted.pop(place, None)
@@ -254,7 +254,7 @@ class Launcher:
         return Deletion(found=answer.found, pod=answer.pod, repeated=tries > 1)
 
     def _stamped(self, plan: PodPlan, key: WorkloadKey) -> dict[str, Any]:
-        return stamp(
+        return with_ownership(
             plan.manifest,
             owner=self._owner,
             scope=self._scope,
@@ -312,7 +312,7 @@ class Launcher:
             raise error
         return await self._create(attempt)
 
-    async def _find(self, intent: Intent) -> Pod | None:
+    async def _find(self, intent: CreateIntent) -> Pod | None:
         """Return the pod of an intent, or None if no pod has its name.
 
         Raises:
@@ -336,7 +336,7 @@ class Launcher:
             )
 
     def _is_ours(self, pod: Pod, key: WorkloadKey) -> bool:
-        said = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+        said = read_ownership(pod.metadata.labels, pod.metadata.annotations)
         return said is not None and said.key == key and said.owner == self._owner
 
     # The Secret: made after the pod and owned by it, so that it can never outlive it
@@ -379,7 +379,7 @@ class Launcher:
         if attempt.may_exist and attempt.pod is None:
             self._remember_unwanted(attempt.intent)
 
-    def _remember_unwanted(self, intent: Intent) -> None:
+    def _remember_unwanted(self, intent: CreateIntent) -> None:
         self._unwanted[intent.namespace, intent.name] = intent.key
         if len(self._unwanted) > _UNWANTED_KEPT:
             self._unwanted.popitem(last=False)
@@ -395,7 +395,7 @@ class Launcher:
                 await self._delete_made(pod)
                 return
 
-    async def _found(self, intent: Intent) -> Pod | None:
+    async def _found(self, intent: CreateIntent) -> Pod | None:
         try:
             return await self._retrying(
                 lambda: self._find(intent),
@@ -425,8 +425,8 @@ class Launcher:
         )
 
 
-def _not_ours(found: Pod, intent: Intent) -> OwnershipError:
-    said = read_stamp(found.metadata.labels, found.metadata.annotations)
+def _not_ours(found: Pod, intent: CreateIntent) -> OwnershipError:
+    said = read_ownership(found.metadata.labels, found.metadata.annotations)
     if said is None:
         whose = "it was not made by podrunner"
     elif said.key != intent.key:

@@ -1,23 +1,23 @@
-"""What all tests share: nothing but the choice of event loops."""
+"""What all tests share: how many examples hypothesis tries, and the choice of event loops."""
 
 from __future__ import annotations
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, settings
+from tests.support.event_loops import both_loops
 
-# A noisy machine is no failure: examples are bounded by number, never by time.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("deep", settings.get_profile("default"), max_examples=2_000)
-# CI answers for the change under test: the same examples each time. New ones are searched for at the desk, and
-# deeply by HYPOTHESIS_PROFILE=deep.
-settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
+# A noisy machine is no failure: examples are bounded by number, never by time. CI answers for the change under test:
+# it tries the same examples each time, elsewhere each run tries new ones.
+settings.register_profile(
+    "fast",
+    deadline=None,
+    max_examples=20,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("full", settings.get_profile("fast"), max_examples=100)
+settings.register_profile("deep", settings.get_profile("fast"), max_examples=2_000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Each test marked ``anyio`` runs on both event loops."""
-    backend: str = request.param
-    return backend
+anyio_backend = both_loops

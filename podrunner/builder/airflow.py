@@ -1,4 +1,4 @@
-"""What makes a pod an Airflow worker, as in Airflow 1.10: variables, volumes and their mounts."""
+"""The parts of an Airflow worker's pod, as in Airflow 1.10: variables, volumes and their mounts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOCAL_SETTINGS_VOLUME = "airflow-local-settings"
 
 
 def worker_env(airflow: AirflowSettings) -> Env:
-    """Airflow's own variables, but for the connection string."""
+    """Return Airflow's own variables, without the connection string."""
     variables = {"AIRFLOW__CORE__EXECUTOR": airflow.executor}
     if airflow.configmap is not None:
         variables["AIRFLOW_HOME"] = airflow.home
@@ -37,7 +37,7 @@ def worker_env(airflow: AirflowSettings) -> Env:
 
 
 def worker_volumes(airflow: AirflowSettings) -> list[dict[str, Any]]:
-    """The volumes of DAGs, logs, git and configuration."""
+    """Return the volumes of DAGs, logs, git and configuration."""
     git = git_volumes(airflow.dags) if isinstance(airflow.dags, DagsFromGit) else []
     return [*_dags_volume(airflow), _logs_volume(airflow), *git, *_configmap_volumes(airflow)]
 
@@ -81,7 +81,7 @@ def _configmap(name: str, configmap: str) -> dict[str, Any]:
 
 
 def worker_mounts(airflow: AirflowSettings) -> list[dict[str, Any]]:
-    """The mounts of the main container."""
+    """Return the mounts of the main container."""
     return [*_dags_mount(airflow), _logs_mount(airflow), *_configmap_mounts(airflow)]
 
 

@@ -1,4 +1,4 @@
-"""From a workload to its plan: the steps, in order."""
+"""Building the plan of a workload's pod: the steps, in order."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from podrunner.builder.airflow import DAGS_VOLUME
+from podrunner.builder.assembler import PodAssembler
 from podrunner.builder.compiled import Compiled, compiled
-from podrunner.builder.draft import Draft
 from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain
 from podrunner.builder.git_sync import PASSWORD_KEY, clone_container
 from podrunner.builder.labels import DEFAULT_CONTAINER, RESULT_PATH, check_label_keys, safe_labels
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["PodBuilder", "PodHook", "build_plan", "build_pod"]
 
 PodHook = Callable[[dict[str, Any]], dict[str, Any] | None]
-"""A user's own last word on a pod: it changes the pod it gets, or returns another one."""
+"""The user's hook, applied to each manifest before its identity is added: changes the pod, or returns another one."""
 
 
 def build_pod(config: RunnerConfig, workload: Workload) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def build_pod(config: RunnerConfig, workload: Workload) -> dict[str, Any]:
         workload: What to run.
 
     Returns:
-        The manifest, yours to change. Credentials are not in it: it refers to a Secret, which
-        :func:`build_plan` gives.
+        The manifest, which the caller may change. It holds no credentials: it refers to a Secret, which
+        :func:`build_plan` returns.
 
     Raises:
         SpecError: Template, configuration and workload together make no pod.
@@ -49,7 +49,7 @@ def build_pod(config: RunnerConfig, workload: Workload) -> dict[str, Any]:
 
 
 def build_plan(config: RunnerConfig, workload: Workload) -> PodPlan:
-    """Build a workload's pod and what belongs to it. For many workloads use one :class:`PodBuilder`.
+    """Build a workload's pod and its Secret. For many workloads use one :class:`PodBuilder`.
 
     Raises:
         SpecError: Template, configuration and workload together make no pod.
@@ -58,7 +58,7 @@ def build_plan(config: RunnerConfig, workload: Workload) -> PodPlan:
 
 
 class PodBuilder:
-    """Builds the pods of one configuration: what they have in common is prepared once."""
+    """Builds the pods of one configuration; the parts that they share are prepared once."""
 
     __slots__ = ("_compiled", "_config", "_hook", "_owner")
 
@@ -71,10 +71,10 @@ class PodBuilder:
             config: The configuration.
             owner: The runner's name, for the label ``airflow-worker`` of Airflow's workers; None: only a
                 ``worker_uuid`` in the configuration or the task makes that label.
-            pod_hook: Called with each finished pod, but for its identity, which the hook cannot change.
+            pod_hook: Called with each finished pod before its identity is added, which the hook cannot change.
 
         Raises:
-            SpecError: The configuration's template has not a pod's shape.
+            SpecError: The configuration's template does not have a pod's shape.
         """
         self._config = config
         self._hook = pod_hook
@@ -82,7 +82,7 @@ class PodBuilder:
         self._compiled = compiled(config, config.pod_template, owner=owner)
 
     def build(self, workload: Workload) -> PodPlan:
-        """Build a workload's pod and what belongs to it.
+        """Build a workload's pod and its Secret.
 
         Raises:
             SpecError: Template, configuration and workload together make no pod.
@@ -132,7 +132,7 @@ def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
     own: dict[str, Any] = clone(pod)
     try:
         changed: Any = hook(own)
-    except Exception as error:  # the hook's trouble belongs to this one pod
+    except Exception as error:  # a failing hook fails this one pod only
         raise SpecError(f"the pod hook failed: {type(error).__name__}: {error}") from error
     if changed is not None and not isinstance(changed, dict):
         raise SpecError(f"the pod hook returned {type(changed).__name__}, not a pod")
@@ -140,7 +140,7 @@ def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
 
 
 def _check_changed(pod: dict[str, Any]) -> None:
-    """Check what overrides and hook left, and take out the names they gave."""
+    """Check the pod after overrides and hook, and remove the names that they set."""
     check_shape(pod, place="")
     for field in ("metadata", "spec"):
         if pod.get(field) is None:
@@ -150,22 +150,22 @@ def _check_changed(pod: dict[str, Any]) -> None:
 
 
 def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any]:
-    draft = Draft(common)
-    draft.apply(workload)
+    assembler = PodAssembler(common)
+    assembler.apply(workload)
     env = _env(common, workload, secret_name(name))
     if env:
-        draft.main["env"] = list(env.values())
-    draft.spec["containers"] = [*common.before, draft.main, *draft.after]
-    init = _init_containers(common, draft, secret_name(name))
+        assembler.main["env"] = list(env.values())
+    assembler.spec["containers"] = [*common.before, assembler.main, *assembler.after]
+    init = _init_containers(common, assembler, secret_name(name))
     if init:
-        draft.spec["initContainers"] = init
-    if draft.volumes:
-        draft.spec["volumes"] = draft.volumes
-    annotations = {**common.template_annotations, **draft.annotations}
+        assembler.spec["initContainers"] = init
+    if assembler.volumes:
+        assembler.spec["volumes"] = assembler.volumes
+    annotations = {**common.template_annotations, **assembler.annotations}
     if common.before:
         annotations[DEFAULT_CONTAINER] = common.main["name"]
-    metadata = {**common.metadata, "labels": draft.labels, "annotations": annotations}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": draft.spec}
+    metadata = {**common.metadata, "labels": assembler.labels, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": assembler.spec}
 
 
 def _env(common: Compiled, workload: Workload, secret: str) -> Env:
@@ -177,12 +177,12 @@ def _env(common: Compiled, workload: Workload, secret: str) -> Env:
     if not any(own) and not common.credentials:
         return common.env
     credentials = from_own_secret(common.credentials, secret)
-    # A workload's plain variables stand before Airflow's; all its values win, wherever they stand.
+    # A workload's plain variables come before Airflow's; all its values win, whatever their position.
     return in_order(common.first_env, own[0], common.last_env, credentials, *own)
 
 
 def _secret_values(common: Compiled, workload: Workload) -> dict[str, str]:
-    """What the pod's Secret holds, by key: not what the workload brings in another way."""
+    """Return the values of the pod's Secret by key, without variables that the workload sets in another way."""
     if not (common.credentials or workload.credentials or common.git_password):
         return {}
     brought = workload.env.keys() | workload.secret_env.keys()
@@ -192,14 +192,14 @@ def _secret_values(common: Compiled, workload: Workload) -> dict[str, str]:
     return keyed if common.git_password is None else {**keyed, PASSWORD_KEY: common.git_password}
 
 
-def _init_containers(common: Compiled, draft: Draft, secret: str) -> list[dict[str, Any]]:
+def _init_containers(common: Compiled, assembler: PodAssembler, secret: str) -> list[dict[str, Any]]:
     clone_dags = common.git
     git = [] if clone_dags is None else [clone_container(clone_dags, dags_volume=DAGS_VOLUME, secret=secret)]
-    return [*common.init[0], *git, *draft.init, *draft.sidecars]
+    return [*common.init[0], *git, *assembler.init, *assembler.sidecars]
 
 
 def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name: str) -> None:
-    """Put on what nothing goes before: the name, and the identity's labels and annotations."""
+    """Set the name, and the identity's labels and annotations, over everything else."""
     check_label_keys(workload.identity_labels, field="Workload.identity_labels")
     given = pod["metadata"]
     labels = {

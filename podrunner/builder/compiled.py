@@ -1,7 +1,7 @@
-"""Template and configuration, joined once for all pods that are made of them.
+"""Template and configuration, joined once for all pods that are built from them.
 
-What a compiled pod holds is shared by all these pods and never changed. The configuration's values go before
-the template's.
+All these pods share the parts of a compiled pod, so they are never changed. The configuration's values win over the
+template's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Compiled", "compiled", "containers", "sidecars"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """What all pods of a configuration and a template have in common.
+    """The parts that all pods of a configuration and a template have in common.
 
     Attributes:
         labels: Labels that a workload may replace.
@@ -45,11 +45,11 @@ class Compiled:
         result_image: Image of the container from which results are read; None: the main container's.
         volumes: Volumes.
         first_env: Variables that come before a workload's.
-        last_env: Variables that come after a workload's; the workload's value goes before them all the same.
+        last_env: Variables that come after a workload's; the workload's value wins all the same.
         env: Both together, for workloads without variables.
         credentials: Variables of the main container whose values go into the pod's own Secret.
         git_password: git-sync's password, for the same Secret; None: it needs none.
-        warnings: What was said without effect.
+        warnings: What has no effect, one sentence each.
     """
 
     labels: dict[str, str]
@@ -81,16 +81,16 @@ def compiled(
     container_name: str | None = None,
     owner: str | None = None,
 ) -> Compiled:
-    """Join ``config`` onto ``template``.
+    """Return a configuration joined onto a template.
 
     Args:
         config: The configuration.
         template: A pod; None: an empty one.
         container_name: Name that the main container must have; None: the configuration decides.
-        owner: The runner's name: Airflow's ``worker_uuid`` where the configuration has none; None: it is not known.
+        owner: The runner's name: Airflow's ``worker_uuid`` where the configuration has none; None: unknown.
 
     Raises:
-        SpecError: The template's shape is not a pod's, or an element of a list has no name.
+        SpecError: The template does not have a pod's shape, or an element of a list has no name.
     """
     insist = container_name is not None or "container_name" in config.model_fields_set
     start = opened(template, container=container_name or config.container_name, insist=insist)
@@ -122,12 +122,12 @@ def compiled(
 
 
 def containers(objects: Iterable[Mapping[str, Any]], *, field: str) -> list[dict[str, Any]]:
-    """Copy containers; each must have a name."""
+    """Return copies of containers; each must have a name."""
     return joined([], clone(list(objects)), field=field)
 
 
 def sidecars(objects: Iterable[Mapping[str, Any]], *, field: str) -> list[dict[str, Any]]:
-    """Make containers native sidecars: init containers that keep running (KEP-753)."""
+    """Return containers as native sidecars: init containers that keep running (KEP-753)."""
     return [{**container, "restartPolicy": "Always"} for container in containers(objects, field=field)]
 
 
@@ -143,9 +143,9 @@ def _volumes(config: RunnerConfig, start: Template) -> list[dict[str, Any]]:
 
 
 def _env(config: RunnerConfig, start: Template) -> tuple[Env, Env]:
-    """Variables before and after those of a workload. Airflow's own go before the configuration's plain ones.
+    """Return the variables before and after those of a workload. Airflow's own win over the configuration's plain ones.
 
-    The place of a credential is kept by an empty variable: its Secret has the pod's name in its own.
+    An empty variable reserves the position of a credential: its Secret is named after the pod, which is not known yet.
     """
     template = {variable["name"]: variable for variable in start.main.pop("env", None) or []}
     airflow = worker_env(config.airflow) if config.airflow is not None else {}

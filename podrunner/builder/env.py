@@ -19,27 +19,27 @@ Env: TypeAlias = dict[str, dict[str, Any]]
 
 
 def plain(variables: Mapping[str, str]) -> Env:
-    """Variables whose values stand in the pod."""
+    """Return variables whose values stand in the pod."""
     return {name: {"name": name, "value": value} for name, value in variables.items()}
 
 
 def from_secrets(references: Mapping[str, tuple[str, str]]) -> Env:
-    """Variables whose values stand in Secrets: name → (Secret, key)."""
+    """Return variables whose values stand in Secrets, from name → (Secret, key)."""
     return {name: secret_ref(name, secret, key) for name, (secret, key) in references.items()}
 
 
 def from_own_secret(names: Iterable[str], secret: str) -> Env:
-    """Variables whose values stand in the pod's own Secret."""
+    """Return variables whose values stand in the pod's own Secret."""
     return {name: secret_ref(name, secret, secret_key(name)) for name in names}
 
 
 def secret_ref(name: str, secret: str, key: str) -> dict[str, Any]:
-    """One variable from a Secret."""
+    """Return one variable whose value stands in a Secret."""
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
 
 
 def env_from(secrets: Iterable[str], configmaps: Iterable[str]) -> list[dict[str, Any]]:
-    """Every key of these as variables, Secrets first."""
+    """Return the ``envFrom`` sources that make every key a variable, Secrets first."""
     return [
         *({"secretRef": {"name": name}} for name in secrets),
         *({"configMapRef": {"name": name}} for name in configmaps),
@@ -47,7 +47,7 @@ def env_from(secrets: Iterable[str], configmaps: Iterable[str]) -> list[dict[str
 
 
 def in_order(*layers: Env) -> Env:
-    """Join variables: each stands where its name came first, with the value that came last."""
+    """Return variables joined: each at the position where its name came first, with the value that came last."""
     joined: Env = {}
     for layer in layers:
         joined.update(layer)

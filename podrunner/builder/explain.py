@@ -1,7 +1,7 @@
-"""Which setting put each field of a pod there.
+"""Explaining a pod: which setting set each field.
 
-Found by building: the settings are added one by one, in the order in which they win, and what each one
-changes is its doing. So the explanation cannot differ from what the builder does.
+The explanation is found by building: the settings are added one by one, in order of precedence, and each field is
+attributed to the setting that changed it. So the explanation cannot differ from what the builder does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LIST_KEYS = {"volumeMounts": "mountPath", "ports": "containerPort", "ownerRefer
 _FIRST = ("pod_template", "container_name")
 _LAST = ("overrides", "identity_labels", "identity_annotations")
 _UPON_WORKLOAD = ("result_sidecar_image",)
-"""Settings of the configuration that show only where a workload asks for what they are about."""
+"""Settings of the configuration that have an effect only on workloads that ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Provenance:
 
     Attributes:
         path: The field, as ``spec.containers[base].env[HOME].value``; elements of named lists by their name.
-        value: What stands there.
+        value: The field's value.
         source: The setting: ``config.airflow.dags``, ``workload.image``, or ``podrunner`` for what it adds
             itself.
     """
@@ -42,7 +42,7 @@ class Provenance:
 
 
 def explain_pod(config: RunnerConfig, workload: Workload) -> list[Provenance]:
-    """Tell for each field of the pod which setting put it there, in the pod's order.
+    """Return for each field of the pod the setting that set it, in the pod's order.
 
     Raises:
         SpecError: Template, configuration and workload together make no pod.
@@ -59,7 +59,7 @@ def explain_pod(config: RunnerConfig, workload: Workload) -> list[Provenance]:
 
 
 def _steps(config: RunnerConfig, workload: Workload) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Build the pod with ever more settings; give each with the setting that was added last."""
+    """Yield the pod built with one more setting each time, with the setting that was added last."""
     partial, bare = RunnerConfig(), Workload(key=workload.key, name=workload.name)
     yield _BUILDER, _built(partial, bare)
     for source, fuller in _configs(config):
@@ -96,12 +96,12 @@ def _airflow_settings(settings: AirflowSettings) -> Iterator[tuple[str, AirflowS
 
 
 def _in_turn(fields: set[str]) -> list[str]:
-    """Sort settings by who wins: what is merged last comes last; the rest stand by name."""
+    """Return settings in order of precedence: those merged last come last; the rest are sorted by name."""
     return sorted(fields - {"key", "name"}, key=lambda field: (field in _LAST, field not in _FIRST, field))
 
 
 def _built(config: RunnerConfig, workload: Workload) -> dict[str, Any]:
-    """Build although no image may be named yet."""
+    """Build the pod, with a placeholder where no image is named yet."""
     if config.image is None and workload.image is None:
         config = config.model_copy(update={"image": _PLACEHOLDER})
     return build_plan(config, workload).manifest
@@ -119,7 +119,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _labels(elements: list[Any], path: str) -> list[str]:
-    """How the elements of a list are told apart: by name where each has one of its own, else by number."""
+    """Return a label for each element of a list: its name if all names differ, else its index."""
     key = _LIST_KEYS.get(path.rpartition(".")[2], "name")
     names = [str(element[key]) for element in elements if isinstance(element, Mapping) and key in element]
     return names if len({*names}) == len(elements) else [str(index) for index in range(len(elements))]

@@ -26,32 +26,32 @@ _HOSTS_PATH = "/etc/git-secret/known_hosts"
 
 
 def clone_folder(git: DagsFromGit) -> str:
-    """Where the worker finds the DAGs: ``<mount point>/<dest>/<subpath>``."""
+    """Return the folder where the worker finds the DAGs: ``<mount point>/<dest>/<subpath>``."""
     parts = (git.mount_point.rstrip("/"), git.dest.strip("/"), git.subpath.strip("/"))
     return "/".join(part for part in parts if part) or "/"
 
 
 def git_volumes(git: DagsFromGit) -> list[dict[str, Any]]:
-    """The volumes of the ssh key and of the known hosts, where they are wanted."""
+    """Return the volumes of the ssh key and of the known hosts, as far as they are configured."""
     volumes: list[dict[str, Any]] = []
     if git.ssh_key_secret is not None:
         key = {"key": "gitSshKey", "path": "ssh", "mode": _KEY_MODE}
         secret = {"secretName": git.ssh_key_secret, "items": [key]}
         volumes.append({"name": _KEY_VOLUME, "secret": secret})
     if git.known_hosts_configmap is not None:
-        # Airflow wrote the mode beside configMap, where no such field is.
+        # Airflow set the mode beside configMap, where there is no such field.
         hosts = {"name": git.known_hosts_configmap, "defaultMode": _KEY_MODE}
         volumes.append({"name": _HOSTS_VOLUME, "configMap": hosts})
     return volumes
 
 
 def clone_container(git: DagsFromGit, *, dags_volume: str, secret: str) -> dict[str, Any]:
-    """The init container.
+    """Return the init container that clones the DAGs.
 
     Args:
         git: What to clone.
         dags_volume: Name of the volume that the worker mounts.
-        secret: Name of the pod's own Secret; the password is there, if there is one.
+        secret: Name of the pod's own Secret, which holds the password if there is one.
     """
     container: dict[str, Any] = {
         "name": git.container_name,

@@ -1,4 +1,4 @@
-"""Labels and annotations: the names that podrunner uses, and values made safe.
+"""Labels and annotations: podrunner's keys, and safe values.
 
 A label carries a safe form of a value, for selectors; an annotation carries the exact value.
 """
@@ -24,9 +24,9 @@ __all__ = [
     "OWNER",
     "POD",
     "RELAUNCH",
+    "REPORTED",
     "RESULT_PATH",
     "SCOPE",
-    "TOLD",
     "check_label_keys",
     "safe_label",
     "safe_labels",
@@ -49,8 +49,8 @@ LOG_PATH = "podrunner.io/log-path"
 """Annotation: where the log goes, below the log folder."""
 RESULT_PATH = "podrunner.io/result-path"
 """Annotation: the file that the main container leaves as its result; absent where it leaves none."""
-TOLD = "podrunner.io/told"
-"""Annotation of a pod that is kept: the category of its outcome, which was reported and is not to be reported again."""
+REPORTED = "podrunner.io/told"
+"""Annotation of a retained pod: the category of its outcome, which was reported and must not be reported again."""
 POD = "podrunner.io/pod"
 """Label of a Secret: the pod that it was made for."""
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -65,10 +65,10 @@ _is_domain = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?").fullmatch
 
 
 def safe_label(value: str) -> str:
-    """Make a label's value of any text, as Airflow does.
+    """Return a label's value for any text, as Airflow does.
 
-    A valid value stays. Another one loses what is illegal, is cut to 53 characters, and gets ``-`` and 9
-    hexadecimal digits of its MD5, so that two values stay two. Text without a single legal character (where
+    A valid value stays. Another one loses its illegal characters, is cut to 53 characters, and gets ``-`` and 9
+    hexadecimal digits of its MD5, so that different values stay different. Text without a single legal character (where
     Airflow made a value that Kubernetes refuses) becomes those digits alone.
     """
     if not value or _is_valid(value):
@@ -79,12 +79,12 @@ def safe_label(value: str) -> str:
 
 
 def safe_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Make the values of ``labels`` safe."""
+    """Return labels with safe values."""
     return {name: safe_label(value) for name, value in labels.items()}
 
 
 def check_label_keys(labels: Mapping[str, str], *, field: str) -> None:
-    """Refuse keys that Kubernetes refuses: a key is a name that somebody chose, so it is not repaired.
+    """Refuse keys that Kubernetes refuses. A key is a name that the user chose, so it is not repaired.
 
     Raises:
         SpecError: A key is not a qualified name.

@@ -1,7 +1,7 @@
 """Lists whose elements have a name: volumes, mounts, containers, variables.
 
-Between the layers of settings an element replaces the one of its name as a whole. A deep merge would join,
-say, a claim and an emptyDir in one volume, which Kubernetes refuses.
+Between the layers of settings an element replaces the one of the same name as a whole. A deep merge would join, for
+example, a claim and an emptyDir in one volume, which Kubernetes refuses.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["joined"]
 def joined(
     base: Iterable[Mapping[str, Any]], further: Iterable[Mapping[str, Any]], *, key: str = "name", field: str
 ) -> list[dict[str, Any]]:
-    """Put ``further`` after ``base``; an element of the same name takes the other's place.
+    """Return ``base`` with ``further`` appended; an element replaces the one of the same name, in its position.
 
     Args:
-        base: Elements that were there.
-        further: Elements that go before them.
+        base: The elements of the weaker layer.
+        further: The elements of the stronger layer.
         key: The member that names an element.
         field: Where ``further`` comes from, for errors.
 

@@ -1,6 +1,6 @@
-"""Names of what podrunner makes.
+"""Names of the objects that podrunner creates.
 
-A pod's name says which workload it is: a repeated create finds the first one.
+A pod's name is a function of its workload, so a repeated create request finds the first pod.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ MAX_NAME = 63
 _HEX = 32
 MAX_SLUG = MAX_NAME - _HEX - 1
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "podrunner.io")
-"""The UUID namespace of pod names; changing it would let every running workload start once more."""
+"""The UUID namespace of pod names; changing it would start every running workload a second time."""
 _SEED = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 _SECRET_KEY = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_.]{0,252}")
 _BREAKS = re.compile(r"[^a-z0-9]+")
 
 
 def pod_name(key: WorkloadKey, hint: str | None = None) -> str:
-    """Name the pod of a workload: ``<slug>-<32 hexadecimal digits>``, at most 63 characters.
+    """Return the name of a workload's pod: ``<slug>-<32 hexadecimal digits>``, at most 63 characters.
 
     Args:
         key: The workload; the digits are a UUID5 of its identity and attempt.
-        hint: What the slug is made of; None: the values of the key.
+        hint: The text that the slug is made from; None: the values of the key.
     """
     words = "-".join(key.parts.values()) if hint is None else hint
     return f"{slug(words)}-{_digits(key)}"
 
 
 def slug(text: str) -> str:
-    """Make the readable part of a name: at most 30 of ``a-z0-9-``, never empty, no ``-`` at the ends."""
+    """Return the readable part of a name: at most 30 of ``a-z0-9-``, never empty, no ``-`` at the ends."""
     plain = text if text.isascii() else _ascii(text)
     return _BREAKS.sub("-", plain.lower()).strip("-")[:MAX_SLUG].rstrip("-") or "pod"
 
 
 def _ascii(text: str) -> str:
-    """Keep the base letter of an accented one; drop what has none."""
+    """Return text in ASCII: accented letters become their base letter, other letters are dropped."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
 
 
 def _digits(key: WorkloadKey) -> str:
-    """``uuid5(NAMESPACE, "<identity>#<attempt>").hex``, without making the UUID object (4 times as fast).
+    """Return ``uuid5(NAMESPACE, "<identity>#<attempt>").hex``, computed without the UUID object (4 times as fast).
 
     A relaunch adds ``.<ordinal>``.
     """
@@ -65,12 +65,12 @@ def _digits(key: WorkloadKey) -> str:
 
 
 def secret_name(pod: str) -> str:
-    """Name the Secret that holds a pod's credentials."""
+    """Return the name of the Secret that holds a pod's credentials."""
     return f"{pod}-credentials"
 
 
 def secret_key(variable: str) -> str:
-    """Name a variable's value in a Secret: as the variable, or a digest where that is no valid key."""
+    """Return the key of a variable's value in a Secret: the variable's name, or a digest if that is no valid key."""
     if _SECRET_KEY.fullmatch(variable):
         return variable
     return hashlib.sha256(variable.encode(errors="surrogatepass")).hexdigest()

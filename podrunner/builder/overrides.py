@@ -14,7 +14,7 @@ _IDENTITY = ("name", "generateName", "namespace")
 
 
 def overridden(pod: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Merge ``patch`` onto ``pod``; return the new pod, and what of the patch has no effect.
+    """Return the pod with the patch merged, and a warning for each part of the patch that has no effect.
 
     Raises:
         SpecError: The patch is not one for a pod; ``field`` is the path.
@@ -27,10 +27,10 @@ def overridden(pod: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[dict[s
 
 
 def _with_one_source(patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Let a volume or a variable that gets another source lose the old one.
+    """Return the patch with directives that remove the old source of a volume or variable that gets another one.
 
-    kubectl's apply writes the same into its patches; a plain merge would leave, say, a claim and an emptyDir
-    in one volume, and the API server would refuse the pod.
+    ``kubectl apply`` writes the same into its patches; a plain merge would leave, for example, a claim and an
+    emptyDir in one volume, and the API server would refuse the pod.
     """
     spec = patch.get("spec")
     if not isinstance(spec, Mapping):

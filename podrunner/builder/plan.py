@@ -1,4 +1,4 @@
-"""What the builder hands to the launcher."""
+"""The plan of a pod, which the builder makes and the launcher carries out."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["PodPlan"]
 
 
 class PodPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A pod to be made, and what belongs to it.
+    """A pod to create, and its Secret.
 
-    A Struct, since there is one for each pod: it is made in a quarter of a dataclass's time.
+    A Struct, since there is one for each pod: creating it takes a quarter of a dataclass's time.
 
     Attributes:
         manifest: The pod. Its parts may be shared with other plans of the same builder: copy before changing.
-        secret: The Secret with the pod's credentials, to be made after the pod and owned by it; None: it has
+        secret: The Secret with the pod's credentials, to be created after the pod and owned by it; None: there is
             none.
         key: The workload's identity and attempt.
-        namespace: Where both go.
+        namespace: The namespace of both.
         main_container: Name of the container whose end is the pod's end.
         log_path: Where the log goes, below the log folder.
-        warnings: What was said without effect, one sentence each.
+        warnings: What has no effect, one sentence each.
     """
 
     manifest: dict[str, Any]
@@ -37,7 +37,7 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """Show which pod it is; neither its manifest nor its secret."""
+        """Return the pod's name and key, without its manifest and Secret."""
         return f"PodPlan({self.namespace}/{self.name}, key={self.key!r})"
 
     @property

@@ -1,4 +1,4 @@
-"""Resources in Kubernetes' form."""
+"""Converting resources to Kubernetes' form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["resource_requirements"]
 
 
 def resource_requirements(resources: Resources) -> dict[str, Any]:
-    """The ``resources`` of a container: requests and limits, each only where something is asked for."""
+    """Return the ``resources`` of a container: requests and limits, each only if it is not empty."""
     requests = {
         "cpu": resources.cpu_request,
         "memory": resources.memory_request,

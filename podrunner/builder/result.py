@@ -1,8 +1,8 @@
-"""The result file of a workload: the volume that it lies in, and the container from which it can be read.
+"""The result file of a workload: its volume, and the container from which it can be read.
 
-The container waits beside the main one, and only keeps the volume within reach when that has ended: it is a plain
-container, as the kubelet ends native sidecars together with the main one. How the file is read does not belong here
-(``podrunner.runner.result``).
+The container waits beside the main one and keeps the volume readable after the main container has ended. It is a plain
+container, since the kubelet ends native sidecars together with the main container. Reading the file does not belong
+here (``podrunner.runner.result``).
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ __all__ = [
 ]
 
 RESULT_CONTAINER = "podrunner-result"
-"""Name of the container that waits until the result was read."""
+"""Name of the container that waits until the result has been read."""
 RESULT_VOLUME = "podrunner-result"
 """Name of the volume that both containers mount."""
 
-# Ends at once when it is told to, and never wakes up before. The longest sleep that every shell's program takes.
+# Ends at once on SIGTERM, and never before: the longest sleep that the program accepts in every image.
 _WAIT = "trap 'exit 0' TERM INT; sleep 2147483647 & wait"
 # As Airflow's xcom sidecar has (PodDefaults.SIDECAR_CONTAINER of the cncf.kubernetes provider).
 _REQUESTS = {"cpu": "1m", "memory": "10Mi"}
 
 
 def result_volume() -> dict[str, Any]:
-    """The volume: empty, and gone with the pod."""
+    """Return the volume: an emptyDir, deleted with the pod."""
     return {"name": RESULT_VOLUME, "emptyDir": {}}
 
 
 def result_mount(path: str, mounts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mount of the result's folder.
+    """Return the mount of the result's folder.
 
     Args:
         path: The result file.
@@ -60,11 +60,11 @@ def result_mount(path: str, mounts: Iterable[Mapping[str, Any]]) -> dict[str, An
 def result_container(
     mount: Mapping[str, Any], *, main: Mapping[str, Any], image: str | None
 ) -> dict[str, Any]:
-    """The container that waits.
+    """Return the container that waits.
 
     Args:
         mount: The mount of the result's folder.
-        main: The main container, whose user and restrictions are this one's too.
+        main: The main container, whose security context this one shares.
         image: An image with ``sh``, ``sleep``, ``wc`` and ``cat``; None: the main container's.
     """
     container: dict[str, Any] = {"name": RESULT_CONTAINER}
@@ -81,7 +81,7 @@ def result_container(
 
 
 def fill_image(pod: dict[str, Any], main_name: str) -> None:
-    """Give the waiting container the main one's image, and when to pull it, if it has none of its own."""
+    """Set the waiting container's image and pull policy to the main container's, if it has no image of its own."""
     containers = {container.get("name"): container for container in pod["spec"].get("containers") or []}
     waiting, main = containers.get(RESULT_CONTAINER), containers.get(main_name, {})
     if waiting is not None and "image" not in waiting:

@@ -1,4 +1,4 @@
-"""The Secret that carries a pod's credentials, so that none of them stands in the pod."""
+"""The Secret that holds a pod's credentials, so that none of them is in the pod's manifest."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["credentials_secret"]
 
 
 def credentials_secret(pod: str, credentials: Mapping[str, str]) -> dict[str, Any] | None:
-    """The Secret of a pod; None if there is nothing to keep.
+    """Return the Secret of a pod; None if there are no credentials.
 
-    The launcher makes it after the pod, with an owner reference to it, so that it goes with the pod.
+    The launcher creates it after the pod, with an owner reference to the pod, so that it is deleted with the pod.
 
     Args:
         pod: The pod's name.

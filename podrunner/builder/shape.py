@@ -1,7 +1,7 @@
-"""Whether something has a pod's shape, as far as building relies on it.
+"""Checking that an object has a pod's shape, as far as the builder relies on it.
 
-Not a validation of pods: that is the API server's, whose answer names the field. Here a template, an override or a hook
-that would trip up the builder is told by the place where it is wrong.
+This is not a validation of pods: the API server validates, and its answer names the field. Here a template, an
+override or a hook's pod on which the builder would fail is refused with the path of the wrong field.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
 def check_shape(pod: Mapping[str, Any], *, place: str) -> None:
-    """Check the fields of a pod that the builder reads. What is null counts as not there.
+    """Check the fields of a pod that the builder reads. A null counts as absent.
 
     Args:
         pod: The pod.
-        place: Where it comes from, as ``pod_template.``: the errors' paths begin with it.
+        place: Prefix of the paths in errors, such as ``pod_template.``.
 
     Raises:
         SpecError: A field is of the wrong type, or an element of a list has no name.

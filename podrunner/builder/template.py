@@ -1,4 +1,4 @@
-"""The pod that building starts from: a copy of the template, taken apart."""
+"""The template that building starts from, split into parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Template", "opened"]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template in the parts that building works on. All are copies, ours to change.
+    """A template, split into the parts that building works on. All are copies, which the builder may change.
 
     Attributes:
         labels: Its labels.
@@ -26,7 +26,7 @@ class Template:
         main: The main container.
         before: Containers before the main one.
         after: Containers after it.
-        warnings: What the template says without effect.
+        warnings: What has no effect in the template, one sentence each.
     """
 
     labels: dict[str, str]
@@ -40,7 +40,7 @@ class Template:
 
 
 def opened(template: Mapping[str, Any] | None, *, container: str, insist: bool) -> Template:
-    """Take a template apart.
+    """Return a template split into its parts.
 
     Args:
         template: A pod; None: an empty one.
@@ -48,7 +48,7 @@ def opened(template: Mapping[str, Any] | None, *, container: str, insist: bool) 
         insist: Whether the main container must have this name, or else the template's first container is it.
 
     Raises:
-        SpecError: The template's shape is not a pod's.
+        SpecError: The template does not have a pod's shape.
     """
     pod = clone(template or {})
     check_shape(pod, place="pod_template.")
@@ -79,7 +79,7 @@ def _around_main(
 
 
 def _unnamed(metadata: dict[str, Any]) -> dict[str, Any]:
-    """What a template may say of the pod as an object: not its name, nothing that the server writes."""
+    """Return the metadata that a template may set: not the name, and nothing that the server sets."""
     kept = ("finalizers", "ownerReferences")
     return {name: metadata[name] for name in kept if name in metadata}
 

@@ -60,8 +60,12 @@ def demo(
     from podrunner.cli.story import Narrator
 
     narrator = Narrator(silent=json)
-    with _work_folder(folder) as where:
-        run = _on_real(settings, where, kubeconfig, context) if kubeconfig else _on_local(settings, where)
+    where = (
+        f"the cluster of {kubeconfig}" if kubeconfig else "a LocalCluster: pods are processes of this machine"
+    )
+    narrator.say(f"On {where}.\n")
+    with _work_folder(folder) as work:
+        run = _on_real(settings, work, kubeconfig, context) if kubeconfig else _on_local(settings, work)
 
         async def main() -> Story:
             async with run as stage:

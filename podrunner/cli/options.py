@@ -11,8 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from podrunner.config import LoadedConfig, RunnerConfig
-from podrunner.config.files import load_file
+from podrunner.config import LoadedConfig, RunnerConfig, load_file
 from podrunner.errors import ConfigError
 
 __all__ = [

@@ -13,8 +13,7 @@ import yaml
 from podrunner.builder import build_plan, explain_pod
 from podrunner.cli.options import Config, read_config, say_findings
 from podrunner.cli.output import columns, print_json
-from podrunner.config import RunnerConfig, as_data
-from podrunner.config.files import load_file
+from podrunner.config import RunnerConfig, as_data, load_file
 from podrunner.workload import Workload
 
 __all__ = ["Format", "config_app", "render"]

@@ -1,13 +1,17 @@
-"""Room 1, config: everything that can be said about how pods are run, and the sources that say it.
+"""Room 1, configuration: all settings of how pods are run, and the sources that they are read from.
 
-What belongs here: the settings (``model.py`` and what it is made of: pure) and their sources
-(``airflow.cfg``, podrunner's own files, the environment). Acting on a setting does not belong here.
+What belongs here: the settings (``model.py`` and its parts: pure) and their sources (podrunner's own files, the
+environment; ``airflow/`` for an ``airflow.cfg``). Acting on a setting does not belong here.
+
+Imports lead one way, deferred ones included: ``loading`` → ``model`` → ``files`` → ``airflow.cfg`` and
+``environment`` → ``builder`` → ``location``. Readers take the class of the settings that they build, so they need not
+know the model.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from podrunner.config.airflow_settings import (
+from podrunner.config.airflow.settings import (
     AirflowSettings,
     DagsFromClaim,
     DagsFromGit,
@@ -20,7 +24,7 @@ from podrunner.config.airflow_settings import (
     LogVolume,
 )
 from podrunner.config.failure_policy import FailureRule, OnExitCodes, OnPodCondition
-from podrunner.config.findings import ConfigWarning, Finding, LoadedConfig
+from podrunner.config.findings import ConfigFinding, ConfigWarning
 from podrunner.config.model import LOCAL_IMAGE, RunnerConfig, SecretRef
 from podrunner.config.policies import (
     LogSettings,
@@ -32,14 +36,14 @@ from podrunner.config.policies import (
 )
 
 if TYPE_CHECKING:
-    from podrunner.config.airflow_cfg import load_airflow_cfg
     from podrunner.config.dump import as_data, as_toml, as_yaml
-    from podrunner.config.files import load_file
+    from podrunner.config.loading import LoadedConfig, load_airflow_cfg, load_file
     from podrunner.config.pod_template import load_pod_template
 
 __all__ = [
     "LOCAL_IMAGE",
     "AirflowSettings",
+    "ConfigFinding",
     "ConfigWarning",
     "DagSource",
     "DagsFromClaim",
@@ -47,7 +51,6 @@ __all__ = [
     "DagsFromHostPath",
     "DagsInImage",
     "FailureRule",
-    "Finding",
     "LoadedConfig",
     "LogSettings",
     "LogVolume",
@@ -72,14 +75,15 @@ __all__ = [
 ]
 
 _LAZY = {
+    "LoadedConfig": "loading",
     "as_data": "dump",
     "as_toml": "dump",
     "as_yaml": "dump",
-    "load_airflow_cfg": "airflow_cfg",
-    "load_file": "files",
+    "load_airflow_cfg": "loading",
+    "load_file": "loading",
     "load_pod_template": "pod_template",
 }
-"""Reading and writing files needs parsers that most programs never use: imported at the first use."""
+"""Imported at the first use: reading and writing files needs parsers that most programs never use."""
 
 
 def __getattr__(name: str) -> Any:

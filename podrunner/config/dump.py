@@ -1,7 +1,7 @@
-"""Writing a configuration: as plain data, TOML or YAML. What is written, ``files.py`` reads back to the same.
+"""Writing a configuration as plain data, TOML or YAML. ``files.py`` reads the same configuration back.
 
-What belongs here: writing. Credentials are written as ``**********`` unless they are asked for; such a file
-is refused when it is read, so that it is never used by mistake.
+What belongs here: writing. Credentials are written as ``**********`` unless the caller asks for them; a file with
+such a value is refused when it is read, so that it is never used by mistake.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def as_data(
 
     Args:
         config: The configuration.
-        reveal_secrets: Give credentials in plain text instead of ``**********``.
-        all_settings: Give also the settings that stand at their defaults.
+        reveal_secrets: Include credentials in plain text instead of ``**********``.
+        all_settings: Include the settings that are at their defaults.
     """
     return _model_data(config, complete=all_settings, reveal=reveal_secrets)
 
@@ -52,7 +52,7 @@ def as_toml(config: RunnerConfig, *, reveal_secrets: bool = False) -> str:
     """Return a configuration as a TOML file's text; see :func:`as_data`.
 
     Raises:
-        ConfigError: A free-form part of a pod holds a null, which TOML cannot say; YAML can.
+        ConfigError: A free-form part of a pod holds a null, which TOML does not have; YAML has it.
     """
     return "\n".join(_table(as_data(config, reveal_secrets=reveal_secrets), ())) + "\n"
 
@@ -67,7 +67,7 @@ def _model_data(model: BaseModel, *, complete: bool, reveal: bool) -> dict[str, 
 
 
 def _default(field: FieldInfo) -> Any:
-    """Tell a setting's default; None for one that is derived from others, so that it is always written."""
+    """Return a setting's default; None for one that is derived from others, so that it is always written."""
     if field.default_factory_takes_validated_data:
         return None
     return field.get_default(call_default_factory=True)
@@ -103,7 +103,7 @@ def _key(name: str) -> str:
 
 
 def _string(text: str) -> str:
-    """Write a TOML basic string: JSON's, whose escapes it shares, and DEL, which JSON lets stand."""
+    """Return a TOML basic string: JSON's, whose escapes it shares, with DEL escaped too, which JSON leaves."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

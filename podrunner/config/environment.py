@@ -1,6 +1,6 @@
-"""``PODRUNNER_*`` variables: each names a setting, and wins over the files.
+"""Reading ``PODRUNNER_*`` variables: each names a setting, and wins over the files.
 
-What belongs here: which variable means which setting, and reading its text. Airflow's variables do not.
+What belongs here: which variable means which setting, and reading its text. Airflow's variables do not belong here.
 """
 
 from __future__ import annotations
@@ -13,85 +13,96 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from podrunner.config.draft import Draft, Place
-from podrunner.config.frozen import did_you_mean, models_in, shown
-from podrunner.config.model import RunnerConfig
+from podrunner.config.builder import ConfigBuilder
+from podrunner.config.frozen import Settings, SettingsT, models_in, shown
+from podrunner.config.location import SourceLocation
+from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from podrunner.config.builder import Layer
     from podrunner.errors import ConfigError
 
-__all__ = ["PREFIX", "environment_layer", "load_environ"]
+__all__ = ["PREFIX", "environment_layer", "read_environ"]
 
 PREFIX = "PODRUNNER_"
 _SOURCE = "environment"
 
 _NOT_SETTINGS = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_.*)?|TEST_.*|KUBECTL)")
-"""Kubernetes tells every pod about each Service: of one named "podrunner" by these. The last two are the tests'."""
+"""Variables that the kubelet sets for a Service named "podrunner", and (the last two) of podrunner's own tests."""
 
 
-def load_environ(environ: Mapping[str, str] | None = None) -> RunnerConfig:
+def read_environ(
+    model: type[SettingsT], environ: Mapping[str, str] | None = None
+) -> ConfigBuilder[SettingsT]:
     """Read a configuration from ``PODRUNNER_*`` variables only.
 
     Args:
+        model: The class of the configuration.
         environ: The environment to read; None: this process's.
 
     Raises:
-        ConfigError: A variable names no setting, or its value does not fit.
+        ConfigError: A variable names no setting, or holds broken JSON.
     """
-    draft = Draft(_SOURCE)
-    draft.lay_over(environment_layer(os.environ if environ is None else environ))
-    return draft.build()
+    builder = ConfigBuilder(model, source=_SOURCE)
+    builder.lay_over(environment_layer(os.environ if environ is None else environ, model))
+    return builder
 
 
-def environment_layer(environ: Mapping[str, str]) -> dict[tuple[str, ...], tuple[Any, Place]]:
-    """Return the settings that ``PODRUNNER_*`` variables give: path to value and place.
+def environment_layer(environ: Mapping[str, str], model: type[Settings]) -> Layer:
+    """Return the layer of settings that ``PODRUNNER_*`` variables give.
+
+    Args:
+        environ: The environment.
+        model: The class of the configuration, whose fields are the settings.
 
     Raises:
         ConfigError: A variable names no setting, or holds broken JSON.
     """
     names = sorted(name for name in environ if name.startswith(PREFIX))
     ours = [name for name in names if not _NOT_SETTINGS.fullmatch(name.removeprefix(PREFIX))]
-    return dict(_entry(name, environ[name]) for name in ours)
+    return dict(_entry(name, environ[name], model) for name in ours)
 
 
-def _entry(name: str, text: str) -> tuple[tuple[str, ...], tuple[Any, Place]]:
-    place = Place(_SOURCE, None, name)
-    path, annotation = _setting(name, place)
-    return path, (_read(text, annotation, place), place)
+def _entry(name: str, text: str, model: type[Settings]) -> tuple[tuple[str, ...], tuple[Any, SourceLocation]]:
+    location = SourceLocation(_SOURCE, None, name)
+    path, annotation = _setting(name, location, model)
+    return path, (_read(text, annotation, location), location)
 
 
-def _setting(name: str, place: Place) -> tuple[tuple[str, ...], Any]:
+def _setting(name: str, location: SourceLocation, model: type[Settings]) -> tuple[tuple[str, ...], Any]:
     """Find the setting that a variable names, and its type: ``PODRUNNER_WATCH__PAGE_SIZE`` is watch.page_size."""
     parts = name.removeprefix(PREFIX).split("__")
     path: list[str] = []
-    annotation: Any = RunnerConfig
+    annotation: Any = model
     for index, part in enumerate(parts):
         models = models_in(annotation)
         if not models:
-            return (*path, _mapping_key(parts[index:], annotation, place)), str
+            return (*path, _mapping_key(parts[index:], annotation, location)), str
         fields = {field: info.annotation for model in models for field, info in model.model_fields.items()}
         if part.lower() not in fields:
-            raise _unknown(place, parts[:index], fields)
+            raise _unknown(location, parts[:index], fields)
         path.append(part.lower())
         annotation = fields[part.lower()]
     return tuple(path), annotation
 
 
-def _mapping_key(parts: list[str], annotation: Any, place: Place) -> str:
-    """Take the rest of a variable's name as a mapping's key, as written: variables' names may hold ``__``."""
+def _mapping_key(parts: list[str], annotation: Any, location: SourceLocation) -> str:
+    """Return the rest of a variable's name as a mapping's key, as written: names of variables may hold ``__``."""
     if dict not in _types(annotation):
-        raise place.error("leads into a setting that has no parts", remedy=f"Leave out __{'__'.join(parts)}")
+        raise location.error(
+            "leads into a setting that has no parts", remedy=f"Leave out __{'__'.join(parts)}"
+        )
     return "__".join(parts)
 
 
-def _unknown(place: Place, before: list[str], fields: Mapping[str, Any]) -> ConfigError:
+def _unknown(location: SourceLocation, before: list[str], fields: Mapping[str, Any]) -> ConfigError:
     known = [PREFIX + "__".join((*before, field.upper())) for field in fields]
-    return place.error("names no setting", remedy=did_you_mean(place.key or "", known))
+    return location.error("names no setting", remedy=did_you_mean(location.key or "", known))
 
 
-def _read(text: str, annotation: Any, place: Place) -> Any:
+def _read(text: str, annotation: Any, location: SourceLocation) -> Any:
     """Turn a variable's text into what its setting takes: JSON for mappings, JSON or commas for lists, else text."""
     allowed = _types(annotation)
     if not text and types.NoneType in allowed:
@@ -103,7 +114,7 @@ def _read(text: str, annotation: Any, place: Place) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise place.error(
+        raise location.error(
             f"is not JSON: column {error.colno}: {error.msg.lower()}",
             value=shown(text),
             remedy='Write a JSON value, as {"key": "value"} or ["item"]',
@@ -111,7 +122,7 @@ def _read(text: str, annotation: Any, place: Place) -> Any:
 
 
 def _types(annotation: Any) -> set[type]:
-    """Tell the plain types that a setting's annotation allows; BaseModel stands for all nested settings."""
+    """Return the plain types that a setting's annotation allows; BaseModel stands for all nested settings."""
     origin = get_origin(annotation)
     if origin in {Union, types.UnionType}:
         return {found for part in get_args(annotation) for found in _types(part)}

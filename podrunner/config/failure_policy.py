@@ -1,4 +1,4 @@
-"""Rules of the user's own on which failures may be tried again, in the spirit of a Job's ``podFailurePolicy``.
+"""The user's rules on which failures may be tried again, modelled on a Job's ``podFailurePolicy``.
 
 What belongs here: the rules as settings, and which of them make no sense. Applying them to an outcome does not belong
 here (``podrunner.outcome.failure_policy``).
@@ -78,8 +78,8 @@ class OnPodCondition(Settings):
 class FailureRule(Settings):
     """One rule on failures: what it is about, and whether such an outcome may be tried again.
 
-    All that is given must hold; of a list, one entry is enough. What succeeded, and what its owner ended, no rule is
-    about.
+    All conditions that are given must hold; of a list, one entry is enough. No rule applies to a pod that succeeded or
+    that its owner cancelled.
 
     Attributes:
         name: What the outcome's evidence calls it.

@@ -1,6 +1,7 @@
-"""What a loaded configuration is worth telling about: findings, and the result of loading.
+"""What is worth reporting about a configuration that can be used.
 
-An error is not a finding: it is raised. Reading files does not belong here.
+What belongs here: the findings and how they are reported. A configuration that cannot be used raises a ``ConfigError``
+instead.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from podrunner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from podrunner.config.model import RunnerConfig
+    from collections.abc import Iterable
 
-__all__ = ["ConfigWarning", "Finding", "LoadedConfig"]
+__all__ = ["ConfigFinding", "ConfigWarning", "report_findings"]
 
 
 class ConfigWarning(UserWarning):
@@ -22,14 +23,14 @@ class ConfigWarning(UserWarning):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ConfigFinding:
     """Something about a configuration that its author should know.
 
     Attributes:
         level: ``warning``: the file says something that has no effect, or not the effect it seems to have;
             ``note``: podrunner does without this option of Airflow, and the option stands at Airflow's own
             default.
-        message: What it is, in one sentence.
+        message: What was found, in one sentence.
         source: The file, or ``environment``.
         section: The section, or None.
         key: The option as written, or None.
@@ -44,7 +45,7 @@ class Finding:
     remedy: str | None = None
 
     def as_error(self) -> ConfigError:
-        """Return the same as an error, for those who want a spotless file."""
+        """Return the finding as an error, for a strict reading."""
         return ConfigError(
             self.message, source=self.source, section=self.section, key=self.key, remedy=self.remedy
         )
@@ -53,35 +54,20 @@ class Finding:
         return str(self.as_error())
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedConfig:
-    """A configuration and what was found on the way to it.
+def report_findings(findings: Iterable[ConfigFinding], *, strict: bool, stacklevel: int) -> None:
+    """Issue a :class:`ConfigWarning` for each finding that is a warning.
 
-    Attributes:
-        config: The configuration.
-        findings: In the order of the file.
+    Args:
+        findings: The findings; notes are passed over.
+        strict: Raise the first warning as a ConfigError instead.
+        stacklevel: As in :func:`warnings.warn`, seen from here.
+
+    Raises:
+        ConfigError: There is a warning, and ``strict`` is set.
     """
-
-    config: RunnerConfig
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """The findings that are warnings."""
-        return tuple(finding for finding in self.findings if finding.level == "warning")
-
-    def checked(self, *, strict: bool = False, stacklevel: int = 2) -> RunnerConfig:
-        """Return the configuration, after one :class:`ConfigWarning` for each warning.
-
-        Args:
-            strict: Raise the first warning as a ConfigError instead.
-            stacklevel: As in :func:`warnings.warn`.
-
-        Raises:
-            ConfigError: There is a warning, and ``strict`` is set.
-        """
-        for finding in self.warnings:
-            if strict:
-                raise finding.as_error()
-            warnings.warn(str(finding), ConfigWarning, stacklevel=stacklevel)
-        return self.config
+    for finding in findings:
+        if finding.level != "warning":
+            continue
+        if strict:
+            raise finding.as_error()
+        warnings.warn(str(finding), ConfigWarning, stacklevel=stacklevel + 1)

@@ -1,29 +1,28 @@
-"""The base of all settings: frozen, closed to unknown keys, and never letting pydantic's own error out.
+"""The base class of all settings: frozen, closed to unknown keys, with podrunner's errors instead of pydantic's.
 
-What belongs here: the base class, and turning a ``ValidationError`` into one
-:class:`~podrunner.errors.ConfigError` that names the key, the value (unless it may be a secret) and what
-would be right. Single settings do not.
+What belongs here: the base class, and turning a ``ValidationError`` into one :class:`~podrunner.errors.ConfigError`
+that names the key, the value (unless it may be a secret) and the remedy. Single settings do not belong here.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from podrunner.errors import ConfigError
+from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["REDACTED", "Secret", "Settings", "did_you_mean", "looks_secret", "models_in", "shown"]
+__all__ = ["REDACTED", "Secret", "Settings", "SettingsT", "looks_secret", "models_in", "shown"]
 
 REDACTED = "**********"
-"""What stands for a credential wherever a configuration is shown."""
+"""The text shown in place of a credential."""
 
 _LONGEST_VALUE = 80
 _SECRET_WORDS = ("password", "token", "sql_alchemy_conn", "fernet_key", "secret_key")
@@ -44,7 +43,7 @@ Secret = Annotated[SecretStr, AfterValidator(_not_redacted)]
 class Settings(BaseModel):
     """Base class of podrunner's settings: immutable, complete, and strict about names.
 
-    Whatever is wrong in the arguments, :class:`~podrunner.errors.ConfigError` says it.
+    The constructor raises :class:`~podrunner.errors.ConfigError` for every wrong argument.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -67,7 +66,7 @@ class Settings(BaseModel):
 
         Args:
             values: Setting name to value; nested settings are mappings.
-            source: What errors name as the place: a file's path, ``environment``; None names the class.
+            source: The source that errors name: a file's path, ``environment``; None names the class.
 
         Raises:
             ConfigError: A key is unknown, or a value is not what it must be.
@@ -90,8 +89,11 @@ class Settings(BaseModel):
         return type(self)(**given | changes)
 
 
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
 def config_error(model: type[BaseModel], error: ValidationError, *, source: str | None) -> ConfigError:
-    """Turn pydantic's error into one ConfigError: the first finding in full, of the others the places."""
+    """Return pydantic's error as one ConfigError: the first problem in full, and the keys of the others."""
     first, *others = error.errors(include_url=False)
     path, known = _resolve(model, first["loc"])
     problem, remedy = _words(first, known)
@@ -106,9 +108,9 @@ def config_error(model: type[BaseModel], error: ValidationError, *, source: str 
 
 
 def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, list[str]]:
-    """Write a location as people do (``tolerations[0].key``); tell the names of settings known there.
+    """Return a location in dotted form (``tolerations[0].key``), and the names of the settings known there.
 
-    Pydantic puts the kind chosen in a union (``git``) and the mark of a mapping's key into a location: left
+    The kind chosen in a union (``git``) and the mark of a mapping's key, which pydantic puts into a location, are left
     out.
     """
     path, known = "", [model]
@@ -177,7 +179,7 @@ def _shown_input(detail: ErrorDetails) -> str | None:
 
 
 def shown(value: object) -> str:
-    """Show a value in an error: as Python writes it, bounded in length, ``***`` if it is a secret."""
+    """Return a value's representation for an error, bounded in length; ``***`` if it is a secret."""
     if isinstance(value, SecretStr):
         return "***"
     text = _USER_IN_URL.sub("***@", repr(value))
@@ -185,12 +187,5 @@ def shown(value: object) -> str:
 
 
 def looks_secret(name: str) -> bool:
-    """Whether a setting of that name may hold a credential, so that its value is not to be shown."""
+    """Return whether a setting of that name may hold a credential, so that its value must not be shown."""
     return name in _SECRET_SECTIONS or any(word in name.lower() for word in _SECRET_WORDS)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Suggest the known name nearest to a misspelt one; None if none is near."""
-    folded = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
-    return f"Did you mean {folded[near[0]]!r}?" if near else None

@@ -1,8 +1,7 @@
-"""What Kubernetes accepts as a name, a label, a path: the checked types that settings are made of.
+"""The types of names, labels and paths, with the checks of the API server.
 
-What belongs here: rules of the API that can be told from one value. The rules are those of the API server's
-validation (``k8s.io/apimachinery/pkg/util/validation``). Nothing is repaired here: a configuration says what
-it means.
+What belongs here: rules of the API that need only the one value (``k8s.io/apimachinery/pkg/util/validation``). A wrong
+value is refused, never repaired.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""RunnerConfig: everything that a runner can be told, as one frozen value.
+"""RunnerConfig: all settings of a runner, as one frozen value.
 
-What belongs here: the settings, their defaults, their bounds, and which of them exclude each other. Reading
-files and environments does not belong here (``airflow_cfg.py``, ``files.py``, ``environment.py``); this
-module is pure.
+What belongs here: the settings, their defaults, their bounds, and which of them exclude each other. Reading files and
+the environment does not belong here: the constructors at the end import the readers when they are called, and these
+know nothing of this module; they take the class that they build.
 
 Two rules keep every configuration writable in every format: a setting may be None only where None is its
 default (TOML has no null), and free-form parts of a pod are plain JSON data.
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
-from podrunner.config.airflow_settings import AirflowSettings
+from podrunner.config.airflow.settings import AirflowSettings
+from podrunner.config.cluster_access import without_old_access
 from podrunner.config.failure_policy import FailurePolicy
+from podrunner.config.findings import report_findings
 from podrunner.config.frozen import Secret, Settings
 from podrunner.config.kubernetes_names import (
     AnnotationKey,
@@ -44,7 +46,7 @@ from podrunner.workload import Resources
 if TYPE_CHECKING:
     import os
 
-__all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef", "without_old_access"]
+__all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef"]
 
 LOCAL_IMAGE = "localhost/this-machine"
 """The image of pods on a LocalCluster when none is named: the programs of this machine."""
@@ -103,12 +105,12 @@ class RunnerConfig(Settings):
         connections: Connections to the API server that requests share. Creates, deletions and reads have at most three
             quarters of them each; Leases have two more, and each stream (watch, followed log, exec) its own.
         tcp_keepalive: Probes on these connections.
-        namespace: Where pods go unless the workload says otherwise.
+        namespace: The namespace of pods whose workload sets none.
         namespaces: All namespaces that the runner uses and watches; empty: just ``namespace``.
         all_namespaces: Watch the whole cluster by one watch (needs cluster-wide rights).
         owner: Name of this runner, stamped on its pods; None: a new one each time.
         scope: Runners of one scope may adopt each other's pods.
-        image: Image of the main container unless the workload says otherwise. None: each workload must say it
+        image: Image of the main container if the workload sets none. None: each workload must set one
             (with ``cluster="local"`` the programs of this machine are the default).
         image_pull_policy: ``Always``, ``IfNotPresent`` or ``Never``; None: Kubernetes' own rule.
         image_pull_secrets: Names of Secrets with registry credentials.
@@ -119,7 +121,7 @@ class RunnerConfig(Settings):
             the pod.
         env_from_secrets: Secrets whose every key becomes a variable.
         env_from_configmaps: ConfigMaps whose every key becomes a variable.
-        labels: Labels of each pod; a workload's labels win, podrunner's own always stand.
+        labels: Labels of each pod; a workload's labels win over them, podrunner's own over both.
         annotations: Annotations of each pod, used where the workload brings none.
         node_selector: Labels that a node must have, used where the workload brings none.
         affinity: A pod's ``affinity``; empty: none.
@@ -128,7 +130,7 @@ class RunnerConfig(Settings):
         run_as_user: User id of the pod's processes; None: the image's.
         fs_group: Group id of the pod's volumes; None: none.
         priority_class_name: PriorityClass of the pods; None: the cluster's default.
-        scheduling_gates: Names of gates that hold scheduling back until somebody removes them.
+        scheduling_gates: Names of gates that hold scheduling back until they are removed from the pod.
         init_containers: Containers that run before the main one (as in a pod's ``initContainers``).
         sidecars: Containers that run beside the main one and do not decide the outcome; they become init
             containers with ``restartPolicy: Always``.
@@ -140,10 +142,11 @@ class RunnerConfig(Settings):
         container_name: Name of the main container.
         airflow: What makes the pods Airflow workers; None: they are not.
         delete_pods: Whether finished pods are deleted, after their log is read.
-        delete_pods_on_failure: Whether also those that failed; otherwise they stay to be looked at.
-        kept_pods_max_age_s: Seconds after its end that a pod which is kept may stay until it is swept; None: for ever.
-        kept_pods_max_count: Kept pods of the scope at most: beyond that the oldest are swept; None: any number.
-        kept_pods_sweep_every_s: Seconds between two sweeps, if one of the two limits is set.
+        delete_pods_on_failure: Whether also those that failed; otherwise they stay for inspection.
+        kept_pods_max_age_s: Seconds after its end for which a pod that is kept may stay; then it is deleted. None: for
+            ever.
+        kept_pods_max_count: Kept pods of the scope at most; beyond that the oldest are deleted. None: any number.
+        kept_pods_sweep_every_s: Seconds between two garbage collections of kept pods, if one of the two limits is set.
         delete_grace_period_s: Seconds between SIGTERM and SIGKILL when a pod is deleted; None: the pod's own.
         max_creates_in_flight: Upper bound of creates at once; None: found by podrunner (additive increase,
             multiplicative decrease).
@@ -151,22 +154,21 @@ class RunnerConfig(Settings):
         create_retry: Retries of creates.
         retry: Retries of all other requests.
         run_retry: When workloads that are run are tried again.
-        pending: Patience with pods that do not start.
+        pending: Deadlines of pods that do not start.
         run_timeout_s: Seconds that a pod may run before it is ended; None: no limit.
         node_lost_grace_s: Seconds that a node may be silent about a pod (phase ``Unknown``, ``NodeLost``, or a deletion
-            that hangs, beyond the pod's own grace period) until the pod is taken for lost; None: 300, Kubernetes' own
-            patience with an unreachable node.
-        force_delete_lost: Whether what is taken for lost is deleted with grace period 0, so that it does not stay
-            ``Terminating`` until its node comes back. A node that lives on unseen then runs it still, beside its
-            successor.
+            that hangs, beyond the pod's own grace period) until the pod counts as lost; None: 300, for which Kubernetes
+            itself tolerates an unreachable node.
+        force_delete_lost: Whether a lost pod is deleted with grace period 0, so that it does not stay ``Terminating``
+            until its node comes back. If the node is only unreachable, it still runs the pod, beside its successor.
         failure_policy: Rules on which failures may be tried again; the first that applies decides. Empty:
             podrunner's own verdict.
-        watch: How podrunner keeps itself up to date.
-        logs: What is collected of the logs.
+        watch: How podrunner watches its pods.
+        logs: Which logs are collected, and where to.
         submit_queue_size: Submissions that may wait; one takes a few kilobytes (its manifest).
         event_queue_size: Events that wait for a slow reader of ``events()`` before they are coalesced per
             pod.
-        adopt_every_s: Seconds between two looks for pods of runners that are gone: they are adopted, and told by
+        adopt_every_s: Seconds between two searches for pods of runners that are gone: they are adopted and reported by
             events. None: only when ``adopt`` is called.
         lease_duration_s: Seconds without renewal after which a runner counts as gone, and its pods may be
             adopted.
@@ -305,7 +307,7 @@ class RunnerConfig(Settings):
         """Read an ``airflow.cfg`` of Airflow 1.10 or later.
 
         ``PODRUNNER_*`` variables win over ``AIRFLOW__SECTION__KEY`` variables, these over the file, the file
-        over defaults. What is odd but harmless is told by a :class:`~podrunner.config.ConfigWarning` each.
+        over defaults. Each finding that is odd but harmless is issued as a :class:`~podrunner.config.ConfigWarning`.
 
         Args:
             path: The file.
@@ -316,12 +318,16 @@ class RunnerConfig(Settings):
             strict: Make each warning an error.
 
         Raises:
-            ConfigError: The file cannot be read, or says something that cannot be meant.
+            ConfigError: The file cannot be read, or a value in it is wrong.
         """
-        from podrunner.config.airflow_cfg import load_airflow_cfg
+        from podrunner.config.airflow.cfg import read_airflow_cfg
 
-        loaded = load_airflow_cfg(path, environ=environ, overrides=overrides, allow_commands=allow_commands)
-        return loaded.checked(strict=strict, stacklevel=3)
+        builder = read_airflow_cfg(
+            path, cls, environ=environ, overrides=overrides, allow_commands=allow_commands
+        )
+        config = builder.build()
+        report_findings(builder.findings, strict=strict, stacklevel=2)
+        return config
 
     @classmethod
     def from_file(
@@ -335,7 +341,7 @@ class RunnerConfig(Settings):
     ) -> RunnerConfig:
         """Read podrunner's own TOML or YAML file, or an ``airflow.cfg``.
 
-        The suffix tells which: ``.toml``, ``.yaml``, ``.yml``, ``.json``, ``.cfg``, ``.ini``. ``PODRUNNER_*`` variables
+        The suffix decides: ``.toml``, ``.yaml``, ``.yml``, ``.json``, ``.cfg``, ``.ini``. ``PODRUNNER_*`` variables
         win over the file.
 
         Args:
@@ -346,12 +352,14 @@ class RunnerConfig(Settings):
             strict: Make each warning an error.
 
         Raises:
-            ConfigError: The file cannot be read, or says something that cannot be meant.
+            ConfigError: The file cannot be read, or a value in it is wrong.
         """
-        from podrunner.config.files import load_file
+        from podrunner.config.files import read_file
 
-        loaded = load_file(path, environ=environ, overrides=overrides, allow_commands=allow_commands)
-        return loaded.checked(strict=strict, stacklevel=3)
+        builder = read_file(path, cls, environ=environ, overrides=overrides, allow_commands=allow_commands)
+        config = builder.build()
+        report_findings(builder.findings, strict=strict, stacklevel=2)
+        return config
 
     @classmethod
     def from_environ(cls, *, environ: Mapping[str, str] | None = None) -> RunnerConfig:
@@ -366,15 +374,6 @@ class RunnerConfig(Settings):
         Raises:
             ConfigError: A variable names no setting, or its value does not fit.
         """
-        from podrunner.config.environment import load_environ
+        from podrunner.config.environment import read_environ
 
-        return load_environ(environ)
-
-
-def without_old_access(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop from settings what newly chosen ones make void about the way to the cluster."""
-    if "cluster" in changes:
-        return {name: value for name, value in given.items() if name not in {"kubeconfig", "context"}}
-    if any(changes.get(name) is not None for name in ("kubeconfig", "context")):
-        return {**given, "cluster": "kubeconfig"}
-    return dict(given)
+        return read_environ(cls, environ).build()

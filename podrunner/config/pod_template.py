@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podrunner.config.draft import Place
+from podrunner.config.location import SourceLocation
 from podrunner.config.yaml_text import parse_yaml
 
 if TYPE_CHECKING:
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["load_pod_template"]
 
 
-def load_pod_template(path: str | os.PathLike[str], *, place: Place | None = None) -> dict[str, Any]:
+def load_pod_template(
+    path: str | os.PathLike[str], *, location: SourceLocation | None = None
+) -> dict[str, Any]:
     """Read a pod template.
 
     Args:
         path: The file.
-        place: The option that names it, for errors; None: the file itself.
+        location: Where the file is named, for errors; None: the file itself.
 
     Raises:
         ConfigError: It cannot be read, or is not one pod.
     """
-    where = place or Place(str(path))
+    where = location or SourceLocation(str(path))
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise where.error(f"the pod template cannot be read: {error}", remedy="Check the path") from None
-    pod = parse_yaml(text, Place(str(path)))
+    pod = parse_yaml(text, SourceLocation(str(path)))
     if not isinstance(pod, dict) or pod.get("kind", "Pod") != "Pod":
         raise where.error(
             f"the pod template {path} is not a pod", remedy="Write one YAML document of kind: Pod"

@@ -1,6 +1,6 @@
-"""Settings of how podrunner behaves: retries, patience with pending pods, the watch, the logs, TCP keepalive.
+"""Settings of how podrunner behaves: retries, deadlines of pending pods, the watch, the logs, TCP keepalive.
 
-What a pod looks like does not belong here. Pure data: no I/O, no clock.
+Settings of the pod itself do not belong here. Pure data: no I/O, no clock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=366 * _DAY_S)]
 
 
 class TcpKeepalive(Settings):
-    """Keepalive probes on the connections to the API server: they find a peer that is gone without a word.
+    """Keepalive probes on the connections to the API server: they detect a peer that vanished without closing them.
 
     The numbers are those of Airflow's provider: a dead connection is noticed after 120 + 6 * 30 s.
 
@@ -49,7 +49,7 @@ class TcpKeepalive(Settings):
 class RetrySettings(Settings):
     """How a failed request is tried again: exponential waits with jitter.
 
-    The curve is client-go's (0.8 s doubling up to 30 s). ``Retry-After`` of the server comes before it.
+    The waits are client-go's (0.8 s doubling up to 30 s). The server's ``Retry-After`` takes precedence.
 
     Attributes:
         attempts: How often at most, the first try included; 0 means without limit.
@@ -71,12 +71,12 @@ class RetrySettings(Settings):
 
 
 class RunRetrySettings(Settings):
-    """When a workload that is run (``runner.run``) is tried again, unless the call says otherwise.
+    """When a workload that is run (``runner.run``) is tried again, unless the call sets other values.
 
     Attributes:
         attempts: Charged tries at most, the first included.
-        infrastructure_retries: Free tries of one attempt, for pods that came to nothing before the work began, by
-            the infrastructure's fault.
+        infrastructure_retries: Free tries of one attempt, for pods that failed before the work began, by the
+            infrastructure's fault.
         initial_s: Seconds before the second try (as the Job controller's).
         max_s: Longest wait in seconds; the waits double up to it.
         jitter: Share of each wait that is random: 0 none, 1 all of it.
@@ -101,7 +101,7 @@ class PendingPolicy(Settings):
     Attributes:
         fatal_reasons: Waiting reasons of a container that end the pod at once, without any grace.
         image_grace_s: Seconds that pulling the image may fail (``ErrImagePull``, ``ImagePullBackOff``): a
-            registry's hiccup passes, and the kubelet itself waits up to 300 s between tries.
+            registry may recover, and the kubelet itself waits up to 300 s between tries.
         config_grace_s: Seconds that a container may miss its configuration (``CreateContainerConfigError``,
             ``CreateContainerError``). Not 0: a Secret that the pod owns is created just after the pod.
         unschedulable_grace_s: Seconds without a node; None waits for ever, as a cluster autoscaler needs.
@@ -117,19 +117,19 @@ class PendingPolicy(Settings):
 
 
 class WatchSettings(Settings):
-    """How podrunner keeps itself up to date about its pods.
+    """How podrunner watches its pods.
 
     Attributes:
         page_size: Pods per page of a list.
         server_timeout_s: Seconds after which the server is asked to end a watch (varied by a few percent, so
             that many runners do not reconnect at once). Under 300 s, where common load balancers cut.
         inactivity_s: Seconds without any sign (a bookmark comes about each minute) after which the connection
-            is taken for dead and opened anew.
+            counts as dead and is opened anew.
         backoff_initial_s: Seconds before the first reconnect after an error.
         backoff_max_s: Longest wait in seconds between reconnects.
         backoff_reset_s: Healthy seconds after which the waits start short again (client-go: two minutes).
-        stale_after_s: Seconds that the watch may stay interrupted until what is known counts as stale and
-            callers are told so.
+        stale_after_s: Seconds that the watch may stay interrupted until the known state counts as stale, which is
+            reported to callers.
         streaming_lists: Whether the first list comes through the watch (``sendInitialEvents``): ``auto``
             tries it and falls back, ``on`` insists, ``off`` lists in pages.
     """
@@ -156,9 +156,10 @@ class LogSettings(Settings):
     Attributes:
         folder: Folder on this machine where the collector writes one file per attempt, in Airflow's layout
             (``<dag_id>/<task_id>/<execution_date>/<try>.log``); None: no files.
-        follow: ``all`` follows each pod as it runs, ``on-demand`` only those that somebody reads, ``end``
+        follow: ``all`` follows each pod as it runs, ``on-demand`` only those that have a reader, ``end``
             fetches the log when the pod has ended, ``off`` collects nothing.
-        containers: Whose logs are collected: ``main``, the main container's; ``all``, also those of init containers and
+        containers: The containers whose logs are collected: ``main``, the main container's; ``all``, also those of
+        init containers and
             sidecars; or a list of names, of which a pod need not have each. Other containers' files lie beside the
             main one's: ``1.git-sync.log``.
         timestamps: Whether each line of a file keeps the container runtime's timestamp in front.
@@ -172,8 +173,8 @@ class LogSettings(Settings):
             and no query. Without it no server is asked.
         server_secret_key: What requests to it are signed with (Airflow's ``[webserver] secret_key``); None: unsigned.
         max_follows: How many connections logs take at once, at least 2. One in five is kept for the logs of pods that
-            have ended. Of more pods that run, each is followed in turn.
-        turn_s: Seconds that a log is followed at a stretch while others wait for their turn.
+            have ended. If more pods run than connections are left, their logs are followed in turns.
+        turn_s: Seconds that a log is followed at a stretch while other logs wait for a connection.
     """
 
     folder: Path | None = None

@@ -1,7 +1,7 @@
 """The reference of all settings and of Airflow's options, as Markdown, made from the code.
 
-``python -m podrunner.config.reference`` prints what stands in ``docs/reference/configuration.md``; a test compares.
-What belongs here: the page's form. Its facts are in the settings' docstrings and in the tables of options.
+``python -m podrunner.config.reference`` prints the content of ``docs/reference/configuration.md``; a test compares.
+What belongs here: the page's layout. Its facts are in the settings' docstrings and in the table of options.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS, Option
-from podrunner.config.airflow_settings import (
+from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
+from podrunner.config.airflow.settings import (
     AirflowSettings,
     DagsFromClaim,
     DagsFromGit,
@@ -71,9 +71,9 @@ _HEAD = """\
 <!-- Made from the code by `python -m podrunner.config.reference`; a test compares. -->
 
 A `RunnerConfig` comes from Python, from podrunner's own TOML, YAML or JSON file, from an `airflow.cfg`, or from
-variables. `podrunner config check FILE` reads a file and tells what is wrong or odd in it.
+variables. `podrunner config check FILE` reads a file and reports what is wrong or odd in it.
 
-What wins, from the strongest: what the caller says (`overrides=`, options of the command line), `PODRUNNER_*`
+Precedence, strongest first: what the caller sets (`overrides=`, options of the command line), `PODRUNNER_*`
 variables, `AIRFLOW__SECTION__KEY` variables (beside an `airflow.cfg` only), the file, the defaults.
 
 A variable's name is the setting's in capitals, with `__` between parts: `PODRUNNER_NAMESPACE`,
@@ -122,7 +122,7 @@ def reference_page() -> str:
 
 
 def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
-    """Return what a class's docstring says about each attribute, on one line each."""
+    """Return the text of each attribute in a class's docstring, on one line each."""
     _, _, listed = inspect.cleandoc(model.__doc__ or "").partition("Attributes:\n")
     entries = re.split(r"\n? {4}(?=\w+: )", listed)
     named = (entry.partition(": ") for entry in entries if entry.strip())

@@ -1,7 +1,7 @@
-"""YAML as Kubernetes people mean it: JSON's values, plus octal numbers; a key twice is an error.
+"""YAML with JSON's values, plus octal numbers; a key that is set twice is an error.
 
-YAML 1.1, PyYAML's dialect, also reads ``off`` as false, ``12:30`` as 750 and ``2019-08-15`` as a date. None
-of these is ever meant in a configuration, so they stay text here.
+YAML 1.1, PyYAML's dialect, also reads ``off`` as false, ``12:30`` as 750 and ``2019-08-15`` as a date. Here they stay
+text: manifests and configurations never mean those values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from podrunner.config.draft import Place
+    from podrunner.config.location import SourceLocation
 
 __all__ = ["parse_yaml", "write_yaml"]
 
@@ -36,7 +36,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes all text that either dialect would read as something else."""
+    """SafeDumper that quotes all text which either dialect would read as another type."""
 
 
 _NUMBER_STARTS = "-+0123456789."
@@ -60,21 +60,21 @@ def write_yaml(data: Any) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=110)
 
 
-def parse_yaml(text: str, place: Place) -> Any:
+def parse_yaml(text: str, location: SourceLocation) -> Any:
     """Parse one YAML document.
 
     Args:
         text: The document.
-        place: What errors name.
+        location: The location that errors name.
 
     Raises:
-        ConfigError: It is not YAML; the line is told.
+        ConfigError: It is not YAML; the error names the line.
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise place.error(f"{line}{error.problem}", remedy="Write one YAML document") from None
+        raise location.error(f"{line}{error.problem}", remedy="Write one YAML document") from None
     except yaml.YAMLError as error:
-        raise place.error(f"is not YAML: {str(error).splitlines()[0]}") from None
+        raise location.error(f"is not YAML: {str(error).splitlines()[0]}") from None

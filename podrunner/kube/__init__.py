@@ -11,8 +11,8 @@ from podrunner.kube.answers import Trouble, is_transient, trouble
 from podrunner.kube.client import KubeClient
 from podrunner.kube.connect import connect, open_transport
 from podrunner.kube.flow import AdaptiveLimit
-from podrunner.kube.gate import RetryGate
-from podrunner.kube.lanes import Lane, Lanes
+from podrunner.kube.gate import RetryAfterGate
+from podrunner.kube.limiter import RequestLimiter, VerbClass
 from podrunner.kube.remote_command import ExecOutput, ExecResult, ExecSession
 from podrunner.kube.retry import Backoff, RequestRetry, retrying
 from podrunner.kube.transport import Request, Response, ResponseStream, Transport, WebSocket
@@ -28,16 +28,16 @@ __all__ = [
     "ExecResult",
     "ExecSession",
     "KubeClient",
-    "Lane",
-    "Lanes",
     "PodPage",
     "Request",
+    "RequestLimiter",
     "RequestRetry",
     "Response",
     "ResponseStream",
-    "RetryGate",
+    "RetryAfterGate",
     "Transport",
     "Trouble",
+    "VerbClass",
     "WatchEvent",
     "WatchStream",
     "WebSocket",

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from podrunner.kube.credentials import Credentials
-    from podrunner.kube.gate import RetryGate
-    from podrunner.kube.lanes import Lanes
+    from podrunner.kube.gate import RetryAfterGate
+    from podrunner.kube.limiter import RequestLimiter
     from podrunner.kube.transport import ResponseStream, Transport
     from podrunner.outcome.record import Event, Pod
 
@@ -74,9 +74,9 @@ class KubeClient:
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
-        gate: RetryGate | None = None,
+        gate: RetryAfterGate | None = None,
         creates: AdaptiveLimit | None = None,
-        lanes: Lanes | None = None,
+        lanes: RequestLimiter | None = None,
     ) -> None:
         self._session = Session(
             transport, credentials=credentials, headers=headers, timeout_s=timeout_s, gate=gate, lanes=lanes
@@ -84,7 +84,7 @@ class KubeClient:
         self.creates: AdaptiveLimit = creates or AdaptiveLimit(maximum=32)
 
     @property
-    def gate(self) -> RetryGate:
+    def gate(self) -> RetryAfterGate:
         """Closed while the server asked for peace."""
         return self._session.gate
 

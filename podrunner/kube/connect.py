@@ -13,7 +13,7 @@ from podrunner.errors import ConfigError
 from podrunner.kube.access import Access, access_of_api_client, open_access
 from podrunner.kube.client import KubeClient
 from podrunner.kube.flow import AdaptiveLimit
-from podrunner.kube.lanes import Lanes
+from podrunner.kube.limiter import RequestLimiter
 from podrunner.kube.rotation import RotatingTransport
 from podrunner.kube.sockets import SocketOption, keepalive_options
 from podrunner.kube.tls import ssl_context
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["connect", "open_transport"]
 
-_BESIDE_THE_LANES = 2
+_UNLIMITED_CONNECTIONS = 2
 """Connections for requests about Leases, which wait for nobody."""
 
 
@@ -63,7 +63,7 @@ async def connect(
         headers=found.headers,
         timeout_s=config.request_timeout_s,
         creates=AdaptiveLimit(maximum=config.max_creates_in_flight or config.connections),
-        lanes=Lanes(config.connections),
+        lanes=RequestLimiter(config.connections),
     )
     try:
         yield client
@@ -98,7 +98,7 @@ def _aiohttp_transport(config: RunnerConfig, access: Access) -> Transport:
 
     return AiohttpTransport(
         access.url,
-        connections=config.connections + _BESIDE_THE_LANES,
+        connections=config.connections + _UNLIMITED_CONNECTIONS,
         connect_timeout_s=config.connect_timeout_s,
         tls=_tls(access),
         server_name=access.tls.server_name,
@@ -129,7 +129,7 @@ def _httpx_transport(
     )
     return HttpxTransport(
         access.url,
-        requests=made(connections=config.connections + _BESIDE_THE_LANES),
+        requests=made(connections=config.connections + _UNLIMITED_CONNECTIONS),
         streams=made(connections=None),
         connect_timeout_s=patience_s,
         server_name=server_name,

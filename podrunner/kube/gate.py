@@ -13,7 +13,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["MAX_CLOSED_S", "RetryGate"]
+__all__ = ["MAX_CLOSED_S", "RetryAfterGate"]
 
 MAX_CLOSED_S = 60.0
 """No answer closes the gate for longer: a wrong date in a header must not stop a scheduler for a day."""
@@ -22,7 +22,7 @@ SPREAD = 0.2
 """Share of the wait that is added at random, so that not all come back in the same instant."""
 
 
-class RetryGate:
+class RetryAfterGate:
     """Open until told otherwise.
 
     Args:

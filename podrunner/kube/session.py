@@ -14,8 +14,8 @@ import anyio
 from podrunner.errors import ApiError, ForbiddenError, TransportError
 from podrunner.kube.answers import answer_error
 from podrunner.kube.credentials import Credentials, StaticCredentials
-from podrunner.kube.gate import RetryGate
-from podrunner.kube.lanes import Lanes, lane_of
+from podrunner.kube.gate import RetryAfterGate
+from podrunner.kube.limiter import RequestLimiter, verb_class_of
 from podrunner.kube.rights import KnownRights
 from podrunner.kube.transport import (
     HandshakeRefusedError,
@@ -29,7 +29,7 @@ from podrunner.kube.transport import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from podrunner.kube.lanes import Lane
+    from podrunner.kube.limiter import VerbClass
 
 __all__ = ["JSON", "JSON_OR_ANY", "Session"]
 
@@ -68,8 +68,8 @@ class Session:
         credentials: Credentials | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
-        gate: RetryGate | None = None,
-        lanes: Lanes | None = None,
+        gate: RetryAfterGate | None = None,
+        lanes: RequestLimiter | None = None,
         now: Callable[[], float] = time,
     ) -> None:
         self._transport = transport
@@ -80,8 +80,8 @@ class Session:
         self._now = now
         self._headers: dict[tuple[str | None, ...], dict[str, str]] = {}
         self._rights = KnownRights()
-        self.gate: RetryGate = gate or RetryGate()
-        self.lanes: Lanes = lanes or Lanes(32)
+        self.gate: RetryAfterGate = gate or RetryAfterGate()
+        self.lanes: RequestLimiter = lanes or RequestLimiter(32)
 
     async def send(
         self,
@@ -117,28 +117,28 @@ class Session:
         if not gated:
             response, request = await self._authorized(make, before_send)
         else:
-            lane = lane_of(method)
-            await self._turn(lane)
+            verb_class = verb_class_of(method)
+            await self._turn(verb_class)
             try:
                 response, request = await self._authorized(make, before_send)
             finally:
-                self.lanes.leave(lane)
+                self.lanes.release(verb_class)
         if not 200 <= response.status < 300:
             raise self._refused(request, response.status, response.headers, response.body)
         self._rights.note(method, target)
         return response.body
 
-    async def _turn(self, lane: Lane) -> None:
+    async def _turn(self, verb_class: VerbClass) -> None:
         """Waits for a turn while the gate is open: nobody holds one who may not go."""
         while True:
             if self.gate.closed:
                 await self.gate.wait()
-            if self.lanes.try_enter(lane):
+            if self.lanes.try_acquire(verb_class):
                 return
-            await self.lanes.enter(lane)
+            await self.lanes.acquire(verb_class)
             if not self.gate.closed:
                 return
-            self.lanes.leave(lane)
+            self.lanes.release(verb_class)
 
     async def _authorized(
         self, make: Callable[[str | None], Request], before_send: Callable[[], None] | None

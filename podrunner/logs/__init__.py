@@ -7,20 +7,12 @@ outcome.
 from __future__ import annotations
 
 from podrunner.logs.collect import LogCollector, LogStatus
+from podrunner.logs.container_state import ContainerView, PodState, container_view
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
-from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
-from podrunner.logs.life import ContainerView, PodLife, container_view
+from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
+from podrunner.logs.limiter import LogStreamLimiter
 from podrunner.logs.parsing import json_fields, level_of, prefixed
-from podrunner.logs.places import (
-    FoundLog,
-    LocalFile,
-    LogPlace,
-    LogQuery,
-    PodLog,
-    ServerLog,
-    configured_places,
-)
 from podrunner.logs.reader import LogDocument, LogPage, LogReader, read_lines
 from podrunner.logs.record import GapReason, LogBatch, LogGap, LogLine
 from podrunner.logs.sinks import (
@@ -31,7 +23,16 @@ from podrunner.logs.sinks import (
     SinkFactory,
     StreamSink,
 )
-from podrunner.logs.turns import LogTurns
+from podrunner.logs.sources import (
+    FoundLog,
+    LocalFile,
+    LogPlace,
+    LogQuery,
+    PodLog,
+    ServerLog,
+    configured_places,
+)
+from podrunner.logs.states import FollowLimits
 
 __all__ = [
     "AsyncStreamSink",
@@ -56,11 +57,11 @@ __all__ = [
     "LogSink",
     "LogSource",
     "LogStatus",
-    "LogTurns",
+    "LogStreamLimiter",
     "LoggingSink",
     "PodAddress",
-    "PodLife",
     "PodLog",
+    "PodState",
     "ServerLog",
     "SinkFactory",
     "StreamSink",

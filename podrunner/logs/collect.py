@@ -14,16 +14,17 @@ import anyio
 import msgspec
 
 from podrunner.logs.cursor import LogCursor
-from podrunner.logs.follow import ContainerFollower, FollowLimits, LogSource, PodAddress
+from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
 from podrunner.logs.record import LogBatch, LogGap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-    from podrunner.logs.life import PodLife
+    from podrunner.logs.container_state import PodState
+    from podrunner.logs.limiter import LogStreamLimiter
     from podrunner.logs.sinks import LogSink, SinkFactory
-    from podrunner.logs.turns import LogTurns
+    from podrunner.logs.states import FollowLimits
 
 __all__ = ["LogCollector", "LogStatus"]
 
@@ -52,11 +53,11 @@ class LogCollector:
     Args:
         source: The API server.
         pod: Which pod.
-        life: Its state.
+        state: Its state.
         containers: Names of the containers to collect.
         sinks: Per container a fresh set of sinks.
         limits: How long to wait for what.
-        turns: The connections shared with other readers; None: as many as it takes.
+        limiter: The connections shared with other readers; None: as many as it takes.
         on_trouble: Called with a gap, or with an error in words, as it happens.
         random: Source of jitter.
     """
@@ -68,12 +69,12 @@ class LogCollector:
         self,
         source: LogSource,
         pod: PodAddress,
-        life: PodLife,
+        state: PodState,
         *,
         containers: Sequence[str],
         sinks: Sequence[SinkFactory],
         limits: FollowLimits | None = None,
-        turns: LogTurns | None = None,
+        limiter: LogStreamLimiter | None = None,
         on_trouble: Callable[[LogGap | str], None] | None = None,
         random: Random | None = None,
     ) -> None:
@@ -81,13 +82,13 @@ class LogCollector:
         self.done: anyio.Event = anyio.Event()
         self._source = source
         self._pod = pod
-        self._life = life
+        self._state = state
         self._containers = tuple(containers)
         self._open = set(self._containers)  # whose logs are not read to their end
         self._one_done = anyio.Event()
         self._sinks = tuple(sinks)
         self._limits = limits
-        self._turns = turns
+        self._limiter = limiter
         self._on_trouble = on_trouble or (lambda _: None)
         self._random = random
 
@@ -105,7 +106,7 @@ class LogCollector:
 
         A sidecar that goes on is not waited for: it ends only when the pod is deleted.
         """
-        while any(name == main or self._life.container(name).final for name in self._open):
+        while any(name == main or self._state.container(name).final for name in self._open):
             await self._one_done.wait()
 
     async def _collect(self, container: str) -> None:
@@ -118,10 +119,10 @@ class LogCollector:
 
     async def _begins(self, container: str) -> bool:
         """Waits for a container to start. False: it never will; it leaves no log, and no empty file."""
-        while not (view := self._life.container(container)).started:
+        while not (view := self._state.container(container)).started:
             if view.final:
                 return False
-            await self._life.changed()
+            await self._state.changed()
         return True
 
     async def _follow(self, container: str) -> None:
@@ -130,11 +131,11 @@ class LogCollector:
         follower = ContainerFollower(
             self._source,
             self._pod,
-            self._life,
+            self._state,
             outlet.emit,
             cursor=cursor,
             limits=self._limits,
-            turns=self._turns,
+            limiter=self._limiter,
             random=self._random,
         )
         try:

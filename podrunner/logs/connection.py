@@ -1,160 +1,147 @@
-"""One answer of the server to a request for a log: how long it may be silent, and when it is left to other readers.
+"""One stream of a log: how long the server may be silent, and how the stream is closed for other readers.
 
-A sink that takes its time is not the server's silence, and is never interrupted: the connection behind it is closed
-instead, and the place found again later. What is read and where it goes is :mod:`podrunner.logs.follow`.
+A sink that takes its time is not the server's silence, and its call is never interrupted: the stream behind it is
+closed instead, and the log resumed later. When a stream is left is decided in :mod:`podrunner.logs.states`; what is
+read is fed to that by :mod:`podrunner.logs.follow`.
 """
 
 from __future__ import annotations
 
 import math
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
+from podrunner.errors import PodrunnerError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
-    from podrunner.errors import PodrunnerError
-    from podrunner.logs.turns import Turn
+    from anyio.abc import TaskGroup
+
+    from podrunner.logs.limiter import StreamPermit
 
 __all__ = ["Connection"]
 
 
 class Connection:
-    """The limits of one connection.
+    """A stream, its permit and its time limits.
+
+    Args:
+        permit: The permit that is held.
+        silence_s: For how many seconds the server may be silent.
+        slice_elapsed: Called when the permit's time slice is over and other readers wait, then once each slice;
+            returns whether the stream is left.
 
     Attributes:
-        follow: Whether it stays open until the container ends.
         scope: What the reading runs in; cancelled only while it waits for the server.
-        error: What broke it; None if nothing did.
-        failure: What the taker of the lines raised; None if nothing.
-        complete: Whether it was read to its end, or broke.
-        is_left: Whether it was given up because others wait for it.
+        failure: The error of a sink; None if there was none.
     """
 
-    def __init__(self, turn: Turn, *, follow: bool, silence_s: float) -> None:
-        self.follow = follow
+    def __init__(self, permit: StreamPermit, *, silence_s: float, slice_elapsed: Callable[[], bool]) -> None:
         self.scope: anyio.CancelScope = anyio.CancelScope(deadline=anyio.current_time() + silence_s)
-        self.error: PodrunnerError | None = None
         self.failure: Exception | None = None
-        self.complete: bool = False
-        self.is_left: bool = False
-        self._turn = turn
-        self._stream: AsyncIterator[bytes] | None = None
+        self._permit = permit
+        self._slice_elapsed = slice_elapsed
+        self._waits_for_server = True
+        self._stream: AsyncIterator[bytes] | PodrunnerError | None = None
         self._opened = anyio.Event()
-        self._silence_s = silence_s
-        self._reading = True
-        self._batches = 0
-        self._moved = False
-        self._is_due = False
-        self._called = anyio.Event()
+        self._recalled = anyio.Event()
         self._closed = anyio.Event()
         self._ends: list[anyio.CancelScope] = []
-        turn.on_asked = self._called.set
+        permit.on_recall = self._recalled.set
 
-    def when_asked(self, watch: Callable[[], object]) -> None:
-        """Has ``watch`` called when others begin to wait, for whoever does not wait in :meth:`over` all the time."""
-        self._turn.on_asked = watch
+    # The reader's side
 
-    # The opener's side
+    def opened(
+        self, stream: AbstractAsyncContextManager[AsyncIterator[bytes]], group: TaskGroup, *, name: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Opens the stream in a task of its own, which can close it while a sink takes its time.
 
-    def begin(self, batches: AsyncIterator[bytes]) -> None:
-        """It is open, and this is what comes."""
-        self._stream = batches
-        self._opened.set()
-
-    def end(self, error: PodrunnerError) -> None:
-        """It broke, or was never opened."""
-        self.error = error
-        self.complete = True
-        self._opened.set()
-
-    # The reading's side
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[AsyncIterator[bytes] | None]:
-        """Waits until it is open; gives what comes, or None if it was refused."""
-        await self._opened.wait()
-        yield self._stream
+        Where permits are plentiful, that is not worth the task: the reader opens the stream itself.
+        """
+        if self._permit.limiter_has_spare and self._permit.ends_at == math.inf:
+            self._permit.on_recall = partial(group.start_soon, self._until_left, name=f"log-recall {name}")
+            return stream
+        group.start_soon(self._hold, stream, name=f"log-open {name}")
+        return self._held()
 
     def pause(self) -> bool:
-        """Something came and is handed on. False: it was given up in this very moment, and is to be read again."""
-        self._batches += 1
-        self._reading = False
+        """Stops the clock of silence: something came. False: the scope is cancelled in this very moment."""
+        self._waits_for_server = False
         self.scope.deadline = math.inf
         return not self.scope.cancel_called
 
-    def resume(self, *, moved: bool) -> bool:
-        """Waits for the server again. False: it is time to leave, or the connection is closed already.
-
-        Args:
-            moved: Whether anything new came by this connection: who leaves without will never get on.
-        """
-        self._moved = moved
-        if self.is_left or (self._is_due and self.follow and moved):
-            self.is_left = True
-            return False
-        self._reading = True
-        self.scope.deadline = anyio.current_time() + self._silence_s
-        return True
+    def resume(self, silence_s: float) -> None:
+        """Waits for the server again, for so many seconds."""
+        self._waits_for_server = True
+        self.scope.deadline = anyio.current_time() + silence_s
 
     def shorten(self, silence_s: float) -> None:
-        """Allows less silence from now on."""
-        self._silence_s = min(self._silence_s, silence_s)
-        if self._reading:
-            self.scope.deadline = anyio.current_time() + self._silence_s
+        """Allows so many seconds of silence from now on, if the server is waited for."""
+        if self._waits_for_server:
+            self.scope.deadline = anyio.current_time() + silence_s
 
     def close(self) -> None:
-        """The reading is over."""
-        self._turn.on_asked = self._called.set
+        """Ends all tasks of the connection: the reading is over."""
+        self._permit.on_recall = self._recalled.set
         self._closed.set()
-        self._called.set()
+        self._recalled.set()
         for scope in self._ends:
             scope.cancel()
 
     def until_closed(self) -> anyio.CancelScope:
-        """A scope that ends with the reading."""
+        """Returns a scope that ends with the reading."""
         scope = anyio.CancelScope()
         self._ends.append(scope)
         if self._closed.is_set():
             scope.cancel()
         return scope
 
-    def give_turn_back(self) -> None:
-        """The connection is closed, though the reading may be held up by a sink."""
-        self._turn.give_back()
+    # The side of the other readers
 
-    # The other readers' side
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        await self._opened.wait()
+        if isinstance(self._stream, PodrunnerError):
+            raise self._stream
+        assert self._stream is not None
+        yield self._stream
 
-    async def over(self) -> None:
-        """Returns when the connection is to be closed: the reading is over, or others wait and it can be left."""
-        if self._turn.ends_at == math.inf:
-            await self._called.wait()
-        if await self._closed_within(self._turn.ends_at - anyio.current_time()):
-            return
-        self._is_due = True
-        batches = -1
-        while not self._can_be_left(batches):
-            batches = self._batches
-            if await self._closed_within(self._turn.length_s):
+    async def _hold(self, opening: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> None:
+        """Holds the stream, and with it the permit: both may have to go while a sink still takes its time."""
+        async with AsyncExitStack() as stack:
+            with self.until_closed():
+                try:
+                    self._stream = await stack.enter_async_context(opening)
+                except PodrunnerError as error:
+                    self._stream = error
+                self._opened.set()
+            with anyio.CancelScope(shield=True):  # the reading always closes the connection, and first
+                await self._until_left()
+        if not self._closed.is_set():
+            self._permit.release()
+
+    async def _until_left(self) -> None:
+        """Returns when the stream is to be closed: the reading is over, or other readers wait and it is left."""
+        if self._permit.ends_at == math.inf:
+            await self._recalled.wait()
+        slice_s = self._permit.ends_at - anyio.current_time()
+        while not await self._closed_within(slice_s):
+            if self._slice_elapsed():
+                await self._leave()
                 return
-        self.is_left = True
-        if self._reading:
+            slice_s = self._permit.slice_s
+
+    async def _leave(self) -> None:
+        if self._waits_for_server:
             self.scope.cancel()
             await self._closed.wait()
         else:
-            self._turn.overrun()
-
-    def _can_be_left(self, batches: int) -> bool:
-        """Looked at when the turn is over, and then once each such time.
-
-        Whoever waits for the server is sent away, but for a draining reader, and one that has not got to anything new
-        yet, which is given the time once more. Whoever waits for a sink, if that took nothing since the last look.
-        """
-        if not self._reading:
-            return self._batches == batches
-        return self.follow and (self._moved or not self._batches or batches >= 0)
+            self._permit.pass_over()
 
     async def _closed_within(self, seconds: float) -> bool:
         with anyio.move_on_after(max(seconds, 0)):

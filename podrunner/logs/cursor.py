@@ -9,13 +9,13 @@ including that line is dropped (:class:`Resumption`).
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from podrunner.logs.record import GapReason, LogGap, split_stamp
 
-__all__ = ["LogCursor", "Resumption", "advance", "next_run", "since_time", "stamp_ns"]
+__all__ = ["Admitted", "LogCursor", "Resumption", "advance", "next_run", "since_time", "stamp_ns"]
 
 _SECONDS: Final = 19  # characters of 2024-01-31T10:20:30
 _STAMP_SEARCH: Final = 40
@@ -89,54 +89,62 @@ def stamp_ns(stamp: str) -> int:
     return int(whole.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
 
 
-class Resumption:
+class Admitted(NamedTuple):
+    """What is new among some lines.
+
+    Attributes:
+        lines: The new lines.
+        gap: The gap before them; None if there is none.
+        then: What is still to be dropped after these lines.
+    """
+
+    lines: bytes
+    gap: LogGap | None
+    then: Resumption
+
+
+class Resumption(msgspec.Struct, frozen=True):
     """Drops from a resumed stream what was read before the break.
 
     If the cursor's line does not come again, or not as often as it was read, the node's log rotation took it, and
-    with it perhaps lines that nobody read: that is a gap. Feed whole lines only.
+    with it perhaps lines that were never read: that is a gap. Give whole lines only.
+
+    Attributes:
+        cursor: Where the reader stood at the break.
+        left: How many lines with the cursor's stamp are still to come; 0: everything from now on is new.
     """
 
-    def __init__(self, cursor: LogCursor) -> None:
-        self._cursor = cursor
-        self._prefix = cursor.stamp.encode() + b" "
-        self._left = cursor.lines if cursor.stamp else 0
+    cursor: LogCursor
+    left: int
 
-    @property
-    def done(self) -> bool:
-        """Whether everything from now on is new."""
-        return self._left == 0
+    @classmethod
+    def after(cls, cursor: LogCursor) -> Resumption:
+        """Begins a stream that is resumed at the cursor."""
+        return cls(cursor, cursor.lines if cursor.stamp else 0)
 
-    def admit(self, data: bytes) -> tuple[bytes, LogGap | None]:
-        """The new lines among these, and the gap before them if there is one."""
-        if self.done:
-            return data, None
-        rest = self._skip_seen(data)
-        return (rest, None) if self._left == 0 else self._look_past(rest)
+    def admit(self, data: bytes) -> Admitted:
+        """Returns the new lines among these, and the gap before them if there is one."""
+        if self.left == 0:
+            return Admitted(data, None, self)
+        rest, left = self._skip_seen(data)
+        then = msgspec.structs.replace(self, left=left)
+        return Admitted(rest, None, then) if left == 0 else _look_past(then, rest)
 
     def end(self) -> LogGap | None:
-        """The gap at the end of a log that was given whole, and in which the cursor's line never came."""
-        return None if self.done else self._gap(None)
+        """Returns the gap at the end of a log that was given whole, and in which the cursor's line never came."""
+        return None if self.left == 0 else self.gap_before(None)
 
-    def _skip_seen(self, data: bytes) -> bytes:
-        start = 0
-        while self._left and (at := _find(data, self._prefix, start)) >= 0:
+    def _skip_seen(self, data: bytes) -> tuple[bytes, int]:
+        prefix = self.cursor.stamp.encode() + b" "
+        start, left = 0, self.left
+        while left and (at := _find(data, prefix, start)) >= 0:
             start = data.index(b"\n", at) + 1
-            self._left -= 1
-        return data[start:]
+            left -= 1
+        return data[start:], left
 
-    def _look_past(self, data: bytes) -> tuple[bytes, LogGap | None]:
-        limit = stamp_ns(self._cursor.stamp)
-        at = 0
-        while at < len(data):
-            stamp = _stamp_at(data, at)
-            if stamp and stamp_ns(stamp) > limit:
-                self._left = 0
-                return data[at:], self._gap(stamp)
-            at = data.index(b"\n", at) + 1
-        return b"", None
-
-    def _gap(self, before: str | None) -> LogGap | None:
-        cursor = self._cursor
+    def gap_before(self, before: str | None) -> LogGap | None:
+        """Returns the gap behind the cursor's line; None if that line need not be in this run's log."""
+        cursor = self.cursor
         if cursor.inherited:
             return None
         return LogGap(
@@ -147,6 +155,19 @@ class Resumption:
             restart=cursor.restart,
             message="the last line read is no longer there",
         )
+
+
+def _look_past(resumption: Resumption, data: bytes) -> Admitted:
+    """Looks for a line that is later than the cursor's: then that one will not come again."""
+    limit = stamp_ns(resumption.cursor.stamp)
+    at = 0
+    while at < len(data):
+        stamp = _stamp_at(data, at)
+        if stamp and stamp_ns(stamp) > limit:
+            then = msgspec.structs.replace(resumption, left=0)
+            return Admitted(data[at:], resumption.gap_before(stamp), then)
+        at = data.index(b"\n", at) + 1
+    return Admitted(b"", None, resumption)
 
 
 def _stamp_at(data: bytes, at: int) -> str:

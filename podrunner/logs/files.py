@@ -3,7 +3,7 @@
 Beside each file, while its pod lives, stands a small hidden one with the cursor and the length that the log
 had when the cursor was taken. A successor cuts the log to that length and goes on from that cursor, so that
 whatever was written last before a crash is neither lost nor there twice. A log may be cut into files of a size
-(:mod:`podrunner.logs.parts`); the cursor tells how many there were. All of a sink's disk work is done in worker
+(:mod:`podrunner.logs.segments`); the cursor tells how many there were. All of a sink's disk work is done in worker
 threads.
 """
 
@@ -22,8 +22,8 @@ import msgspec
 
 from podrunner.errors import LogError, SpecError
 from podrunner.logs.cursor import LogCursor
-from podrunner.logs.parts import cut_off, last_part, pack, undo_cuts
 from podrunner.logs.record import GapReason, LogGap
+from podrunner.logs.segments import compress_segment, last_segment, rotate, undo_rotation
 from podrunner.workload.log_path import checked_log_path
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ class FileLogSink:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         mark = self._read_mark(fresh)
         if mark is not None:
-            undo_cuts(self.path, mark.parts)
-        self._parts = last_part(self.path)
+            undo_rotation(self.path, mark.parts)
+        self._parts = last_segment(self.path)
         with self.path.open("a+b") as file:
             if mark is not None:
                 _restore(file, mark)
@@ -164,11 +164,11 @@ class FileLogSink:
 
     def _begin_file(self) -> None:
         # Until the next cursor is saved, a crash undoes the cut.
-        self._parts = cut_off(self.path)
+        self._parts = rotate(self.path)
         self._size = 0
         if self._compress:
             with suppress(OSError):  # then it stays as it is, and reads the same
-                pack(self.path, self._parts)
+                compress_segment(self.path, self._parts)
 
     def _save(self, cursor: LogCursor) -> None:
         """Replaces the cursor file in one step, so that a crash leaves the old one or the new one."""

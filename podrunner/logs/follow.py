@@ -10,36 +10,51 @@ is the sinks' business; what the pod's state is, the watch's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager
 from random import Random
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import msgspec
 
-from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
+from podrunner.errors import PodrunnerError
 from podrunner.logs.connection import Connection
-from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run, since_time
+from podrunner.logs.cursor import LogCursor, since_time
+from podrunner.logs.limiter import LogStreamLimiter
 from podrunner.logs.lines import LineAssembler
-from podrunner.logs.record import GapReason, LogBatch, LogGap
-from podrunner.logs.turns import LogTurns
+from podrunner.logs.record import LogBatch, LogGap
+from podrunner.logs.states import (
+    BackingOff,
+    BackoffElapsed,
+    ContainerChanged,
+    Delivered,
+    Delivering,
+    Detached,
+    Done,
+    Emit,
+    FollowLimits,
+    Input,
+    LinesReceived,
+    PermitGranted,
+    Reading,
+    SilenceElapsed,
+    SliceElapsed,
+    State,
+    StreamEnded,
+    StreamFailed,
+    Waiting,
+    start,
+    step,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from anyio.abc import TaskGroup
+    from podrunner.logs.container_state import ContainerView, PodState
+    from podrunner.logs.limiter import StreamPermit
 
-    from podrunner.logs.life import ContainerView, PodLife
-    from podrunner.logs.turns import Turn
-
-__all__ = ["ContainerFollower", "FollowLimits", "LogSource", "PodAddress"]
-
-# The back-off of client-go's reflector (0.8 s doubled up to 30 s): known to be gentle to a server in trouble.
-_FIRST_DELAY_S: Final = 0.8
-_LAST_DELAY_S: Final = 30.0
+__all__ = ["ContainerFollower", "LogSource", "PodAddress"]
 
 
 class LogSource(Protocol):
@@ -69,363 +84,217 @@ class PodAddress(msgspec.Struct, frozen=True):
     uid: str
 
 
-class FollowLimits(msgspec.Struct, frozen=True):
-    """How long to wait for what.
-
-    Attributes:
-        idle_s: A connection on which nothing came for so long is replaced: rotation and half-open connections
-            stop a follow without a word. A quiet container costs one request each such span.
-        drain_s: How long, after the container's end, no byte may come before the connection is given up; and
-            how long a refusing server is asked again for the rest.
-        follow: Whether to read while the container runs; False reads once, at its end.
-        since: Only lines from that time on, RFC 3339 in whole seconds; None: all.
-    """
-
-    idle_s: float = 300.0
-    drain_s: float = 10.0
-    follow: bool = True
-    since: str | None = None
-
-
-Emit = Callable[[LogBatch | LogGap, LogCursor], Awaitable[None]]
+EmitTo = Callable[[LogBatch | LogGap, LogCursor], Awaitable[None]]
 
 
 class ContainerFollower:
-    """Reads one container's log and emits batches and gaps, each line once and in order."""
+    """Reads one container's log and emits batches and gaps, each line once and in order.
+
+    It carries out what :mod:`podrunner.logs.states` decides: it waits, connects, feeds what happens, and emits.
+
+    Args:
+        source: The API server.
+        pod: Which pod.
+        state: The pod's state.
+        emit: Takes each item, and the cursor behind it.
+        cursor: Where to go on.
+        limits: How long to wait for what.
+        limiter: The streams shared with other readers; None: as many as needed.
+        random: Source of jitter.
+
+    Attributes:
+        cursor: Behind the last item that was emitted.
+    """
 
     def __init__(
         self,
         source: LogSource,
         pod: PodAddress,
-        life: PodLife,
-        emit: Emit,
+        state: PodState,
+        emit: EmitTo,
         *,
         cursor: LogCursor,
         limits: FollowLimits | None = None,
-        turns: LogTurns | None = None,
+        limiter: LogStreamLimiter | None = None,
         random: Random | None = None,
     ) -> None:
         self._source = source
         self._pod = pod
-        self._life = life
+        self._state = state
         self._emit = emit
         self._limits = limits or FollowLimits()
-        self._turns = turns or LogTurns()
+        self._limiter = limiter or LogStreamLimiter()
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
+        self._now: State = start(cursor, state.container(cursor.container), self._limits)
+        self._pending: tuple[Emit, ...] = ()
         self.cursor: LogCursor = cursor
-        self._doubted: LogCursor | None = None
-        self._unended: tuple[LogCursor, bytes] | None = None  # the last line, seen once, and where it stood
-        self._began = False  # seen to have begun
 
     async def run(self) -> None:
         """Returns when the last run of the container is over and read, or cannot be read any more."""
-        while True:
-            view = await self._readable()
-            if view.started:
-                await self._catch_up(view)
-            if view.final or self._view().final:
-                if not view.started or self._is_read(self._view()):
-                    return
-                continue
-            if self._is_read(self._view()):
-                await self._life.changed()
+        self._step(ContainerChanged(self._view()))
+        await self._deliver()
+        while not isinstance(self._now, Done):
+            if isinstance(self._now, Waiting):
+                await self._changed()
+            elif isinstance(self._now, BackingOff):
+                await self._back_off(self._now)
+            else:
+                await self._connect()
+            await self._deliver()
+
+    # Feeding the states
+
+    def _step(self, event: Input) -> None:
+        """Takes a step; what it emits is pending until :meth:`_deliver`."""
+        self._now, effects = step(self._now, event)
+        self._pending += effects
+
+    def _feed(self, event: Input) -> None:
+        """Takes a step in the light of the container's present state."""
+        self._note_view()
+        self._step(event)
+
+    def _note_view(self) -> None:
+        if not isinstance(self._now, Done) and self._view() != self._now.view:
+            self._step(ContainerChanged(self._view()))
 
     def _view(self) -> ContainerView:
-        view = self._life.container(self.cursor.container)
-        self._began = self._began or (view.started and not view.only_ended)
-        return view
+        return self._state.container(self._now.cursor.container)
 
-    def _never_began(self) -> bool:
-        """Whether, as far as anybody knows, there never was a log: then nothing is missing."""
-        return self._view().only_ended and not self._began and not self.cursor.stamp
+    async def _changed(self) -> None:
+        """Waits until the container is in another state than the one that was noted, and notes it."""
+        while self._view() == self._now.view:
+            await self._state.changed()
+        self._note_view()
 
-    def _is_read(self, view: ContainerView) -> bool:
-        return view.restart <= self.cursor.restart and self.cursor.complete
+    async def _run_ended(self) -> None:
+        """Returns when the run is over that is being read."""
+        while not self._now.run_ended:
+            await self._changed()
 
-    async def _readable(self) -> ContainerView:
-        while not self._is_readable(view := self._view()):
-            await self._life.changed()
-        return view
+    async def _deliver(self) -> None:
+        """Emits what is pending. A batch whose emission raises is not counted as read."""
+        while self._pending:
+            effect, *_ = self._pending
+            await self._emit(effect.item, effect.cursor)
+            self._pending = self._pending[1:]
+            self.cursor = effect.cursor
+        self.cursor = self._now.cursor
 
-    def _is_readable(self, view: ContainerView) -> bool:
-        return view.final or (view.started and (view.ended or self._limits.follow))
+    # What each state waits for
 
-    async def _catch_up(self, view: ContainerView) -> None:
-        """Reads what is left of earlier runs, then the present one."""
-        if view.restart > self.cursor.restart:
-            await self._leave_run(view)
-        if not self.cursor.complete:
-            await self._read_run()
+    async def _back_off(self, state: BackingOff) -> None:
+        jittered = state.attempts.delay_s * self._random.uniform(0.5, 1.0)
+        with anyio.move_on_after(min(jittered, state.at_most_s)):
+            while isinstance(self._now, BackingOff):
+                await self._changed()
+        if isinstance(self._now, BackingOff):
+            self._step(BackoffElapsed())
 
-    async def _leave_run(self, view: ContainerView) -> None:
-        # The server keeps the present run and the one before it.
-        passed = view.restart - self.cursor.restart
-        if passed > 1:
-            if passed > 2 or not self.cursor.complete:  # one run that cannot be read any more
-                await self._emit_gap(
-                    GapReason.RESTARTED, f"runs up to {view.restart - 2} were not read to their end"
-                )
-            self.cursor = next_run(self.cursor, view.restart - 1, "")
-        if not self.cursor.complete:
-            await self._read_run()
-        self.cursor = next_run(self.cursor, view.restart, view.began_at)
-
-    async def _read_run(self) -> None:
-        """Connects until the run's log is complete or beyond reach."""
-        patience = _Patience(self._limits.drain_s)
-        while not self.cursor.complete:
-            before = self.cursor
-            async with self._turn() as turn:
-                ended, overtaken = self._run_ended(), self._is_overtaken()
-                error = None if overtaken else await self._connect(turn, ended=ended)
-            if overtaken:
-                await self._give_up(GapReason.RESTARTED, "the container was restarted again meanwhile")
-            elif ended and error is None:
-                await self._end_run(before)
-            elif not isinstance(error, _TurnOverError):
-                patience.note(progress=self.cursor != before, ended=self._run_ended())
-                await self._try_again(patience, error)
-
-    async def _end_run(self, before: LogCursor) -> None:
-        if not before.stamp and self._is_overtaken():
-            await self._emit_gap(GapReason.RESTARTED, "perhaps it was the next run's log that was read")
-        await self._complete()
-
-    async def _try_again(self, patience: _Patience, error: PodrunnerError | None) -> None:
-        """Waits before the next connection, or gives up."""
-        if error is not None and (self._is_hopeless(error) or patience.is_over):
-            await (
-                self._complete() if self._never_began() else self._give_up(GapReason.UNAVAILABLE, str(error))
-            )
-        elif isinstance(error, _UnendedLineError) and error.is_first:
-            return
-        elif error is not None or not self._run_ended():
-            await self._pause(patience)
+    async def _connect(self) -> None:
+        async with self._permit() as permit:
+            self._feed(PermitGranted())
+            if isinstance(self._now, Reading):
+                await self._read(permit, self._open(self._now))
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[Turn]:
-        """A turn at one of the connections that all readers share."""
-        turn = self._turns.request(draining=self._run_ended())
+    async def _permit(self) -> AsyncIterator[StreamPermit]:
+        """Holds a permit for one of the streams that all readers share."""
+        self._note_view()
+        permit = self._limiter.request(draining=self._now.run_ended)
         try:
-            if not turn.is_held:
-                await self._wait_for(turn)
-            yield turn
+            if not permit.is_held:
+                await self._wait_for(permit)
+            yield permit
         finally:
-            turn.give_back()
+            permit.release()
 
-    async def _wait_for(self, turn: Turn) -> None:
+    async def _wait_for(self, permit: StreamPermit) -> None:
         async with anyio.create_task_group() as group:
-            group.start_soon(self._hurry_when_ended, turn, name=f"log-turn {self._pod.name}")
-            await turn.held()
+            group.start_soon(self._promote_when_ended, permit, name=f"log-permit {self._pod.name}")
+            await permit.held()
             group.cancel_scope.cancel()
 
-    async def _hurry_when_ended(self, turn: Turn) -> None:
-        await self._ended()
-        turn.hurry()
+    async def _promote_when_ended(self, permit: StreamPermit) -> None:
+        await self._run_ended()
+        permit.promote()
 
-    def _is_overtaken(self) -> bool:
-        return self._view().restart > self.cursor.restart + 1
+    # One stream
 
-    def _is_hopeless(self, error: PodrunnerError) -> bool:
-        # A kubelet that has just restarted answers 404 for pods that it has: only the pod's own end makes it
-        # final.
-        refused = isinstance(error, ForbiddenError) and not error.was_allowed
-        return refused or (isinstance(error, NotFoundError) and self._view().gone)
-
-    def _run_ended(self) -> bool:
-        view = self._view()
-        return view.restart > self.cursor.restart or view.ended or view.final
-
-    async def _pause(self, patience: _Patience) -> None:
-        """Waits out the back-off; the end of the run shortens it, once."""
-        jittered = patience.delay_s * self._random.uniform(0.5, 1.0)
-        ended = self._run_ended()
-        with anyio.move_on_after(min(jittered, patience.left_s)):
-            while ended or not self._run_ended():
-                await self._life.changed()
-
-    async def _ended(self) -> None:
-        while not self._run_ended():
-            await self._life.changed()
-
-    async def _connect(self, turn: Turn, *, ended: bool) -> PodrunnerError | None:
-        """One connection, read to its end. Returns what broke it, or None if it ended in good order."""
-        silence_s = self._limits.drain_s if ended else self._limits.idle_s
-        connection = Connection(turn, follow=not ended, silence_s=silence_s)
+    async def _read(
+        self, permit: StreamPermit, stream: AbstractAsyncContextManager[AsyncIterator[bytes]]
+    ) -> None:
+        """Reads one stream until it ends, or is left."""
+        connection = Connection(permit, silence_s=self._silence_s(), slice_elapsed=self._slice_elapsed)
         async with anyio.create_task_group() as group:
-            if not ended:
+            if not self._now.run_ended:
                 group.start_soon(self._shorten_when_ended, connection, name=f"log-end {self._pod.name}")
             try:
                 with connection.scope:
-                    await self._read(connection, self._opened(turn, connection, group))
+                    await self._take_all(connection, connection.opened(stream, group, name=self._pod.name))
+                if isinstance(self._now, Reading) and connection.failure is None:
+                    self._feed(SilenceElapsed(anyio.current_time()))
             finally:
                 connection.close()
         if connection.failure is not None:
             raise connection.failure
-        if connection.complete or not (ended or connection.is_left):
-            return connection.error
-        if connection.is_left:
-            return _TurnOverError()
-        return _NothingCameError(f"no byte of the log came for {self._limits.drain_s:g} s")
 
-    def _opened(
-        self, turn: Turn, connection: Connection, group: TaskGroup
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | None]:
-        """The connection, held by a task of its own, which can close it while a sink takes its time.
-
-        Where connections are plentiful, that is not worth the task.
-        """
-        if turn.is_plentiful:
-            connection.when_asked(
-                partial(group.start_soon, connection.over, name=f"log-asked {self._pod.name}")
-            )
-            return self._open(follow=connection.follow)
-        group.start_soon(self._keep_open, connection, name=f"log-open {self._pod.name}")
-        return connection.opened()
-
-    async def _shorten_when_ended(self, connection: Connection) -> None:
-        with connection.until_closed():
-            await self._ended()
-            connection.shorten(self._limits.drain_s)
-
-    async def _read(
-        self, connection: Connection, opened: AbstractAsyncContextManager[AsyncIterator[bytes] | None]
+    async def _take_all(
+        self, connection: Connection, opened: AbstractAsyncContextManager[AsyncIterator[bytes]]
     ) -> None:
         try:
             async with opened as batches:
-                if batches is not None:
-                    connection.complete = await self._take_all(batches, connection)
+                await self._take(connection, batches)
         except PodrunnerError as error:
-            connection.end(error)
-        except Exception as error:  # noqa: BLE001  # the taker's: raised again outside of the task group
+            if isinstance(self._now, Reading):
+                self._feed(StreamFailed(error, anyio.current_time()))
+            elif isinstance(self._now, Delivering | Detached):
+                connection.failure = error
+            # Else it comes from closing a stream that is read to its end, or left.
+        except Exception as error:  # noqa: BLE001  # a sink's: raised again outside of the task group
             connection.failure = error
 
-    async def _keep_open(self, connection: Connection) -> None:
-        """Holds the connection, and with it the turn: both may have to go while a sink still takes its time."""
-        async with AsyncExitStack() as stack:
-            with connection.until_closed():
-                try:
-                    connection.begin(await stack.enter_async_context(self._open(follow=connection.follow)))
-                except PodrunnerError as error:
-                    connection.end(error)
-            with anyio.CancelScope(shield=True):  # the reading always closes it, and first
-                await connection.over()
-        if connection.is_left:
-            connection.give_turn_back()
-
-    async def _take_all(self, batches: AsyncIterator[bytes], connection: Connection) -> bool:
-        """Hands on what comes. False if the connection was left before its end."""
-        before, resumption, lines = self.cursor, Resumption(self.cursor), LineAssembler()
+    async def _take(self, connection: Connection, batches: AsyncIterator[bytes]) -> None:
+        """Hands on what comes, until the stream ends or is left."""
+        lines = LineAssembler()
         async for data in batches:
             if not connection.pause():
-                return False
-            await self._take(lines.feed(data), resumption)
-            if not connection.resume(moved=self.cursor != before):
-                return False
-        if connection.follow:
-            return True  # a half line is read again: it may be no more than half
-        if not connection.pause():
-            return False
-        await self._take(self._confirmed(lines.rest()), resumption)
-        await self._note(resumption.end())
-        return True
+                return
+            self._feed(LinesReceived(lines.feed(data), anyio.current_time()))
+            if not isinstance(self._now, Delivering):
+                return
+            await self._deliver()
+            self._feed(Delivered())
+            if not isinstance(self._now, Reading):
+                return
+            connection.resume(self._silence_s())
+        if connection.pause():
+            self._feed(StreamEnded(lines.rest(), anyio.current_time()))
 
-    def _open(self, *, follow: bool) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def _open(self, state: Reading) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         return self._source.stream_log(
             self._pod.namespace,
             self._pod.name,
-            container=self.cursor.container,
-            follow=follow,
+            container=state.cursor.container,
+            follow=state.follow,
             timestamps=True,
-            since_time=since_time(self.cursor) or self._limits.since,
-            previous=self._view().restart > self.cursor.restart,
+            since_time=since_time(state.cursor) or self._limits.since,
+            previous=state.view.restart > state.cursor.restart,
         )
 
-    async def _take(self, lines: bytes, resumption: Resumption) -> None:
-        fresh, gap = (lines, None) if resumption.done else resumption.admit(lines)
-        await self._note(gap)
-        if fresh:
-            after = advance(self.cursor, fresh)
-            await self._emit(LogBatch(after.container, after.restart, fresh), after)
-            self.cursor = after
+    def _slice_elapsed(self) -> bool:
+        if isinstance(self._now, Reading | Delivering):
+            self._feed(SliceElapsed())
+        return not isinstance(self._now, Reading | Delivering)
 
-    def _confirmed(self, rest: bytes) -> bytes:
-        """The last line, if it had no end; only if two answers in a row end so at the same place."""
-        before, self._unended = self._unended, (self.cursor, rest) if rest else None
-        if not rest or before == self._unended:
-            return rest
-        raise _UnendedLineError(is_first=before is None)
+    async def _shorten_when_ended(self, connection: Connection) -> None:
+        with connection.until_closed():
+            await self._run_ended()
+            connection.shorten(self._silence_s())
 
-    async def _note(self, gap: LogGap | None) -> None:
-        """Tells of a gap, once it is sure that it is one.
-
-        The line where the reader stood is missing also from the log of the next run, which the server may show
-        already while the watch still tells of this one.
-        """
-        if gap is None:
-            return
-        view = self._view()
-        settled = view.final and view.restart == self.cursor.restart
-        if self._doubted != self.cursor and not settled:
-            self._doubted = self.cursor
-            raise _AnotherRunPerhapsError("the last line read is not in the log")
-        await self._emit(gap, self.cursor)
-
-    async def _complete(self) -> None:
-        self.cursor = msgspec.structs.replace(self.cursor, complete=True)
-
-    async def _give_up(self, reason: GapReason, message: str) -> None:
-        await self._emit_gap(reason, message)
-        await self._complete()
-
-    async def _emit_gap(self, reason: GapReason, message: str) -> None:
-        cursor = self.cursor
-        gap = LogGap(
-            cursor.container, reason, after=cursor.stamp or None, message=message, restart=cursor.restart
-        )
-        await self._emit(gap, cursor)
-
-
-class _Patience:
-    """How long to wait before the next connection, and how long the rest of an ended run's log is asked for."""
-
-    def __init__(self, drain_s: float) -> None:
-        self.delay_s = _FIRST_DELAY_S
-        self._drain_s = drain_s
-        self._ends_at = math.inf
-
-    def note(self, *, progress: bool, ended: bool) -> None:
-        """Takes note of a connection that did not bring the log's end."""
-        self.delay_s = _FIRST_DELAY_S if progress else min(self.delay_s * 2, _LAST_DELAY_S)
-        if progress or not ended:
-            self._ends_at = math.inf
-        elif self._ends_at == math.inf:
-            self._ends_at = anyio.current_time() + self._drain_s
-
-    @property
-    def is_over(self) -> bool:
-        return anyio.current_time() >= self._ends_at
-
-    @property
-    def left_s(self) -> float:
-        return max(self._ends_at - anyio.current_time(), 0.05)
-
-
-class _TurnOverError(PodrunnerError):
-    """The connection was left to other readers."""
-
-
-class _NothingCameError(PodrunnerError):
-    """The server held the connection open and sent nothing."""
-
-
-class _AnotherRunPerhapsError(PodrunnerError):
-    """What the server shows does not go on where the reader stands."""
-
-
-class _UnendedLineError(PodrunnerError):
-    """The log ended within a line, not as the answer before."""
-
-    def __init__(self, *, is_first: bool) -> None:
-        super().__init__("the log ends within a line, each time elsewhere")
-        self.is_first = is_first
+    def _silence_s(self) -> float:
+        """For how long the server may be silent: a container that has ended writes no more."""
+        now, limits = self._now, self._limits
+        if isinstance(now, Reading) and not now.follow:
+            return limits.drain_s
+        return min(limits.idle_s, limits.drain_s) if now.run_ended else limits.idle_s

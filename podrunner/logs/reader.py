@@ -3,7 +3,7 @@
 The first place is the local file that the collector (or the task itself, on a shared volume) wrote, under the
 heading that Airflow gives it; the next is the pod, then a worker's log server. A place that has nothing is passed over;
 one that fails adds a line to the heading, and the next is asked. The places themselves are
-:mod:`podrunner.logs.places`; following a running pod, every line once, is :mod:`podrunner.logs.follow`.
+:mod:`podrunner.logs.sources`; following a running pod, every line once, is :mod:`podrunner.logs.follow`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from podrunner.logs.follow import LogSource
-    from podrunner.logs.places import FoundLog, LogPlace, LogQuery
+    from podrunner.logs.sources import FoundLog, LogPlace, LogQuery
 
 __all__ = ["PAGE_BYTES", "LogDocument", "LogPage", "LogReader", "read_lines"]
 

@@ -2,11 +2,11 @@
 
 :func:`strategic_merge` is Kubernetes' own (lists merged by key, directives such as ``$patch``),
 :func:`json_merge` is RFC 7386, :func:`json_patch` is RFC 6902. Each returns a new object and leaves its
-arguments untouched; a patch that cannot be applied raises :class:`~podrunner.errors.SpecError` with the path
+arguments unchanged; a patch that cannot be applied raises :class:`~podrunner.errors.SpecError` with the path
 of the field.
 
-What belongs here: the algorithms, and the table of merge keys. What does not: defaults, validation of what
-comes out, and anything that knows a server.
+What belongs here: the algorithms, and the table of merge keys. What does not: defaults, validation of the result, and
+anything that knows a server.
 """
 
 from podrunner.merge.json_merge import json_merge

@@ -10,14 +10,14 @@ __all__ = ["json_merge"]
 
 
 def json_merge(target: Any, patch: Any) -> Any:
-    """Apply ``patch`` to ``target`` as ``application/merge-patch+json`` does.
+    """Return ``target`` with ``patch`` applied, as ``application/merge-patch+json`` does.
 
     Args:
-        target: Any JSON value; what is not an object is replaced by one where the patch is one.
+        target: Any JSON value; if it is not an object and the patch is one, an object replaces it.
         patch: Any JSON value. In objects, null deletes the member; lists and scalars replace.
 
     Returns:
-        A new value; it shares nothing that can be changed with the arguments.
+        A new value; it shares no mutable part with the arguments.
     """
     return _merged(clone(target), patch)
 

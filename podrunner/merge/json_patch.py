@@ -1,4 +1,4 @@
-"""JSON patch, RFC 6902: a list of operations on places named by JSON pointers (RFC 6901)."""
+"""JSON patch, RFC 6902: a list of operations on values named by JSON pointers (RFC 6901)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
-    """Apply ``operations`` in order, all or nothing.
+    """Return ``target`` with the operations applied in order, all or none.
 
     Args:
         target: The object to patch.
@@ -23,11 +23,11 @@ def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
             of add, remove, replace, move, copy, test.
 
     Returns:
-        A new value; it shares nothing that can be changed with the arguments.
+        A new value; it shares no mutable part with the arguments.
 
     Raises:
-        SpecError: An operation is malformed, its place is not there, or a ``test`` does not hold; ``field``
-            is the operation's place in the list and its path.
+        SpecError: An operation is malformed, its path does not exist, or a ``test`` does not hold; ``field`` is the
+            operation's index in the list and its path.
     """
     document = clone(target)
     for index, operation in enumerate(operations):
@@ -130,7 +130,7 @@ def _child(parent: Any, tokens: Sequence[str], depth: int, *, where: str) -> Any
 
 
 def _index(items: list[Any], tokens: Sequence[str], *, where: str, room: int = 0) -> int:
-    """Read the last token as an index below ``len(items) + room``: no sign, no leading zero (RFC 6901)."""
+    """Return the last token as an index below ``len(items) + room``: no sign, no leading zero (RFC 6901)."""
     written = tokens[-1]
     if not _INDEX.fullmatch(written) or int(written) >= len(items) + room:
         raise SpecError(
@@ -154,7 +154,7 @@ def _put(document: Any, tokens: Sequence[str], value: Any, *, where: str) -> Any
 
 
 def _take(document: Any, tokens: Sequence[str], *, where: str) -> tuple[Any, Any]:
-    """Take the value out; return it and the document without it."""
+    """Remove a value; return it and the document without it."""
     if not tokens:
         return document, None
     value = _find(document, tokens, where=where)

@@ -1,4 +1,4 @@
-"""What all three kinds of patch ask of JSON values: a copy, equality, and the name of a type for people."""
+"""Operations on JSON values that all three kinds of patch need: copy, equality, and the name of a type for messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMES = {
 
 
 def clone(value: Any) -> Any:
-    """Copy dictionaries and lists all the way down; scalars are shared (3 times as fast as ``deepcopy``)."""
+    """Return a deep copy of dictionaries and lists; scalars are shared (3 times as fast as ``deepcopy``)."""
     if isinstance(value, dict):
         return {key: clone(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -26,7 +26,7 @@ def clone(value: Any) -> Any:
 
 
 def json_equal(left: Any, right: Any) -> bool:
-    """Compare as JSON does: ``true`` is not ``1``, as it is in Python; ``1.0`` is ``1``."""
+    """Return whether two JSON values are equal: unlike in Python, ``true`` is not ``1``; ``1.0`` is ``1``."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):
@@ -37,5 +37,5 @@ def json_equal(left: Any, right: Any) -> bool:
 
 
 def type_name(value: Any) -> str:
-    """Name the JSON type of ``value`` for an error message."""
+    """Return the name of a value's JSON type for an error message."""
     return "null" if value is None else _NAMES.get(type(value), type(value).__name__)

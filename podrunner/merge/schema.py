@@ -1,9 +1,8 @@
 """Which lists of Kubernetes' types are merged, and by which key.
 
 The table follows the ``patchStrategy`` and ``patchMergeKey`` tags of Kubernetes 1.37 (``k8s.io/api`` core/v1,
-apps/v1, batch/v1 and apimachinery's meta/v1). Only the way to a merged list is written down: a field that is
-not here is merged if it is an object, and replaced if it is a list (``command``, ``tolerations``,
-``projected.sources`` …).
+apps/v1, batch/v1 and apimachinery's meta/v1). It holds only the fields that lead to a merged list: any other field is
+merged if it is an object, and replaced if it is a list (``command``, ``tolerations``, ``projected.sources`` …).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ class Field:
 
     Attributes:
         merge_key: The member that names an element of the list; None if the field is no list of objects.
-        scalars: Whether it is a list of scalars that is merged as a set.
+        scalars: Whether the field is a list of scalars that is merged as a set.
         fields: The table of the object, or of the list's elements.
     """
 
@@ -111,5 +110,5 @@ _KINDS: Mapping[str, Fields] = {
 
 
 def fields_of(kind: str) -> Fields:
-    """The table of a kind; for a kind that is not here, the one that every object has (its metadata)."""
+    """Return the table of a kind; for an unknown kind, the table of every object's metadata."""
     return _KINDS.get(kind, _OBJECT)

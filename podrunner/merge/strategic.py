@@ -1,17 +1,16 @@
 """Strategic merge patch, as the API server applies it.
 
 Objects merge, null deletes, lists replace unless the type's table names a merge key: then elements are
-matched by it. Directives in the patch change that: ``$patch`` (replace or delete the object or element it
-stands in), ``$retainKeys`` (of the object, keep only these), ``$deleteFromPrimitiveList/<field>`` and
-``$setElementOrder/<field>``. The order of a merged list is Kubernetes': what the patch names stands in the
-patch's order, the rest in its old order, and a new element comes before old ones that the patch does not
-name.
+matched by it. Directives in the patch change that: ``$patch`` (replace or delete the object or element that contains
+it), ``$retainKeys`` (keep only these members of the object), ``$deleteFromPrimitiveList/<field>`` and
+``$setElementOrder/<field>``. The order of a merged list is Kubernetes': elements that the patch names stand in the
+patch's order, the rest in their old order, and a new element comes before old ones that the patch does not name.
 Sources: sig-api-machinery/strategic-merge-patch.md of the Kubernetes community, and the behaviour of
 ``k8s.io/apimachinery/pkg/util/strategicpatch`` 0.34, with which it was compared on random pods and patches.
 
-Two deliberate differences: ``$patch: merge`` is accepted (it names the default); and an object or element
-that says ``$patch: replace`` and has members of its own is set (the API server silently drops it where there
-was nothing to replace, and always in lists).
+Two deliberate differences: ``$patch: merge`` is accepted (it names the default); and an object or element with
+``$patch: replace`` and members of its own is set (the API server silently drops it where there is nothing to replace,
+and always in lists).
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ _PLAIN = Field()
 def strategic_merge(
     target: Mapping[str, Any], patch: Mapping[str, Any], *, kind: str = "Pod"
 ) -> dict[str, Any]:
-    """Apply a strategic merge patch.
+    """Return an object with a strategic merge patch applied.
 
     Args:
         target: The object to patch, as JSON.
         patch: The patch; ``{}`` changes nothing.
-        kind: The object's kind, which decides by which keys lists are merged. A kind that is not known merges
+        kind: The object's kind, which decides by which keys lists are merged. An unknown kind merges
             by its metadata's keys only.
 
     Returns:
-        A new object; it shares nothing that can be changed with the arguments.
+        A new object; it shares no mutable part with the arguments.
 
     Raises:
         SpecError: A list element has no merge key, or a directive is malformed; ``field`` is its path.
@@ -57,7 +56,7 @@ def strategic_merge(
 def _merge_object(
     original: dict[str, Any], patch: Mapping[str, Any], fields: Fields, path: str
 ) -> dict[str, Any]:
-    """Merge into ``original``, which is ours to change."""
+    """Merge a patch into ``original``, in place, and return it; a replacement is a new object."""
     directive = patch.get(_DIRECTIVE, "merge")
     if directive != "merge":
         return _replacement(directive, patch, path)
@@ -103,7 +102,7 @@ def _set_or_drop(original: dict[str, Any], name: str, merged: Any) -> None:
 
 
 def _merge_value(current: Any, value: Any, field: Field, path: str) -> Any:
-    """What the member becomes; None if it is not to be there."""
+    """Return the member's new value; None if the member is to be removed."""
     if isinstance(value, Mapping):
         return _merge_mapping(current, value, field, path)
     if isinstance(value, list | tuple) and isinstance(current, list) and current:
@@ -169,7 +168,7 @@ def _element_orders(
 
 
 def _check_order(wanted: Any, patched: Any, *, key: str | None, where: str) -> None:
-    """An order must be a list, and name the elements of the patch's list, in the same order."""
+    """Check that an order is a list, and names the elements of the patch's list in the same order."""
     if not isinstance(wanted, list):
         raise SpecError(f"must be a list, not {type_name(wanted)}", field=where)
     for index, element in enumerate(wanted):
@@ -186,7 +185,7 @@ def _check_order(wanted: Any, patched: Any, *, key: str | None, where: str) -> N
 
 
 def _merge_list(current: list[Any], patch: Any, field: Field, path: str) -> list[Any]:
-    """Merge a list of objects by its merge key."""
+    """Return a list of objects merged by its merge key."""
     assert field.merge_key is not None
     key = field.merge_key
     kept, wanted = _special_elements(current, patch, key, path)
@@ -203,7 +202,7 @@ def _merge_list(current: list[Any], patch: Any, field: Field, path: str) -> list
 def _special_elements(
     current: list[Any], patch: Any, key: str, path: str
 ) -> tuple[list[Any], list[tuple[str, Mapping[str, Any]]]]:
-    """Obey ``$patch`` in elements: what is left of the list, and the elements to merge, with their paths."""
+    """Apply ``$patch`` in elements; return the rest of the list, and the elements to merge with their paths."""
     kept = list(current)
     wanted: list[tuple[str, Mapping[str, Any]]] = []
     for index, element in enumerate(patch):
@@ -225,7 +224,7 @@ def _element_directive(element: Any, key: str, place: str) -> str:
     if directive not in ("merge", "replace", "delete"):
         raise SpecError(_BAD_DIRECTIVE, field=f"{place}.{_DIRECTIVE}", value=str(directive))
     if key not in element and not (directive == "replace" and len(element) == 1):
-        raise SpecError(f"has no {key!r}, by which elements of this list are told apart", field=place)
+        raise SpecError(f"has no {key!r}, by which elements of this list are matched", field=place)
     return str(directive)
 
 
@@ -238,7 +237,7 @@ def _merge_scalars(current: list[Any], patch: list[Any]) -> list[Any]:
 
 
 def _in_order(merged: list[Any], order: list[Any], *, before: list[Any], key: str | None) -> list[Any]:
-    """Sort: what ``order`` names, in its order; the rest stays before what followed it in ``before``."""
+    """Return a list sorted: elements of ``order`` in its order, the rest before what followed them in ``before``."""
     named = sorted(
         (item for item in merged if _position(order, key, _key_of(item, key)) is not None),
         key=lambda item: _position(order, key, _key_of(item, key)) or 0,
@@ -248,7 +247,7 @@ def _in_order(merged: list[Any], order: list[Any], *, before: list[Any], key: st
 
 
 def _interleave(rest: list[Any], named: list[Any], *, before: list[Any], key: str | None) -> list[Any]:
-    """Merge two sorted lists; an item of ``rest`` goes first only where it was first already."""
+    """Return two sorted lists merged; an item of ``rest`` goes first only if it did in ``before``."""
     result: list[Any] = []
     left, right = list(rest), list(named)
     while left and right:
@@ -276,7 +275,7 @@ def _contains(items: list[Any], wanted: Any) -> bool:
     return any(json_equal(item, wanted) for item in items)
 
 
-# What every value of a patch goes through
+# Values of a patch
 
 
 def _is_directive(name: str) -> bool:
@@ -284,7 +283,7 @@ def _is_directive(name: str) -> bool:
 
 
 def _clean(value: Any) -> Any:
-    """Copy a value that replaces another, without nulls and directives: they have done their work."""
+    """Return a copy of a value that replaces another, without nulls and directives, which have been applied."""
     if isinstance(value, Mapping):
         members = value.items()
         return {name: _clean(item) for name, item in members if item is not None and not _is_directive(name)}
@@ -294,7 +293,7 @@ def _clean(value: Any) -> Any:
 
 
 def _is_only_directive(item: Any) -> bool:
-    """Whether a list element only deletes another, or only says that the list is replaced."""
+    """Return whether a list element only deletes another, or only requests that the list be replaced."""
     return isinstance(item, Mapping) and (item.get(_DIRECTIVE) == "delete" or [*item] == [_DIRECTIVE])
 
 

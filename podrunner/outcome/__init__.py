@@ -9,7 +9,7 @@ from podrunner.outcome.classify import classify, events_may_tell, timings_of
 from podrunner.outcome.containers import ever_started, goes_on, main_name, main_status
 from podrunner.outcome.facts import deletion_asked_at, ended_before_deletion, is_over
 from podrunner.outcome.failure_policy import apply_failure_policy
-from podrunner.outcome.last_word import word_is_due
+from podrunner.outcome.final_status import awaits_final_status
 from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
 from podrunner.outcome.pending import Waiting, pending_verdict, waiting, waiting_for
 from podrunner.outcome.printer import printer_status, ready_column, restarts_of
@@ -30,6 +30,7 @@ __all__ = [
     "Verdict",
     "Waiting",
     "apply_failure_policy",
+    "awaits_final_status",
     "classify",
     "deletion_asked_at",
     "ended_before_deletion",
@@ -52,5 +53,4 @@ __all__ = [
     "verdict_outcome",
     "waiting",
     "waiting_for",
-    "word_is_due",
 ]

@@ -11,7 +11,7 @@ from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS, all_statuses
 from podrunner.outcome.facts import Facts, condition, deletion_asked_at, gather, is_over
 from podrunner.outcome.result import Evidence, Outcome, Timings
-from podrunner.outcome.rules import Finding, conclude
+from podrunner.outcome.rules import Diagnosis, conclude
 from podrunner.outcome.words import shorten, signal_of
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def events_may_tell(pod: Pod, outcome: Outcome, *, asked_at: datetime | None = N
     return order_is_unknown and not outcome.succeeded
 
 
-def _outcome(facts: Facts, finding: Finding, rule: str) -> Outcome:
+def _outcome(facts: Facts, finding: Diagnosis, rule: str) -> Outcome:
     fault = finding.fault or USUAL_FAULT[finding.category]
     return Outcome(
         category=finding.category,

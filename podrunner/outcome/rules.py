@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from podrunner.outcome.facts import Facts
     from podrunner.outcome.record import ContainerStateTerminated, ContainerStatus, Event
 
-__all__ = ["RULES", "Finding", "Rule", "conclude"]
+__all__ = ["RULES", "Diagnosis", "Rule", "conclude"]
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     """What a rule concludes; ``fault`` None means the category's usual one."""
 
     category: Category
@@ -44,7 +44,7 @@ class Rule(NamedTuple):
 
     name: str
     applies: Callable[[Facts], bool]
-    conclude: Callable[[Facts], Finding]
+    conclude: Callable[[Facts], Diagnosis]
 
 
 DISRUPTIONS: Mapping[str, Category] = MappingProxyType(
@@ -209,18 +209,18 @@ def _refused_unseen(facts: Facts) -> bool:
 # --- what is concluded -----------------------------------------------------------------------------------------
 
 
-def _of_main(category: Category) -> Callable[[Facts], Finding]:
+def _of_main(category: Category) -> Callable[[Facts], Diagnosis]:
     return lambda facts: _of_container(category, facts.main_name, facts.end)
 
 
-def _of_container(category: Category, name: str, end: ContainerStateTerminated | None) -> Finding:
+def _of_container(category: Category, name: str, end: ContainerStateTerminated | None) -> Diagnosis:
     reason = end.reason if end is not None else None
-    return Finding(category, describe_end(name, end), reason=reason, container=name or None, end=end)
+    return Diagnosis(category, describe_end(name, end), reason=reason, container=name or None, end=end)
 
 
-def _cancelled(facts: Facts) -> Finding:
+def _cancelled(facts: Facts) -> Diagnosis:
     where = f"container {facts.main_name} had started" if facts.started else "before its work started"
-    return Finding(
+    return Diagnosis(
         Category.CANCELLED,
         f"cancelled by its owner; {where}" if facts.started else f"cancelled by its owner {where}",
         container=facts.main_name or None,
@@ -228,20 +228,20 @@ def _cancelled(facts: Facts) -> Finding:
     )
 
 
-def _by_disruption(facts: Facts) -> Finding:
+def _by_disruption(facts: Facts) -> Diagnosis:
     found = facts.disruption
     assert found is not None
     category = DISRUPTIONS[found.reason or ""]
     if category is Category.EVICTED and _event_category(facts) is Category.NODE_LOST:
         category = Category.NODE_LOST
-    return Finding(category, sentence(found.reason, found.message), reason=found.reason, end=facts.end)
+    return Diagnosis(category, sentence(found.reason, found.message), reason=found.reason, end=facts.end)
 
 
-def _by_status(facts: Facts) -> Finding:
+def _by_status(facts: Facts) -> Diagnosis:
     category = _status_category(facts)
     assert category is not None
     message = facts.pod.status.message
-    return Finding(
+    return Diagnosis(
         category,
         sentence(facts.status_reason, message),
         reason=facts.status_reason,
@@ -258,21 +258,21 @@ def _fault_of_status(reason: str, message: str) -> Fault | None:
     return None
 
 
-def _by_event(facts: Facts) -> Finding:
+def _by_event(facts: Facts) -> Diagnosis:
     category = _event_category(facts)
     assert category is not None
     deletions = [event for event in facts.events if _tells_of_a_deletion(event)]
     told = next(event for event in reversed(deletions) if EVENTS[event.reason] is category)
-    return Finding(category, sentence(told.reason, told.message), reason=told.reason, end=facts.end)
+    return Diagnosis(category, sentence(told.reason, told.message), reason=told.reason, end=facts.end)
 
 
-def _deleted_by_others(facts: Facts) -> Finding:
+def _deleted_by_others(facts: Facts) -> Diagnosis:
     stage = (
         f"it had started; phase {facts.phase}"
         if facts.started
         else f"before its work started; phase {facts.phase}"
     )
-    return Finding(
+    return Diagnosis(
         Category.DELETED_BY_OTHERS,
         f"deleted by somebody else ({stage})",
         reason=facts.status_reason or None,
@@ -281,7 +281,7 @@ def _deleted_by_others(facts: Facts) -> Finding:
     )
 
 
-def _init_failed(facts: Facts) -> Finding:
+def _init_failed(facts: Facts) -> Diagnosis:
     failed = facts.failed_init
     assert failed is not None
     end = failed.state.terminated
@@ -298,8 +298,8 @@ def _category_of_init(failed: ContainerStatus) -> Category:
     return Category.CONTAINER_CONFIG if reason in UNSTARTED_REASONS else Category.INIT_FAILED
 
 
-def _node_lost(facts: Facts) -> Finding:
-    return Finding(
+def _node_lost(facts: Facts) -> Diagnosis:
+    return Diagnosis(
         Category.NODE_LOST,
         sentence(facts.status_reason or "NodeLost", facts.pod.status.message or "its node stopped reporting"),
         reason=facts.status_reason or None,
@@ -307,17 +307,17 @@ def _node_lost(facts: Facts) -> Finding:
     )
 
 
-def _refused(facts: Facts) -> Finding:
-    return Finding(
+def _refused(facts: Facts) -> Diagnosis:
+    return Diagnosis(
         Category.REJECTED_BY_NODE,
         sentence(facts.status_reason, facts.pod.status.message),
         reason=facts.status_reason,
     )
 
 
-def _unknown(facts: Facts) -> Finding:
+def _unknown(facts: Facts) -> Diagnosis:
     said = sentence(facts.status_reason, facts.pod.status.message) or "nothing was said"
-    return Finding(
+    return Diagnosis(
         Category.UNKNOWN,
         f"the pod is over (phase {facts.phase}) without an end of its main container: {said}",
         reason=facts.status_reason or None,
@@ -347,7 +347,7 @@ RULES: tuple[Rule, ...] = (
 """The table, in order of weight. Its last rule always applies."""
 
 
-def conclude(facts: Facts) -> tuple[str, Finding]:
+def conclude(facts: Facts) -> tuple[str, Diagnosis]:
     """Return the name of the first rule that applies, and what it concludes."""
     rule = next(rule for rule in RULES if rule.applies(facts))
     return rule.name, rule.conclude(facts)

@@ -6,8 +6,7 @@ configuration's ``namespace``. What becomes of a pod that was adopted does not b
 
 from __future__ import annotations
 
-from podrunner.ownership.adoption import Adopter, mark_told
-from podrunner.ownership.kept import KeptPod, KeptPods, beyond_limits
+from podrunner.ownership.adoption import Adopter, mark_reported
 from podrunner.ownership.leases import (
     CLOCK_SKEW_S,
     LeaseKeeper,
@@ -18,21 +17,22 @@ from podrunner.ownership.leases import (
     new_owner,
     utc_now,
 )
+from podrunner.ownership.retained import RetainedPod, RetainedPods, beyond_limits
 from podrunner.ownership.scope import ScopeReader
 
 __all__ = [
     "CLOCK_SKEW_S",
     "Adopter",
-    "KeptPod",
-    "KeptPods",
     "LeaseKeeper",
     "LeaseState",
+    "RetainedPod",
+    "RetainedPods",
     "ScopeReader",
     "WallClock",
     "beyond_limits",
     "lease_name",
     "lease_state",
-    "mark_told",
+    "mark_reported",
     "new_owner",
     "utc_now",
 ]

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from podrunner.builder import read_stamp, safe_label
-from podrunner.builder.labels import OWNER, TOLD
+from podrunner.builder import read_ownership, safe_label
+from podrunner.builder.labels import OWNER, REPORTED
 from podrunner.errors import ConflictError, NotFoundError, PodrunnerError
 from podrunner.kube import retrying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from podrunner.builder import Stamp
+    from podrunner.builder import OwnershipMetadata
     from podrunner.kube import KubeClient, RequestRetry
     from podrunner.outcome.record import Pod
     from podrunner.ownership.scope import ScopeReader
 
-__all__ = ["Adopter", "is_told", "mark_told"]
+__all__ = ["Adopter", "is_reported", "mark_reported"]
 
 _logger = logging.getLogger(__name__)
 
@@ -37,17 +37,17 @@ _MARK_WITHIN_S: Final = 10.0
 
 
 def _owner_of(pod: Pod) -> str | None:
-    stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+    stamp = read_ownership(pod.metadata.labels, pod.metadata.annotations)
     return stamp.owner if stamp is not None else None
 
 
-async def mark_told(client: KubeClient, pod: Pod, category: str, *, policy: RequestRetry) -> None:
+async def mark_reported(client: KubeClient, pod: Pod, category: str, *, policy: RequestRetry) -> None:
     """Marks a pod that is kept: its outcome was reported, so whoever comes after does not report it again.
 
     Without the mark, such as for want of rights, a successor reports it once more. That is logged and nothing else.
     """
     meta = pod.metadata
-    patch = {"metadata": {"uid": meta.uid, "annotations": {TOLD: category}}}
+    patch = {"metadata": {"uid": meta.uid, "annotations": {REPORTED: category}}}
     try:
         with anyio.fail_after(_MARK_WITHIN_S):
             await retrying(
@@ -61,9 +61,9 @@ async def mark_told(client: KubeClient, pod: Pod, category: str, *, policy: Requ
         _logger.warning("pod %s/%s was not marked as reported: %s", meta.namespace, meta.name, error)
 
 
-def is_told(pod: Pod) -> bool:
-    """Whether the pod bears the mark of :func:`mark_told`."""
-    return TOLD in (pod.metadata.annotations or {})
+def is_reported(pod: Pod) -> bool:
+    """Whether the pod bears the mark of :func:`mark_reported`."""
+    return REPORTED in (pod.metadata.annotations or {})
 
 
 class Adopter:
@@ -85,8 +85,8 @@ class Adopter:
         namespaces: Sequence[str | None],
         *,
         known: Callable[[Pod], bool],
-        kept: Callable[[Pod, Stamp], None] = lambda _pod, _stamp: None,
-    ) -> AsyncGenerator[tuple[Pod, Stamp], None]:
+        on_retained: Callable[[Pod, OwnershipMetadata], None] = lambda _pod, _stamp: None,
+    ) -> AsyncGenerator[tuple[Pod, OwnershipMetadata], None]:
         """Gives each pod that was won, as it is now. To be closed by ``aclosing``.
 
         Pods whose outcome was reported and that are kept are left as they are. Pods that bear our own name but are not
@@ -95,7 +95,7 @@ class Adopter:
         Args:
             namespaces: Where to look; None: everywhere.
             known: Whether the pod is tracked already, or being launched just now.
-            kept: Told of each pod that is left as it is because its outcome was reported.
+            on_retained: Called with each pod that is left as it is because its outcome was reported.
 
         Raises:
             ApiError: A list or a Lease could not be read: nobody is taken for gone for want of an answer.
@@ -103,11 +103,11 @@ class Adopter:
         gone: dict[str, bool] = {}
         async with aclosing(self._reader.pods(namespaces)) as pods:
             async for pod in pods:
-                stamp = read_stamp(pod.metadata.labels, pod.metadata.annotations)
+                stamp = read_ownership(pod.metadata.labels, pod.metadata.annotations)
                 if stamp is None or stamp.scope != self._reader.scope or known(pod):
                     continue
-                if is_told(pod):
-                    kept(pod, stamp)
+                if is_reported(pod):
+                    on_retained(pod, stamp)
                     continue
                 if stamp.owner == self._owner:
                     # The list may be old: of a pod that we have reported, deleted and forgotten since.

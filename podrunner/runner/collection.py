@@ -12,7 +12,7 @@ from podrunner.logs import (
     FileLogSink,
     FollowLimits,
     LogCollector,
-    LogTurns,
+    LogStreamLimiter,
     container_log_path,
     safe_log_path,
 )
@@ -43,7 +43,7 @@ class Collection:
         report: Called with a pod and a gap or trouble of its log.
 
     Attributes:
-        turns: The connections that all who read logs share.
+        limiter: The connections that all who read logs share.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Collection:
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None,
         report: Callable[[TrackedPod, LogGap | str], None],
     ) -> None:
-        self.turns: LogTurns = LogTurns(config.logs.max_follows, turn_s=config.logs.turn_s)
+        self.limiter: LogStreamLimiter = LogStreamLimiter(config.logs.max_follows, turn_s=config.logs.turn_s)
         self._source = source
         self._config = config
         self._group = group
@@ -101,7 +101,7 @@ class Collection:
             containers=containers,
             sinks=sinks,
             limits=FollowLimits(follow=follow, drain_s=self._config.logs.drain_timeout_s),
-            turns=self.turns,
+            limiter=self.limiter,
             on_trouble=lambda trouble: self._report(tracked, trouble),
             random=self._random,
         )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
-    from podrunner.logs import LogTurns
+    from podrunner.logs import LogStreamLimiter
     from podrunner.outcome.record import Pod
     from podrunner.ownership import WallClock
     from podrunner.runner.background import Background
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from podrunner.watch import WatchHealth
     from podrunner.workload import Workload
 
-__all__ = ["Desk", "Launched"]
+__all__ = ["Desk", "LaunchResult"]
 
 _logger = logging.getLogger(__name__)
 
-Launched = tuple[TrackedPod, PodrunnerError | None]
+LaunchResult = tuple[TrackedPod, PodrunnerError | None]
 
 
 class Desk:
@@ -208,18 +208,20 @@ class Desk:
                 _logger.warning("%s", warning)
         return plan
 
-    async def launch_many(self, workloads: Iterable[Workload], *, concurrency: int | None) -> list[Launched]:
+    async def launch_many(
+        self, workloads: Iterable[Workload], *, concurrency: int | None
+    ) -> list[LaunchResult]:
         """Launches all, so many at once; failures are told beside the pods, in the workloads' order."""
         self.check_open()
         orders = enumerate(workloads)
-        results: dict[int, Launched] = {}
+        results: dict[int, LaunchResult] = {}
         async with anyio.create_task_group() as group:
             for number in range(concurrency or self.config.connections):
                 group.start_soon(self._work_through, orders, results, name=f"launch-many {number}")
         return [results[index] for index in sorted(results)]
 
     async def _work_through(
-        self, orders: Iterator[tuple[int, Workload]], results: dict[int, Launched]
+        self, orders: Iterator[tuple[int, Workload]], results: dict[int, LaunchResult]
     ) -> None:
         for index, workload in orders:
             try:
@@ -422,9 +424,9 @@ class Desk:
     # Reading logs
 
     @property
-    def log_turns(self) -> LogTurns:
+    def log_limiter(self) -> LogStreamLimiter:
         """The connections that all who read logs share."""
-        return self._supervisor.log_turns
+        return self._supervisor.log_limiter
 
     def start(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Runs a reader's task beside the runner.

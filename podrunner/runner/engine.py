@@ -20,7 +20,7 @@ from podrunner.builder.labels import KEY, OWNER
 from podrunner.config.failure_policy import conditions_of
 from podrunner.kube import RequestRetry, retrying
 from podrunner.launcher import Launcher
-from podrunner.ownership import Adopter, KeptPods, LeaseKeeper, ScopeReader
+from podrunner.ownership import Adopter, LeaseKeeper, RetainedPods, ScopeReader
 from podrunner.runner.access import open_client
 from podrunner.runner.background import Background
 from podrunner.runner.desk import Desk
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
     from random import Random
 
-    from podrunner.builder import PodHook, Stamp
+    from podrunner.builder import OwnershipMetadata, PodHook
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.logs import SinkFactory
@@ -184,13 +184,13 @@ class Engine:
             tell_staleness, self._watches, self.supervisor.report_staleness, name="staleness"
         )
         self.background.start_soon(self._lease.keep, name="lease")
-        kept = KeptPods(
+        retained = RetainedPods(
             self._scope_reader(),
             self._launcher.delete,
             owner=self._owner,
             is_settled=self.supervisor.is_settled,
         )
-        upkeep = Upkeep(self._config, self._watched, adopt=self.adopt, kept=kept, random=self._random)
+        upkeep = Upkeep(self._config, self._watched, adopt=self.adopt, retained=retained, random=self._random)
         upkeep.start(self.background)
 
     @property
@@ -244,7 +244,7 @@ class Engine:
         self.desk.check_open()
         adopted = []
         adopter = Adopter(self.client, self._scope_reader(), owner=self._owner)
-        found = adopter.adopt(self._watched, known=self.desk.knows, kept=self.runs.note_kept)
+        found = adopter.adopt(self._watched, known=self.desk.knows, on_retained=self.runs.note_kept)
         async with aclosing(found) as won:
             async for pod, stamp in won:
                 tracked = self.desk.adopt(_adopted(pod, stamp), pod)
@@ -266,7 +266,7 @@ class Engine:
             events_waiting=len(self._bus.queue),
             events_coalesced=self._bus.queue.coalesced,
             log_troubles=supervisor.log_troubles,
-            logs_waiting=supervisor.log_turns.waiting,
+            logs_waiting=supervisor.log_limiter.waiting,
             deletes_failing=supervisor.deletions.failing,
         )
         return RunnerHealth(lease=self.desk.fenced_because or "held", **fields)
@@ -323,7 +323,7 @@ class Engine:
             _logger.error("%d pods did not end in %.0f s", supervisor.active, _CLOSE_WITHIN_S)
 
 
-def _adopted(pod: Pod, stamp: Stamp) -> TrackedPod:
+def _adopted(pod: Pod, stamp: OwnershipMetadata) -> TrackedPod:
     main = stamp.main_container or (pod.spec.containers[0].name if pod.spec.containers else "base")
     return TrackedPod(
         stamp.key,

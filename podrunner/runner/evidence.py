@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
-    from podrunner.logs import LogTurns, PodAddress
+    from podrunner.logs import LogStreamLimiter, PodAddress
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Event
     from podrunner.runner.tracked import TrackedPod
@@ -38,13 +38,13 @@ class Evidence:
     Args:
         client: Is asked.
         config: Says how many lines of a failed pod's log are wanted.
-        turns: The connections that all who read logs share.
+        limiter: The connections that all who read logs share.
     """
 
-    def __init__(self, client: KubeClient, config: RunnerConfig, *, turns: LogTurns) -> None:
+    def __init__(self, client: KubeClient, config: RunnerConfig, *, limiter: LogStreamLimiter) -> None:
         self._client = client
         self._config = config
-        self._turns = turns
+        self._limiter = limiter
 
     async def add(
         self, tracked: TrackedPod, outcome: Outcome, *, judge: Callable[[list[Event]], Outcome | None]
@@ -66,7 +66,7 @@ class Evidence:
             return outcome
         container = outcome.container or tracked.main_container
         return outcome.with_log_tail(
-            await _log_tail(self._client, tracked.address, container, lines, turns=self._turns)
+            await _log_tail(self._client, tracked.address, container, lines, limiter=self._limiter)
         )
 
 
@@ -81,12 +81,12 @@ async def _events(client: KubeClient, pod: PodAddress) -> list[Event]:
 
 
 async def _log_tail(
-    client: KubeClient, pod: PodAddress, container: str, lines: int, *, turns: LogTurns
+    client: KubeClient, pod: PodAddress, container: str, lines: int, *, limiter: LogStreamLimiter
 ) -> tuple[str, ...]:
     """The last lines of a container's log; none if they cannot be had."""
     with anyio.move_on_after(_PATIENCE_S):
         try:
-            async with turns.drain():
+            async with limiter.drain():
                 tail = await read_lines(
                     client, pod.namespace, pod.name, container=container, tail_lines=lines
                 )

@@ -196,7 +196,7 @@ class AsyncPod:
             container,
             main_container=tracked.main_container,
         )
-        pod = PodLog(self._desk.client, tail_lines=tail_lines, turns=self._desk.log_turns)
+        pod = PodLog(self._desk.client, tail_lines=tail_lines, turns=self._desk.log_limiter)
         return await LogReader(configured_places(self._desk.config.logs, pod)).read(query)
 
     async def exec(
@@ -315,7 +315,7 @@ class AsyncPod:
             lambda item, _: put(item),
             cursor=LogCursor(self.uid, container, restart=self._tracked.container(container).restart),
             limits=FollowLimits(drain_s=self._desk.config.logs.drain_timeout_s, since=since),
-            turns=self._desk.log_turns,
+            limiter=self._desk.log_limiter,
             random=self._desk.random,
         )
         await follower.run()

@@ -22,7 +22,7 @@ from podrunner.runner.retries import RetryPolicy, next_try, wait_before
 if TYPE_CHECKING:
     from random import Random
 
-    from podrunner.builder import Stamp
+    from podrunner.builder import OwnershipMetadata
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Pod
     from podrunner.runner.background import Background
@@ -168,7 +168,7 @@ class Runs:
         """A pod was adopted: should its workload be run, the run goes on with it."""
         self._note((tracked.namespace, tracked.key.identity), _Former(tracked.key, tracked))
 
-    def note_kept(self, pod: Pod, stamp: Stamp) -> None:
+    def note_kept(self, pod: Pod, stamp: OwnershipMetadata) -> None:
         """A pod is there that is over, and whose outcome was told: should its workload be run, it counts."""
         former = _Former(stamp.key, None, pod, stamp.main_container)
         self._note((pod.metadata.namespace, stamp.key.identity), former)

@@ -18,12 +18,12 @@ from podrunner.outcome import (
     Category,
     Outcome,
     apply_failure_policy,
+    awaits_final_status,
     classify,
     deletion_asked_at,
     printer_status,
-    word_is_due,
 )
-from podrunner.ownership import mark_told
+from podrunner.ownership import mark_reported
 from podrunner.runner.collection import Collection
 from podrunner.runner.deletion import Deletions
 from podrunner.runner.events import EventBus, EventKind, RunnerEvent
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
-    from podrunner.logs import LogGap, LogTurns, SinkFactory
+    from podrunner.logs import LogGap, LogStreamLimiter, SinkFactory
     from podrunner.outcome.record import Event, Pod
     from podrunner.runner.background import Background
     from podrunner.runner.tracked import Intent, TrackedPod
@@ -99,7 +99,7 @@ class Supervisor:
         self._collection = Collection(
             client, config, group=group, random=random, extra_sinks=extra_sinks, report=self._report_log
         )
-        self._evidence = Evidence(client, config, turns=self._collection.turns)
+        self._evidence = Evidence(client, config, limiter=self._collection.limiter)
         self._by_uid: dict[str, TrackedPod] = {}
         self._early: dict[str, Observation] = {}
         self._idle = Notify()
@@ -115,9 +115,9 @@ class Supervisor:
         return self._by_uid.values()
 
     @property
-    def log_turns(self) -> LogTurns:
+    def log_limiter(self) -> LogStreamLimiter:
         """The connections that all who read logs share."""
-        return self._collection.turns
+        return self._collection.limiter
 
     @property
     def active(self) -> int:
@@ -223,7 +223,7 @@ class Supervisor:
             outcome is not None
             and tracked.pod is not None
             and not tracked.gone
-            and word_is_due(tracked.pod, outcome)
+            and awaits_final_status(tracked.pod, outcome)
         ):
             self._hear_out(tracked)
         elif outcome is not None:
@@ -364,7 +364,7 @@ class Supervisor:
     async def _keep(self, tracked: TrackedPod, outcome: Outcome) -> None:
         if tracked.pod is not None and not tracked.gone:
             policy = RequestRetry.of(self._config.retry)
-            await mark_told(self._client, tracked.pod, outcome.category, policy=policy)
+            await mark_reported(self._client, tracked.pod, outcome.category, policy=policy)
         await self._drain(tracked)
 
     def _done(self, tracked: TrackedPod) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from podrunner.config import RunnerConfig
-    from podrunner.ownership import KeptPods
+    from podrunner.ownership import RetainedPods
     from podrunner.runner.background import Background
 
 __all__ = ["Upkeep"]
@@ -45,13 +45,13 @@ class Upkeep:
         namespaces: Sequence[str | None],
         *,
         adopt: Callable[[], Awaitable[Any]],
-        kept: KeptPods,
+        retained: RetainedPods,
         random: Random,
     ) -> None:
         self._config = config
         self._namespaces = namespaces
         self._adopt = adopt
-        self._kept = kept
+        self._retained = retained
         self._random = random
 
     def start(self, group: Background) -> None:
@@ -65,7 +65,7 @@ class Upkeep:
 
     async def _sweep(self) -> None:
         config = self._config
-        swept = await self._kept.sweep(
+        swept = await self._retained.collect_garbage(
             self._namespaces, max_age_s=config.kept_pods_max_age_s, max_count=config.kept_pods_max_count
         )
         if swept:

@@ -4,7 +4,16 @@ What a pod's status means does not belong here (``podrunner.outcome``), nor what
 """
 
 from podrunner.watch.health import WatchHealth
-from podrunner.watch.reflector import PodSource, Reflector
+from podrunner.watch.reflector import PodListerWatcher, Reflector
 from podrunner.watch.store import Kind, Observation, PodStore, PodView, is_older
 
-__all__ = ["Kind", "Observation", "PodSource", "PodStore", "PodView", "Reflector", "WatchHealth", "is_older"]
+__all__ = [
+    "Kind",
+    "Observation",
+    "PodListerWatcher",
+    "PodStore",
+    "PodView",
+    "Reflector",
+    "WatchHealth",
+    "is_older",
+]

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
     from podrunner.config.policies import WatchSettings
 
-__all__ = ["Backoff"]
+__all__ = ["WatchBackoff"]
 
 _DOUBLINGS = 32
 """More doublings than any setting needs; without a bound a week of failures would overflow a float."""
 
 
-class Backoff:
+class WatchBackoff:
     """Waits that double from failure to failure, jittered, and start short again only after a healthy time.
 
     Half of each wait is fixed and half random: a hundred runners do not come back in the same instant, and none comes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Vitals", "WatchHealth"]
+__all__ = ["WatchHealth", "WatchStatus"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class WatchHealth:
         return self.namespace is None or self.namespace == namespace
 
 
-class Vitals:
+class WatchStatus:
     """Counts and times of one reflector, on its own clock."""
 
     def __init__(self, now_s: float) -> None:

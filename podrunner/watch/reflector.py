@@ -19,22 +19,22 @@ from podrunner.errors import (
     RunnerClosedError,
     TransportError,
 )
-from podrunner.watch.backoff import Backoff
-from podrunner.watch.confirm import Confirmer, PodReader, certain
-from podrunner.watch.health import Vitals, WatchHealth
-from podrunner.watch.slim import Slimmer
+from podrunner.watch.backoff import WatchBackoff
+from podrunner.watch.health import WatchHealth, WatchStatus
 from podrunner.watch.states import (
-    InStep,
     Listing,
     NoInitialEventsError,
     ShortWatchError,
     State,
     Streaming,
     StreamingLists,
+    Watching,
     after_failure,
     after_page,
 )
 from podrunner.watch.store import Kind, Observation, PodStore, PodView
+from podrunner.watch.transform import PodTransform
+from podrunner.watch.verifier import DeletionVerifier, PodReader, is_conclusive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from podrunner.kube import PodPage, WatchEvent, WatchStream
     from podrunner.outcome.record import Pod
 
-__all__ = ["PodSource", "Reflector"]
+__all__ = ["PodListerWatcher", "Reflector"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ _ASK_TO_END = (0.9, 1.0)
 """Share of ``server_timeout_s`` that is asked for, at random, so that many watches do not end together."""
 
 
-class PodSource(PodReader, Protocol):
+class PodListerWatcher(PodReader, Protocol):
     """What a reflector needs of a client."""
 
     async def list_pods(
@@ -104,7 +104,7 @@ class Reflector:
 
     def __init__(
         self,
-        client: PodSource,
+        client: PodListerWatcher,
         *,
         namespace: str | None,
         label_selector: str,
@@ -122,10 +122,10 @@ class Reflector:
         self._sink = sink
         self._accept = accept
         self._store = PodStore()
-        self._slim = Slimmer(conditions)
-        self._backoff = Backoff(settings, random)
-        self._vitals = Vitals(anyio.current_time())
-        self._confirmer = Confirmer(client, settings, random=random, tell=self._confirmed)
+        self._transform = PodTransform(conditions)
+        self._backoff = WatchBackoff(settings, random)
+        self._status = WatchStatus(anyio.current_time())
+        self._verifier = DeletionVerifier(client, settings, random=random, tell=self._confirmed)
         self._synced = False
         self._refusal: ForbiddenError | None = None
         self._ended = False
@@ -146,12 +146,12 @@ class Reflector:
 
     def health(self) -> WatchHealth:
         """Return how well the watch is. Call it on the event loop."""
-        return self._vitals.report(
+        return self._status.report(
             anyio.current_time(),
             namespace=self._namespace,
             stale_after_s=self._settings.stale_after_s,
             pods=len(self._store),
-            unconfirmed=len(self._confirmer),
+            unconfirmed=len(self._verifier),
         )
 
     async def wait_synced(self) -> None:
@@ -177,7 +177,7 @@ class Reflector:
         """Watch, for ever; cancel it to end it."""
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._confirmer.run, name="podrunner-watch-confirm")
+                tasks.start_soon(self._verifier.run, name="podrunner-watch-verify")
                 while True:
                     self._state = await self._step(self._state)
         finally:
@@ -197,14 +197,14 @@ class Reflector:
                 return await self._watch(None)
             case Listing():
                 return await self._list(state)
-            case InStep():
+            case Watching():
                 return await self._watch(state.version)
 
     async def _failed(self, state: State, error: Exception) -> State:
         now_s = anyio.current_time()
-        healthy_s = self._vitals.healthy_s(now_s)
-        self._vitals.disconnected(now_s)
-        self._vitals.failed(error)
+        healthy_s = self._status.healthy_s(now_s)
+        self._status.disconnected(now_s)
+        self._status.failed(error)
         following = after_failure(self._state, error, streaming=self._streaming)
         if isinstance(self._state, Streaming) and isinstance(following.state, Listing):
             self._streaming = "off"
@@ -240,18 +240,18 @@ class Reflector:
             limit=self._settings.page_size if state.paged else None,
             continue_token=state.token,
         )
-        self._vitals.sign(anyio.current_time())
-        self._vitals.skipped += page.skipped
-        ours = {pod.metadata.uid: self._slim(pod) for pod in page.items if self._is_ours(pod)}
+        self._status.sign(anyio.current_time())
+        self._status.skipped += page.skipped
+        ours = {pod.metadata.uid: self._transform(pod) for pod in page.items if self._is_ours(pod)}
         following = after_page(state, ours, version=page.resource_version, token=page.continue_token)
-        if isinstance(following, InStep):
+        if isinstance(following, Watching):
             self._swap(state.found)
         return following
 
     def _swap(self, pods: dict[str, Pod]) -> None:
         """Take a complete list: tell what changed against what was known."""
-        living = {uid: pod for uid, pod in pods.items() if not self._store.is_buried(uid)}
-        self._vitals.listed(anyio.current_time())
+        living = {uid: pod for uid, pod in pods.items() if not self._store.has_tombstone(uid)}
+        self._status.listed(anyio.current_time())
         self._tell(self._store.replace(living))
         self._synced = True
         self._refusal = None
@@ -264,13 +264,13 @@ class Reflector:
         began_s = anyio.current_time()
         with anyio.CancelScope() as scope:
             async with self._open(version) as stream:
-                self._vitals.connected(anyio.current_time())
+                self._status.connected(anyio.current_time())
                 await self._drain(stream, scope)
         now_s = anyio.current_time()
         if scope.cancelled_caught:
-            self._vitals.disconnected(self._vitals.last_sign_s or began_s)
+            self._status.disconnected(self._status.last_sign_s or began_s)
             raise self._silence()
-        self._vitals.disconnected(now_s)
+        self._status.disconnected(now_s)
         if isinstance(self._state, Streaming) or now_s - began_s < _SHORT_WATCH_S:
             raise ShortWatchError(f"the server ended the watch after {now_s - began_s:.1f} s")
         return self._state
@@ -293,9 +293,9 @@ class Reflector:
         scope.deadline = anyio.current_time() + self._patience_s()
         async for batch in stream:
             now_s = anyio.current_time()
-            self._vitals.sign(now_s)
+            self._status.sign(now_s)
             self._take(batch)
-            self._vitals.skipped, skipped = self._vitals.skipped + stream.skipped - skipped, stream.skipped
+            self._status.skipped, skipped = self._status.skipped + stream.skipped - skipped, stream.skipped
             scope.deadline = now_s + self._patience_s()
 
     def _patience_s(self) -> float:
@@ -327,28 +327,28 @@ class Reflector:
             self._collect(self._state, event)
             return
         if event.pod is not None and self._is_ours(event.pod):
-            observation = self._store.apply(event.type, self._slim(event.pod))
+            observation = self._store.apply(event.type, self._transform(event.pod))
             if observation is not None:
                 observations.append(observation)
         if event.resource_version:
-            self._state = InStep(version=event.resource_version)
+            self._state = Watching(version=event.resource_version)
 
     def _collect(self, state: Streaming, event: WatchEvent) -> None:
         """Take an event of a streaming list: nothing is told before the list is complete."""
         if event.initial_events_end:
-            self._state = InStep(version=event.resource_version)
+            self._state = Watching(version=event.resource_version)
             self._swap(state.found)
         elif event.pod is not None and event.type == "DELETED":
             state.found.pop(event.pod.metadata.uid, None)
         elif event.pod is not None and self._is_ours(event.pod):
-            state.found[event.pod.metadata.uid] = self._slim(event.pod)
+            state.found[event.pod.metadata.uid] = self._transform(event.pod)
 
     # Telling
 
     def _is_ours(self, pod: Pod) -> bool:
         if self._accept is None or self._accept(pod):
             return True
-        self._vitals.skipped += 1
+        self._status.skipped += 1
         if not self._foreign_told:
             self._foreign_told = True
             meta = pod.metadata
@@ -381,15 +381,15 @@ class Reflector:
 
     def _is_certain(self, observation: Observation) -> bool:
         uid = observation.pod.metadata.uid
-        if not certain(observation):
-            self._confirmer.ask(observation)
+        if not is_conclusive(observation):
+            self._verifier.ask(observation)
             return False
-        self._confirmer.forget(uid)
+        self._verifier.forget(uid)
         if observation.kind in {Kind.DELETED, Kind.VANISHED}:
-            self._store.bury(observation.pod)
+            self._store.add_tombstone(observation.pod)
         return True
 
     def _confirmed(self, answer: Observation) -> None:
         if answer.kind is not Kind.LEFT:
-            self._store.bury(answer.pod)
+            self._store.add_tombstone(answer.pod)
         self._tell_one(answer)

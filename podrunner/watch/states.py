@@ -1,6 +1,6 @@
 """The states of the watch loop, and what follows on what. Pure: the reflector acts, these functions decide.
 
-Each state holds only what is valid in it. A complete list leads to :class:`InStep`; only an expired version leads
+Each state holds only what is valid in it. A complete list leads to :class:`Watching`; only an expired version leads
 back, so nothing is ever concluded from a list that failed half-way.
 """
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
 
 __all__ = [
-    "InStep",
     "Listing",
     "Next",
     "NoInitialEventsError",
@@ -23,6 +22,7 @@ __all__ = [
     "State",
     "Streaming",
     "StreamingLists",
+    "Watching",
     "after_failure",
     "after_page",
 ]
@@ -57,7 +57,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InStep:
+class Watching:
     """All is known up to a version; the watch goes on from there.
 
     Attributes:
@@ -67,7 +67,7 @@ class InStep:
     version: str
 
 
-State: TypeAlias = Streaming | Listing | InStep
+State: TypeAlias = Streaming | Listing | Watching
 
 
 class Next(NamedTuple):
@@ -89,10 +89,12 @@ class NoInitialEventsError(Exception):
     """A streaming list did not come. Internal: pages are tried instead."""
 
 
-def after_page(state: Listing, pods: dict[str, Pod], *, version: str, token: str | None) -> Listing | InStep:
+def after_page(
+    state: Listing, pods: dict[str, Pod], *, version: str, token: str | None
+) -> Listing | Watching:
     """Say what follows on a page: the next page, or being in step."""
     state.found.update(pods)
-    return InStep(version=version) if token is None else replace(state, token=token)
+    return Watching(version=version) if token is None else replace(state, token=token)
 
 
 def after_failure(state: State, error: BaseException, *, streaming: StreamingLists = "off") -> Next:
@@ -101,7 +103,7 @@ def after_failure(state: State, error: BaseException, *, streaming: StreamingLis
     ==============  =====================================  =======================================
     in              after                                  goes on with
     ==============  =====================================  =======================================
-    ``InStep``      410, in the answer or the stream       a new list, at once
+    ``Watching``      410, in the answer or the stream       a new list, at once
     ``Listing``     410 for the next page                  a new list without pages, at once
     ``Streaming``   a server that does not know it         a list in pages, at once
     ``Streaming``   anything else                          the same from the beginning, after a wait
@@ -116,7 +118,7 @@ def after_failure(state: State, error: BaseException, *, streaming: StreamingLis
         streaming: Whether lists come through the watch: ``on`` insists, ``auto`` falls back for good.
     """
     match state, error:
-        case InStep(), GoneError():
+        case Watching(), GoneError():
             return Next(Listing() if streaming == "off" else Streaming(), wait=False)
         case Listing(token=token), GoneError() if token is not None:
             return Next(Listing(paged=False), wait=False)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "Observation", "PodStore", "PodView", "is_older"]
 
-_GRAVES = 10_000
+_MAX_TOMBSTONES = 10_000
 """UIDs of deleted pods that are remembered, so that an event that arrives late does not raise the dead: about 1 MB,
 and more pods than end between two lists."""
 
@@ -81,7 +81,7 @@ class PodStore:
 
     def __init__(self) -> None:
         self._pods: dict[str, Pod] = {}
-        self._graves: OrderedDict[str, str] = OrderedDict()
+        self._tombstones: OrderedDict[str, str] = OrderedDict()
 
     @property
     def view(self) -> PodView:
@@ -121,21 +121,21 @@ class PodStore:
         self._pods[pod.metadata.uid] = pod
         return Observation(Kind.ADDED if known is None else Kind.MODIFIED, pod, known)
 
-    def bury(self, pod: Pod) -> None:
+    def add_tombstone(self, pod: Pod) -> None:
         """Remember that a pod is deleted for good: no later event about it counts."""
-        self._graves[pod.metadata.uid] = pod.metadata.resource_version
-        self._graves.move_to_end(pod.metadata.uid)
-        if len(self._graves) > _GRAVES:
-            self._graves.popitem(last=False)
+        self._tombstones[pod.metadata.uid] = pod.metadata.resource_version
+        self._tombstones.move_to_end(pod.metadata.uid)
+        if len(self._tombstones) > _MAX_TOMBSTONES:
+            self._tombstones.popitem(last=False)
 
-    def is_buried(self, uid: str) -> bool:
+    def has_tombstone(self, uid: str) -> bool:
         """Whether a pod is remembered as deleted."""
-        return uid in self._graves
+        return uid in self._tombstones
 
     def _removed(self, pod: Pod, known: Pod | None) -> Observation | None:
         if known is None:
             # Never seen alive, or the deletion is repeated.
-            return None if self.is_buried(pod.metadata.uid) else Observation(Kind.DELETED, pod)
+            return None if self.has_tombstone(pod.metadata.uid) else Observation(Kind.DELETED, pod)
         if is_older(pod, known):
             return None
         del self._pods[pod.metadata.uid]
@@ -143,7 +143,7 @@ class PodStore:
 
     def _out_of_date(self, pod: Pod, known: Pod | None) -> bool:
         if known is None:
-            return self.is_buried(pod.metadata.uid)
+            return self.has_tombstone(pod.metadata.uid)
         return pod.metadata.resource_version == known.metadata.resource_version or is_older(pod, known)
 
 

@@ -1,9 +1,8 @@
 """What to run: the workload, its identity and its resources.
 
-What belongs here: the values that a scheduler hands over, checked as soon as they are made, and Airflow's way
-to say them. What does not: where and how pods run (``podrunner.config``) and what a pod looks like
-(``podrunner.builder``). The only files touched are a workload's own and the pod template it names, and only
-while it is made.
+What belongs here: the values that a scheduler submits, checked when they are created, and their form in Airflow. What
+does not: where and how pods run (``podrunner.config``) and the content of a pod (``podrunner.builder``). The only
+files read are a workload's own and the pod template that it names, and only when the workload is created.
 """
 
 from podrunner.workload.files import read_pod_template

@@ -1,6 +1,6 @@
-"""A try of an Airflow task as a workload: command, labels, log path, as Airflow 1.10 and 2.x make them.
+"""One try of an Airflow task as a workload: command, labels and log path as in Airflow 1.10 and 2.x.
 
-Facts: ``airflow/executors/kubernetes_executor.py`` and ``airflow/contrib/kubernetes/`` of 1.10,
+Sources: ``airflow/executors/kubernetes_executor.py`` and ``airflow/contrib/kubernetes/`` of 1.10,
 ``PodGenerator`` of 2.x.
 """
 
@@ -43,7 +43,7 @@ class AirflowTask(CheckedModel):
 
 
 def from_airflow(task: AirflowTask) -> dict[str, Any]:
-    """The attributes of the workload that runs ``task``.
+    """Return the attributes of the workload that runs a task.
 
     Raises:
         SpecError: Neither date nor run is given, or ``executor_config`` has an unknown setting.
@@ -97,7 +97,7 @@ def _form_1_10(task: AirflowTask) -> dict[str, Any]:
 
 
 def _alphanumerics(text: str) -> str:
-    """Letters and digits in lower case; those beyond ASCII, which 1.10 kept, the builder drops."""
+    """Return the letters and digits in lower case; the builder drops those beyond ASCII, which Airflow 1.10 kept."""
     return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
@@ -127,9 +127,9 @@ def _identity_labels(task: AirflowTask) -> dict[str, str]:
     return labels
 
 
-def of_attempt(said: Mapping[str, str], attempt: int) -> dict[str, str]:
-    """Labels or annotations of a task, as another try of it has them."""
-    return {**said, **({"try_number": str(attempt)} if "try_number" in said else {})}
+def of_attempt(given: Mapping[str, str], attempt: int) -> dict[str, str]:
+    """Return the labels or annotations of another try of a task."""
+    return {**given, **({"try_number": str(attempt)} if "try_number" in given else {})}
 
 
 def _labels_2(task: AirflowTask) -> dict[str, str]:
@@ -144,7 +144,7 @@ def _labels_2(task: AirflowTask) -> dict[str, str]:
 
 
 def _annotations_2(task: AirflowTask) -> dict[str, str]:
-    """The exact values: a label may hold a shortened form."""
+    """Return annotations with the exact values: a label may hold a shortened form."""
     exact = {
         "dag_id": task.dag_id,
         "task_id": task.task_id,

@@ -1,4 +1,4 @@
-"""A task's own settings (Airflow's ``executor_config``) as attributes of a workload."""
+"""Converting a task's own settings (Airflow's ``executor_config``) to attributes of a workload."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _PLACE = "Workload.airflow.executor_config"
 
 
 def settings_of(executor_config: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate ``executor_config``.
+    """Return the attributes of a workload that ``executor_config`` sets.
 
     Args:
-        executor_config: ``{"KubernetesExecutor": {…}}`` or what is inside it, as in 1.10; ``{"pod_override":
-            …}``, as in 2.x; or both. Settings that are None or empty count as not given, as in Airflow.
+        executor_config: ``{"KubernetesExecutor": {…}}`` or the inner mapping, as in 1.10; ``{"pod_override": …}``, as
+            in 2.x; or both. Settings that are None or empty count as not given, as in Airflow.
 
     Raises:
-        SpecError: It has a setting that nothing here knows.
+        SpecError: It has an unknown setting.
     """
     direct = {name: value for name, value in executor_config.items() if name not in _TOP_LEVEL}
     settings = _classic({**direct, **(executor_config.get("KubernetesExecutor") or {})})
@@ -77,7 +77,7 @@ def _classic(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def manifest_of(model: Any) -> dict[str, Any]:
-    """A manifest of ``model``: a mapping as it is, or a model of the kubernetes client by its attribute map.
+    """Return the manifest of a mapping, or of a model of the kubernetes client (by its attribute map).
 
     Raises:
         SpecError: It is neither.

@@ -1,4 +1,4 @@
-"""Workloads and pod templates from files: the only I/O of this room."""
+"""Reading workloads and pod templates from files: the only I/O of this room."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_document(path: Path) -> dict[str, Any]:
         path: The file; ``.json`` is read as JSON, anything else as YAML (of which JSON is a part).
 
     Raises:
-        SpecError: It cannot be read, is malformed, or holds something else; ``field`` is the path.
+        SpecError: It cannot be read, is malformed, or does not hold one object; ``field`` is the path.
     """
     try:
         document = _parsed(path, path.read_text(encoding="utf-8"))
@@ -44,7 +44,7 @@ def _parsed(path: Path, text: str) -> Any:
 
 
 def _loader() -> type[yaml.SafeLoader]:
-    """YAML without timestamps: Kubernetes reads a date in an annotation as text."""
+    """Return a YAML loader without timestamps: Kubernetes reads a date in an annotation as text."""
     import yaml
 
     class ManifestLoader(yaml.SafeLoader):

@@ -1,7 +1,7 @@
-"""The identity of a workload: what it is, which attempt, and which launch of that attempt.
+"""The key of a workload: its identity, the attempt, and the launch of that attempt.
 
-The identity is what makes a launch idempotent: the pod's name is computed from it. So it has one canonical
-form, which fits into an annotation and is valid in every encoding on the way there.
+A launch is idempotent because the pod's name is computed from the key. So the identity has one canonical form, which
+fits into an annotation and is valid in every encoding on the way to the API server.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["KeyLike", "WorkloadKey"]
 
 MAX_IDENTITY_BYTES = 32 * 1024
-"""Annotations may hold 256 KiB together (Kubernetes' ``TotalAnnotationSizeLimitB``); an eighth is
-ours."""
+"""An eighth of what all annotations of a pod may hold together (Kubernetes' ``TotalAnnotationSizeLimitB``, 256 KiB)."""
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -33,8 +32,8 @@ class WorkloadKey:
     Attributes:
         parts: What identifies the workload, as ``{"dag_id": "etl", "task_id": "load"}``, in the order given.
         attempt: Which attempt, from 1.
-        relaunch: How often the attempt was launched anew because its pod came to nothing before the work began, from
-            0. A relaunch is another pod of the same attempt.
+        relaunch: How often the attempt was launched again because its pod failed before the work began, from 0. A
+            relaunch is another pod of the same attempt.
         identity: The parts as canonical JSON (sorted, ASCII); the same for every attempt.
     """
 
@@ -61,7 +60,7 @@ class WorkloadKey:
 
     @classmethod
     def of(cls, value: KeyLike) -> WorkloadKey:
-        """Take a key, or make one of a mapping.
+        """Return a key as it is, or the key that a mapping describes.
 
         Args:
             value: A key; its parts (attempt 1); or ``{"parts": {…}, "attempt": 2}``, the form in files.
@@ -80,15 +79,15 @@ class WorkloadKey:
         return cls(value)
 
     def next_attempt(self) -> WorkloadKey:
-        """The same workload's next attempt."""
+        """Return the key of the same workload's next attempt."""
         return WorkloadKey(self.parts, self.attempt + 1)
 
     def next_relaunch(self) -> WorkloadKey:
-        """The same attempt, launched anew."""
+        """Return the key of the same attempt's next launch."""
         return WorkloadKey(self.parts, self.attempt, relaunch=self.relaunch + 1)
 
     def first_launch(self) -> WorkloadKey:
-        """The same attempt's first launch: what a scheduler knows it by."""
+        """Return the key of the same attempt's first launch, by which a scheduler knows the attempt."""
         return self if not self.relaunch else WorkloadKey(self.parts, self.attempt)
 
     def __eq__(self, other: object) -> bool:

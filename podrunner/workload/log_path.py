@@ -1,4 +1,4 @@
-"""Where a workload's log goes, relative to the log folder: never out of it, whatever a name says."""
+"""The path of a workload's log, relative to the log folder; no name can lead out of the folder."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["checked_log_path", "default_log_path", "log_path_of_attempt", "path_
 MAX_COMPONENT_BYTES = 200
 """File systems take 255 bytes a name; the rest is for suffixes such as ``.log.cursor``."""
 
-# Encoded like in a URL. "%" is, so that two names never meet in one.
+# Encoded as in a URL; "%" too, so that two names never get the same path.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\%]")
 
 
 def path_component(name: str) -> str:
-    """Make one component of a path of any text: unchanged where that is safe, else percent-encoded.
+    """Return one component of a path for any text: unchanged if that is safe, else percent-encoded.
 
     ``../x`` becomes ``..%2Fx``, ``..`` becomes ``%2E%2E``, an empty name ``%``; a name over 200 bytes is
     shortened, and a digest of the whole makes it unique.
@@ -37,18 +37,18 @@ def path_component(name: str) -> str:
 
 
 def default_log_path(key: WorkloadKey) -> str:
-    """One folder a part of the key, and a file an attempt: ``etl/load/1.log``."""
+    """Return a path with a folder for each part of the key and a file for each attempt: ``etl/load/1.log``."""
     return "/".join([*map(path_component, key.parts.values()), f"{key.attempt}.log"])
 
 
 def log_path_of_attempt(path: str, attempt: int, *, before: int) -> str:
-    """Make the log path of another attempt: ``etl/load/1.log`` becomes ``etl/load/2.log``.
+    """Return the log path of another attempt: ``etl/load/1.log`` becomes ``etl/load/2.log``.
 
     Args:
         path: The path of the attempt ``before``.
-        attempt: Which attempt it shall be of.
-        before: Which one it is of. If its number does not end the file's name, the new one is added: ``x.log``
-            becomes ``x.2.log``.
+        attempt: The number of the other attempt.
+        before: The number of the attempt that ``path`` belongs to. If the file's name does not end with it, the new
+            number is appended: ``x.log`` becomes ``x.2.log``.
     """
     folder, slash, name = path.rpartition("/")
     stem, dot, suffix = name.rpartition(".")
@@ -60,10 +60,10 @@ def log_path_of_attempt(path: str, attempt: int, *, before: int) -> str:
 
 
 def checked_log_path(path: str) -> str:
-    """Refuse a path that is absolute or leads upwards.
+    """Return a log path that is relative and does not lead upwards.
 
     Raises:
-        SpecError: It does.
+        SpecError: The path is absolute, or has an empty part, ``.`` or ``..``.
     """
     parts = path.split("/")
     if "\0" in path or any(part in {"", ".", ".."} for part in parts):

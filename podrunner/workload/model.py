@@ -1,4 +1,4 @@
-"""The workload: what to run, in one value that a scheduler hands over."""
+"""The workload: what to run, as one value that a scheduler submits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["SecretKey", "Workload"]
 
 
-# Kubernetes' relaxed rule (KEP-4369); before 1.30 it took no spaces and few signs.
+# Kubernetes' relaxed rule (KEP-4369); before 1.30 it accepted no spaces and few punctuation characters.
 _VARIABLE = re.compile(r"[ -<>-~]+")
 
 
 def _no_lone_text(value: Any) -> Any:
-    """A string is a sequence of characters to Python, but never what is meant by a command."""
+    """Refuse a string, which Python would take as a sequence of characters."""
     if isinstance(value, str):
         raise ValueError('must be a list of words, as ["sh", "-c", "…"]')  # noqa: TRY004 - pydantic passes on only this
     return value
@@ -62,15 +62,14 @@ Objects = tuple[dict[str, Any], ...]
 
 
 class Workload(CheckedModel):
-    """One thing to run, once.
+    """One attempt to run a program in a pod.
 
-    Values here go before the configuration's. ``labels``, ``env``, ``secret_env``, ``credentials``, volumes,
-    mounts, init containers and sidecars add to the configuration's (one of the same name replaces it);
-    ``annotations``, ``node_selector``, ``affinity`` and ``tolerations`` take the place of the configuration's
-    as a whole.
+    Values here win over the configuration's. ``labels``, ``env``, ``secret_env``, ``credentials``, volumes, mounts,
+    init containers and sidecars add to the configuration's (one of the same name replaces it); ``annotations``,
+    ``node_selector``, ``affinity`` and ``tolerations`` replace the configuration's as a whole.
 
     Attributes:
-        key: Identity and attempt; a plain mapping is taken as the parts of a first attempt.
+        key: Identity and attempt; a plain mapping is read as the parts of a first attempt.
         command: The program and its first arguments. None runs the image's own entry point.
         args: Further arguments.
         image: None: the configuration's.
@@ -78,11 +77,11 @@ class Workload(CheckedModel):
         image_pull_secrets: Names of Secrets, beside the configuration's.
         env: Plain environment variables.
         secret_env: Environment variables from Secrets that exist: name → (Secret, key).
-        credentials: Environment variables whose values are secret: they travel in a Secret that the pod owns.
+        credentials: Environment variables whose values are secret: they go into a Secret that the pod owns.
         working_dir: None: the image's.
         resources: None: the configuration's.
         namespace: None: the configuration's.
-        name: What the pod's name begins with; None: made of the key. Any text: it is made safe.
+        name: The beginning of the pod's name, any text (it is made safe); None: made from the key.
         container_name: Name of the main container; None: the template's first, else ``base``.
         labels: Labels; values are made safe where Kubernetes would refuse them.
         annotations: Annotations; any text.
@@ -100,14 +99,14 @@ class Workload(CheckedModel):
         scheduling_gates: Names of gates that keep the pod from being scheduled.
         active_deadline_s: Seconds after which the kubelet ends the pod; None: never.
         termination_grace_period_s: Seconds between SIGTERM and SIGKILL; None: the cluster's default (30).
-        overrides: A strategic merge patch onto the finished pod; goes before everything but the identity.
+        overrides: A strategic merge patch onto the finished pod; it wins over everything but the identity.
         pod_template: A pod to start from, as an object or the path of a file (read when the workload is
-            made); None: the configuration's.
-        log_path: Where the log goes below the log folder; None: made of the key.
-        result_path: A file that the main container leaves behind, in a folder of its own: it is read when that
-            container has ended with 0, and given as ``Outcome.result``. None: there is none.
-        identity_labels: Labels that nothing goes before, as Airflow's ``dag_id``; values are made safe.
-        identity_annotations: Annotations that nothing goes before.
+            created); None: the configuration's.
+        log_path: Path of the log below the log folder; None: made from the key.
+        result_path: A file that the main container writes, in a folder of its own: it is read when that container has
+            ended with 0, and becomes ``Outcome.result``. None: there is none.
+        identity_labels: Labels that win over all others, such as Airflow's ``dag_id``; values are made safe.
+        identity_annotations: Annotations that win over all others.
     """
 
     key: WorkloadKey
@@ -149,17 +148,17 @@ class Workload(CheckedModel):
 
     @property
     def relative_log_path(self) -> str:
-        """``log_path``, or the one made of the key."""
+        """``log_path``, or the path made from the key."""
         return self.log_path if self.log_path is not None else default_log_path(self.key)
 
     def of_try(self, key: WorkloadKey) -> Workload:
-        """This workload as another try: a later attempt, or a relaunch of one.
+        """Return this workload as another try: a later attempt, or a relaunch of one.
 
-        What says the attempt's number follows it: the log path, and Airflow's ``try_number`` among the identity's
-        labels and annotations.
+        The attempt's number is updated in the log path, and in Airflow's ``try_number`` among the identity's labels and
+        annotations.
 
         Args:
-            key: The same identity, with the attempt and relaunch that it shall be.
+            key: The same identity, with the attempt and relaunch of the other try.
         """
         changes: dict[str, Any] = {"key": key}
         if key.attempt != self.key.attempt:
@@ -170,7 +169,7 @@ class Workload(CheckedModel):
         return self.model_copy(update=changes)
 
     @classmethod
-    def airflow(  # noqa: PLR0913 - a task of Airflow is told by so many
+    def airflow(  # noqa: PLR0913 - a task of Airflow has that many parts
         cls,
         *,
         dag_id: str,
@@ -187,22 +186,21 @@ class Workload(CheckedModel):
         extra_args: Sequence[str] = (),
         result_path: str | None = None,
     ) -> Workload:
-        """Run one try of an Airflow task, with Airflow's command, labels and log path.
+        """Return the workload of one try of an Airflow task, with Airflow's command, labels and log path.
 
         Args:
             dag_id: The DAG.
             task_id: The task.
-            execution_date: When the run is for; decides for the form of 1.10 where no ``run_id`` is given.
-            run_id: The run; decides for the form of 2.x.
+            execution_date: The run's logical date; selects the form of 1.10 if no ``run_id`` is given.
+            run_id: The run; selects the form of 2.x.
             try_number: From 1.
             map_index: Index of a mapped task; -1: it is not mapped.
             pool: Airflow's pool.
             dag_file: Path of the DAG's file in the container; None: Airflow looks in its DAGs folder.
             airflow_version: The version in the image: it overrides the choice of the form, and becomes a
                 label.
-            executor_config: The task's own settings: of 1.10 (``{"KubernetesExecutor": {"image": …}}``, or
-                what is inside), or of 2.x (``{"pod_override": …}``, a manifest or a model of the kubernetes
-                client).
+            executor_config: The task's own settings: of 1.10 (``{"KubernetesExecutor": {"image": …}}``, or the inner
+                mapping), or of 2.x (``{"pod_override": …}``, a manifest or a model of the kubernetes client).
             worker_uuid: Value of the label ``airflow-worker``; None: the configuration's.
             extra_args: Appended to the command.
             result_path: See the attribute; Airflow's own sidecar reads ``/airflow/xcom/return.json``.
@@ -229,13 +227,13 @@ class Workload(CheckedModel):
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Workload:
-        """Make a workload of plain data, as a file holds it.
+        """Return the workload that plain data describes, as a file holds it.
 
         Args:
-            document: The attributes above or, with ``dag_id`` among them, what ``airflow`` takes.
+            document: The attributes above or, if ``dag_id`` is among the names, the parameters of ``airflow``.
 
         Raises:
-            SpecError: A value is unknown, missing or malformed; ``field`` is its path.
+            SpecError: A name is unknown, or a value is missing or malformed; ``field`` is its path.
         """
         if "dag_id" not in document:
             return cls(**document)
@@ -246,12 +244,12 @@ class Workload(CheckedModel):
 
     @classmethod
     def from_file(cls, path: Path | str) -> Workload:
-        """Read a workload from a JSON or YAML file; see ``from_dict`` for what it holds.
+        """Read a workload from a JSON or YAML file; see ``from_dict`` for its content.
 
         A ``pod_template`` in it is an object, or a path relative to the file.
 
         Raises:
-            SpecError: The file cannot be read, or what it holds is not a workload.
+            SpecError: The file cannot be read, or does not hold a workload.
         """
         place = Path(path)
         document = read_document(place)

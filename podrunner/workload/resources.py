@@ -1,4 +1,4 @@
-"""What a container asks for and may use, in Kubernetes' quantities."""
+"""Resource requests and limits of a container, in Kubernetes' quantities."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def _is_quantity(value: str) -> bool:
 
 
 Quantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked)]
-"""A Kubernetes quantity as text; numbers are taken too."""
+"""A Kubernetes quantity as text; a number is accepted too."""
 
 
 class Resources(CheckedModel):
-    """Requests and limits of the main container. None leaves a value to the template or the cluster.
+    """Requests and limits of the main container. None leaves the value to the template or the cluster.
 
     Attributes:
         cpu_request: CPUs to reserve (``500m`` is half of one).
         cpu_limit: CPUs it may use at most.
         memory_request: Memory to reserve (``512Mi``).
-        memory_limit: Memory at which it is killed.
+        memory_limit: Memory beyond which it is killed.
         ephemeral_storage_request: Local disk to reserve.
-        ephemeral_storage_limit: Local disk at which the pod is evicted.
+        ephemeral_storage_limit: Local disk beyond which the pod is evicted.
         gpu: Number of GPUs (a limit, which for extended resources is the request too).
-        gpu_resource: The name that the cluster's device plugin gives them.
+        gpu_resource: The resource name of the cluster's device plugin.
         requests: Any other resource to reserve, by name.
         limits: Any other resource's limit, by name.
     """

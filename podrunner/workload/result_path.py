@@ -1,4 +1,4 @@
-"""Where a workload leaves its result: which paths can be meant."""
+"""Checking the path of a workload's result file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ __all__ = ["checked_result_path"]
 
 
 def checked_result_path(path: str) -> str:
-    """Check the path of a file in a folder of its own, where a volume can be mounted.
+    """Return the path of a file in a folder of its own, where a volume can be mounted.
 
     Raises:
-        ValueError: It is not absolute, not in its shortest form, directly in ``/``, or has a sign that no mount takes.
+        ValueError: It is not absolute, not in its shortest form, directly in ``/``, or has a character that no mount
+        accepts.
     """
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(path) != path:
         raise ValueError("must be the absolute path of a file, without '.', '..' and needless '/'")

@@ -1,27 +1,27 @@
-"""From pydantic's errors to :class:`~podrunner.errors.SpecError`, in one place."""
+"""The base class of checked values, which turns pydantic's errors into :class:`~podrunner.errors.SpecError`."""
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from podrunner.errors import SpecError
+from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["CheckedModel", "did_you_mean", "unknown_name"]
+__all__ = ["CheckedModel", "unknown_name"]
 
 _SECRET = ("credentials", "env")
-"""Fields whose values no message shows: people put secrets into variables."""
+"""Fields whose values no message shows: users put secrets into variables."""
 MAX_SHOWN = 80
 """Characters of an offending value that a message shows."""
 
 
 class CheckedModel(BaseModel):
-    """A frozen model that takes no unknown field; its errors are :class:`~podrunner.errors.SpecError`."""
+    """A frozen model that accepts no unknown field; its errors are :class:`~podrunner.errors.SpecError`."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -52,7 +52,7 @@ def _spec_error(model: type[BaseModel], error: ValidationError) -> SpecError:
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """Names of the fields of the model that ``location`` leads to."""
+    """Return the names of the fields of the model that ``location`` leads to."""
     for part in location:
         annotation = model.model_fields[str(part)].annotation
         inner = [member for member in (annotation, *get_args(annotation)) if _is_model(member)]
@@ -77,11 +77,7 @@ def _shown(value: Any) -> str:
 
 
 def unknown_name(name: str, known: Iterable[str], *, place: str) -> SpecError:
-    """The error for a name that nothing here has."""
-    return SpecError(f"there is no such field{did_you_mean(name, known)}", field=f"{place}.{name}")
-
-
-def did_you_mean(name: str, known: Iterable[str] | Mapping[str, Any]) -> str:
-    """``; did you mean 'image'?``, or nothing if no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    """Return the error for an unknown field at ``place``, with a suggestion if a known name is near."""
+    suggestion = did_you_mean(name, known)
+    hint = f"; {suggestion[0].lower()}{suggestion[1:]}" if suggestion else ""
+    return SpecError(f"there is no such field{hint}", field=f"{place}.{name}")

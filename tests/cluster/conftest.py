@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.event_loops import asyncio_only
 
 
 def _load(name: str, path: Path):
@@ -41,10 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("disturbing") is not None)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Run on asyncio only: the contract tests cover trio."""
-    return "asyncio"
+anyio_backend = asyncio_only  # the contract tests cover trio
 
 
 @pytest.fixture

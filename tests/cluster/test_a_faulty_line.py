@@ -8,12 +8,12 @@ from collections import Counter
 from contextlib import contextmanager
 from random import Random
 
-import anyio
 import httpx
 import pytest
 from anyio import to_thread
 from podrunner import AsyncPodRunner, Category, EventKind
 from podrunner.testing.faults import Line, TcpProxy
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.disturbing, pytest.mark.timeout(300)]
 
@@ -62,12 +62,6 @@ def _make_trouble(proxy: TcpProxy, over: threading.Event, done: Counter[str]) ->
             getattr(proxy, kind)()
 
 
-async def until(condition) -> None:
-    with anyio.fail_after(120):
-        while not condition():
-            await anyio.sleep(0.1)
-
-
 def until_answered(ask) -> httpx.Response:
     """Repeat a request while the API server is down."""
     deadline = time.monotonic() + 60
@@ -111,10 +105,14 @@ async def test_each_uid_has_one_outcome_and_it_is_the_servers(
                 runner.submit(workload("sleep 600", termination_grace_period_s=1)) for _ in range(DELETED)
             ]
             for number in KILLS_AFTER:
-                await until(lambda number=number: sum(pod.outcome is not None for pod in pods) >= number)
+                await until(
+                    lambda number=number: sum(pod.outcome is not None for pod in pods) >= number,
+                    within_s=120,
+                    every_s=0.1,
+                )
                 await to_thread.run_sync(node.restart_api)
             for pod in doomed:
-                await until(lambda pod=pod: pod.timeline.started)
+                await until(lambda pod=pod: pod.timeline.started, within_s=120)
                 gone = f"{path}/{pod.name}"
                 await to_thread.run_sync(until_answered, lambda gone=gone: admin.delete(gone))
             outcomes = {pod.uid: await pod.wait(120) for pod in (*pods, *doomed)}

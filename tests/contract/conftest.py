@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import httpx
@@ -27,7 +28,7 @@ IMAGE = os.environ.get("PODRUNNER_TEST_IMAGE", "localhost/pyhost:1")
 RBAC = Path(__file__).parents[2] / "examples" / "rbac.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cluster:
     """A cluster under test: how to reach it as administrator, and whether it is the embedded one."""
 
@@ -40,6 +41,13 @@ class Cluster:
     @property
     def is_local(self) -> bool:
         return self.local is not None
+
+    @cached_property
+    def minor(self) -> int:
+        """The server's minor version, for what Kubernetes words in another way since: 34 for a LocalCluster."""
+        with self.http() as http:
+            minor: str = http.get("/version").raise_for_status().json()["minor"]
+        return int(minor.rstrip("+"))
 
     def http(self) -> httpx.Client:
         """Return a client with the administrator's rights, for requests that podrunner itself never sends."""

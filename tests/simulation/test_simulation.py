@@ -21,6 +21,7 @@ import trio.testing
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner, EventKind
 from tests.simulation.world import OUTAGES, REMOVED, World, weather
+from tests.support.seeds import SEEDS
 from tests.unit.runner.harness import configured, workload
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from podrunner.runner import AsyncPod, RunnerEvent
 
 PODS = int(os.environ.get("PODS", "200"))
-SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(int(os.environ.get("SEEDS", "25")))
 
 WEATHER_S = 300.0
 OUTAGE_S = 300.0

@@ -18,7 +18,7 @@ import anyio
 from podrunner.errors import TransportError
 from podrunner.kube import Request, Response
 from podrunner.outcome import Category
-from tests.unit.fake_server import Change, Fault
+from tests.support.fake_server import Change, Fault
 from tests.unit.runner.harness import Cluster
 
 REMOVED = frozenset({Category.DELETED_BY_OTHERS})

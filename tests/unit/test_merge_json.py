@@ -104,7 +104,7 @@ def test_json_patch_follows_rfc_6902(target, operations, patched):
         ("add", "patch[0]"),
     ],
 )
-def test_an_operation_that_cannot_be_applied_is_refused_with_its_place(operation, field):
+def test_an_operation_that_cannot_be_applied_is_refused_with_its_path(operation, field):
     with pytest.raises(SpecError) as caught:
         json_patch({"foo": "bar", "one": 1, "list": [1, 2]}, [operation])
     assert caught.value.field == field

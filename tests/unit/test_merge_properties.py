@@ -1,4 +1,4 @@
-"""What holds for every merge: identity, repetition, untouched arguments, nothing shared."""
+"""Properties of every merge: identity, idempotence, unchanged arguments, nothing shared."""
 
 import copy
 
@@ -88,7 +88,7 @@ def test_a_pod_merged_into_nothing_is_that_pod(pod):
 
 
 @given(PODS, PODS)
-def test_what_the_patch_says_is_there_afterwards(pod, patch):
+def test_the_values_of_the_patch_are_in_the_result(pod, patch):
     merged = strategic_merge(pod, patch)
     wanted = patch.get("spec", {}).get("containers", [])
     for container, there in named_alike(wanted, merged.get("spec", {}).get("containers", [])):

@@ -1,4 +1,4 @@
-"""Strategic merge does what the API server does: the documentation's examples, and each directive."""
+"""Strategic merge gives the API server's results: the documentation's examples, and each directive."""
 
 import pytest
 from podrunner.errors import SpecError

@@ -1,4 +1,4 @@
-"""The workload: what it takes, and how it refuses the rest."""
+"""The workload: accepted values, and errors for others."""
 
 import pytest
 from podrunner.errors import SpecError
@@ -86,8 +86,8 @@ def test_other_quantities_are_refused(quantity):
         Resources(limits={"cpu": quantity})
 
 
-def test_credentials_show_in_no_text():
-    """What is secret stands in no repr, no text, no error."""
+def test_credentials_are_in_no_text():
+    """Secret values are in no repr, no text, no error."""
     workload = Workload(key={"a": "b"}, credentials={"TOKEN": "hunter2"})
     assert "hunter2" not in repr(workload) + str(workload)
     assert "hunter2" not in str(refused(credentials={"TOKEN": ["hunter2"]}))
@@ -100,12 +100,12 @@ def test_the_log_path_comes_from_the_key_unless_it_is_given():
 
 
 @pytest.mark.parametrize("path", ["/x", "../x", "a/../b", "a//b", "", "a/", ".", "a/\0"])
-def test_a_log_path_that_leads_out_is_refused(path):
+def test_a_log_path_that_leads_out_of_the_folder_is_refused(path):
     """G10."""
     assert refused(log_path=path).field == "Workload.log_path"
 
 
-def test_a_template_in_memory_is_taken():
+def test_a_template_in_memory_is_accepted():
     assert Workload(key={"a": "b"}, pod_template={"spec": {}}).pod_template == {"spec": {}}
     assert refused(pod_template="x.yaml").field == "Workload.pod_template"
 

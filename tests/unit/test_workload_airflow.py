@@ -94,7 +94,7 @@ def test_a_date_may_be_a_datetime():
         ({"execution_date": DATE, "airflow_version": "2.0.2"}, ("airflow", "tasks")),
     ],
 )
-def test_the_form_is_told_by_date_run_and_version(arguments, words):
+def test_date_run_and_version_decide_the_form(arguments, words):
     assert task(**arguments).command[:2] == words
 
 
@@ -236,10 +236,10 @@ def test_a_relaunch_of_a_task_is_the_same_try():
     assert again.key.relaunch == 1
 
 
-def test_a_task_may_leave_a_result():
-    """In Python and in a file alike."""
-    told = {"dag_id": "d", "task_id": "t", "run_id": "r", "result_path": "/airflow/xcom/return.json"}
-    assert task(run_id="r", result_path="/airflow/xcom/return.json").result_path == told["result_path"]
-    assert Workload.from_dict(told).result_path == told["result_path"]
+def test_a_task_may_have_a_result():
+    """In Python and in a file."""
+    arguments = {"dag_id": "d", "task_id": "t", "run_id": "r", "result_path": "/airflow/xcom/return.json"}
+    assert task(run_id="r", result_path="/airflow/xcom/return.json").result_path == arguments["result_path"]
+    assert Workload.from_dict(arguments).result_path == arguments["result_path"]
     with pytest.raises(SpecError, match="result_path"):
         task(run_id="r", result_path="return.json")

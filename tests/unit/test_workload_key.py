@@ -13,7 +13,7 @@ from podrunner.workload import WorkloadKey
 PARTS = st.dictionaries(st.text(), st.text(), min_size=1, max_size=4)
 
 
-def test_a_key_says_what_it_identifies():
+def test_a_key_shows_its_parts():
     key = WorkloadKey({"dag_id": "d", "task_id": "t"}, attempt=2)
     assert key.parts == {"dag_id": "d", "task_id": "t"}
     assert key.attempt == 2
@@ -30,7 +30,7 @@ def test_the_order_of_parts_is_kept_but_does_not_matter():
     assert one.identity == other.identity
 
 
-def test_attempts_are_told_apart_but_share_the_identity():
+def test_attempts_differ_but_share_the_identity():
     first = WorkloadKey({"a": "b"})
     second = first.next_attempt()
     assert second != first
@@ -40,7 +40,7 @@ def test_attempts_are_told_apart_but_share_the_identity():
 
 
 def test_a_relaunch_is_another_pod_of_the_same_attempt():
-    """Promise 1: a free retry has a name of its own, and the attempt that its scheduler knows."""
+    """Promise 1: a free retry has another pod name, and the attempt that its scheduler knows."""
     first = WorkloadKey({"a": "b"}, 2)
     again = first.next_relaunch()
     assert (again.attempt, again.relaunch, again.identity) == (2, 1, first.identity)
@@ -94,13 +94,13 @@ def test_a_key_cannot_be_changed():
         ({"a": "x" * 40_000}, 1, "WorkloadKey"),
     ],
 )
-def test_what_is_no_key_is_refused(parts, attempt, field):
+def test_malformed_parts_are_refused(parts, attempt, field):
     with pytest.raises(SpecError) as caught:
         WorkloadKey(parts, attempt)
     assert caught.value.field == field
 
 
-def test_a_mapping_is_taken_for_a_key():
+def test_a_mapping_is_accepted_as_a_key():
     key = WorkloadKey({"a": "b"}, 2)
     assert WorkloadKey.of(key) is key
     assert WorkloadKey.of({"a": "b"}) == WorkloadKey({"a": "b"})
@@ -111,6 +111,6 @@ def test_a_mapping_is_taken_for_a_key():
 @pytest.mark.parametrize(
     "value", ["a", 1, None, {"parts": {"a": "b"}, "atempt": 2}, {"parts": {"a": "b"}, "relaunch": -1}]
 )
-def test_what_is_neither_key_nor_mapping_is_refused(value):
+def test_other_values_than_keys_and_mappings_are_refused(value):
     with pytest.raises(SpecError):
         WorkloadKey.of(value)

@@ -109,7 +109,7 @@ def test_a_streaming_list_ends_with_a_bookmark(api, config_map, later):
 
 
 def test_a_version_that_is_too_old_is_410(api):
-    """W1: at the start of a watch, as an event."""
+    """W1, V4: at the start of a watch, as an event."""
     with api.watch("pods", resourceVersion="1") as events:
         kind, status = events.next()
     assert kind == "ERROR"

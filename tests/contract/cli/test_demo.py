@@ -92,5 +92,7 @@ def test_the_connection_string_is_nowhere_in_the_pod(story) -> None:
 def test_people_get_the_story_as_text(cluster: Cluster, tmp_path: Path) -> None:
     ended = _demo(cluster=cluster, folder=tmp_path / "demo")
     assert (ended.returncode, ended.stderr) == (0, "")
+    where = "a LocalCluster" if cluster.is_local else f"the cluster of {cluster.kubeconfig}"
+    assert ended.stdout.startswith(f"On {where}")
     for words in (*STATES, "Outcome: succeeded", "*** Reading local file: ", "Left behind: 0 pods."):
         assert words in ended.stdout

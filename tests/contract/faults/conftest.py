@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from podrunner import RunnerConfig
 from podrunner.testing.faults import FaultProxy, Faults, TcpProxy
+from tests.support.event_loops import asyncio_only
 
 QUICK = {
     "request_timeout_s": 1.0,
@@ -23,9 +24,7 @@ QUICK = {
 }
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+anyio_backend = asyncio_only
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ import anyio
 import pytest
 from podrunner import AsyncPodRunner, Category, EventKind, Fault, RunnerConfig, Workload
 from podrunner.testing.faults import FaultProxy, Faults
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import httpx
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
@@ -29,12 +28,6 @@ def job(script: str = "true", **fields: Any) -> Workload:
 
 def scripted(**life: object) -> dict[str, str]:
     return {"local.podrunner.io/script": json.dumps(life)}
-
-
-async def until(condition: Callable[[], object], within_s: float = 20) -> None:
-    with anyio.fail_after(within_s):
-        while not condition():
-            await anyio.sleep(0.02)
 
 
 def ends(runner: AsyncPodRunner) -> list[str]:

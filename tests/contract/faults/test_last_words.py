@@ -13,9 +13,10 @@ import anyio
 import pytest
 from podrunner import AsyncPodRunner, Category, Fault, RunnerConfig, Workload
 from podrunner.testing.faults import FaultProxy, compact
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
@@ -25,12 +26,6 @@ RUNS_ON = {"local.podrunner.io/script": json.dumps({"running_s": None})}
 def job(script: str = "true", **fields: Any) -> Workload:
     fields = {"termination_grace_period_s": 1, **fields}
     return Workload(key={"job": uuid.uuid4().hex}, command=["sh", "-c", script], **fields)
-
-
-async def until(condition: Callable[[], object], within_s: float = 20) -> None:
-    with anyio.fail_after(within_s):
-        while not condition():
-            await anyio.sleep(0.02)
 
 
 @pytest.mark.parametrize(("exit_code", "category"), [(0, Category.SUCCEEDED), (7, Category.FAILED)])
@@ -62,7 +57,7 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
 
 
 async def test_an_eviction_in_two_writes_is_an_eviction(cluster, quick: RunnerConfig, namespace: str):
-    """P4; off: `word_is_due`: failed, with the user's fault. The test writes what a kubelet writes, in its order."""
+    """P4; off: `awaits_final_status`: failed, the user's fault. The test writes as a kubelet does, in its order."""
     if cluster.local is None:
         pytest.skip("a real kubelet writes its pods' status itself")
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:

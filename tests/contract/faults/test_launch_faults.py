@@ -79,7 +79,7 @@ async def test_backpressure_is_waited_out(quick: RunnerConfig, faults: Faults, s
 
 
 async def test_throttling_gates_all_creates_and_any_body_is_survived(quick: RunnerConfig, faults: Faults):
-    """L5; off: the gate (`RetryGate`): the others go on asking at once."""
+    """L5; off: the gate (`RetryAfterGate`): the others go on asking at once."""
     async with AsyncPodRunner(quick) as runner:
         await runner.wait_synced()
         faults.on("POST", "pods").answer(429, b"\xff<html>slow down</html>", retry_after_s=3)

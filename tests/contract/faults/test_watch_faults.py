@@ -17,6 +17,7 @@ from podrunner.builder.labels import OWNER
 from podrunner.errors import StaleError
 from podrunner.testing.faults import FaultProxy, Faults, TcpProxy, compact
 from tests.contract.faults.conftest import through
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,12 +41,6 @@ async def running(config: RunnerConfig) -> AsyncIterator[AsyncPodRunner]:
 
 WAIT_FOR_GO = "until [ -e go ]; do sleep 0.1; done"
 GO = ["touch", "go"]
-
-
-async def until(condition, within_s: float = 20) -> None:
-    with anyio.fail_after(within_s):
-        while not condition():
-            await anyio.sleep(0.02)
 
 
 def ends(runner: AsyncPodRunner) -> Counter[str]:

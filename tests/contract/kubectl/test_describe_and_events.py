@@ -35,8 +35,8 @@ class TestAPod:
         ("reason", "source", "message"),
         [
             ("Scheduled", "default-scheduler", r"Successfully assigned \S+/sample to \S+"),
-            ("Created", "kubelet", r"Created container: sample"),
-            ("Started", "kubelet", r"Started container sample"),
+            ("Created", "kubelet", r"(Created container: sample|Container created)"),  # 1.34; 1.35 and later
+            ("Started", "kubelet", r"(Started container sample|Container started)"),
         ],
     )
     def test_its_events_are_shown(self, described: str, reason: str, source: str, message: str) -> None:
@@ -51,7 +51,9 @@ class TestAPod:
         assert all(row.split()[3] == "pod/sample" for row in rows)
 
     def test_the_events_command_shows_them(self, kubectl, described) -> None:
-        assert "Started container sample" in kubectl("events", "--for", "pod/sample")
+        assert re.search(
+            "Started container sample|Container started", kubectl("events", "--for", "pod/sample")
+        )
 
 
 class TestAPodThatCannotRun:

@@ -12,8 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "cluster"))
 from control import Control
 from simulated import simulated_node
+from tests.support.waiting import until_blocking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,6 @@ class Scene:
     patience_s: float = 180.0
 
 
-def until(condition: Callable[[], object], *, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        time.sleep(0.05)
-
-
 @contextmanager
 def embedded_cluster(folder: Path) -> Iterator[Path]:
     """``podrunner local up`` as a process: the kubeconfig."""
@@ -58,7 +51,7 @@ def embedded_cluster(folder: Path) -> Iterator[Path]:
     command = [sys.executable, "-m", "podrunner.cli", "local", "up", "--kubeconfig", str(kubeconfig)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until(kubeconfig.exists, within_s=40)
+        until_blocking(kubeconfig.exists, within_s=40)
         yield kubeconfig
     finally:
         process.send_signal(signal.SIGTERM)

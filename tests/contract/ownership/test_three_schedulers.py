@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.ownership.conftest import Scene, until
+from tests.contract.ownership.conftest import Scene
+from tests.support.waiting import until_blocking
 
 SCHEDULER = Path(__file__).with_name("scheduler.py")
 
@@ -78,7 +79,9 @@ class Scheduler:
         """Stop it, for certain."""
         self.process.send_signal(signal.SIGSTOP)
         stat = Path(f"/proc/{self.process.pid}/stat")
-        until(lambda: not stat.exists() or stat.read_text().rpartition(") ")[2][0] == "T", within_s=10)
+        until_blocking(
+            lambda: not stat.exists() or stat.read_text().rpartition(") ")[2][0] == "T", within_s=10
+        )
 
     def errors(self) -> str:
         self._errors.seek(0)
@@ -127,8 +130,10 @@ def test_one_dies_and_one_is_stopped_past_its_lease(scene, schedulers):
     deleted leaves it to be told again.
     """
     living, killed, stopped = schedulers
-    until(lambda: all(scheduler.has("launched") for scheduler in schedulers), within_s=scene.patience_s)
-    until(lambda: killed.told().total() >= scene.pods // 12, within_s=scene.patience_s)
+    until_blocking(
+        lambda: all(scheduler.has("launched") for scheduler in schedulers), within_s=scene.patience_s
+    )
+    until_blocking(lambda: killed.told().total() >= scene.pods // 12, within_s=scene.patience_s)
     killed.process.kill()
     killed.process.wait()
     stopped.stop()
@@ -138,9 +143,9 @@ def test_one_dies_and_one_is_stopped_past_its_lease(scene, schedulers):
         assert not living.has("fenced"), f"the machine is too busy for a lease of {scene.lease_s} s"
         return known(schedulers) >= scene.pods
 
-    until(all_known, within_s=scene.patience_s)
+    until_blocking(all_known, within_s=scene.patience_s)
     stopped.process.send_signal(signal.SIGCONT)
-    until(lambda: stopped.has("fenced"), within_s=30)
+    until_blocking(lambda: stopped.has("fenced"), within_s=30)
     time.sleep(1)  # it has had its time to say too much
 
     assert "lost its lease" in stopped.lines("fenced")[0]["said"], stopped.errors()

@@ -8,15 +8,14 @@ from typing import Any
 import anyio
 import pytest
 from podrunner import AsyncPodRunner, Category, ClosePolicy, EventKind, PodRunner, RunnerConfig, Workload
+from tests.support.event_loops import asyncio_only
 
 pytestmark = [pytest.mark.processes]
 
 PATH = "/podrunner-test/results/return.json"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+anyio_backend = asyncio_only
 
 
 def leaves(name: str, script: str, **fields: Any) -> Workload:

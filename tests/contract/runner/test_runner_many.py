@@ -8,11 +8,9 @@ from collections import Counter
 import pytest
 from podrunner import AsyncPodRunner, Category, Workload
 from podrunner.config import RunnerConfig
+from tests.support.event_loops import asyncio_only
 
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+anyio_backend = asyncio_only
 
 
 @pytest.mark.anyio

@@ -17,6 +17,7 @@ from podrunner import (
 )
 from podrunner.config import RunnerConfig
 from podrunner.errors import NotFoundError
+from tests.support.event_loops import asyncio_only
 
 pytestmark = [pytest.mark.processes]
 
@@ -27,9 +28,7 @@ def shell(name: str, script: str, **fields) -> Workload:
     return Workload(key={"test": name}, command=["sh", "-c", script], **fields)
 
 
-@pytest.fixture
-def anyio_backend(request) -> str:
-    return "asyncio"
+anyio_backend = asyncio_only
 
 
 def test_blocking_walk(config: RunnerConfig):

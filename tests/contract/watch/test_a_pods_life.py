@@ -16,6 +16,7 @@ from podrunner.launcher import Launcher
 from podrunner.outcome import Category, classify
 from podrunner.watch import Kind, Reflector
 from podrunner.workload import Workload
+from tests.support.event_loops import asyncio_only
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+anyio_backend = asyncio_only
 
 
 class Scene:

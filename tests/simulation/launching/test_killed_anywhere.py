@@ -8,7 +8,6 @@ instants that count. ``SEEDS=1000`` plays more worlds, ``SEED=17`` one.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,9 +20,8 @@ import pytest
 from podrunner.errors import OwnershipError
 from podrunner.runner import AsyncPodRunner
 from tests.simulation.launching.world import OWNED_WITHIN_S, Line, Scheduler, World, play_in_virtual_time
+from tests.support.seeds import SEEDS
 from tests.unit.runner.harness import configured, workload
-
-SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(int(os.environ.get("SEEDS", "25")))
 
 POINTS = 70
 """The first runner makes about so many requests, two instants each, until its pods have begun to end."""

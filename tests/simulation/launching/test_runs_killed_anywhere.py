@@ -8,7 +8,6 @@ worlds, ``SEED=17`` one.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from contextlib import suppress
 from random import Random
@@ -20,9 +19,8 @@ import pytest
 from podrunner.errors import OwnershipError, PodrunnerError
 from podrunner.runner import AsyncPodRunner, AsyncRun, EventKind, RetryPolicy
 from tests.simulation.launching.world import OWNED_WITHIN_S, Line, Scheduler, World, play_in_virtual_time
+from tests.support.seeds import SEEDS
 from tests.unit.runner.harness import workload
-
-SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(int(os.environ.get("SEEDS", "20")))
 
 POINTS = 90
 RUN, CANCELLED = range(5), 0

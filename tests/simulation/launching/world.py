@@ -13,10 +13,10 @@ import anyio.lowlevel
 import pytest
 import trio.testing
 from podrunner.errors import OwnershipError, PodrunnerError, RequestTimeoutError, TransportError
-from podrunner.kube import KubeClient, Request, Response, RetryGate
+from podrunner.kube import KubeClient, Request, Response, RetryAfterGate
 from podrunner.ownership import CLOCK_SKEW_S, LeaseKeeper, ScopeReader
 from podrunner.runner import AsyncPodRunner, EventKind, RunnerEvent
-from tests.unit.fake_server import EPOCH
+from tests.support.fake_server import EPOCH
 from tests.unit.runner.harness import Cluster, configured
 
 LEASE_S = 12.0
@@ -75,7 +75,7 @@ class Line:
         self._loses = loses
 
     def client(self) -> KubeClient:
-        return KubeClient(self, timeout_s=30, gate=RetryGate())
+        return KubeClient(self, timeout_s=30, gate=RetryAfterGate())
 
     async def request(self, request: Request) -> Response:
         await self._point(sent=False)

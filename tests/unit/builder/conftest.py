@@ -1,4 +1,4 @@
-"""What the builder's tests share: a workload, and ways to look into a pod."""
+"""Fixtures of the builder's tests: a workload, and views of a pod."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from podrunner.workload import Workload
 
 @pytest.fixture
 def workload() -> Workload:
-    """The least that can be run."""
+    """The smallest valid workload."""
     return Workload(key={"dag_id": "d", "task_id": "t"}, command=["date"])
 
 
@@ -25,7 +25,7 @@ class Look:
 
     @classmethod
     def env(cls, pod: dict[str, Any]) -> dict[str, Any]:
-        """Variables of the main container: the value, or where it comes from."""
+        """Variables of the main container: the value, or its source."""
         variables = cls.main(pod).get("env", [])
         return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in variables}
 
@@ -48,5 +48,5 @@ class Look:
 
 @pytest.fixture
 def look() -> type[Look]:
-    """Ways to look into a pod."""
+    """Views of a pod."""
     return Look

@@ -1,4 +1,4 @@
-"""Credentials travel in a Secret of the pod's own, and nowhere else."""
+"""Credentials are in the pod's own Secret, and nowhere else."""
 
 import base64
 import json
@@ -56,7 +56,7 @@ def test_nothing_shows_a_credential(workload):
         ({}, {"secret_env": {VARIABLE: "airflow-secrets=conn"}}),
     ],
 )
-def test_a_connection_that_comes_otherwise_is_not_put_in(airflow, settings, workload):
+def test_a_connection_from_another_source_is_not_added(airflow, settings, workload):
     """The original's check for a connection in [kubernetes_secrets] never matched."""
     assert build_plan(config(airflow, **settings), workload).secret is None
 
@@ -75,7 +75,7 @@ def test_the_git_password_is_for_the_clone_only(workload, look):
     assert {"name": "GIT_SYNC_PASSWORD", "valueFrom": {"secretKeyRef": reference}} in clone["env"]
 
 
-def test_a_workload_brings_credentials(look):
+def test_a_workload_adds_credentials(look):
     workload = Workload(key={"a": "b"}, credentials={"TOKEN": "hünter2"}, env={"TOKEN": "plain"})
     plan = build_plan(RunnerConfig(image="i"), workload)
     reference = {"name": plan.secret["metadata"]["name"], "key": "TOKEN"}
@@ -83,13 +83,13 @@ def test_a_workload_brings_credentials(look):
     assert secrets(plan) == {"TOKEN": "hünter2"}
 
 
-def test_a_workload_that_brings_the_connection_itself_keeps_it_from_the_secret(look):
+def test_a_connection_set_by_the_workload_is_not_in_the_secret(look):
     plan = build_plan(config({}), Workload(key={"a": "b"}, secret_env={VARIABLE: ("mine", "conn")}))
     assert look.env(plan.manifest)[VARIABLE] == {"secretKeyRef": {"name": "mine", "key": "conn"}}
     assert plan.secret is None
 
 
-def test_the_configuration_brings_credentials_too(workload, look):
+def test_the_configuration_adds_credentials_too(workload, look):
     config = RunnerConfig(image="i", credentials={"TOKEN": "hunter2"}, secret_env={"B": "s=k"})
     plan = build_plan(config, workload)
     assert [*look.env(plan.manifest)] == ["B", "TOKEN"]
@@ -104,7 +104,7 @@ def test_a_workloads_plain_value_keeps_the_configurations_credential_out(look):
     assert plan.secret is None
 
 
-def test_a_variable_with_a_name_that_is_no_key_gets_one(look):
+def test_a_variable_whose_name_is_no_valid_key_gets_a_digest_as_key(look):
     plan = build_plan(RunnerConfig(image="i"), Workload(key={"a": "b"}, credentials={"my token!": "x"}))
     (key,) = plan.secret["data"]
     assert key.isalnum()

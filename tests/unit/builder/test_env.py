@@ -1,4 +1,4 @@
-"""Environment variables: their order, and who wins."""
+"""Environment variables: order and precedence."""
 
 from podrunner.builder import build_pod
 from podrunner.config import AirflowSettings, DagsFromGit, RunnerConfig

@@ -1,4 +1,4 @@
-"""Explaining tells for each field which setting put it there."""
+"""The explanation of a pod names for each field the setting that set it."""
 
 from podrunner.builder import build_pod, explain_pod
 from podrunner.config import AirflowSettings, DagsFromClaim, LogsOnClaim, RunnerConfig

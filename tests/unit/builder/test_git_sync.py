@@ -42,7 +42,7 @@ def test_over_ssh_key_and_known_hosts_are_mounted(built, look):
     assert env["GIT_SSH_KNOWN_HOSTS_FILE"] == "/etc/git-secret/known_hosts"
 
 
-def test_the_mode_of_known_hosts_stands_where_kubernetes_reads_it(built, look):
+def test_the_mode_of_known_hosts_is_set_where_kubernetes_reads_it(built, look):
     """The original wrote it beside configMap, as a field that does not exist."""
     assert look.volumes(built(known_hosts_configmap="hosts"))["git-sync-known-hosts"] == {
         "configMap": {"name": "hosts", "defaultMode": 0o440}

@@ -1,4 +1,4 @@
-"""Pods equal those that Airflow 1.10.4's own code made, but for the traps that are not to be inherited."""
+"""Pods equal those that Airflow 1.10.4's own code built, except for Airflow's known defects."""
 
 import base64
 import json
@@ -16,8 +16,8 @@ from podrunner.config import (
     LogsOnClaim,
     LogsOnHostPath,
     RunnerConfig,
+    load_file,
 )
-from podrunner.config.files import load_file
 from podrunner.workload import Workload
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -101,7 +101,7 @@ ENV_ORDER = (
 
 
 def normalized(pod):
-    """Drop what is empty, the name's digits, and the order among Airflow's own variables."""
+    """Return a pod without empty fields, the name's digits, and the order among Airflow's own variables."""
     pod = without_empty(pod)
     pod["metadata"]["name"] = re.sub("[0-9a-f]{32}$", "", pod["metadata"]["name"])
     for container in pod["spec"]["containers"]:
@@ -122,7 +122,7 @@ def without_empty(value):
 
 
 def in_plain_text(plan):
-    """The pod as it would be if credentials stood in it: what the container sees."""
+    """Return the pod with its credentials in plain text, as the container sees them."""
     pod = json.loads(json.dumps(plan.manifest))
     for container in [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]:
         container["env"] = [resolved(variable, plan.secret) for variable in container["env"]]

@@ -47,7 +47,7 @@ def test_a_valid_label_stays(value):
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_two_values_stay_two(one, other):
+def test_different_values_stay_different(one, other):
     assert (safe_label(one) == safe_label(other)) == (one == other)
 
 

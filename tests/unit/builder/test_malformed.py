@@ -1,10 +1,10 @@
-"""Whatever a template or an override says, the answer is a pod or a SpecError."""
+"""Any template or override gives a pod or a SpecError."""
 
 import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podrunner.builder import build_pod, stamp
+from podrunner.builder import build_pod, with_ownership
 from podrunner.config import RunnerConfig
 from podrunner.errors import SpecError
 from podrunner.workload import Workload
@@ -25,7 +25,7 @@ OBJECTS = st.dictionaries(NAMES, JSON, max_size=3)
 
 
 def near_pods(inner):
-    """Pods with something odd in a place where it may matter."""
+    """Pods with an unexpected value in a field that the builder may read."""
     containers = st.lists(st.dictionaries(NAMES, inner, max_size=3) | st.just({"name": "base"}), max_size=2)
     spec = st.fixed_dictionaries(
         {},
@@ -46,7 +46,7 @@ def near_pods(inner):
 def is_pod_or_refused(config, workload):
     try:
         pod = build_pod(config, workload)
-        pod = stamp(pod, owner="o", scope="s", key=workload.key)
+        pod = with_ownership(pod, owner="o", scope="s", key=workload.key)
     except SpecError:
         return
     assert json.loads(json.dumps(pod)) == pod

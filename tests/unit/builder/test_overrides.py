@@ -49,24 +49,24 @@ def test_a_variable_with_a_new_source_loses_the_old_one(look):
     ]
 
 
-def test_what_is_no_object_is_refused():
+def test_a_patch_that_is_no_object_is_refused():
     with pytest.raises(SpecError) as caught:
         built({"spec": {"containers": ["base"]}})
     assert caught.value.field == "spec.containers[0]"
 
 
 @pytest.mark.parametrize("patch", [[{"name": "base", "$patch": "delete"}], None, [{"$patch": "replace"}]])
-def test_the_main_container_cannot_be_taken_out(patch):
+def test_the_main_container_cannot_be_removed(patch):
     with pytest.raises(SpecError, match="main container is gone"):
         built({"spec": {"containers": patch}})
 
 
-def test_the_image_cannot_be_taken_out():
+def test_the_image_cannot_be_removed():
     with pytest.raises(SpecError, match="no image"):
         built({"spec": {"containers": [{"name": "base", "image": None}]}})
 
 
-def test_a_hook_has_the_last_word_but_for_the_identity(workload):
+def test_a_hook_may_change_everything_but_the_identity(workload):
     def hook(pod):
         pod["spec"]["hostname"] = "hooked"
         pod["metadata"]["labels"]["dag_id"] = "hooked"
@@ -87,7 +87,7 @@ def test_a_hook_may_return_another_pod(workload):
 
 
 @pytest.mark.parametrize("patch", [{"metadata": None}, {"spec": None}, {"spec": {"$patch": "delete"}}])
-def test_metadata_and_spec_cannot_be_taken_out(patch):
+def test_metadata_and_spec_cannot_be_removed(patch):
     with pytest.raises(SpecError, match="is gone"):
         built(patch)
 
@@ -98,7 +98,7 @@ def test_labels_that_are_no_text_are_refused_with_the_remedy():
     assert caught.value.field == "metadata.labels.version"
 
 
-def test_a_hook_that_breaks_the_pod_is_told(workload):
+def test_a_hook_that_breaks_the_pod_is_an_error(workload):
     with pytest.raises(SpecError) as caught:
         PodBuilder(RunnerConfig(image="i"), pod_hook=lambda pod: {"metadata": pod["metadata"]}).build(
             workload

@@ -1,4 +1,4 @@
-"""Pod names: valid for any text, the same for the same workload, another for any other."""
+"""Pod names: valid for any text, equal for equal workloads, different for different ones."""
 
 import re
 import uuid
@@ -33,7 +33,7 @@ def test_the_digits_are_a_uuid5_of_identity_and_attempt(key):
 
 
 def test_names_never_change():
-    """A scheduler that is updated must find the pods that it launched before."""
+    """After an update a scheduler must find the pods that it launched before."""
     key = WorkloadKey({"dag_id": "sample_k8s", "task_id": "test-task001"}, 2)
     assert pod_name(key) == "sample-k8s-test-task001-2c10a83d2fad54458ebe457e56153d56"
 

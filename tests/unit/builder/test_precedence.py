@@ -1,4 +1,4 @@
-"""Who wins: template < configuration < workload < overrides < identity."""
+"""Precedence: template < configuration < workload < overrides < identity."""
 
 import pytest
 from podrunner.builder import build_plan, build_pod
@@ -69,7 +69,7 @@ def who(look, pod):
         ({}, {"overrides": OVERRIDES}, "overrides"),
     ],
 )
-def test_the_nearer_one_wins(config, workload, winner, look):
+def test_the_stronger_layer_wins(config, workload, winner, look):
     pod = build_pod(RunnerConfig(pod_template=TEMPLATE, **config), Workload(key={"a": "b"}, **workload))
     assert who(look, pod) == {winner}
     assert pod["metadata"]["annotations"]["only"] == "template"
@@ -134,7 +134,7 @@ def test_how_a_field_of_the_spec_is_joined(field, config, workload, expected):
     assert pod["spec"][field] == expected
 
 
-def test_a_workloads_annotations_take_the_place_of_the_configurations():
+def test_a_workloads_annotations_replace_the_configurations():
     config = RunnerConfig(image="i", annotations={"a": "1"})
     assert build_pod(config, Workload(key={"k": "v"}))["metadata"]["annotations"] == {"a": "1"}
     with_own = Workload(key={"k": "v"}, annotations={"b": "2"})
@@ -227,7 +227,7 @@ def test_the_working_directory_and_pull_policy_reach_the_container(look):
     assert (container["workingDir"], container["imagePullPolicy"]) == ("/w", "Always")
 
 
-def test_the_plan_says_where_the_pod_goes(workload):
+def test_the_plan_holds_the_pods_namespace(workload):
     config = RunnerConfig(image="i", namespace="jobs")
     assert build_plan(config, workload).namespace == "jobs"
     assert build_plan(config, workload.model_copy(update={"namespace": "mine"})).namespace == "mine"

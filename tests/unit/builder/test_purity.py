@@ -1,4 +1,4 @@
-"""Building is pure: the same bytes each time, nothing changed, nothing shared with what a caller gets to change."""
+"""Building is pure: the same bytes each time, arguments unchanged, nothing mutable shared with the caller."""
 
 import copy
 import json
@@ -50,7 +50,7 @@ def test_one_builder_builds_as_many_do(config, workloads):
 
 
 @given(CONFIGS, WORKLOADS)
-def test_what_build_pod_gives_is_the_callers(config, workload):
+def test_the_manifest_of_build_pod_may_be_changed(config, workload):
     before = copy.deepcopy((config.model_dump(), workload.model_dump()))
     fresh = build_pod(config, workload)
     scribble(build_pod(config, workload))

@@ -1,4 +1,4 @@
-"""A workload that leaves a result: the volume that it lies in, and the container that keeps it within reach."""
+"""A workload with a result: its volume, and the container that keeps it readable."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_both_containers_mount_one_empty_volume():
 
 
 def test_the_container_is_small_plain_and_after_the_main_one():
-    """A native sidecar would end with the main container; off: `draft.after`."""
+    """A native sidecar would end with the main container; off: `pod.after`."""
     pod = build_pod(CONFIG, leaves())
     assert [container["name"] for container in pod["spec"]["containers"]] == ["base", "podrunner-result"]
     assert "initContainers" not in pod["spec"]
@@ -46,8 +46,8 @@ def test_without_a_result_nothing_is_added():
     assert "annotations" not in build_pod(CONFIG, plain)["metadata"]
 
 
-def test_the_path_is_on_the_pod_and_nothing_goes_before_it():
-    """A successor reads it there; off: the line in `_identify`."""
+def test_the_path_is_an_annotation_that_nothing_overrides():
+    """A successor of the runner reads it there; off: the line in `_identify`."""
     workload = leaves(
         annotations={"podrunner.io/result-path": "x"},
         overrides={"metadata": {"annotations": {"podrunner.io/result-path": "/etc/passwd"}}},
@@ -77,7 +77,7 @@ def test_the_image_is_the_main_containers_unless_one_is_set(
 
 
 def test_the_main_containers_restrictions_hold_for_both():
-    """Where a namespace asks for them, it asks of all containers."""
+    """A namespace that enforces restrictions enforces them on all containers."""
     security = {"allowPrivilegeEscalation": False, "runAsUser": 7}
     template = {"spec": {"containers": [{"name": "base", "securityContext": security}]}}
     pod = build_pod(CONFIG.with_changes(pod_template=template), leaves())
@@ -100,7 +100,7 @@ def test_a_pod_whose_result_could_not_be_read_is_refused():
 
 
 def test_a_folder_that_is_mounted_already_is_refused():
-    """An empty volume would hide what somebody wanted there; off: `result_mount`."""
+    """An empty volume would hide the mounted files; off: `result_mount`."""
     with pytest.raises(SpecError, match="a folder of its own"):
         build_pod(CONFIG, leaves(volume_mounts=[{"name": "v", "mountPath": "/airflow/xcom/"}]))
 
@@ -108,17 +108,17 @@ def test_a_folder_that_is_mounted_already_is_refused():
 @pytest.mark.parametrize(
     "path", ["x.json", "/x.json", "/", "/a/", "/a/../b", "/a//b", "//a/b", "/a:b/c", "/a/./b", "", "/a/\0"]
 )
-def test_a_path_that_cannot_be_meant_is_refused(path: str):
+def test_a_path_that_cannot_be_a_result_is_refused(path: str):
     with pytest.raises(SpecError, match="result_path"):
         Workload(key={"a": "b"}, result_path=path)
 
 
-def test_a_workloads_file_may_say_it():
+def test_a_workloads_file_may_set_it():
     assert Workload.from_dict({"key": {"a": "b"}, "result_path": PATH}).result_path == PATH
 
 
 def test_each_part_is_explained_by_its_setting():
-    """Off: `_UPON_WORKLOAD`. An image that the configuration names is the configuration's doing."""
+    """Off: `_UPON_WORKLOAD`. An image that the configuration names is attributed to the configuration."""
     config = RunnerConfig(image="i", result_sidecar_image="alpine")
     found = {row.path: row.source for row in explain_pod(config, leaves())}
     beside = "spec.containers[podrunner-result]"

@@ -1,4 +1,4 @@
-"""Pod templates: what they may say, and which container is the main one."""
+"""Pod templates: which fields they may set, and which container is the main one."""
 
 import pytest
 from podrunner.builder import build_plan, build_pod
@@ -41,7 +41,7 @@ def test_a_main_container_that_is_not_the_first_is_named_for_kubectl(workload):
     assert pod["metadata"]["annotations"] == {DEFAULT_CONTAINER: "base"}
 
 
-def test_a_workloads_template_takes_the_place_of_the_configurations(workload):
+def test_a_workloads_template_replaces_the_configurations(workload):
     config = RunnerConfig(image="i", pod_template=template("base", hostname="config"))
     pod = build_pod(config, workload.model_copy(update={"pod_template": template("base", subdomain="mine")}))
     assert "hostname" not in pod["spec"]
@@ -82,7 +82,7 @@ def test_the_templates_lists_are_added_to(workload, look):
     ]
 
 
-def test_what_a_template_says_without_effect_is_told(workload):
+def test_parts_of_a_template_without_effect_are_warnings(workload):
     start = template("base", restartPolicy="Always") | {
         "metadata": {"name": "n", "namespace": "x", "generateName": "g", "finalizers": ["f"], "uid": "u"},
         "status": {"phase": "Failed"},

@@ -6,7 +6,7 @@ import pytest
 import respx
 from podrunner import errors
 from podrunner.cli.app import app
-from podrunner.logs.parts import cut_off, pack
+from podrunner.logs.segments import compress_segment, rotate
 from typer.testing import CliRunner
 
 
@@ -16,7 +16,7 @@ def logs(tmp_path, monkeypatch):
     path = tmp_path / "dag" / "1.log"
     path.parent.mkdir()
     path.write_text("one\n")
-    cut_off(path)
+    rotate(path)
     path.write_text("two\nthree\r\n")
     return path
 
@@ -34,7 +34,7 @@ def test_a_collected_log_is_printed_under_its_heading(logs) -> None:
 
 
 def test_a_tail_of_it_crosses_its_parts(logs) -> None:
-    pack(logs, 1)
+    compress_segment(logs, 1)
     assert run("--tail", "3", "dag/1.log").stdout_bytes.endswith(b".log\none\ntwo\nthree\r\n")
     assert run("--tail", "1", "dag/1.log").stdout_bytes.endswith(b".log\nthree\r\n")
 

@@ -1,4 +1,4 @@
-"""Files and loading, for the tests of the configuration."""
+"""Fixtures of the configuration's tests: writing a file, and loading it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from podrunner.config import LoadedConfig
-from podrunner.config.airflow_cfg import load_airflow_cfg
+from podrunner.config.loading import load_airflow_cfg
 
 Load = Callable[..., LoadedConfig]
 Write = Callable[..., Path]
@@ -16,7 +16,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a file; its indentation is taken off."""
+    """Write a file, without its indentation."""
 
     def _write(text: str, name: str = "airflow.cfg") -> Path:
         path = tmp_path / name
@@ -28,7 +28,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def load(write: Write) -> Load:
-    """Load the text of an airflow.cfg beside an environment that holds nothing but what is given."""
+    """Load the text of an airflow.cfg with an environment of only the given variables."""
 
     def _load(
         text: str, environ: Mapping[str, str] | None = None, *, allow_commands: bool = False

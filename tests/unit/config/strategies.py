@@ -1,4 +1,4 @@
-"""Any configuration that there can be, for property tests."""
+"""Hypothesis strategies: any valid configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ secrets = words.filter(lambda value: value != "**********")
 
 
 def json_values(*, nulls: bool):
-    """Any JSON; nulls on demand, since TOML has none."""
+    """Any JSON; with nulls only if asked for, since TOML has none."""
     scalars = (
         st.booleans()
         | st.integers(-(2**63), 2**63 - 1)

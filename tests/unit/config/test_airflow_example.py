@@ -1,4 +1,4 @@
-"""The Airflow 1.10 file of ``examples/``: it loads, and says what it means."""
+"""The Airflow 1.10 file of ``examples/`` loads, with the settings that it is meant to have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from podrunner.config import ConfigWarning, DagsFromClaim, LogsOnClaim, RunnerConfig, SecretRef
-from podrunner.config.airflow_cfg import load_airflow_cfg
+from podrunner.config.loading import load_airflow_cfg
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "airflow.cfg"
 
@@ -17,7 +17,7 @@ def loaded():
     return load_airflow_cfg(EXAMPLE, environ={})
 
 
-def test_it_loads_with_the_settings_that_it_says(loaded):
+def test_it_loads_with_the_settings_in_the_file(loaded):
     config = loaded.config
     assert (config.image, config.image_pull_policy) == ("airflow:latest", "IfNotPresent")
     assert (config.namespace, config.cluster) == ("airflow", "in-cluster")
@@ -35,7 +35,7 @@ def test_its_worker_has_dags_and_logs_on_claims(loaded):
     assert (airflow.configmap, airflow.sql_alchemy_conn) == ("airflow-configmap", None)
 
 
-def test_its_two_oddities_are_told_and_nothing_else(loaded):
+def test_its_two_oddities_are_the_only_findings(loaded):
     old_name, inert_git = loaded.findings
     assert (old_name.level, old_name.key) == ("warning", "git_sync_path")
     assert "git_sync_dest" in str(old_name)
@@ -43,7 +43,7 @@ def test_its_two_oddities_are_told_and_nothing_else(loaded):
     assert "git_repo, git_branch, git_subpath: no effect beside dags_volume_claim" in str(inert_git)
 
 
-def test_the_short_way_warns_at_the_callers_line():
+def test_from_airflow_cfg_warns_at_the_callers_line():
     with pytest.warns(ConfigWarning) as caught:
         RunnerConfig.from_airflow_cfg(EXAMPLE, environ={})
     assert len(caught) == 2

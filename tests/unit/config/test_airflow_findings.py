@@ -1,4 +1,4 @@
-"""Names that nobody knows, old names, and files that are no configuration."""
+"""Unknown names, old names, and files that are no configuration."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MINIMAL = "[kubernetes]\ndags_in_image = True\n"
     [("namespce", "namespace"), ("worker_container_tags", "worker_container_tag"), ("xyzzy", None)],
 )
 @pytest.mark.parametrize("section", ["kubernetes", "kubernetes_executor"])
-def test_an_unknown_option_is_told_with_what_was_meant(load, section, key, meant):
+def test_an_unknown_option_is_a_warning_with_a_suggestion(load, section, key, meant):
     dags = "" if section == "kubernetes_executor" else "dags_in_image = True\n"
     (finding,) = load(f"[{section}]\n{dags}{key} = 1\n").findings
     assert (finding.level, finding.section, finding.key) == ("warning", section, key)
     assert finding.remedy == (meant and f"Did you mean {meant!r}?")
 
 
-def test_an_unknown_variable_is_told(load):
+def test_an_unknown_variable_is_a_warning(load):
     (finding,) = load(MINIMAL, {"AIRFLOW__KUBERNETES__NAMESPCE": "x"}).findings
     assert finding.key == "AIRFLOW__KUBERNETES__NAMESPCE"
     assert "'namespace'" in str(finding)
@@ -30,17 +30,17 @@ def test_an_unknown_variable_is_told(load):
 @pytest.mark.parametrize(
     ("section", "meant"), [("kubernetes_secret", "kubernetes_secrets"), ("kubernets", "kubernetes")]
 )
-def test_an_unknown_section_of_the_family_is_told(load, section, meant):
+def test_an_unknown_kubernetes_section_is_a_warning(load, section, meant):
     (finding,) = load(f"{MINIMAL}[{section}]\na = b\n").findings
     assert (finding.section, finding.remedy) == (section, f"Did you mean {meant!r}?")
 
 
-def test_the_sections_of_others_are_no_business_of_ours(load):
+def test_sections_of_other_parts_of_airflow_are_ignored(load):
     others = "[core]\nx = 1\n[webserver]\nx = 1\n[celery]\nx = 1\n[local_kubernetes_executor]\nx = 1\n"
     assert load(MINIMAL + others).findings == ()
 
 
-def test_an_old_name_counts_and_is_told(load):
+def test_an_old_name_counts_and_is_a_warning(load):
     git = "[kubernetes]\ngit_repo = https://x/y\ngit_branch = m\ngit_dags_folder_mount_point = /d\n"
     loaded = load(f"{git}git_sync_path = clone\n")
     assert loaded.config.airflow.dags.dest == "clone"
@@ -55,7 +55,7 @@ def test_strict_makes_a_warning_an_error(write):
         RunnerConfig.from_airflow_cfg(path, environ={})
 
 
-def test_notes_are_no_warnings_even_when_strict(write):
+def test_notes_are_not_warnings_even_when_strict(write):
     path = write(f"{MINIMAL}async_pod_creation = False\n")
     assert RunnerConfig.from_airflow_cfg(path, environ={}, strict=True)
 
@@ -71,7 +71,7 @@ def test_notes_are_no_warnings_even_when_strict(write):
         ("", "no source of DAGs"),
     ],
 )
-def test_a_malformed_file_tells_the_line(load, text, says):
+def test_the_error_of_a_malformed_file_names_the_line(load, text, says):
     with pytest.raises(ConfigError, match=says) as caught:
         load(text)
     assert caught.value.source.endswith("airflow.cfg")
@@ -81,7 +81,7 @@ def test_a_byte_order_mark_does_not_matter(load):
     assert load("\ufeff" + MINIMAL).config.airflow is not None
 
 
-def test_a_file_that_cannot_be_read(tmp_path):
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         RunnerConfig.from_airflow_cfg(tmp_path / "none.cfg", environ={})
     with pytest.raises(ConfigError, match="cannot be read"):

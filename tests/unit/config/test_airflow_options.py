@@ -1,12 +1,12 @@
-"""Each option of Airflow, one by one: into its setting, or told by name."""
+"""Each option of Airflow is converted to its setting, or reported by name."""
 
 from __future__ import annotations
 
 import pytest
 from podrunner.config import RunnerConfig
-from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS
-from podrunner.config.draft import Place
+from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS
 from podrunner.config.environment import _setting
+from podrunner.config.location import SourceLocation
 from podrunner.errors import ConfigError
 
 # option, what is written, setting, what comes of it
@@ -74,7 +74,7 @@ def test_an_option_goes_into_its_setting(load, section, option, text, path, valu
 
 
 @pytest.mark.parametrize(("option", "text", "path", "value"), [*DIRECT, *CONVERTED])
-def test_a_variable_says_the_same_as_the_file(load, option, text, path, value):
+def test_a_variable_means_the_same_as_the_option_in_the_file(load, option, text, path, value):
     environ = {f"AIRFLOW__KUBERNETES__{option.upper()}": text}
     assert setting(load("[kubernetes]\ndags_in_image = True\n", environ).config, path) == value
 
@@ -82,7 +82,7 @@ def test_a_variable_says_the_same_as_the_file(load, option, text, path, value):
 @pytest.mark.parametrize(
     "option", [option for option in OPTIONS if option.setting is None], ids=lambda o: o.key
 )
-def test_an_option_without_meaning_is_told_by_name(load, option):
+def test_an_option_without_meaning_is_reported_by_name(load, option):
     section = option.section[0]
     dags = "" if section == "kubernetes_executor" else "[kubernetes]\ndags_in_image = True\n"
     departing = load(f"{dags}[{section}]\n{option.key} = something\n")
@@ -105,7 +105,7 @@ def test_airflows_whole_default_file_gives_no_warning(load):
 def test_every_setting_that_the_table_names_exists():
     paths = [path for option in OPTIONS for path in (option.setting or "").split(", ") if path]
     for path in [*paths, *(section.setting for section in FREE_SECTIONS)]:
-        _setting(f"PODRUNNER_{path.upper().replace('.', '__')}", Place("test"))
+        _setting(f"PODRUNNER_{path.upper().replace('.', '__')}", SourceLocation("test"), RunnerConfig)
 
 
 def test_no_option_stands_twice_in_the_table():
@@ -142,7 +142,7 @@ def test_a_wrong_value_names_file_section_key_value_and_remedy(load, option, tex
     assert says in str(error)
 
 
-def test_json_over_several_lines_tells_the_line(load):
+def test_an_error_in_json_of_several_lines_names_the_line(load):
     with pytest.raises(ConfigError, match="line 3, column 1"):
         load('[kubernetes]\ndags_in_image = True\naffinity = {\n  "a": 1,\n  b\n  }\n')
 
@@ -162,7 +162,7 @@ def test_neither_image_nor_tag_is_no_image(load):
     assert load("[kubernetes]\ndags_in_image = True\n").config.image is None
 
 
-def test_a_tag_alone_is_told(load):
+def test_a_tag_alone_is_a_warning(load):
     (finding,) = load("[kubernetes]\ndags_in_image = True\nworker_container_tag = 7\n").findings
     assert "worker_container_repository" in str(finding)
 
@@ -175,7 +175,7 @@ def test_an_explicit_kubeconfig(load):
     assert (config.cluster, str(config.kubeconfig), config.context) == ("kubeconfig", "/home/u/k", "dev")
 
 
-def test_a_kubeconfig_beside_in_cluster_is_told(load):
+def test_a_kubeconfig_beside_in_cluster_is_a_warning(load):
     loaded = load("[kubernetes]\ndags_in_image = True\nconfig_file = /k\n")
     assert loaded.config.kubeconfig is None
     assert [finding.key for finding in loaded.warnings] == ["config_file"]
@@ -191,7 +191,7 @@ def test_the_namespaces_of_multi_namespace_mode(load):
 @pytest.mark.parametrize(
     "option", ["kube_client_request_args", "delete_option_kwargs", "api_client_retry_configuration"]
 )
-def test_arguments_without_meaning_are_told(load, option):
+def test_arguments_without_meaning_are_warnings(load, option):
     (finding,) = load(f'[kubernetes]\ndags_in_image = True\n{option} = {{"pretty": "x", "b": 1}}\n').findings
     assert finding.key == option
     assert "pretty, b" in finding.message
@@ -223,7 +223,7 @@ def test_free_sections_keep_the_case_of_their_keys(load):
     assert config.node_selector == {"diskType": "ssd"}
 
 
-def test_a_wrong_entry_of_a_free_section_names_its_place(load):
+def test_the_error_of_a_wrong_entry_in_a_free_section_names_its_location(load):
     with pytest.raises(ConfigError, match=r"\[kubernetes_labels\] Team: not a valid label value"):
         load("[kubernetes]\ndags_in_image = True\n[kubernetes_labels]\nTeam = a b\n")
     with pytest.raises(ConfigError, match=r"\[kubernetes_secrets\] A: .*secret-name=key"):

@@ -1,4 +1,4 @@
-"""Where the value of an Airflow option comes from, and what is expanded in it."""
+"""The source of an Airflow option's value, and its expansion."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_percent_signs_are_interpolated_as_airflow_does(load):
         ("%(sql_alchemy_conn)s", "refers to itself"),
     ],
 )
-def test_a_failed_interpolation_says_how_to_write_a_percent_sign(load, value, says):
+def test_the_error_of_a_failed_interpolation_has_the_remedy(load, value, says):
     with pytest.raises(
         ConfigError, match=rf"\[core\] sql_alchemy_conn: .*{says}.* Write a percent sign as %%"
     ):
@@ -101,7 +101,7 @@ def test_the_default_section_is_seen_but_is_not_part_of_free_sections(load):
     assert loaded.findings == ()
 
 
-def test_variables_and_home_are_expanded_again_and_again(load):
+def test_variables_and_home_are_expanded_repeatedly(load):
     environ = {"CLAIM": "$PREFIX-dags", "PREFIX": "team", "HOME": "/h"}
     text = "[kubernetes]\ndags_volume_claim = ${CLAIM}\n[core]\ndags_folder = ~/dags/$UNKNOWN\n"
     airflow = load(text, environ).config.airflow
@@ -130,7 +130,7 @@ def test_the_home_is_under_the_users_by_default(load):
     assert load(MINIMAL).config.airflow.home == "/home/u/airflow"
 
 
-def test_the_variable_of_the_home_wins_and_a_difference_is_told(load):
+def test_the_variable_of_the_home_wins_and_a_difference_is_a_warning(load):
     text = MINIMAL + "[core]\nairflow_home = /file\n"
     loaded = load(text, {"AIRFLOW_HOME": "~/variable"})
     assert loaded.config.airflow.home == "/home/u/variable"
@@ -182,14 +182,14 @@ def test_a_plain_value_is_enough_to_need_no_command(load):
         ("", "cannot be run"),
     ],
 )
-def test_a_command_that_fails_is_told_without_its_output(load, command, says):
+def test_the_error_of_a_failed_command_does_not_show_its_output(load, command, says):
     with pytest.raises(ConfigError, match=says) as caught:
         load(MINIMAL, {f"{CONN}_CMD": command}, allow_commands=True)
     assert "secret" not in str(caught.value)
 
 
 def test_a_command_that_hangs_is_ended(load, monkeypatch):
-    monkeypatch.setattr("podrunner.config.airflow_sources._COMMAND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("podrunner.config.airflow.sources._COMMAND_TIMEOUT_S", 0.05)
     with pytest.raises(ConfigError, match="did not end within"):
         load(MINIMAL, {f"{CONN}_CMD": "sleep 30"}, allow_commands=True)
 
@@ -197,7 +197,7 @@ def test_a_command_that_hangs_is_ended(load, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "environ"), [("[core]\nsql_alchemy_conn_secret = path\n", {}), ("", {f"{CONN}_SECRET": "path"})]
 )
-def test_a_secrets_backend_is_an_error_that_says_what_to_do(load, text, environ):
+def test_a_secrets_backend_is_an_error_with_the_remedy(load, text, environ):
     with pytest.raises(ConfigError, match="Set sql_alchemy_conn itself, or sql_alchemy_conn_cmd"):
         load(MINIMAL + text, environ)
 
@@ -211,7 +211,7 @@ def test_a_connection_string_that_the_worker_finds_itself_needs_no_backend(load,
     ]
 
 
-def test_the_git_password_has_these_forms_too(load):
+def test_the_git_password_may_come_from_a_command_too(load):
     git = "[kubernetes]\ngit_repo = https://x/y\ngit_branch = m\ngit_dags_folder_mount_point = /dags\ngit_user = u\n"
     config = load(git + "git_password_cmd = echo p w\n", allow_commands=True).config
     assert config.airflow.dags.password.get_secret_value() == "p w"
@@ -220,7 +220,7 @@ def test_the_git_password_has_these_forms_too(load):
 
 
 def test_the_process_environment_is_read_by_default(write, monkeypatch):
-    from podrunner.config.airflow_cfg import load_airflow_cfg
+    from podrunner.config.loading import load_airflow_cfg
 
     monkeypatch.setenv("AIRFLOW__KUBERNETES__NAMESPACE", "from-process")
     assert load_airflow_cfg(write(MINIMAL)).config.namespace == "from-process"

@@ -1,4 +1,4 @@
-"""Where DAGs come from and logs go: exactly one source, and the silent ranking of Airflow 1.10 refused."""
+"""DAGs have exactly one source and logs one volume: what Airflow 1.10 ranked silently is refused."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_two_kinds_of_git_credentials_are_refused(load, credentials):
         load(f"[kubernetes]\n{GIT}{credentials}")
 
 
-def test_a_password_in_the_url_is_taken_out_and_told(load):
+def test_a_password_in_the_url_is_moved_to_the_secret_with_a_warning(load):
     loaded = load(f"[kubernetes]\n{GIT.replace('https://', 'https://u:p@')}")
     git = dags(loaded)
     assert (git.repo, git.username, git.password.get_secret_value()) == ("https://x/y.git", "u", "p")

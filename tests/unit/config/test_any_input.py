@@ -1,4 +1,4 @@
-"""Whatever stands in a file or a variable: a configuration, or a ConfigError, never anything else."""
+"""Any text of a file or a variable gives a configuration or a ConfigError, nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from podrunner.config import LoadedConfig, RunnerConfig, load_airflow_cfg, load_file
-from podrunner.config.airflow_options import FREE_SECTIONS, KUBERNETES_SECTIONS, OPTIONS
+from podrunner.config.airflow.options import FREE_SECTIONS, KUBERNETES_SECTIONS, OPTIONS
 from podrunner.errors import ConfigError
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)

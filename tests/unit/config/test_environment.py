@@ -1,4 +1,4 @@
-"""``PODRUNNER_*`` variables."""
+"""Settings from ``PODRUNNER_*`` variables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def read(**variables):
     return RunnerConfig.from_environ(environ={f"PODRUNNER_{name}": text for name, text in variables.items()})
 
 
-def test_nothing_said_is_the_default():
+def test_an_empty_environment_gives_the_defaults():
     assert RunnerConfig.from_environ(environ={"PATH": "/bin"}) == RunnerConfig()
 
 
@@ -73,7 +73,7 @@ def test_a_wrong_variable_is_named(name, text, says):
     assert says in str(caught.value)
 
 
-def test_variables_that_kubernetes_makes_for_a_service_are_no_settings():
+def test_variables_that_kubernetes_sets_for_a_service_are_not_settings():
     """A Service named podrunner gives each pod of its namespace these."""
     config = read(
         SERVICE_HOST="10.0.0.1", SERVICE_PORT="80", PORT="tcp://10.0.0.1:80", PORT_80_TCP_ADDR="10.0.0.1"

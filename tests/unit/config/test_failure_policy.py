@@ -1,4 +1,4 @@
-"""Rules on retrying as settings: what can be said, from where, and which make no sense."""
+"""Failure rules as settings: their forms and sources, and the rules that make no sense."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RULES: list[dict[str, Any]] = [
 ]
 
 
-def test_toml_yaml_variables_and_python_say_the_same(tmp_path: Path):
+def test_toml_yaml_variables_and_python_mean_the_same(tmp_path: Path):
     wanted = RunnerConfig(failure_policy=RULES)
     (tmp_path / "a.toml").write_text(TOML)
     assert RunnerConfig.from_file(tmp_path / "a.toml", environ={}) == wanted
@@ -74,7 +74,9 @@ def rule(**fields: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_its_place(rules: list[dict[str, Any]], place: str, words: str):
+def test_a_rule_that_makes_no_sense_is_refused_with_its_location(
+    rules: list[dict[str, Any]], place: str, words: str
+):
     with pytest.raises(ConfigError) as caught:
         RunnerConfig.from_environ(environ={"PODRUNNER_FAILURE_POLICY": json.dumps(rules)})
     text = str(caught.value)
@@ -86,11 +88,11 @@ def test_what_makes_no_sense_is_refused_at_its_place(rules: list[dict[str, Any]]
 
 
 def test_exit_code_0_in_not_in_is_harmless():
-    """As in Kubernetes: a container that ended with 0 has not failed, so no rule is about it."""
+    """As in Kubernetes: a container that ended with 0 has not failed, so no rule applies to it."""
     assert OnExitCodes(operator="NotIn", values=(0, 1)).values == (0, 1)
 
 
 def test_a_rule_may_be_about_every_failure():
-    """The names in the settings are the categories' values; what succeeded or was cancelled no rule is about."""
+    """The names in the settings are the categories' values, except those of success and cancellation."""
     assert {*get_args(CategoryName)} == {*Category} - {Category.SUCCEEDED, Category.CANCELLED}
     assert FailureRule(name="all", action="fail", on_categories=get_args(CategoryName)).on_categories

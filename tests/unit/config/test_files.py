@@ -1,4 +1,4 @@
-"""podrunner's own files: TOML, YAML, JSON."""
+"""podrunner's own configuration files: TOML, YAML, JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JSON = '{"namespace": "jobs", "tolerations": [{"key": "a"}], "watch": {"page_siz
 @pytest.mark.parametrize(
     ("name", "text"), [("c.toml", TOML), ("c.yaml", YAML), ("c.YML", YAML), ("c.json", JSON)]
 )
-def test_the_three_forms_say_the_same(write, name, text):
+def test_the_three_formats_mean_the_same(write, name, text):
     config = RunnerConfig.from_file(write(text, name), environ={})
     assert config == RunnerConfig(
         namespace="jobs", tolerations=({"key": "a"},), watch={"page_size": 7}, secret_env={"Token": "s=k"}
@@ -67,24 +67,24 @@ def test_a_cluster_chosen_by_a_variable_drops_the_files_kubeconfig(write):
         ("c.txt", "", "of no known kind"),
     ],
 )
-def test_what_is_wrong_names_the_file_and_the_place(write, name, text, says):
+def test_an_error_names_the_file_and_the_location(write, name, text, says):
     path = write(text, name)
     with pytest.raises(ConfigError, match=says) as caught:
         RunnerConfig.from_file(path, environ={})
     assert str(path) in str(caught.value)
 
 
-def test_a_file_of_any_name_with_a_section_of_airflow_is_airflows(write):
+def test_a_file_of_any_name_with_an_airflow_section_is_read_as_airflow_cfg(write):
     path = write("[kubernetes]\ndags_in_image = True\nnamespace = a\n", "airflow.cfg.production")
     assert RunnerConfig.from_file(path, environ={}).namespace == "a"
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         RunnerConfig.from_file(tmp_path / "c.toml", environ={})
 
 
-def test_yaml_has_none_of_its_old_surprises(write):
+def test_yaml_is_read_without_the_surprises_of_1_1(write):
     text = """
         logs: {follow: off}
         watch: {streaming_lists: on}
@@ -120,7 +120,7 @@ def test_a_pod_template_must_be_one_pod(write, text, says):
         load_pod_template(write(text, "pod.yaml"))
 
 
-def test_a_missing_pod_template_is_told(tmp_path, write):
+def test_a_missing_pod_template_is_an_error(tmp_path, write):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_pod_template(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match=r"c.toml: pod_template: .*cannot be read"):

@@ -1,4 +1,4 @@
-"""From the text of an airflow.cfg to the pod that Airflow 1.10.4's own code made of it."""
+"""The text of an airflow.cfg gives the pod that Airflow 1.10.4's own code built from it."""
 
 from __future__ import annotations
 

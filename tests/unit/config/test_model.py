@@ -65,7 +65,7 @@ def test_a_setting_may_be_none_only_where_none_is_its_default():
         ({"run_timeout_s": float("inf")}, "run_timeout_s", "finite"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place_and_remedy(values, key, says):
+def test_an_error_names_the_setting_and_the_remedy(values, key, says):
     with pytest.raises(ConfigError) as caught:
         RunnerConfig(**values)
     assert caught.value.key == key
@@ -73,17 +73,17 @@ def test_what_is_wrong_is_named_with_its_place_and_remedy(values, key, says):
     assert str(caught.value).startswith("RunnerConfig(...): ")
 
 
-def test_all_wrong_places_are_named_at_once():
+def test_all_wrong_settings_are_named_at_once():
     with pytest.raises(ConfigError, match=r"page_size: .* \(also wrong: namespce, imge\)"):
         RunnerConfig(namespce="x", imge="y", watch={"page_size": 0})
 
 
-def test_a_nested_setting_alone_says_its_own_name():
+def test_the_error_of_a_nested_setting_alone_names_its_class():
     with pytest.raises(ConfigError, match=r"RetrySettings\(...\): attempts"):
         RetrySettings(attempts=-1)
 
 
-def test_a_union_without_its_kind_is_told():
+def test_a_union_without_its_kind_is_an_error():
     with pytest.raises(ConfigError, match=r"airflow.dags: .*kind"):
         RunnerConfig(airflow={"dags": {"claim": "x"}})
 
@@ -117,7 +117,7 @@ def test_with_changes_validates_the_whole():
     assert config.watch.with_changes(page_size=7).page_size == 7
 
 
-def test_a_new_cluster_drops_the_way_to_the_old_one():
+def test_a_new_cluster_drops_the_access_to_the_old_one():
     old = RunnerConfig(cluster="kubeconfig", kubeconfig="/k", context="c")
     new = old.with_changes(cluster="in-cluster")
     assert (new.kubeconfig, new.context) == (None, None)
@@ -134,7 +134,7 @@ def test_a_new_cluster_drops_the_way_to_the_old_one():
         ({"env": {"A": "1"}, "credentials": {"A": "c"}}, "variable A is set in two"),
     ],
 )
-def test_what_excludes_each_other_is_refused(values, says):
+def test_settings_that_exclude_each_other_are_refused(values, says):
     with pytest.raises(ConfigError, match=says):
         RunnerConfig(**values)
 

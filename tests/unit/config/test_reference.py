@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from podrunner.config.airflow_options import FREE_SECTIONS, OPTIONS
+from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS
 from podrunner.config.reference import _SECTIONS, attribute_texts, reference_page
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
 MODELS = [model for _, model in _SECTIONS]
 
 
-def test_the_page_is_what_the_code_says():
+def test_the_page_matches_the_code():
     """If not: ``python -m podrunner.config.reference > docs/reference/configuration.md``."""
     assert PAGE.read_text(encoding="utf-8") == reference_page()
 

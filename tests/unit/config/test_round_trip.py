@@ -1,4 +1,4 @@
-"""What is written reads back the same."""
+"""A written configuration is read back as the same configuration."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_defaults_are_left_out_unless_asked_for():
     assert "kubeconfig" not in everything
 
 
-def test_toml_cannot_say_null():
+def test_toml_cannot_hold_null():
     with pytest.raises(ConfigError, match=r"affinity\.a\.b: is null.*Write YAML"):
         as_toml(RunnerConfig(affinity={"a": {"b": None}}))
 
 
-def test_the_examples_say_what_they_seem_to_say():
+def test_the_examples_mean_what_they_seem_to_mean():
     toml = RunnerConfig.from_file(EXAMPLES / "podrunner.toml", environ={})
     assert RunnerConfig.from_file(EXAMPLES / "podrunner.yaml", environ={}) == toml
     assert toml.resources.memory_limit == "2Gi"

@@ -6,7 +6,7 @@ from random import Random
 
 import anyio
 import pytest
-from podrunner.kube.gate import MAX_CLOSED_S, RetryGate
+from podrunner.kube.gate import MAX_CLOSED_S, RetryAfterGate
 
 
 class Time:
@@ -32,7 +32,7 @@ def time():
 
 @pytest.fixture
 def gate(time):
-    return RetryGate(clock=time, sleep=time.sleep, random=Random(1))
+    return RetryAfterGate(clock=time, sleep=time.sleep, random=Random(1))
 
 
 def test_it_is_open_at_first_and_again_after_the_wait(gate, time):
@@ -71,7 +71,7 @@ async def test_a_closure_during_the_wait_is_waited_for_too(gate, time):
             gate.close_for(30)
         await time.sleep(seconds)
 
-    again = RetryGate(clock=time, sleep=close_again, random=Random(1))
+    again = RetryAfterGate(clock=time, sleep=close_again, random=Random(1))
     gate = again
     gate.close_for(1)
     await gate.wait()

@@ -11,7 +11,7 @@ import pytest
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.builder import build_plan, read_stamp
+from podrunner.builder import build_plan, read_ownership
 from podrunner.config import RetrySettings, RunnerConfig
 from podrunner.errors import (
     BadRequestError,
@@ -24,7 +24,8 @@ from podrunner.errors import (
 )
 from podrunner.launcher import Launched, Launcher
 from podrunner.workload import Workload, WorkloadKey
-from tests.unit.fake_server import FakeServer
+from tests.support.event_loops import virtual_time
+from tests.support.fake_server import FakeServer
 
 if TYPE_CHECKING:
     from podrunner.builder import PodPlan
@@ -37,9 +38,7 @@ CONFIG = RunnerConfig(
 SECRET = {"metadata": {"name": "s", "namespace": "default"}, "stringData": {"password": "hidden"}}
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = virtual_time
 
 
 def plan(name: str = "t", *, attempt: int = 1, secret: bool = False) -> PodPlan:
@@ -67,7 +66,7 @@ async def test_a_launch_is_one_request():
     launched = await launcher(server).launch(plan())
     assert launched.created
     assert len(server.requests) == 1
-    stamp = read_stamp(launched.pod.metadata.labels, launched.pod.metadata.annotations)
+    stamp = read_ownership(launched.pod.metadata.labels, launched.pod.metadata.annotations)
     assert stamp is not None
     assert (stamp.owner, stamp.key) == ("me", WorkloadKey({"task": "t"}))
 
@@ -249,7 +248,7 @@ async def test_any_identity_becomes_a_valid_pod_that_finds_itself(text: str):
     server = FakeServer()
     server.fail("POST", lose_reply=True)
     launched = await launcher(server, owner=text).launch(plan(text))
-    stamp = read_stamp(launched.pod.metadata.labels, launched.pod.metadata.annotations)
+    stamp = read_ownership(launched.pod.metadata.labels, launched.pod.metadata.annotations)
     assert stamp is not None
     assert (stamp.key.parts["task"], stamp.owner) == (text, text)
     assert len(launched.pod.metadata.name) <= 63

@@ -58,19 +58,19 @@ def test_a_resumed_stream_continues_exactly_after_the_cursor(stamps, data):
     cursor = advance(FRESH, text(*stamps[:seen])) if seen else FRESH
     start = stamps[seen - 1][0] if seen else 0
     resumed = [stamp for stamp in stamps if stamp[0] >= start]
-    resumption, got = Resumption(cursor), b""
+    resumption, got = Resumption.after(cursor), b""
     for stamp in resumed:
-        lines, gap = resumption.admit(text(stamp))
+        lines, gap, resumption = resumption.admit(text(stamp))
         got += lines
         assert gap is None
     assert got == text(*stamps[seen:])
-    assert Resumption(cursor).admit(text(*resumed))[0] == got
+    assert Resumption.after(cursor).admit(text(*resumed)).lines == got
 
 
 def test_a_cursor_whose_line_rotated_away_is_a_gap():
     """G3: what is gone is said."""
     cursor = advance(FRESH, text((1, 5)))
-    lines, gap = Resumption(cursor).admit(b"runtime says hello\n" + text((1, 2), (1, 9), (1, 10)))
+    lines, gap, _ = Resumption.after(cursor).admit(b"runtime says hello\n" + text((1, 2), (1, 9), (1, 10)))
     assert lines == text((1, 9), (1, 10))
     assert gap is not None
     assert (gap.reason, gap.after, gap.before) == (
@@ -84,7 +84,7 @@ def test_a_cursor_whose_line_rotated_away_is_a_gap():
 def test_fewer_lines_of_the_cursors_stamp_than_were_read_are_a_gap():
     """G3: rotation cut between lines of one time stamp."""
     cursor = advance(FRESH, text((1, 5), (1, 5)))
-    lines, gap = Resumption(cursor).admit(text((1, 5), (1, 6)))
+    lines, gap, _ = Resumption.after(cursor).admit(text((1, 5), (1, 6)))
     assert lines == text((1, 6))
     assert gap is not None
 
@@ -98,14 +98,14 @@ def test_a_later_run_begins_at_its_beginning():
 def test_lines_of_a_later_run_that_were_taken_for_the_earlier_ones_are_not_read_twice(began_at):
     """The node had restarted the container before the watch told of it."""
     cursor = next_run(advance(FRESH, text((1, 5))), 1, began_at)
-    assert Resumption(cursor).admit(text((1, 4), (1, 5), (1, 6))) == (text((1, 6)), None)
-    assert Resumption(cursor).admit(text((1, 7))) == (text((1, 7)), None)
+    assert Resumption.after(cursor).admit(text((1, 4), (1, 5), (1, 6)))[:2] == (text((1, 6)), None)
+    assert Resumption.after(cursor).admit(text((1, 7)))[:2] == (text((1, 7)), None)
 
 
 def test_a_log_from_which_the_cursors_line_and_all_later_ones_are_gone_is_a_gap():
     """G3: rotated just before the end."""
-    resumption = Resumption(advance(FRESH, text((1, 5))))
-    assert resumption.admit(b"") == (b"", None)
+    resumption = Resumption.after(advance(FRESH, text((1, 5))))
+    assert resumption.admit(b"") == (b"", None, resumption)
     gap = resumption.end()
     assert gap is not None
     assert (gap.after, gap.before) == ("2024-05-01T10:20:01.000000005Z", None)

@@ -15,7 +15,7 @@ import trio.testing
 from hypothesis import example, given
 from hypothesis import strategies as st
 from podrunner.logs import FileLogSink, FollowLimits, LogCollector, PodAddress
-from podrunner.logs.parts import LogFiles, cut_off
+from podrunner.logs.segments import LogFiles, rotate
 from tests.unit.logs.virtual_node import STEP_S, VirtualLoop, VirtualNode
 
 LOOPS = {
@@ -67,7 +67,7 @@ class Scheduler:
         self.scope.cancel()
         self.sink.lose(written)
         if in_a_cut and self.max_bytes is not None and self.path.exists():
-            cut_off(self.path)  # and no cursor that tells of it
+            rotate(self.path)  # and no cursor that tells of it
 
     @staticmethod
     async def _run(collector: LogCollector, scope: anyio.CancelScope) -> None:

@@ -16,12 +16,12 @@ from podrunner.logs import (
     LogCursor,
     LogQuery,
     LogReader,
-    LogTurns,
+    LogStreamLimiter,
     PodLog,
     ServerLog,
     configured_places,
 )
-from podrunner.logs.parts import cut_off, pack
+from podrunner.logs.segments import compress_segment, rotate
 from tests.unit.logs.conftest import stamped
 
 pytestmark = pytest.mark.anyio
@@ -58,8 +58,8 @@ async def test_parts_are_read_in_order(tmp_path, path, node):
     """Packed ones too; off: the parts."""
     for text in ("one\n", "two\n"):
         path.write_text(text)
-        cut_off(path)
-    pack(path, 1)
+        rotate(path)
+    compress_segment(path, 1)
     path.write_text("three\n")
     assert (await reader(tmp_path, node).read(QUERY)).lines == ("one", "two", "three")
 
@@ -73,11 +73,11 @@ async def test_the_pod_is_asked_next(tmp_path, node):
 
 async def test_a_pods_log_may_keep_its_time_stamps_and_takes_a_turn(tmp_path, node):
     node.write(stamped(1))
-    turns = LogTurns(2)
-    async with reader(tmp_path, node, timestamps=True, turns=turns).open(QUERY) as found:
-        assert turns.held == 1
+    limiter = LogStreamLimiter(2)
+    async with reader(tmp_path, node, timestamps=True, turns=limiter).open(QUERY) as found:
+        assert limiter.held == 1
         assert b"".join([batch async for batch in found.batches]) == stamped(1) + b"\n"
-    assert turns.held == 0
+    assert limiter.held == 0
 
 
 async def test_a_place_that_fails_is_named_and_the_next_is_asked(tmp_path, path, node):
@@ -116,7 +116,7 @@ async def test_a_path_out_of_the_folder_is_no_place(tmp_path, node):
 async def test_pages_are_whole_lines_and_together_the_log(tmp_path, path, node):
     text = "".join(f"line {number} {'x' * (number % 7)}\n" for number in range(100))
     path.write_text(text[:300])
-    cut_off(path)
+    rotate(path)
     path.write_text(text[300:])
     lines, offset, pages = [], 0, 0
     while True:
@@ -209,7 +209,7 @@ async def test_a_file_is_followed_while_its_cursor_stands_beside_it(tmp_path, pa
                 with path.open("ab") as file:
                     file.write(text)
                 if number == 1:
-                    cut_off(path)
+                    rotate(path)
                     path.touch()
                 if number == 2:
                     await sink.forget()

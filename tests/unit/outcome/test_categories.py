@@ -14,7 +14,7 @@ from podrunner.outcome import (
 )
 from podrunner.outcome.record import ContainerSpec, Event, ObjectReference, Pod
 from podrunner.outcome.result import parse_time
-from tests.unit.pods import at, disrupted, ended, pod, runs, waits
+from tests.support.pods import at, disrupted, ended, pod, runs, waits
 
 
 def outcome_of(record: Pod, **how: object) -> Outcome:

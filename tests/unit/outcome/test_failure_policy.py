@@ -12,7 +12,7 @@ from podrunner.config import FailureRule
 from podrunner.errors import ServerError
 from podrunner.outcome import Category, Fault, Outcome, apply_failure_policy, classify, refused_by_api
 from podrunner.outcome.record import Pod
-from tests.unit.pods import condition, disrupted, ended, pod, runs
+from tests.support.pods import condition, disrupted, ended, pod, runs
 
 FAILED = pod("Failed", ended("base", 42), ended("side", 3), init=(ended("setup", 0),))
 EVICTED = pod(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from podrunner.outcome import goes_on
 from podrunner.outcome.record import ContainerSpec, Pod
-from tests.unit.pods import ended, pod, runs
+from tests.support.pods import ended, pod, runs
 
 BOTH = (ContainerSpec(name="base"), ContainerSpec(name="proxy"))
 

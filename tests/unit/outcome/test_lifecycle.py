@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.outcome import Category, Fault, classify
 from podrunner.outcome.record import Pod
-from tests.unit.pods import disrupted, ended, pod, runs, waits
+from tests.support.pods import disrupted, ended, pod, runs, waits
 
 EARLY = (
     pod("Pending", node=None),

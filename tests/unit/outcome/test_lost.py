@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from podrunner.outcome import Category, lost_verdict, run_verdict, suspicion
 from podrunner.outcome.record import Pod
-from tests.unit.pods import ended, pod, runs, waits
+from tests.support.pods import ended, pod, runs, waits
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from podrunner.config import PendingPolicy
 from podrunner.outcome import Category, Fault, Waiting, pending_verdict, verdict_outcome, waiting
 from podrunner.outcome.record import Pod
-from tests.unit.pods import condition, pod, runs, waits
+from tests.support.pods import condition, pod, runs, waits
 
 POLICY = PendingPolicy(
     image_grace_s=300, config_grace_s=30, unschedulable_grace_s=600, startup_timeout_s=None

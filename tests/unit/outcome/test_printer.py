@@ -11,7 +11,7 @@ from podrunner.outcome.record import (
     ContainerStatus,
     Pod,
 )
-from tests.unit.pods import condition, ended, pod, runs, waits
+from tests.support.pods import condition, ended, pod, runs, waits
 
 SIDECAR = ContainerSpec(name="proxy", restart_policy="Always")
 SETUP = ContainerSpec(name="setup")

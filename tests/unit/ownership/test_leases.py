@@ -7,9 +7,9 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 from podrunner.errors import ForbiddenError, OwnershipError, TransportError
 from podrunner.ownership import LeaseKeeper, LeaseState, lease_name, lease_state, new_owner
+from tests.support.event_loops import virtual_time
 from tests.unit.runner.harness import Cluster
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -80,9 +80,7 @@ def keeper(cluster: Cluster, owner: str = "me") -> LeaseKeeper:
     return LeaseKeeper(cluster.client(), "default", owner=owner, scope="s", duration_s=60, now=Clock())
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = virtual_time
 
 
 @pytest.fixture
@@ -167,7 +165,7 @@ async def test_of_two_that_wait_one_gets_it(cluster):
 async def test_no_right_to_leases_is_told(cluster):
     class Refusing(Cluster):
         def _lease(self, request):
-            from tests.unit.fake_server import _status
+            from tests.support.fake_server import _status
 
             return _status(403, "Forbidden", "leases.coordination.k8s.io is forbidden")
 

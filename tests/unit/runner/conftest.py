@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-import trio.testing
+from tests.support.event_loops import asyncio_and_virtual_time
 from tests.unit.runner.harness import Cluster
 
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
-    if request.param == "asyncio":
-        return "asyncio", {}
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = asyncio_and_virtual_time
 
 
 @pytest.fixture

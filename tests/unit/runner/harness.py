@@ -17,7 +17,8 @@ from podrunner.kube import Request, Response
 from podrunner.kube.transport import HandshakeRefusedError
 from podrunner.runner import AsyncPod, AsyncPodRunner
 from podrunner.workload import Workload
-from tests.unit.fake_server import FakeServer, FakeStream, _merge, _ok, _status
+from tests.support.fake_server import FakeServer, FakeStream, _merge, _ok, _status
+from tests.support.waiting import until  # noqa: F401  # the tests of this room take it from here
 
 JSON = {"content-type": "application/json"}
 
@@ -255,13 +256,6 @@ async def running(
     ) as runner:
         await runner.wait_synced()
         yield runner
-
-
-async def until(condition: Any, *, within_s: float = 5.0) -> None:
-    """Waits until the condition holds."""
-    with anyio.fail_after(within_s):
-        while not condition():  # the condition is anybody's
-            await anyio.sleep(0.005)
 
 
 def kinds(runner: AsyncPodRunner, pod: AsyncPod | None = None) -> list[str]:

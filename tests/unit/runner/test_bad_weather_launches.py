@@ -8,9 +8,9 @@ from random import Random
 
 import anyio
 import pytest
-import trio.testing
 from podrunner.kube import Request
-from tests.unit.fake_server import Fault
+from tests.support.event_loops import virtual_time
+from tests.support.fake_server import Fault
 from tests.unit.runner.harness import Cluster, running, workload
 
 PODS = 2_000
@@ -46,9 +46,7 @@ class BadWeather(Cluster):
         return super()._create(namespace, pod)
 
 
-@pytest.fixture
-def anyio_backend():
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = virtual_time
 
 
 @pytest.mark.anyio

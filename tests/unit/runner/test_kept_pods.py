@@ -8,7 +8,7 @@ import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.ownership import KeptPod, beyond_limits
+from podrunner.ownership import RetainedPod, beyond_limits
 from podrunner.runner import AsyncPodRunner
 from tests.unit.runner.harness import Cluster, kinds, running, until, workload
 
@@ -16,8 +16,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AGES = st.lists(st.integers(0, 1000), max_size=20)
 
 
-def kept(number: int, age_s: int) -> KeptPod:
-    return KeptPod(NOW - timedelta(seconds=age_s), "default", f"p{number}", f"uid-{number}", "me")
+def kept(number: int, age_s: int) -> RetainedPod:
+    return RetainedPod(NOW - timedelta(seconds=age_s), "default", f"p{number}", f"uid-{number}", "me")
 
 
 @given(AGES, st.none() | st.integers(0, 1000), st.none() | st.integers(0, 20))

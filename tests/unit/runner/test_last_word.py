@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import pytest
-import trio.testing
 from podrunner.outcome import Category, Fault
+from tests.support.event_loops import virtual_time
 from tests.unit.runner.harness import Cluster, kinds, running, until, workload
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = virtual_time
 
 
 def kill(cluster: Cluster, name: str, exit_code: int = 137) -> None:
@@ -32,7 +28,7 @@ def evict(cluster: Cluster, name: str) -> None:
 
 
 async def test_an_exit_code_before_the_kubelets_own_word_decides_nothing(cluster: Cluster):
-    """P4; off: `word_is_due` in the supervisor's `_judge`: told as failed, the user's fault."""
+    """P4; off: `awaits_final_status` in the supervisor's `_judge`: told as failed, the user's fault."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)

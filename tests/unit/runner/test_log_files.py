@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.event_loops import asyncio_only
 from tests.unit.runner.harness import Cluster, running, until, workload
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"  # files are written in threads, which virtual time does not wait for
+anyio_backend = asyncio_only  # files are written in threads, for which virtual time does not wait
 
 
 async def test_the_log_is_in_its_file_when_the_pod_is_gone(cluster: Cluster, tmp_path):

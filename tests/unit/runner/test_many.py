@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import anyio
 import pytest
-import trio.testing
+from tests.support.event_loops import virtual_time
 from tests.unit.runner.harness import Cluster, running, until, workload
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = virtual_time
 
 
 async def test_one_watch_serves_a_runner_however_many_pods_it_has(cluster: Cluster):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 from podrunner import AsyncPodRunner
 from podrunner.errors import ForbiddenError, RunnerClosedError, StaleError
 from podrunner.outcome import Category
 from podrunner.runner.desk import Desk
-from tests.unit.fake_server import EPOCH
+from tests.support.event_loops import virtual_time
+from tests.support.fake_server import EPOCH
 from tests.unit.runner.harness import Cluster, configured, kinds, running, until, workload
 
 pytestmark = pytest.mark.anyio
@@ -25,9 +24,7 @@ def virtual_now() -> dt.datetime:
     return EPOCH + dt.timedelta(seconds=anyio.current_time() % 1_000_000)
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = virtual_time
 
 
 async def test_an_image_that_cannot_be_had_is_given_up_and_the_pod_deleted_first(cluster: Cluster):

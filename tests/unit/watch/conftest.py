@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
+from tests.support.event_loops import virtual_time
 
-import pytest
-import trio.testing
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+anyio_backend = virtual_time

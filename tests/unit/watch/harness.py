@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from podrunner.config import WatchSettings
 from podrunner.watch import Kind, Observation, Reflector
-from tests.unit.fake_server import FakeServer
+from tests.support.fake_server import FakeServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -5,15 +5,14 @@ from __future__ import annotations
 import anyio
 import pytest
 from podrunner.watch import Kind
-from tests.unit.fake_server import FakeServer
+from tests.support.event_loops import asyncio_only
+from tests.support.fake_server import FakeServer
 from tests.unit.watch.harness import watching
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+anyio_backend = asyncio_only
 
 
 @pytest.mark.parametrize("streaming", ["off", "auto"])

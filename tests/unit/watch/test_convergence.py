@@ -14,7 +14,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podrunner.watch import Kind
-from tests.unit.fake_server import FakeServer
+from tests.support.fake_server import FakeServer
 from tests.unit.watch.harness import Watched, watching
 
 _NAMES = st.sampled_from(["a", "b", "c", "d"])

@@ -8,19 +8,19 @@ import pytest
 from podrunner.config import WatchSettings
 from podrunner.errors import BadRequestError, GoneError, InvalidError, ServerError, TransportError
 from podrunner.watch import Kind, PodStore
-from podrunner.watch.backoff import Backoff
+from podrunner.watch.backoff import WatchBackoff
 from podrunner.watch.states import (
-    InStep,
     Listing,
     NoInitialEventsError,
     ShortWatchError,
     State,
     Streaming,
     StreamingLists,
+    Watching,
     after_failure,
     after_page,
 )
-from tests.unit.pods import pod
+from tests.support.pods import pod
 
 GONE = GoneError(status=410)
 BROKEN = TransportError("reset")
@@ -29,10 +29,10 @@ BROKEN = TransportError("reset")
 @pytest.mark.parametrize(
     ("state", "error", "streaming", "following", "waits"),
     [
-        (InStep(version="5"), GONE, "off", Listing(), False),
-        (InStep(version="5"), GONE, "auto", Streaming(), False),
-        (InStep(version="5"), BROKEN, "auto", InStep(version="5"), True),
-        (InStep(version="5"), ShortWatchError(), "off", InStep(version="5"), True),
+        (Watching(version="5"), GONE, "off", Listing(), False),
+        (Watching(version="5"), GONE, "auto", Streaming(), False),
+        (Watching(version="5"), BROKEN, "auto", Watching(version="5"), True),
+        (Watching(version="5"), ShortWatchError(), "off", Watching(version="5"), True),
         (Listing(token="t"), GONE, "off", Listing(paged=False), False),
         (Listing(), GONE, "off", Listing(), True),
         (Listing(token="t"), ServerError(status=500), "off", Listing(token="t"), True),
@@ -60,7 +60,7 @@ def test_the_last_page_leads_in_step():
     state = after_page(Listing(), {"u1": pod(uid="u1")}, version="7", token="t")
     assert state == Listing(token="t", found={"u1": pod(uid="u1")})
     assert isinstance(state, Listing)
-    assert after_page(state, {}, version="7", token=None) == InStep(version="7")
+    assert after_page(state, {}, version="7", token=None) == Watching(version="7")
 
 
 class TestBackoff:
@@ -69,24 +69,24 @@ class TestBackoff:
     settings = WatchSettings(backoff_initial_s=1, backoff_max_s=8, backoff_reset_s=60)
 
     def test_waits_double_up_to_a_limit_and_are_spread(self):
-        backoff = Backoff(self.settings, Random(1))
+        backoff = WatchBackoff(self.settings, Random(1))
         waits = [backoff.wait_s() for _ in range(8)]
         for wait_s, full_s in zip(waits, [1, 2, 4, 8, 8, 8, 8, 8], strict=True):
             assert full_s / 2 <= wait_s <= full_s
         assert len(set(waits)) == 8
 
     def test_health_starts_them_short_again(self):
-        backoff = Backoff(self.settings, Random(1))
+        backoff = WatchBackoff(self.settings, Random(1))
         for _ in range(5):
             backoff.wait_s(healthy_s=59)
         assert backoff.failures == 5
         assert backoff.wait_s(healthy_s=60) <= 1
 
     def test_the_servers_wish_is_never_undercut(self):
-        assert Backoff(self.settings, Random(1)).wait_s(asked_s=100) == 100
+        assert WatchBackoff(self.settings, Random(1)).wait_s(asked_s=100) == 100
 
     def test_a_week_of_failures_is_no_overflow(self):
-        backoff = Backoff(self.settings, Random(1))
+        backoff = WatchBackoff(self.settings, Random(1))
         assert max(backoff.wait_s() for _ in range(5000)) <= 8
 
 
@@ -110,15 +110,15 @@ class TestStore:
         store = PodStore()
         observation = store.apply("DELETED", pod(version="9"))
         assert observation is not None
-        store.bury(observation.pod)
+        store.add_tombstone(observation.pod)
         assert store.apply("DELETED", pod(version="9")) is None
 
     def test_graves_are_bounded(self):
         store = PodStore()
         for number in range(10_001):
-            store.bury(pod(uid=f"u{number}"))
-        assert not store.is_buried("u0")
-        assert store.is_buried("u10000")
+            store.add_tombstone(pod(uid=f"u{number}"))
+        assert not store.has_tombstone("u0")
+        assert store.has_tombstone("u10000")
 
     def test_readers_see_the_pods_and_cannot_change_them(self):
         store = PodStore()

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from podrunner.errors import ForbiddenError, RunnerClosedError
 from podrunner.watch import Kind
-from tests.unit.fake_server import FakeServer, FakeStream
+from tests.support.fake_server import FakeServer, FakeStream
 from tests.unit.watch.harness import Watched, soon, watching
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ async def test_replayed_events_are_told_once():
 
 
 async def test_a_late_event_does_not_raise_the_dead():
-    """W3; off: `is_buried` in `_out_of_date`. An event about a pod that is deleted, delivered after the deletion."""
+    """W3; off: `has_tombstone` in `_out_of_date`. An event about a deleted pod is delivered after the deletion."""
     server = FakeServer()
     async with watching(server) as watched:
         server.put("a")

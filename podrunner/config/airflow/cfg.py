@@ -1,0 +1,133 @@
+"""Reading an ``airflow.cfg`` and the environment over it.
+
+What belongs here: the order of the steps, and warnings about unknown and old names. The steps are in ``ini.py``
+(syntax), ``sources.py`` (precedence), ``conversion.py`` and ``volumes.py`` (meaning).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import TYPE_CHECKING, Any
+
+from podrunner.config.airflow.conversion import Conversion, convert_options
+from podrunner.config.airflow.ini import IniFile
+from podrunner.config.airflow.options import (
+    FREE_SECTIONS,
+    KUBERNETES_SECTIONS,
+    OPTIONS,
+    SENSITIVE,
+    options_of,
+)
+from podrunner.config.airflow.sources import ENVIRONMENT, PREFIX, AirflowSources, run_command
+from podrunner.config.airflow.volumes import convert_volumes
+from podrunner.config.builder import ConfigBuilder, overrides_layer
+from podrunner.config.environment import environment_layer
+from podrunner.config.location import SourceLocation
+from podrunner.config.text_file import read_text
+from podrunner.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from podrunner.config.frozen import SettingsT
+
+__all__ = ["read_airflow_cfg"]
+
+_FREE_NAMES = tuple(section.name for section in FREE_SECTIONS)
+_KNOWN_SECTIONS = (*KUBERNETES_SECTIONS, *_FREE_NAMES)
+_OTHER_EXECUTORS = ("local_kubernetes_executor", "celery_kubernetes_executor")
+"""Sections of Airflow that choose an executor and have no options about pods."""
+
+
+def read_airflow_cfg(
+    path: str | os.PathLike[str],
+    model: type[SettingsT],
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    allow_commands: bool = False,
+) -> ConfigBuilder[SettingsT]:
+    """Read an ``airflow.cfg``, with the environment and the overrides laid over it.
+
+    Args:
+        path: The file.
+        model: The class of the configuration.
+        environ: The environment to read; None: this process's.
+        overrides: Settings that win over all sources, by their dotted names.
+        allow_commands: Run the commands of ``…_cmd`` options.
+
+    Returns:
+        The settings, and the findings about the file and the environment.
+
+    Raises:
+        ConfigError: The file cannot be read, or holds a value that cannot be converted.
+    """
+    environ = os.environ if environ is None else environ
+    file = IniFile(read_text(path), source=str(path))
+    sources = AirflowSources(file, environ, run=run_command if allow_commands else None)
+    builder = ConfigBuilder(model, source=str(path))
+    conversion = Conversion(sources, builder)
+    _warn_of_unknown_sections(conversion)
+    _warn_of_unknown_keys(conversion)
+    _warn_of_unknown_variables(conversion)
+    _warn_of_old_names(conversion)
+    convert_options(conversion)
+    convert_volumes(conversion)
+    builder.lay_over(environment_layer(environ, model))
+    builder.lay_over(overrides_layer(overrides))
+    return builder
+
+
+def _warn_of_unknown_sections(conversion: Conversion) -> None:
+    for section in conversion.sources.file.sections:
+        if section in _KNOWN_SECTIONS or section in _OTHER_EXECUTORS:
+            continue
+        if section.startswith("kubernetes") or difflib.get_close_matches(
+            section, _KNOWN_SECTIONS, cutoff=0.85
+        ):
+            conversion.warn(
+                SourceLocation(conversion.sources.file.source, section),
+                "unknown section",
+                remedy=did_you_mean(section, _KNOWN_SECTIONS),
+            )
+
+
+def _warn_of_unknown_keys(conversion: Conversion) -> None:
+    file = conversion.sources.file
+    for section in KUBERNETES_SECTIONS:
+        for key in file.keys(section):
+            if key.lower() not in _names_of(section):
+                _warn_of_unknown(conversion, SourceLocation(file.source, section, key), key, section)
+
+
+def _warn_of_unknown_variables(conversion: Conversion) -> None:
+    for section in KUBERNETES_SECTIONS:
+        prefix = f"{PREFIX}{section.upper()}__"
+        for name in sorted(name for name in conversion.sources.environ if name.startswith(prefix)):
+            key = name.removeprefix(prefix).lower()
+            if key not in _names_of(section):
+                _warn_of_unknown(conversion, SourceLocation(ENVIRONMENT, None, name), key, section)
+
+
+def _warn_of_unknown(conversion: Conversion, location: SourceLocation, key: str, section: str) -> None:
+    conversion.warn(location, "unknown option, ignored", remedy=did_you_mean(key, _names_of(section)))
+
+
+def _names_of(section: str) -> set[str]:
+    """Return all names that may stand in a section: options, their old names, and the forms for secrets."""
+    options = options_of(section)
+    names = {name for option in options for name in (option.key, *option.aliases)}
+    return names | {f"{name}_{form}" for name in names & SENSITIVE for form in ("cmd", "secret")}
+
+
+def _warn_of_old_names(conversion: Conversion) -> None:
+    file = conversion.sources.file
+    for option in OPTIONS:
+        for section in option.section:
+            for written in filter(None, (file.find(section, alias) for alias in option.aliases)):
+                conversion.warn(
+                    SourceLocation(file.source, section, written),
+                    f"is an old name of {option.key}",
+                    remedy=f"Rename it to {option.key}",
+                )

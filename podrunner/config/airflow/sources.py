@@ -1,0 +1,299 @@
+"""The sources of an Airflow option's value: environment, file, command, in Airflow's order.
+
+What belongs here: precedence, expansion of ``$VAR``, ``~`` and ``{AIRFLOW_HOME}``, reading a value as a type.
+What an option means does not (``conversion.py``), nor does the file's syntax (``ini.py``).
+
+Order, as Airflow documents it: ``AIRFLOW__SECTION__KEY``, ``…_CMD``, ``…_SECRET``, then in the file ``key``,
+``key_cmd``, ``key_secret``, then the default.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from podrunner.config.airflow.options import OPTIONS, SENSITIVE, Option
+from podrunner.config.frozen import shown
+from podrunner.config.location import SourceLocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from podrunner.config.airflow.ini import IniFile
+    from podrunner.errors import ConfigError
+
+__all__ = ["ENVIRONMENT", "PREFIX", "AirflowSources", "Given", "run_command"]
+
+ENVIRONMENT = "environment"
+PREFIX = "AIRFLOW__"
+_COMMAND_TIMEOUT_S = 60
+_DEEPEST_EXPANSION = 10
+_BY_KEY = {option.key: option for option in OPTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the environment or the file gives for an option.
+
+    Attributes:
+        text: The value, expanded; for a value in a secrets backend, its name there.
+        location: Where it was written.
+        in_backend: Whether the value is in Airflow's secrets backend, which podrunner does not have.
+    """
+
+    text: str
+    location: SourceLocation
+    in_backend: bool = False
+
+
+class AirflowSources:
+    """The environment over the file: finds what is given for an option, and reads it as its type.
+
+    Args:
+        file: The parsed file.
+        environ: The environment.
+        run: Runs a command and returns its output; None: commands are refused.
+    """
+
+    def __init__(
+        self,
+        file: IniFile,
+        environ: Mapping[str, str],
+        *,
+        run: Callable[[str, SourceLocation], str] | None = None,
+    ) -> None:
+        self.file = file
+        self.environ = environ
+        self._run = run
+        self.home: str = self._home()
+
+    def given(self, key: str) -> Given | None:
+        """Return what is given for an option, or None; an empty value counts as nothing.
+
+        Raises:
+            ConfigError: A command is needed and refused, or fails; or the value is in a secrets backend.
+        """
+        found = self._found(_BY_KEY[key])
+        if found and found.in_backend:
+            raise _no_backend(found.location, key)
+        return found if found and found.text else None
+
+    def in_backend(self, key: str) -> Given | None:
+        """Return the reference to a secrets backend that stands for an option's value, or None."""
+        found = self._found(_BY_KEY[key])
+        return found if found and found.in_backend else None
+
+    def text(self, key: str) -> str | None:
+        """Return an option's text, Airflow's default if it has one and nothing is given, else None."""
+        found = self.given(key)
+        return found.text if found else self._default(key)
+
+    def value(self, key: str) -> Any:
+        """Return an option read as its kind, given or by default; None if there is neither.
+
+        Raises:
+            ConfigError: The text does not fit the kind.
+        """
+        found = self.given(key)
+        if found is not None:
+            return _READERS[_BY_KEY[key].kind](found)
+        default = self._default(key)
+        return None if default is None else _READERS[_BY_KEY[key].kind](self.default_of(key))
+
+    def default_of(self, key: str) -> Given:
+        """Return Airflow's default of an option as if it were given."""
+        return Given(
+            self._default(key) or "", SourceLocation(f"{self.file.source} (Airflow's default)", None, key)
+        )
+
+    def entries(self, section: str) -> dict[str, Given]:
+        """Return the entries of a section whose keys are the user's own, the environment's over the file's.
+
+        Values are not expanded: they belong to the worker.
+        """
+        found = {
+            key: Given(self.file.text(section, key), SourceLocation(self.file.source, section, key))
+            for key in self.file.keys(section)
+        }
+        prefix = f"{PREFIX}{section.upper()}__"
+        for name in sorted(name for name in self.environ if name.startswith(prefix) and name != prefix):
+            key = _key_of_variable(section, name.removeprefix(prefix))
+            found[key] = Given(self.environ[name], SourceLocation(ENVIRONMENT, None, name))
+        return found
+
+    def expanded(self, text: str) -> str:
+        """Expand ``$VAR``, ``${VAR}`` and a leading ``~`` until nothing changes, as Airflow does, within a bound."""
+        for _ in range(_DEEPEST_EXPANSION):
+            once = _with_user(_with_variables(text, self.environ), self.environ)
+            if once == text:
+                break
+            text = once
+        return text
+
+    def _default(self, key: str) -> str | None:
+        return self.expanded(self._with_home(_BY_KEY[key].default)) or None
+
+    def _home(self) -> str:
+        self.home = self.expanded("~/airflow")
+        by_variable = self.environ.get("AIRFLOW_HOME")
+        written = self.given("airflow_home")
+        return self.expanded(by_variable) if by_variable else written.text if written else self.home
+
+    def _with_home(self, text: str) -> str:
+        return text.replace("{AIRFLOW_HOME}", self.home)
+
+    def _found(self, option: Option) -> Given | None:
+        for section in option.section:
+            found = self._in_environment(section, option)
+            if found is not None:
+                return found
+        for section in option.section:
+            found = self._in_file(section, option)
+            if found is not None:
+                return found
+        return None
+
+    def _in_environment(self, section: str, option: Option) -> Given | None:
+        for key in (option.key, *option.aliases):
+            name = f"{PREFIX}{section.upper()}__{key.upper()}"
+            location = SourceLocation(ENVIRONMENT, None, name)
+            if name in self.environ:
+                return Given(self.expanded(self.environ[name]), location)
+            if key in SENSITIVE and f"{name}_CMD" in self.environ:
+                return self._by_command(
+                    self.environ[f"{name}_CMD"], SourceLocation(ENVIRONMENT, None, f"{name}_CMD")
+                )
+            if key in SENSITIVE and f"{name}_SECRET" in self.environ:
+                return Given(
+                    self.environ[f"{name}_SECRET"],
+                    SourceLocation(ENVIRONMENT, None, f"{name}_SECRET"),
+                    in_backend=True,
+                )
+        return None
+
+    def _in_file(self, section: str, option: Option) -> Given | None:
+        for key in (option.key, *option.aliases):
+            if written := self.file.find(section, key):
+                text = self.expanded(self._with_home(self.file.text(section, written)))
+                return Given(text, SourceLocation(self.file.source, section, written))
+            if key in SENSITIVE and (written := self.file.find(section, f"{key}_cmd")):
+                return self._by_command(
+                    self.file.text(section, written), SourceLocation(self.file.source, section, written)
+                )
+            if key in SENSITIVE and (written := self.file.find(section, f"{key}_secret")):
+                text = self.file.text(section, written)
+                return Given(text, SourceLocation(self.file.source, section, written), in_backend=True)
+        return None
+
+    def _by_command(self, command: str, location: SourceLocation) -> Given:
+        if self._run is None:
+            raise location.error(
+                "names a command to run, and commands are not allowed",
+                remedy="Allow them by allow_commands=True, or set the option itself",
+            )
+        return Given(self._run(command, location), location)
+
+
+def run_command(command: str, location: SourceLocation) -> str:
+    """Run a command of a ``…_cmd`` option, without a shell, and return its output without the final newline.
+
+    Raises:
+        ConfigError: It cannot be started, fails, or takes longer than a minute. Its output is not shown: it
+            may hold the secret.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - the user allowed it, and no shell reads it
+            shlex.split(command), capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        raise location.error(
+            f"the command failed with exit code {error.returncode}", remedy="Run it by hand to see why"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise location.error(f"the command did not end within {_COMMAND_TIMEOUT_S} s") from None
+    except (OSError, ValueError, IndexError) as error:
+        raise location.error(f"the command cannot be run: {error}") from None
+    return done.stdout.rstrip("\r\n")
+
+
+def _no_backend(location: SourceLocation, key: str) -> ConfigError:
+    return location.error(
+        "names a secret of Airflow's secrets backend, which podrunner does not have",
+        remedy=f"Set {key} itself, or {key}_cmd to a command that prints it",
+    )
+
+
+def _key_of_variable(section: str, key: str) -> str:
+    """Return the key that a variable names: names of variables keep their case, other keys become lower case.
+
+    ``AIRFLOW__KUBERNETES_LABELS__TEAM`` means ``team``, as in Airflow; a mixed-case name is taken as it is.
+    """
+    names_variables = section in {"kubernetes_environment_variables", "kubernetes_secrets"}
+    return key if names_variables or not key.isupper() else key.lower()
+
+
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})", re.ASCII)
+
+
+def _with_variables(text: str, environ: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda match: environ.get(match[1] or match[2], match[0]), text)
+
+
+def _with_user(text: str, environ: Mapping[str, str]) -> str:
+    if text == "~" or text.startswith("~/"):
+        return (environ.get("HOME") or str(Path.home())).rstrip("/") + text[1:]
+    return text
+
+
+def _flag(found: Given) -> bool:
+    word = found.text.partition("#")[0].strip().lower()
+    if word in {"t", "true", "1", "yes", "on"}:
+        return True
+    if word in {"f", "false", "0", "no", "off"}:
+        return False
+    raise found.location.error("is not a truth value", value=shown(found.text), remedy="Write True or False")
+
+
+def _integer(found: Given) -> int:
+    try:
+        return int(found.text)
+    except ValueError:
+        raise found.location.error(
+            "is not a whole number", value=shown(found.text), remedy="Write digits only"
+        ) from None
+
+
+def _csv(found: Given) -> tuple[str, ...]:
+    return tuple(item.strip() for item in found.text.split(",") if item.strip())
+
+
+def _json(found: Given, kind: type, name: str) -> Any:
+    try:
+        value = json.loads(found.text)
+    except json.JSONDecodeError as error:
+        near = found.text[max(error.pos - 10, 0) : error.pos + 10]
+        raise found.location.error(
+            f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}",
+            value=f"…{near}…".replace("\n", " "),
+            remedy=f"Write a JSON {name}",
+        ) from None
+    if not isinstance(value, kind):
+        raise found.location.error(
+            f"is not a JSON {name}", value=shown(found.text), remedy=f"Write a JSON {name}"
+        )
+    return value
+
+
+_READERS: dict[str, Callable[[Given], Any]] = {
+    "text": lambda found: found.text,
+    "flag": _flag,
+    "integer": _integer,
+    "csv": _csv,
+    "json object": lambda found: _json(found, dict, "object"),
+    "json list": lambda found: _json(found, list, "list"),
+}
