@@ -56,7 +56,7 @@ class Memory:
             await self._hold.wait()
 
 
-class Life:
+class StubPodState:
     """A pod that has ended, or that runs."""
 
     def __init__(self, *, over: bool) -> None:
@@ -70,9 +70,9 @@ class Life:
         await anyio.sleep_forever()
 
 
-def collector(source: Memory, life: Life, take: Callable[[object], None]) -> LogCollector:
+def collector(source: Memory, state: StubPodState, take: Callable[[object], None]) -> LogCollector:
     address = PodAddress("default", "pod", "uid")
-    return LogCollector(source, address, life, containers=["base"], sinks=[lambda _: CallableSink(take)])
+    return LogCollector(source, address, state, containers=["base"], sinks=[lambda _: CallableSink(take)])
 
 
 def each_line(item: object) -> None:
@@ -82,20 +82,20 @@ def each_line(item: object) -> None:
 
 
 async def collect(pods: int, batches: int) -> None:
-    source, life = Memory(batches), Life(over=True)
+    source, state = Memory(batches), StubPodState(over=True)
     async with anyio.create_task_group() as group:
         for _ in range(pods):
-            group.start_soon(collector(source, life, each_line).run)
+            group.start_soon(collector(source, state, each_line).run)
 
 
 async def held_bytes(pods: int) -> float:
     """Return the bytes per followed pod without an incomplete line."""
-    source, life = Memory(0, anyio.Event()), Life(over=False)
+    source, state = Memory(0, anyio.Event()), StubPodState(over=False)
     gc.collect()
     tracemalloc.start()
     async with anyio.create_task_group() as group:
         for _ in range(pods):
-            group.start_soon(collector(source, life, each_line).run)
+            group.start_soon(collector(source, state, each_line).run)
         await anyio.wait_all_tasks_blocked()
         assert source.open == pods, "each is followed"
         gc.collect()
