@@ -1,8 +1,9 @@
 """LocalCluster: a small Kubernetes-compatible cluster inside one Python process, for development, demos and tests.
 
-An API server on loopback (``server``, ``objects``, ``store`` …), a kubelet that runs containers as local processes
-(``kubelet``), and the streams of exec and port-forward (``streams``). It is a server: it imports nothing of
-podrunner's client side.
+Three rooms: the API server (``api``), a kubelet that runs containers as local processes (``kubelet``), and the streams
+of exec, attach and port-forward (``streams``). Beside them stands what makes a cluster of them: ``cluster`` (thread
+and life), ``control`` (the wiring), ``folder``, ``kubeconfig`` and the certificate. It is a server: it imports nothing
+of podrunner's client side.
 """
 
 from __future__ import annotations

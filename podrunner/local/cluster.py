@@ -19,10 +19,10 @@ import anyio
 import anyio.to_thread
 
 from podrunner.errors import UsageError
+from podrunner.local.certificates import Certificates, make_certificates
 from podrunner.local.control import ControlPlane
 from podrunner.local.folder import ClusterFolder
 from podrunner.local.kubeconfig import kubeconfig, write_private
-from podrunner.local.tls import Certificates, make_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +53,10 @@ class LocalCluster:
         strict_images: An image that is not in ``images`` ends in ``ErrImagePull``, as on a real node.
         isolation: How containers are kept apart: ``auto``, ``namespaces`` or ``none``.
         capacity: Allocatable resources of the node (``{"nvidia.com/gpu": "2"}``), over those of the machine.
-        tls: Serve HTTPS. False serves plain HTTP, to which kubectl sends no token.
+        tls: Serve HTTPS, which needs ``podrunner[local]``. False serves plain HTTP, to which kubectl sends no token.
+
+    Raises:
+        ConfigError: HTTPS is asked for, and ``podrunner[local]`` is not installed.
 
     Attributes:
         url: Address of the API server, once started.
@@ -75,7 +78,7 @@ class LocalCluster:
     ) -> None:
         self._folder = ClusterFolder(Path(folder) if folder is not None else None)
         self._port = port
-        self._certificates: Certificates | None = make_certificates((_HOST, "localhost")) if tls else None
+        self._certificates: Certificates | None = make_certificates() if tls else None
         self._node_options: dict[str, Any] = {
             "images": images,
             "strict_images": strict_images,
@@ -107,7 +110,7 @@ class LocalCluster:
     @classmethod
     @contextmanager
     def blocking(cls, *args: Any, **options: Any) -> Iterator[Self]:
-        """A started cluster for code without an event loop; takes what the class takes."""
+        """Run a cluster as a context manager for code without an event loop; takes the arguments of the class."""
         cluster = cls(*args, **options)
         cluster.start()
         try:
@@ -145,12 +148,12 @@ class LocalCluster:
             raise
 
     def stop(self) -> None:
-        """Stop everything: containers, server, thread; a temporary folder is removed. Twice is harmless."""
+        """Stop everything: containers, server, thread; remove a temporary folder. A second call does nothing."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
         if self._loop is not None and self._stopping is not None and thread.is_alive():
-            with suppress(RuntimeError):  # closed by now: what could not be started is ending by itself
+            with suppress(RuntimeError):  # closed by now: a start that failed ends by itself
                 self._loop.call_soon_threadsafe(self._stopping.set)
         thread.join(_STOP_TIMEOUT_S)
         if thread.is_alive():
@@ -178,7 +181,7 @@ class LocalCluster:
 
         Args:
             matches: Labels that a pod must have, or a function of the pod.
-            lifecycle: Their life.
+            lifecycle: Durations, exit code and log.
         """
         self.call(self.control.kubelet.script, matches, lifecycle)
 

@@ -1,23 +1,23 @@
-"""The parts of a cluster, put together on one event loop: store, verbs, controllers, API server, kubelet."""
+"""Wires the parts of a cluster on one event loop: store, verbs, controllers, API server, kubelet."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.bootstrap import populate
-from podrunner.local.events import EventRecorder
-from podrunner.local.gc import GarbageCollector
+from podrunner.local.api.controllers.bootstrap import populate
+from podrunner.local.api.controllers.garbage_collector import GarbageCollector
+from podrunner.local.api.controllers.namespaces import NamespaceController
+from podrunner.local.api.controllers.quota import QuotaController
+from podrunner.local.api.discovery.openapi import OpenApi, load_schemas
+from podrunner.local.api.pod_subresources import PodSubresources
+from podrunner.local.api.registry.objects import Objects
+from podrunner.local.api.server import ApiServer
+from podrunner.local.api.storage.events import EventRecorder
+from podrunner.local.api.storage.store import Store
+from podrunner.local.api.tokens import Tokens
+from podrunner.local.api.validation.schema import Schema
 from podrunner.local.kubelet import ApiAccess, Kubelet
-from podrunner.local.namespaces import NamespaceController
-from podrunner.local.objects import Objects
-from podrunner.local.openapi import OpenApi, load_schemas
-from podrunner.local.podparts import PodParts
-from podrunner.local.quota import QuotaController
-from podrunner.local.schema import Schema
-from podrunner.local.server import ApiServer
-from podrunner.local.store import Store
-from podrunner.local.tokens import Tokens
 
 if TYPE_CHECKING:
     import ssl
@@ -83,14 +83,14 @@ class ControlPlane:
             GarbageCollector(self.store),
             QuotaController(self.store, lambda step: asyncio.get_running_loop().call_soon(step)),
         )
-        parts = PodParts(self.objects, self.kubelet, tokens)
-        self.server: ApiServer = ApiServer(self.objects, parts, OpenApi(schemas), tokens=tokens)
+        subresources = PodSubresources(self.objects, self.kubelet, tokens)
+        self.server: ApiServer = ApiServer(self.objects, subresources, OpenApi(schemas), tokens=tokens)
         self._expiry: asyncio.TimerHandle | None = None
 
     async def start(self, *, host: str, port: int, tls: ssl.SSLContext | None) -> int:
-        """Start all parts; the port."""
+        """Start all parts; return the port."""
         populate(self.store)
-        self.store.compact()  # nobody can have seen a version before the start
+        self.store.compact()  # no client can have seen a version before the start
         for controller in self._controllers:
             controller.start()
         bound = await self.server.start(host=host, port=port, tls=tls)

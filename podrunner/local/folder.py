@@ -1,6 +1,6 @@
 """The folder of a LocalCluster: made or found, locked, and removed again if it was made.
 
-A cluster that was killed could not remove its folder: the next one does.
+A cluster that was killed could not remove its folder: the next cluster does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FRESH_S: Final = 60.0  # a folder so young may belong to a cluster that has not
 
 
 class ClusterFolder:
-    """A context manager: the folder exists and is ours inside.
+    """A context manager: inside, the folder exists and is locked for this cluster.
 
     Args:
         wanted: The folder; None for a temporary one that is removed at the end.
@@ -75,7 +75,7 @@ def _sweep(parent: Path) -> None:
 
 
 def _remove_if_abandoned(lock: Path) -> None:
-    """BlockingIOError while its cluster lives."""
+    """Remove a folder whose cluster is gone; BlockingIOError while it lives."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         ours = lock.parent.lstat().st_uid == os.geteuid()

@@ -17,7 +17,7 @@ _NAME = "podrunner-local"
 
 
 def kubeconfig(*, url: str, token: str, authority: str | None, namespace: str = "default") -> str:
-    """The text of a kubeconfig with one cluster, one user and one context.
+    """Return the text of a kubeconfig with one cluster, one user and one context.
 
     Args:
         url: Address of the API server.

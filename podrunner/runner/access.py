@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from podrunner.errors import ConfigError
 from podrunner.kube import KubeClient, connect
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ async def open_client(config: RunnerConfig, client: Any = None) -> AsyncIterator
 async def _open_local(config: RunnerConfig) -> AsyncIterator[KubeClient]:
     from podrunner.local import LocalCluster
 
-    async with LocalCluster() as cluster:
+    try:
+        local = LocalCluster()
+    except ConfigError as error:
+        remedy = "Run pip install 'podrunner[local]'."
+        raise ConfigError(error.problem, key="cluster", value="local", remedy=remedy) from error
+    async with local as cluster:
         there = config.model_copy(update={"cluster": "kubeconfig", "kubeconfig": cluster.kubeconfig})
         async with connect(there) as connected:
             yield connected

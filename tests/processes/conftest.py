@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
+from podrunner.local.api.storage.store import Store
 from podrunner.local.kubelet import ApiAccess, Kubelet, LogOptions, Timing
-from podrunner.local.store import Store
 
 FAST = Timing(
     crash_loop_base_s=0.05,
@@ -184,7 +184,7 @@ class Lab:
             output += piece[1]
         return await process.wait(), output.decode()
 
-    def told(self, name: str) -> list[tuple[str, str]]:
+    def recorded(self, name: str) -> list[tuple[str, str]]:
         """Reasons and messages of the events about a pod, in order."""
         events = self.store.list("events")
         return [

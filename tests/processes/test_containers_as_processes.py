@@ -1,6 +1,6 @@
 """Containers are real processes, with what the pod says around them, isolated or not."""
 
-# A look at the disk between two steps holds up nobody in a test.
+# A look at the disk between two steps may block the loop in a test.
 # ruff: noqa: ASYNC240
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ async def test_output_and_exit_code_are_the_programs_own(any_lab):
 
 
 async def test_a_volume_is_at_its_mount_path_though_the_machine_has_no_such_folder(any_lab):
-    """Airflow's /root/airflow/dags works for anybody, and nothing of it appears on the machine."""
+    """Airflow's /root/airflow/dags works for any user, and nothing of it appears on the machine."""
     any_lab.store.create(
         "configmaps", {"metadata": {"name": "dags", "namespace": "default"}, "data": {"a.py": "A = 1\n"}}
     )
@@ -110,7 +110,7 @@ async def test_a_program_that_is_not_there_is_a_start_error(any_lab):
 
 
 async def test_a_file_that_may_not_be_executed_is_a_start_error(any_lab, tmp_path):
-    """The operating system's reason is told."""
+    """The status has the operating system's reason."""
     (tmp_path / "plain").write_text("no program")
     any_lab.run("a", [str(tmp_path / "plain")])
     assert "permission denied" in (await any_lab.ended("a"))["message"].lower()
@@ -223,9 +223,9 @@ async def test_mount_points_nest(lab):
 async def test_the_termination_log_is_under_dev_and_the_devices_are_there(lab):
     """A container's /dev has the usual devices, and the machine's is not written to."""
     lab.run(
-        "a", ["sh", "-c", "echo told > /dev/termination-log; head -c1 /dev/zero | wc -c; echo x > /dev/null"]
+        "a", ["sh", "-c", "echo done > /dev/termination-log; head -c1 /dev/zero | wc -c; echo x > /dev/null"]
     )
-    assert (await lab.ended("a"))["message"] == "told\n"
+    assert (await lab.ended("a"))["message"] == "done\n"
     assert await lab.log("a") == "1\n"
     assert not Path("/dev/termination-log").exists()
 

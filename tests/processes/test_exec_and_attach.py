@@ -6,14 +6,14 @@ import asyncio
 import signal
 
 import pytest
-from podrunner.local.kubelet.incarnation import ExecFailedError
-from podrunner.local.status import StatusError
+from podrunner.local.api.status import StatusError
+from podrunner.local.kubelet.container_run import ExecFailedError
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 
 
 async def running(lab, **fields):
-    """A pod that runs until it is told to end."""
+    """A pod that runs until it is asked to end."""
     lab.run("a", fields.pop("command", ["sleep", "1000"]), **fields)
     return await lab.phase("a", "Running")
 
@@ -115,10 +115,10 @@ async def test_attach_sees_output_and_gives_input(lab):
     assert await lab.log("a") == "got one\nend\n"
 
 
-async def test_the_first_client_hears_what_was_said_before_it_came(lab):
+async def test_the_first_client_gets_what_was_written_before_it_came(lab):
     """`kubectl run --attach` of a short program."""
     obj = await running(lab, command=["sh", "-c", "echo said; read line"], stdin=True)
-    while await lab.log("a") != "said\n":  # a file tells nobody
+    while await lab.log("a") != "said\n":  # a file gives no notice
         await asyncio.sleep(0.005)
     first = await lab.kubelet.attach(obj, "main", stdin=True, tty=False)
     assert await first.read() == ("stdout", b"said\n")

@@ -16,9 +16,9 @@ pytestmark = pytest.mark.processes
 SCRIPT = '''
 import asyncio, os, sys, time
 from pathlib import Path
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
 from podrunner.local.kubelet import Kubelet
-from podrunner.local.store import Store
+from podrunner.local.api.storage.store import Store
 
 DAEMON = """
 import os, sys, time
@@ -81,11 +81,11 @@ def test_no_process_outlives_a_killed_cluster(open_folder, start_python, isolati
     """Neither programs that ignore signals nor daemons that forked twice; by root and by an ordinary user."""
     process = start_python(SCRIPT, str(open_folder / "cluster"), isolation, uid=uid)
     _, *shims = first_line(process)
-    everybody = [pid for shim in shims for pid in family(int(shim))]
-    assert len(everybody) >= 5
+    family_members = [pid for shim in shims for pid in family(int(shim))]
+    assert len(family_members) >= 5
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    wait_until_gone(everybody)
+    wait_until_gone(family_members)
     for name in ("daemon", "main"):
         (open_folder / name).unlink()
     time.sleep(0.1)
@@ -97,11 +97,11 @@ def test_a_fork_of_the_cluster_does_not_keep_containers_alive(open_folder, start
     """A child made by os.fork holds all sockets of the cluster; the parent-death signal does not care."""
     process = start_python(SCRIPT, str(open_folder / "cluster"), isolation, "and fork")
     _, *shims = first_line(process)
-    everybody = [pid for shim in shims for pid in family(int(shim))]
-    (fork,) = set(parents()[process.pid]) - set(everybody)
+    family_members = [pid for shim in shims for pid in family(int(shim))]
+    (fork,) = set(parents()[process.pid]) - set(family_members)
     os.kill(process.pid, signal.SIGKILL)
     try:
-        wait_until_gone(everybody)
+        wait_until_gone(family_members)
     finally:
         os.kill(fork, signal.SIGKILL)
 
@@ -141,7 +141,7 @@ def test_the_folder_of_a_living_owner_is_left_alone(tmp_path):
     owner.wait()
 
 
-def test_our_own_note_does_not_keep_us_out(tmp_path):
+def test_a_folder_noted_by_this_process_is_swept_again(tmp_path):
     """The folder is swept again when the same process stops."""
     (tmp_path / "pods").mkdir()
     note_process(tmp_path)

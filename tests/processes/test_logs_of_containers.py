@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from podrunner.local.api.status import StatusError
 from podrunner.local.kubelet import LogOptions
-from podrunner.local.status import StatusError
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 
@@ -47,7 +47,7 @@ async def test_the_previous_run_can_be_read(lab, tmp_path):
     assert (await lab.log("a")) in {"", "second\n"}
 
 
-async def test_without_a_log_the_reason_is_told(make_lab):
+async def test_without_a_log_the_answer_has_the_reason(make_lab):
     """Kubernetes' words for a container that waits, and for a run that never was."""
     lab = await make_lab(strict_images=True)
     lab.run("a", ["true"], image="no:1")

@@ -61,7 +61,7 @@ async def test_a_version_2_tree_writes_the_files_of_version_2(tmp_path, monkeypa
     assert tree.killed(made)
 
 
-async def test_places_are_found_from_what_proc_tells():
+async def test_places_are_found_from_proc():
     """Both versions; beside the own cgroup for v2."""
     mounts = [
         "30 24 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory",

@@ -12,9 +12,9 @@ UID = 54321
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
 from podrunner.local.kubelet import Kubelet, LogOptions
-from podrunner.local.store import Store
+from podrunner.local.api.storage.store import Store
 
 async def main(folder, isolation):
     store = Store()
@@ -43,7 +43,7 @@ asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 
 @pytest.mark.parametrize("isolation", ["auto", "none"])
 def test_volumes_are_below_root_and_files_are_the_users_own(open_folder, start_python, isolation):
-    """As root inside where namespaces are to be had, as the user where not; the machine sees the user's files."""
+    """As root inside where namespaces work, as the user where not; the machine sees the user's files."""
     process = start_python(SCRIPT, str(open_folder / "cluster"), isolation, uid=UID)
     level, *words = process.stdout.readline().split()
     assert process.wait(20) == 0

@@ -36,9 +36,9 @@ async def test_the_phases_and_events_of_a_short_life(lab):
         "ContainersReady": "False",
         "PodScheduled": "True",
     }
-    assert [reason for reason, _ in lab.told("a")] == ["Scheduled", "Pulled", "Created", "Started"]
-    assert ("Pulled", 'Container image "busybox" already present on machine') in lab.told("a")
-    assert ("Scheduled", "Successfully assigned default/a to podrunner-local") in lab.told("a")
+    assert [reason for reason, _ in lab.recorded("a")] == ["Scheduled", "Pulled", "Created", "Started"]
+    assert ("Pulled", 'Container image "busybox" already present on machine') in lab.recorded("a")
+    assert ("Scheduled", "Successfully assigned default/a to podrunner-local") in lab.recorded("a")
 
 
 async def test_a_running_pod_is_ready_and_has_its_addresses(lab):
@@ -79,7 +79,7 @@ async def test_a_failed_init_container_fails_a_pod_that_never_restarts(lab):
     obj = await lab.phase("a", "Failed")
     assert obj["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 7
     assert conditions(obj)["Initialized"] == "False"
-    assert "Started container main" not in [message for _, message in lab.told("a")]
+    assert "Started container main" not in [message for _, message in lab.recorded("a")]
 
 
 async def test_a_failed_init_container_is_tried_again_on_failure(lab, tmp_path):
@@ -101,7 +101,7 @@ async def test_a_sidecar_starts_first_and_is_ended_after_the_main_container(lab)
     lab.run("a", ["true"], initContainers=[sidecar])
     obj = await lab.phase("a", "Succeeded")
     assert obj["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 143
-    started = [message for reason, message in lab.told("a") if reason == "Started"]
+    started = [message for reason, message in lab.recorded("a") if reason == "Started"]
     assert started == ["Started container s", "Started container main"]
 
 
@@ -124,7 +124,9 @@ async def test_crashes_are_restarted_first_at_once_then_with_back_off(lab):
     obj = await lab.until("a", lambda obj: obj["status"]["containerStatuses"][0]["restartCount"] >= 2)
     assert obj["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 5
     assert obj["status"]["phase"] == "Running"
-    assert ("BackOff", f"Back-off restarting failed container main in pod a_default({uid})") in lab.told("a")
+    assert ("BackOff", f"Back-off restarting failed container main in pod a_default({uid})") in lab.recorded(
+        "a"
+    )
 
 
 async def test_on_failure_restarts_only_failures(lab, tmp_path):
@@ -212,7 +214,7 @@ async def test_a_failed_post_start_hook_ends_the_container(lab):
         "a", ["sleep", "100"], lifecycle={"postStart": {"exec": {"command": ["sh", "-c", "echo no; exit 1"]}}}
     )
     assert (await lab.ended("a"))["exitCode"] == 143
-    assert ("FailedPostStartHook", "PostStartHook failed: no") in lab.told("a")
+    assert ("FailedPostStartHook", "PostStartHook failed: no") in lab.recorded("a")
 
 
 async def test_the_last_log_lines_are_the_message_of_a_failure_that_asked_for_it(lab):
@@ -226,7 +228,7 @@ async def test_a_missing_config_map_is_waited_for(lab):
     reference = {"name": "cm", "key": "k"}
     lab.run("a", ["sh", "-c", "echo $V"], env=[{"name": "V", "valueFrom": {"configMapKeyRef": reference}}])
     assert await lab.waiting("a", "CreateContainerConfigError") == 'configmap "cm" not found'
-    assert ("Failed", 'Error: configmap "cm" not found') in lab.told("a")
+    assert ("Failed", 'Error: configmap "cm" not found') in lab.recorded("a")
     lab.store.create("configmaps", {"metadata": {"name": "cm", "namespace": "default"}, "data": {"k": "v"}})
     await lab.phase("a", "Succeeded")
     assert await lab.log("a") == "v\n"
@@ -237,7 +239,9 @@ async def test_a_missing_volume_source_is_waited_for(lab):
     lab.run("a", ["true"], volumes=[{"name": "v", "secret": {"secretName": "s"}}])
     await lab.until("a", lambda obj: obj["status"].get("startTime"))
     await asyncio.sleep(0.05)
-    assert ("FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "s" not found') in lab.told("a")
+    assert ("FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "s" not found') in lab.recorded(
+        "a"
+    )
     lab.store.create("secrets", {"metadata": {"name": "s", "namespace": "default"}, "data": {"k": "dg=="}})
     await lab.phase("a", "Succeeded")
 
@@ -262,7 +266,7 @@ async def test_in_strict_mode_an_unknown_image_cannot_be_pulled(make_lab):
     lab.run("a", ["true"], image="unknown:1")
     assert "docker.io/library/unknown:1: not found" in await lab.waiting("a", "ErrImagePull")
     assert (await lab.waiting("a", "ImagePullBackOff")).startswith('Back-off pulling image "unknown:1"')
-    reasons = [reason for reason, _ in lab.told("a")]
+    reasons = [reason for reason, _ in lab.recorded("a")]
     assert {"Pulling", "Failed", "BackOff"} <= set(reasons)
     assert await lab.output("b", ["echo", "ok"], image="known") == "ok\n"
 
@@ -298,7 +302,7 @@ async def test_an_images_folder_comes_first_on_the_path(make_lab, tmp_path):
     )
 
 
-async def test_an_error_of_the_kubelet_fails_the_pod_and_is_told(lab, monkeypatch, caplog):
+async def test_an_error_of_the_kubelet_fails_the_pod_and_is_an_event(lab, monkeypatch, caplog):
     """A bug must not leave a pod running for ever."""
     monkeypatch.setattr(lab.kubelet.node.images, "find", lambda *_: 1 / 0)
     lab.run("a", ["true"])

@@ -27,7 +27,7 @@ async def test_a_container_is_ready_when_its_probe_says_so(lab, tmp_path):
     await lab.until("a", lambda obj: not ready(obj))
     assert any(
         reason == "Unhealthy" and message.startswith("Readiness probe failed")
-        for reason, message in lab.told("a")
+        for reason, message in lab.recorded("a")
     )
 
 
@@ -43,9 +43,9 @@ async def test_a_failing_liveness_probe_restarts_the_container(lab):
     await lab.until(
         "a", lambda obj: obj["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) >= 1
     )
-    told = lab.told("a")
-    assert ("Unhealthy", "Liveness probe failed: sick") in told
-    assert ("Killing", "Container main failed liveness probe, will be restarted") in told
+    events = lab.recorded("a")
+    assert ("Unhealthy", "Liveness probe failed: sick") in events
+    assert ("Killing", "Container main failed liveness probe, will be restarted") in events
 
 
 @pytest.mark.processes

@@ -1,4 +1,4 @@
-"""Scripted lives: told in time, without a process."""
+"""Scripted pods: a life on time, without a process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def scripted(**script):
     return {"metadata": {"annotations": {"local.podrunner.io/script": json.dumps(script)}}}
 
 
-async def test_an_annotation_tells_the_whole_life(lab):
+async def test_an_annotation_describes_the_whole_life(lab):
     """Pending, creating, running, ended: with exit code, reason, message and log."""
     seen = []
     lab.store.subscribe("pods", lambda _, obj: seen.append(obj["status"]))
@@ -93,7 +93,7 @@ async def test_a_finalizer_holds_a_scripted_pod_too(lab):
     await lab.gone("a")
 
 
-async def test_sidecars_and_init_containers_are_told_too(lab):
+async def test_sidecars_and_init_containers_have_statuses_too(lab):
     inits = [{"name": "i", "image": "x"}, {"name": "s", "image": "x", "restartPolicy": "Always"}]
     lab.run("a", None, initContainers=inits, **scripted(running_s=0.02, exit_code=1))
     obj = await lab.phase("a", "Failed")
@@ -127,11 +127,11 @@ async def test_following_a_pod_that_has_not_begun_waits_for_it(lab):
     ("text", "words"),
     [("[1]", "JSON object"), ('{"runing_s": 1}', "unknown fields: runing_s"), ("{", "Expecting")],
 )
-async def test_a_script_that_cannot_be_read_is_told(lab, text, words):
+async def test_a_script_that_cannot_be_read_is_an_event(lab, text, words):
     """By an event; the pod stays pending."""
     lab.run("a", None, metadata={"annotations": {"local.podrunner.io/script": text}})
     await lab.until("a", lambda obj: obj["spec"].get("nodeName"))
-    assert any(reason == "InvalidScript" and words in message for reason, message in lab.told("a"))
+    assert any(reason == "InvalidScript" and words in message for reason, message in lab.recorded("a"))
 
 
 async def test_a_thousand_scripted_pods_cost_no_task_and_no_process(lab):

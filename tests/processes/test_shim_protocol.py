@@ -1,6 +1,6 @@
-"""The shim by itself, over its socket: frames in, frames out, whatever the arrangement.
+"""The shim by itself, over its socket: frames in, frames out, in both arrangements.
 
-It is started here by way of this test's interpreter, so that what it does is measured too.
+It is started by this test's interpreter, so that coverage is measured in it too.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def test_a_closed_socket_ends_everything(start):
     assert shim.process.wait(20) == 137
 
 
-def test_a_shim_started_for_nobody_does_not_start_anything(start, tmp_path):
+def test_a_shim_without_a_kubelet_does_not_start_anything(start, tmp_path):
     shim = start(["touch", str(tmp_path / "never")])
     shim.control.close()
     assert shim.process.wait(20) in {0, 137}
@@ -185,7 +185,7 @@ def test_a_shim_started_for_nobody_does_not_start_anything(start, tmp_path):
         ({"argv": [1]}, "TypeError"),
     ],
 )
-def test_what_cannot_be_started_is_told(start, changes, words):
+def test_what_cannot_be_started_is_reported(start, changes, words):
     shim = start(["x"], program=changes)
     kind, number, _, text = shim.frame()
     assert (kind, number) == ("FAIL", 0)
@@ -251,7 +251,7 @@ def test_mounts_are_made_where_nothing_was(start, tmp_path):
 
 
 @pytest.mark.usefixtures("namespaced")
-def test_a_mount_that_cannot_be_made_is_told(start, tmp_path):
+def test_a_mount_that_cannot_be_made_is_reported(start, tmp_path):
     shim = start(["true"], mounts=[(str(tmp_path / "no-such-source"), "/x", False)])
     kind, _, _, text = shim.frame()
     assert kind == "FAIL"
@@ -293,7 +293,7 @@ def test_a_terminal_becomes_the_programs_own(start, isolation, tmp_path):
 
 
 def all_of(master):
-    """What a terminal shows until nobody has it open any more."""
+    """What a terminal shows until no process has it open any more."""
     shown = b""
     while True:
         try:

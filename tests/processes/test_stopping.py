@@ -27,11 +27,11 @@ async def test_stop_kills_everything_at_once(any_lab):
         await any_lab.phase(f"p{number}", "Running")
     workers = list(any_lab.kubelet._workers.values())
     shims = [worker.containers["main"].current.shim.pid for worker in workers]
-    everybody = [pid for shim in shims for pid in (shim, *descendants(parents(), shim))]
+    processes = [pid for shim in shims for pid in (shim, *descendants(parents(), shim))]
     began = time.monotonic()
     await any_lab.kubelet.stop()
     assert time.monotonic() - began < 4, "their grace is 30 s"
-    assert [pid for pid in everybody if process_start(pid)] == []
+    assert [pid for pid in processes if process_start(pid)] == []
     assert not (any_lab.folder / "pods").exists()
 
 

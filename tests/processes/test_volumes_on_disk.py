@@ -1,6 +1,6 @@
 """Volumes as folders and files: contents, modes, types, sub paths, updates."""
 
-# A look at the disk between two steps holds up nobody in a test.
+# A look at the disk between two steps may block the loop in a test.
 # ruff: noqa: ASYNC240
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
-from podrunner.local.kubelet.environment import ConfigError
+from podrunner.local.kubelet.environment import CreateContainerConfigError
 from podrunner.local.kubelet.volumes import MountError, PodVolumes, host_path, sub_path
 
 
@@ -52,7 +52,7 @@ def test_sub_paths_are_made_and_stay_inside(tmp_path):
     (root / "link").symlink_to("/etc")
     for bad in ("../x", "link", "a/../../x"):
         with pytest.raises(
-            ConfigError, match='failed to prepare subPath for volumeMount "v" of container "c"'
+            CreateContainerConfigError, match='failed to prepare subPath for volumeMount "v" of container "c"'
         ):
             sub_path(str(root), bad, mount="v", container="c")
 
@@ -144,7 +144,7 @@ async def test_projected_volumes_join_all_their_sources(lab):
         ({"persistentVolumeClaim": {"claimName": "odd"}}, "LocalCluster mounts hostPath and local volumes"),
     ],
 )
-async def test_what_cannot_be_mounted_is_told(lab, volume, words):
+async def test_what_cannot_be_mounted_is_reported(lab, volume, words):
     lab.store.create("configmaps", {"metadata": {"name": "cm", "namespace": "default"}})
     lab.store.create("secrets", {"metadata": {"name": "s", "namespace": "default"}})
     lab.store.create(
@@ -201,7 +201,7 @@ async def test_a_claims_volume_can_be_read_only(lab):
 
 
 @pytest.mark.asyncio
-async def test_the_token_is_mounted_unless_somebody_says_no(lab):
+async def test_the_token_is_mounted_unless_pod_or_account_opt_out(lab):
     token = "/var/run/secrets/kubernetes.io/serviceaccount"
     assert token in mounts(volumes_of(lab)[0])
     assert token not in mounts(volumes_of(lab, automountServiceAccountToken=False)[0])

@@ -7,11 +7,11 @@ the API server answers does not belong here: the two meet in the store and in :c
 
 from __future__ import annotations
 
+from podrunner.local.api.runtime import LogOptions
 from podrunner.local.kubelet.claims import ClaimBinder
 from podrunner.local.kubelet.context import ApiAccess, Timing
 from podrunner.local.kubelet.images import Image
 from podrunner.local.kubelet.kubelet import Kubelet
-from podrunner.local.kubelet.logreader import LogOptions
 from podrunner.local.kubelet.scheduler import Scheduler
 from podrunner.local.kubelet.script import Lifecycle
 

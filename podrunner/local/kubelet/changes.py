@@ -1,4 +1,4 @@
-"""Waiting for something in the store to change."""
+"""Waits for something in the store to change."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ __all__ = ["Changes"]
 
 
 class Changes:
-    """Wakes everybody who waits when something they may have waited for changed."""
+    """Wakes all waiters when something that they may wait for changed."""
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
 
     def notify(self) -> None:
-        """Something changed."""
+        """Wake all waiters: something changed."""
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
     async def wait(self, timeout_s: float) -> None:
-        """Until the next change, but not longer than ``timeout_s`` seconds."""
+        """Wait until the next change, but not longer than ``timeout_s`` seconds."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:

@@ -1,4 +1,4 @@
-"""Binding claims to volumes: static ones by what they ask for, others by making a volume.
+"""Binds claims to volumes: to an existing volume that fits, or to one that it makes.
 
 The one provisioner makes folders below the cluster's; its storage class is the default. The rules are those of
 Kubernetes' persistent volume controller, for one machine.
@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.selectors import matches_label_selector
-from podrunner.local.status import StatusError
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.selectors import matches_label_selector
 from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from podrunner.local.events import EventRecorder
-    from podrunner.local.store import Store
+    from podrunner.local.api.storage.events import EventRecorder
+    from podrunner.local.api.storage.store import Store
 
 __all__ = ["DEFAULT_CLASS", "PROVISIONER", "ClaimBinder", "choose_volume", "volume_fits"]
 
@@ -34,7 +34,7 @@ _FINALIZER = "kubernetes.io/pvc-protection"
 
 
 def volume_fits(volume: Json, claim: Json) -> bool:
-    """Whether a volume is what a claim asks for, and free or reserved for it."""
+    """Return whether a volume is what a claim asks for, and free or reserved for it."""
     spec, wanted = volume["spec"], claim["spec"]
     reserved = spec.get("claimRef")
     if reserved and not _refers(reserved, claim):
@@ -74,7 +74,7 @@ def _selected(volume: Json, wanted: Json) -> bool:
 
 
 def choose_volume(volumes: list[Any], claim: Json) -> Any | None:
-    """The volume to bind: one reserved for the claim, else the smallest that fits."""
+    """Return the volume to bind: one reserved for the claim, else the smallest that fits."""
     fitting = [volume for volume in volumes if volume_fits(volume, claim)]
     if not fitting:
         return None
@@ -101,7 +101,7 @@ class ClaimBinder:
         self._undo: list[Callable[[], None]] = []
 
     def start(self) -> None:
-        """Begin; the default storage class is made if there is none."""
+        """Start; the default storage class is made if there is none."""
         if self._store.find("storageclasses", "", DEFAULT_CLASS) is None:
             self._store.create("storageclasses", _default_class())
         for resource in ("persistentvolumeclaims", "persistentvolumes", "storageclasses"):
@@ -110,7 +110,7 @@ class ClaimBinder:
         self._schedule()
 
     def stop(self) -> None:
-        """Bind no more."""
+        """Stop binding."""
         for undo in self._undo:
             undo()
         self._undo.clear()
@@ -121,7 +121,7 @@ class ClaimBinder:
         self._schedule()
 
     def _on_pod(self, kind: str, pod: Json) -> None:
-        """A pod that is bound lets a late claim bind; one that ended may free a claim that is to be deleted."""
+        """Bind the late claims of a pod that is bound to a node; release the claims of a pod that ended."""
         if any(
             "persistentVolumeClaim" in each or "ephemeral" in each
             for each in pod["spec"].get("volumes") or ()
@@ -261,7 +261,7 @@ class ClaimBinder:
         self._change_claim(claim, change)
 
     def _release_claim(self, claim: Json) -> None:
-        """Let go of a claim that is to be deleted once no pod uses it."""
+        """Remove a claim that is marked for deletion once no pod uses it."""
         meta = claim["metadata"]
         finalizers = [each for each in meta.get("finalizers") or () if each != _FINALIZER]
         in_use = any(
@@ -334,7 +334,7 @@ class ClaimBinder:
         )
 
     def _remove_folder(self, volume: Json) -> None:
-        """Only a folder that was made here, and whose volume does not say ``Retain``, goes with its volume."""
+        """Remove a volume's folder if it was made here and the volume does not say ``Retain``."""
         path = self._folder / volume["metadata"]["name"]
         if _is_ours(volume) and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
             shutil.rmtree(path, ignore_errors=True)

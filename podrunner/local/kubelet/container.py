@@ -1,4 +1,4 @@
-"""A container of a pod over all its runs: getting ready, starting, restarting with back-off, stopping."""
+"""A container of a pod over all its runs: preparing, starting, restarting with back-off, stopping."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from podrunner.local.kubelet.backoff import Backoff
-from podrunner.local.kubelet.environment import ConfigError, build_environment
+from podrunner.local.api.storage.store import rfc3339
+from podrunner.local.kubelet.amounts import go_duration
+from podrunner.local.kubelet.container_run import ContainerRun, stop_signal
+from podrunner.local.kubelet.environment import CreateContainerConfigError, build_environment
 from podrunner.local.kubelet.images import Image, ImageError, image_id, normal_name
-from podrunner.local.kubelet.incarnation import Incarnation, stop_signal
 from podrunner.local.kubelet.logreader import read_tail
 from podrunner.local.kubelet.logs import LogFile
-from podrunner.local.kubelet.plan import ContainerPlan, CreateError, Machine, plan_container
+from podrunner.local.kubelet.plan import ContainerPlan, CreateContainerError, Machine, plan_container
 from podrunner.local.kubelet.podstatus import ContainerRecord, waiting
 from podrunner.local.kubelet.probes import Probe, Prober, run_action
 from podrunner.local.kubelet.process import StartError
 from podrunner.local.kubelet.proctree import process_start
-from podrunner.local.kubelet.quantity import go_duration
-from podrunner.local.store import rfc3339
+from podrunner.local.kubelet.restart_backoff import RestartBackoff
 from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from podrunner.local.kubelet.context import Node
     from podrunner.local.kubelet.volumes import PodVolumes
 
-__all__ = ["ContainerWorker", "Home", "time_text"]
+__all__ = ["ContainerWorker", "PodContext", "time_text"]
 
 Json = Mapping[str, Any]
 
@@ -41,11 +41,11 @@ MESSAGE_LIMIT = 4096
 FALLBACK_LIMIT = 2048
 FALLBACK_LINES = 80
 PRESTOP_REST_S = 2.0
-"""What a container has left at least after its preStop hook took all of its grace (``minimumGracePeriodInSeconds``)."""
+"""Least seconds that a container has after its preStop hook took all of its grace (``minimumGracePeriodInSeconds``)."""
 NEVER = "1970-01-01T00:00:00Z"
 
 
-class Home(Protocol):
+class PodContext(Protocol):
     """The pod, as its containers see it."""
 
     node: Node
@@ -59,14 +59,14 @@ class Home(Protocol):
     def event(
         self, reason: str, message: str, *, container: ContainerWorker | None = None, warning: bool = False
     ) -> None:
-        """Tell."""
+        """Record an event of the pod, or of one of its containers."""
 
     async def changed(self, timeout_s: float) -> None:
         """Wait until a config map, secret or claim changes, but not longer than this."""
 
 
 def time_text(seconds: float) -> str:
-    """A time of a status."""
+    """Return a time as a status has it."""
     return rfc3339(datetime.fromtimestamp(seconds, UTC))
 
 
@@ -74,27 +74,27 @@ class ContainerWorker:
     """One container.
 
     Args:
-        home: Its pod.
+        pod: Its pod.
         spec: It, in the pod's spec.
         record: What the pod's status is computed from.
         restart: Whether a run that ended with this exit code is followed by another.
     """
 
     def __init__(
-        self, home: Home, spec: Json, record: ContainerRecord, *, restart: Callable[[int], bool]
+        self, pod: PodContext, spec: Json, record: ContainerRecord, *, restart: Callable[[int], bool]
     ) -> None:
         self.spec = spec
         self.record = record
-        self.current: Incarnation | None = None
+        self.current: ContainerRun | None = None
         self.logs: dict[int, LogFile] = {}
         self.up: asyncio.Event = (
             asyncio.Event()
         )  # it has started once (of a sidecar: its startup probe passed)
-        self._home = home
+        self._pod = pod
         self._restart = restart
-        timing = home.node.timing
-        self._crashes = Backoff(timing.crash_loop_base_s, timing.crash_loop_max_s)
-        self._pulls = Backoff(timing.image_base_s, timing.image_max_s)
+        timing = pod.node.timing
+        self._crashes = RestartBackoff(timing.crash_loop_base_s, timing.crash_loop_max_s)
+        self._pulls = RestartBackoff(timing.image_base_s, timing.image_max_s)
         self._probes: list[asyncio.Task[None]] = []
 
     @property
@@ -105,15 +105,15 @@ class ContainerWorker:
     @property
     def folder(self) -> Path:
         """Its own folder."""
-        return self._home.folder / "containers" / self.name
+        return self._pod.folder / "containers" / self.name
 
     def log(self, *, previous: bool) -> LogFile | None:
-        """The log of the current or the previous run, None if there is none."""
+        """Return the log of the current or the previous run, None if there is none."""
         number = max(self.logs, default=0) - (1 if previous else 0)
         return self.logs.get(number)
 
     async def run(self) -> int:
-        """Run it until it is not restarted any more; the last exit code."""
+        """Run it until it is not restarted any more; return the last exit code."""
         while True:
             image = await self._get_image()
             plan = await self._get_plan(image)
@@ -128,18 +128,18 @@ class ContainerWorker:
         run = self.current
         if run is None or not run.running:
             return
-        self._home.event("Killing", f"Stopping container {self.name}", container=self)
+        self._pod.event("Killing", f"Stopping container {self.name}", container=self)
         await self._stop_run(run, grace_s)
         self._note_end(run)
 
     def kill_now(self) -> None:
-        """End it without any ceremony."""
+        """Kill it at once, without hooks or grace."""
         self._stop_probes()
         if self.current is not None and self.current.running:
             self.current.shim.kill()
 
     def never_ran(self) -> None:
-        """The pod ends; if the container has not run, say so."""
+        """Record, when the pod ends, that the container has not run."""
         if "waiting" in self.record.state and not self.record.last_state:
             state = {
                 "exitCode": 137,
@@ -158,7 +158,7 @@ class ContainerWorker:
         name, policy = self.spec.get("image", ""), self.spec.get("imagePullPolicy", "IfNotPresent")
         while True:
             try:
-                image = self._home.node.images.find(name, policy)
+                image = self._pod.node.images.find(name, policy)
             except ImageError as error:
                 await self._no_image(error, name)
                 continue
@@ -168,23 +168,23 @@ class ContainerWorker:
 
     def _tell_pulled(self, name: str, policy: str) -> None:
         if policy == "Always":
-            self._home.event("Pulling", f'Pulling image "{name}"', container=self)
+            self._pod.event("Pulling", f'Pulling image "{name}"', container=self)
             took = "1ms (1ms including waiting). Image size: 0 bytes."
-            self._home.event("Pulled", f'Successfully pulled image "{name}" in {took}', container=self)
+            self._pod.event("Pulled", f'Successfully pulled image "{name}" in {took}', container=self)
         else:
-            self._home.event("Pulled", f'Container image "{name}" already present on machine', container=self)
+            self._pod.event("Pulled", f'Container image "{name}" already present on machine', container=self)
 
     async def _no_image(self, error: ImageError, name: str) -> None:
-        wait_s = self._pulls.failed(self._home.node.now()) or self._home.node.timing.image_base_s
+        wait_s = self._pulls.failed(self._pod.node.now()) or self._pod.node.timing.image_base_s
         self._wait_as(error.reason, str(error))
         if error.reason == "ErrImagePull":
-            self._home.event("Pulling", f'Pulling image "{name}"', container=self)
+            self._pod.event("Pulling", f'Pulling image "{name}"', container=self)
             self._warn("Failed", f'Failed to pull image "{name}": {error}')
             self._warn("Failed", "Error: ErrImagePull")
             await asyncio.sleep(wait_s / 5)
             message = f'Back-off pulling image "{name}"'
             self._wait_as("ImagePullBackOff", f"{message}: ErrImagePull: {error}")
-            self._home.event("BackOff", message, container=self)
+            self._pod.event("BackOff", message, container=self)
             self._warn("Failed", "Error: ImagePullBackOff")
         elif error.reason == "InvalidImageName":
             self._warn("InspectFailed", str(error))
@@ -198,16 +198,16 @@ class ContainerWorker:
         while True:
             try:
                 return self._plan(image)
-            except ConfigError as error:
+            except CreateContainerConfigError as error:
                 self._wait_as("CreateContainerConfigError", str(error))
                 self._warn("Failed", f"Error: {error}")
-            except CreateError as error:
+            except CreateContainerError as error:
                 self._wait_as("CreateContainerError", str(error))
                 self._warn("Failed", f"Error: {error}")
-            await self._home.changed(self._home.node.timing.config_retry_s)
+            await self._pod.changed(self._pod.node.timing.config_retry_s)
 
     def _plan(self, image: Image) -> ContainerPlan:
-        node, pod = self._home.node, self._home.pod
+        node, pod = self._pod.node, self._pod.pod
         namespace = pod["metadata"]["namespace"]
         variables = build_environment(
             self.spec,
@@ -221,27 +221,27 @@ class ContainerWorker:
             pod,
             image=image,
             variables=variables,
-            mounts=self._home.volumes.mounts(self.spec, variables),
+            mounts=self._pod.volumes.mounts(self.spec, variables),
             folder=self.folder,
             machine=Machine.here(node.isolation),
         )
 
     def _wait_as(self, reason: str, message: str) -> None:
         self.record.state = waiting(reason, message)
-        self._home.publish()
+        self._pod.publish()
 
     def _warn(self, reason: str, message: str) -> None:
-        self._home.event(reason, message, container=self, warning=True)
+        self._pod.event(reason, message, container=self, warning=True)
 
     # --- one run ---
 
     async def _run_once(self, plan: ContainerPlan) -> int:
-        """Start it and wait for its end; the exit code."""
+        """Start it and wait for its end; return the exit code."""
         make_folders(self.folder, plan)
         if self.logs:
             self.record.restart_count += 1
         run = self._launch(plan)
-        self._home.event("Created", f"Created container: {self.name}", container=self)
+        self._pod.event("Created", f"Created container: {self.name}", container=self)
         try:
             await asyncio.shield(run.shim.started)
         except StartError as error:
@@ -253,19 +253,19 @@ class ContainerWorker:
         self._stop_probes()
         return self._note_end(run)
 
-    def _launch(self, plan: ContainerPlan) -> Incarnation:
-        node, number = self._home.node, self.record.restart_count
+    def _launch(self, plan: ContainerPlan) -> ContainerRun:
+        node, number = self._pod.node, self.record.restart_count
         self.record.container_id = f"podrunner://{secrets.token_hex(32)}"
         limit = node.memory.limit(self.record.container_id[-16:], memory_limit(self.spec))
         if limit is not None:
             plan.spec["cgroups"] = limit.joins
         log = LogFile(
-            self._home.folder / "logs" / self.name / f"{number}.log",
+            self._pod.folder / "logs" / self.name / f"{number}.log",
             max_size=node.log_max_size,
             max_files=node.log_max_files,
         )
         self._keep_log(number, log)
-        self.current = Incarnation(
+        self.current = ContainerRun(
             plan,
             log,
             stdin=bool(self.spec.get("stdin")),
@@ -278,49 +278,49 @@ class ContainerWorker:
         return self.current
 
     def _keep_log(self, number: int, log: LogFile) -> None:
-        """The current and the previous run's log stay; a kubelet keeps no more either."""
+        """Keep the logs of the current and the previous run, as a kubelet does; remove older ones."""
         self.logs[number] = log
         for old in [each for each in self.logs if each < number - 1]:
             for path in self.logs.pop(old).path.parent.glob(f"{old}.log*"):
                 path.unlink(missing_ok=True)
 
     def _note_start(self) -> None:
-        self._home.event("Started", f"Started container {self.name}", container=self)
+        self._pod.event("Started", f"Started container {self.name}", container=self)
         startup, readiness = Probe.of(self.spec, "startup"), Probe.of(self.spec, "readiness")
-        self.record.state = {"running": {"startedAt": time_text(self._home.node.now())}}
+        self.record.state = {"running": {"startedAt": time_text(self._pod.node.now())}}
         self.record.started = startup is None
         self.record.ready = startup is None and readiness is None
         if startup is None:
             self._started()
         else:
             self._probe(startup)
-        self._home.publish()
+        self._pod.publish()
 
     def _started(self) -> None:
-        """Started in the sense of startup probes: the other probes begin."""
+        """Count it as started in the sense of startup probes: the other probes begin."""
         self.record.started = True
         self.up.set()
         for kind in ("liveness", "readiness"):
             if probe := Probe.of(self.spec, kind):
                 self._probe(probe)
 
-    async def _post_start(self, run: Incarnation) -> bool:
+    async def _post_start(self, run: ContainerRun) -> bool:
         """Run the hook; False if it failed and the container was ended for it."""
         hook = (self.spec.get("lifecycle") or {}).get("postStart")
         if not hook:
             return True
-        failure = await run_action(hook, run, self.spec, ip=self._home.node.ip)
+        failure = await run_action(hook, run, self.spec, ip=self._pod.node.ip)
         if failure is None or not run.running:
             return True
         self._warn("FailedPostStartHook", f"PostStartHook failed: {failure}")
-        self._home.event("Killing", "FailedPostStartHook", container=self)
+        self._pod.event("Killing", "FailedPostStartHook", container=self)
         await self._stop_run(run, self._grace_s())
         return False
 
     def _could_not_start(self, error: StartError) -> int:
         message = _start_words(self.spec, error)
         self._warn("Failed", f"Error: {message}")
-        now = time_text(self._home.node.now())
+        now = time_text(self._pod.node.now())
         state = {
             "exitCode": 128,
             "reason": "StartError",
@@ -331,7 +331,7 @@ class ContainerWorker:
         self._terminated({**state, "containerID": self.record.container_id})
         return 128
 
-    def _note_end(self, run: Incarnation) -> int:
+    def _note_end(self, run: ContainerRun) -> int:
         """Write down how a run ended."""
         code = run.ended.result()
         started = (self.record.state.get("running") or {}).get("startedAt")
@@ -341,7 +341,7 @@ class ContainerWorker:
         reason = "OOMKilled" if killed else "Completed" if code == 0 else "Error"
         message = self._termination_message(run, code)
         state = {"exitCode": code, "reason": reason, **({"message": message} if message else {})}
-        state |= {"startedAt": started, "finishedAt": time_text(self._home.node.now())}
+        state |= {"startedAt": started, "finishedAt": time_text(self._pod.node.now())}
         self._terminated({**state, "containerID": self.record.container_id})
         run.release()
         return code
@@ -349,9 +349,9 @@ class ContainerWorker:
     def _terminated(self, state: dict[str, Any]) -> None:
         self.record.state = {"terminated": state}
         self.record.ready = self.record.started = False
-        self._home.publish()
+        self._pod.publish()
 
-    def _termination_message(self, run: Incarnation, code: int) -> str:
+    def _termination_message(self, run: ContainerRun, code: int) -> str:
         with suppress(OSError), (self.folder / "termination-log").open("rb") as file:
             if text := file.read(MESSAGE_LIMIT).decode(errors="replace"):
                 return text
@@ -363,7 +363,7 @@ class ContainerWorker:
     # --- restarting and stopping ---
 
     async def _back_off(self) -> None:
-        node, meta = self._home.node, self._home.pod["metadata"]
+        node, meta = self._pod.node, self._pod.pod["metadata"]
         wait_s = self._crashes.failed(node.now())
         ended, self.record.last_state = self.record.state, self.record.state
         if not wait_s:
@@ -375,19 +375,19 @@ class ContainerWorker:
         self._warn("BackOff", f"Back-off restarting failed container {self.name} in pod {full}")
         await asyncio.sleep(wait_s)
 
-    async def _stop_run(self, run: Incarnation, grace_s: float) -> None:
+    async def _stop_run(self, run: ContainerRun, grace_s: float) -> None:
         hook = (self.spec.get("lifecycle") or {}).get("preStop")
         if hook and grace_s > 0:
             grace_s = await self._pre_stop(hook, run, grace_s)
         await run.stop(grace_s, stop_signal(self.spec))
 
-    async def _pre_stop(self, hook: Json, run: Incarnation, grace_s: float) -> float:
+    async def _pre_stop(self, hook: Json, run: ContainerRun, grace_s: float) -> float:
         """Run the hook within the grace; what is left of it."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             async with asyncio.timeout(grace_s):
-                failure = await run_action(hook, run, self.spec, ip=self._home.node.ip)
+                failure = await run_action(hook, run, self.spec, ip=self._pod.node.ip)
         except TimeoutError:
             failure = f"timed out after {grace_s:g}s"
         if failure is not None:
@@ -395,7 +395,7 @@ class ContainerWorker:
         return max(grace_s - (loop.time() - began), PRESTOP_REST_S)
 
     def _grace_s(self) -> float:
-        return float(self._home.pod["spec"].get("terminationGracePeriodSeconds", 30))
+        return float(self._pod.pod["spec"].get("terminationGracePeriodSeconds", 30))
 
     # --- probes ---
 
@@ -405,13 +405,13 @@ class ContainerWorker:
             return
         prober = Prober(
             probe,
-            lambda: run_action(probe.action, run, self.spec, ip=self._home.node.ip),
+            lambda: run_action(probe.action, run, self.spec, ip=self._pod.node.ip),
             on_change=lambda good: self._on_verdict(probe, run, good=good),
             on_failure=lambda why: self._warn("Unhealthy", f"{probe.kind.capitalize()} probe failed: {why}"),
         )
         self._probes.append(asyncio.create_task(prober.run(), name=f"{probe.kind} probe of {self.name}"))
 
-    def _on_verdict(self, probe: Probe, run: Incarnation, *, good: bool) -> None:
+    def _on_verdict(self, probe: Probe, run: ContainerRun, *, good: bool) -> None:
         if probe.kind == "readiness":
             self.record.ready = good
         elif good and probe.kind == "startup":
@@ -419,11 +419,11 @@ class ContainerWorker:
             self._started()
         elif not good:
             self._kill_unhealthy(probe, run)
-        self._home.publish()
+        self._pod.publish()
 
-    def _kill_unhealthy(self, probe: Probe, run: Incarnation) -> None:
+    def _kill_unhealthy(self, probe: Probe, run: ContainerRun) -> None:
         message = f"Container {self.name} failed {probe.kind} probe, will be restarted"
-        self._home.event("Killing", message, container=self)
+        self._pod.event("Killing", message, container=self)
         grace_s = float(probe.action.get("terminationGracePeriodSeconds") or self._grace_s())
         self._probes.append(asyncio.create_task(self._stop_run(run, grace_s), name=f"stop {self.name}"))
 
@@ -454,7 +454,7 @@ def make_folders(folder: Path, plan: ContainerPlan) -> None:
 
 
 def _start_words(container: Json, error: StartError) -> str:
-    """The words of containerd for a program that cannot be started."""
+    """Return the words of containerd for a program that cannot be started."""
     first: Sequence[str] = container.get("command") or container.get("args") or [""]
     what = (
         f'exec: "{first[0]}": {error}'

@@ -1,4 +1,4 @@
-"""What all parts of the kubelet share: where things are, whom to tell, how long to wait. Nothing happens here."""
+"""What all parts of the kubelet share: folders, the recorder of events, waits. Nothing happens here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from podrunner.local.events import EventRecorder
+    from podrunner.local.api.storage.events import EventRecorder
+    from podrunner.local.api.storage.store import Store
     from podrunner.local.kubelet.images import Images
     from podrunner.local.kubelet.isolation import Isolation
     from podrunner.local.kubelet.memory import MemoryGuard
-    from podrunner.local.store import Store
 
 __all__ = ["ApiAccess", "Node", "Timing"]
 
@@ -94,7 +94,7 @@ class Node:
     ip: str = "127.0.0.1"
 
     def base_environment(self) -> dict[str, str]:
-        """The variables of the ``kubernetes`` service, which any container gets."""
+        """Return the variables of the ``kubernetes`` service, which any container gets."""
         host, port = self.api.host, str(self.api.port)
         url = f"tcp://{host}:{port}"
         return {

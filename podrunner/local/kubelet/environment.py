@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podrunner.local.kubelet.quantity import divided
+from podrunner.local.kubelet.amounts import divided
 
 __all__ = [
-    "ConfigError",
+    "CreateContainerConfigError",
     "build_environment",
     "config_map_data",
     "expand",
@@ -29,12 +29,12 @@ Find = Callable[[str, str], Json | None]
 _NAME = re.compile(r"[^=\x00-\x1f\x7f]+")
 
 
-class ConfigError(Exception):
+class CreateContainerConfigError(Exception):
     """Something that a container refers to is not there; it waits as ``CreateContainerConfigError``."""
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """``$(NAME)`` by its value; ``$$`` for ``$``; unknown names stay as they stand."""
+    """Replace ``$(NAME)`` by its value and ``$$`` by ``$``; unknown names stay."""
 
     def replace(match: re.Match[str]) -> str:
         if match[0] == "$$":
@@ -47,7 +47,7 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 def build_environment(
     container: Json, pod: Json, find: Find, *, base: Mapping[str, str], capacity: Mapping[str, str]
 ) -> dict[str, str]:
-    """The variables of a container: those of the cluster, ``envFrom``, ``env``.
+    """Return the variables of a container: those of the cluster, ``envFrom``, ``env``.
 
     Args:
         container: The container.
@@ -57,7 +57,7 @@ def build_environment(
         capacity: What the node has, for limits that are not set.
 
     Raises:
-        ConfigError: A config map, secret or key is not there.
+        CreateContainerConfigError: A config map, secret or key is not there.
     """
     variables = dict(base)
     for source in container.get("envFrom") or ():
@@ -91,7 +91,7 @@ _KIND_NAMES = {"configmaps": "ConfigMap", "secrets": "Secret"}
 def _object(reference: Json, find: Find, *, resource: str) -> Json | None:
     found = find(resource, reference.get("name", ""))
     if found is None and not reference.get("optional"):
-        raise ConfigError(f'{_WORDS[resource]} "{reference.get("name", "")}" not found')
+        raise CreateContainerConfigError(f'{_WORDS[resource]} "{reference.get("name", "")}" not found')
     return found
 
 
@@ -127,11 +127,11 @@ def _key(reference: Json, pod: Json, find: Find, *, resource: str) -> str | None
     if reference.get("optional"):
         return None
     where = f"{pod['metadata'].get('namespace', 'default')}/{reference.get('name', '')}"
-    raise ConfigError(f"couldn't find key {key} in {_KIND_NAMES[resource]} {where}")
+    raise CreateContainerConfigError(f"couldn't find key {key} in {_KIND_NAMES[resource]} {where}")
 
 
 def config_map_data(obj: Json) -> dict[str, bytes]:
-    """All keys of a config map."""
+    """Return all keys of a config map."""
     text = {
         key: str(value).encode(errors="surrogateescape") for key, value in (obj.get("data") or {}).items()
     }
@@ -139,7 +139,7 @@ def config_map_data(obj: Json) -> dict[str, bytes]:
 
 
 def secret_data(obj: Json) -> dict[str, bytes]:
-    """All keys of a secret."""
+    """Return all keys of a secret."""
     return {key: base64.b64decode(value) for key, value in (obj.get("data") or {}).items()}
 
 
@@ -147,10 +147,10 @@ _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 
 def read_field(pod: Json, path: str) -> str:
-    """A field of the downward API.
+    """Return a field of the downward API.
 
     Raises:
-        ConfigError: There is no such field.
+        CreateContainerConfigError: There is no such field.
     """
     if match := _SUBSCRIPT.fullmatch(path):
         return str((pod["metadata"].get(match[1]) or {}).get(match[2], ""))
@@ -159,7 +159,7 @@ def read_field(pod: Json, path: str) -> str:
     if path in {"status.podIPs", "status.hostIPs"}:
         return ",".join(each["ip"] for each in (pod.get("status") or {}).get(path[7:]) or ())
     if path not in _FIELDS:
-        raise ConfigError(f"unsupported fieldPath: {path}")
+        raise CreateContainerConfigError(f"unsupported fieldPath: {path}")
     found: Any = pod
     for part in path.split("."):
         found = (found or {}).get(part)
@@ -180,7 +180,7 @@ _FIELDS = frozenset(
 
 
 def _format_map(values: Mapping[str, str]) -> str:
-    """``key="value"`` lines, as ``fieldpath.FormatMap`` writes them."""
+    """Return ``key="value"`` lines, as ``fieldpath.FormatMap`` writes them."""
     quoted = (
         (key, str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
         for key, value in values.items()
@@ -189,7 +189,7 @@ def _format_map(values: Mapping[str, str]) -> str:
 
 
 def read_resource(container: Json, pod: Json, reference: Json, *, capacity: Mapping[str, str]) -> str:
-    """A limit or request of a container; a limit that is not set is what the node has."""
+    """Return a limit or request of a container; a limit that is not set is what the node has."""
     name = reference.get("containerName")
     every = [*(pod["spec"].get("containers") or ()), *(pod["spec"].get("initContainers") or ())]
     chosen = next((each for each in every if each["name"] == name), container)

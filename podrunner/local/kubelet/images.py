@@ -48,7 +48,7 @@ class Image:
 
     @classmethod
     def of(cls, value: Any) -> Image:
-        """An image from what people write in a table: an Image, a folder for PATH, several, or a mapping of fields.
+        """Make an image from an entry of a table: an Image, a folder for PATH, several, or a mapping of fields.
 
         Raises:
             ValueError: It is none of these.
@@ -83,7 +83,7 @@ def _fields(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class ImageError(Exception):
-    """An image is not to be had.
+    """An image cannot be pulled.
 
     Attributes:
         reason: As it stands in a container's waiting state: ``ErrImagePull``, ``ErrImageNeverPull``,
@@ -96,7 +96,7 @@ class ImageError(Exception):
 
 
 def normal_name(name: str) -> str:
-    """A name with registry, ``library/`` and tag written out.
+    """Return a name with registry, ``library/`` and tag written out.
 
     Raises:
         ImageError: ``InvalidImageName``.
@@ -119,7 +119,7 @@ def normal_name(name: str) -> str:
 
 
 def image_id(name: str) -> str:
-    """A stable ``imageID`` for a normal name."""
+    """Return a stable ``imageID`` for a normal name."""
     repository = re.sub(r"(@.*|:[^:/]*)$", "", name)
     return f"{repository}@sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
@@ -148,10 +148,10 @@ class Images:
             self._exact[normal_name(name)] = Image.of(value)
 
     def find(self, name: str, policy: str) -> Image:
-        """The image for a container.
+        """Return the image for a container.
 
         Raises:
-            ImageError: It is not to be had.
+            ImageError: It cannot be pulled.
         """
         normal = normal_name(name)
         found = self._exact.get(normal) or self._by_prefix(normal)
@@ -170,6 +170,6 @@ class Images:
 
 
 def _not_found(name: str) -> str:
-    """The words of containerd for a name that its registry does not know."""
+    """Return the words of containerd for a name that its registry does not know."""
     why = f'failed to resolve reference "{name}": {name}: not found'
     return f'rpc error: code = NotFound desc = failed to pull and unpack image "{name}": {why}'

@@ -1,4 +1,4 @@
-"""Which way of keeping containers apart works on this machine: found out by trying, once per cluster."""
+"""The isolation of containers that works on this machine: found by trying, once per cluster."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Isolation(StrEnum):
 
 
 async def choose_isolation(wanted: IsolationChoice) -> Isolation:
-    """The best that works.
+    """Return the best isolation that works.
 
     Args:
         wanted: ``auto``: namespaces where they work; ``namespaces``: nothing less; ``none``: do not try.
@@ -55,14 +55,14 @@ async def choose_isolation(wanted: IsolationChoice) -> Isolation:
 
 
 def candidates(wanted: IsolationChoice, *, platform: str, uid: int) -> Sequence[Isolation]:
-    """What to try, best first."""
+    """Return what to try, best first."""
     if wanted == "none" or platform != "linux":
         return ()
     return (Isolation.ROOT, Isolation.USER) if uid == 0 else (Isolation.USER,)
 
 
 async def _refusal(isolation: Isolation) -> str | None:
-    """Why a trial container did not run, None if it did."""
+    """Return why a trial container did not run, None if it did."""
     with tempfile.TemporaryDirectory(prefix="podrunner-") as staging:
         null = os.open(os.devnull, os.O_RDWR)
         try:
@@ -87,7 +87,7 @@ async def _watch(shim: Shim) -> str | None:
 
 
 def _trial(isolation: Isolation, staging: str) -> dict[str, Any]:
-    """A container with a mount where there is no mount point: what most needs the system's leave."""
+    """Return a container with a mount where there is no mount point, which needs more rights than any other."""
     argv = [sys.executable, "-I", "-S", "-c", "import os; os.stat('/podrunner-trial/mount')"]
     program: dict[str, Any] = {
         "argv": argv,

@@ -8,27 +8,28 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.api.status import StatusError, bad_request
 from podrunner.local.kubelet.changes import Changes
 from podrunner.local.kubelet.claims import ClaimBinder
 from podrunner.local.kubelet.context import ApiAccess, Node, Timing
 from podrunner.local.kubelet.images import Images
 from podrunner.local.kubelet.isolation import Isolation, IsolationChoice, choose_isolation
-from podrunner.local.kubelet.logreader import LogOptions, read_log
+from podrunner.local.kubelet.logreader import read_log
 from podrunner.local.kubelet.memory import MemoryGuard, find_cgroup
 from podrunner.local.kubelet.nodeobject import capacity_here, node_object
 from podrunner.local.kubelet.pod import PodWorker
 from podrunner.local.kubelet.scheduler import Scheduler
 from podrunner.local.kubelet.script import Lifecycle, ScriptedPods
 from podrunner.local.kubelet.sweep import note_process, sweep
-from podrunner.local.status import StatusError, bad_request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from podrunner.local.events import EventRecorder
+    from podrunner.local.api.runtime import LogOptions
+    from podrunner.local.api.storage.events import EventRecorder
+    from podrunner.local.api.storage.store import Store
     from podrunner.local.kubelet.container import ContainerWorker
-    from podrunner.local.kubelet.incarnation import Incarnation
-    from podrunner.local.store import Store
+    from podrunner.local.kubelet.container_run import ContainerRun
     from podrunner.local.streams.process import ContainerProcess
 
 __all__ = ["Kubelet"]
@@ -101,7 +102,7 @@ class Kubelet:
         self._dying: set[asyncio.Task[None]] = set()
 
     async def start(self, api: ApiAccess | None = None) -> None:
-        """Find out what this machine can do, and begin.
+        """Find out what this machine can do, and start.
 
         Args:
             api: As of the constructor, if it was not known then.
@@ -151,7 +152,7 @@ class Kubelet:
     # --- for the API server ---
 
     async def read_log(self, pod: Json, container: str, options: LogOptions) -> AsyncIterator[bytes]:
-        """A container's log in batches.
+        """Yield a container's log in batches.
 
         Raises:
             StatusError: 400 if there is none yet, or no previous one.
@@ -187,7 +188,7 @@ class Kubelet:
         stdin: bool,
         tty: bool,  # noqa: ARG002 - the container's own tty counts
     ) -> ContainerProcess:
-        """Listen to a running container's program, and write to it.
+        """Return a view of a running container's main process: its output from now on, and its input.
 
         Raises:
             StatusError: The container does not run.
@@ -198,7 +199,7 @@ class Kubelet:
         worker = self._workers.get(pod["metadata"]["uid"])
         return worker.containers.get(name) if worker else None
 
-    def _running(self, pod: Json, name: str) -> Incarnation:
+    def _running(self, pod: Json, name: str) -> ContainerRun:
         worker = self._container(pod, name)
         if worker is None or worker.current is None or not worker.current.running:
             raise StatusError(

@@ -1,4 +1,4 @@
-"""Reading container logs, as a kubelet serves them: tail, since, limit, timestamps, follow.
+"""Reads container logs, as a kubelet serves them: tail, since, limit, timestamps, follow.
 
 Only the current file is read, as a kubelet does; a follower that was reading when the log rotated goes on in the next.
 """
@@ -8,45 +8,22 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO
 
+from podrunner.local.api.runtime import LogOptions
 from podrunner.local.kubelet.logs import HEAD, TAG, LogFile, nano_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["LogOptions", "read_log", "read_tail"]
+__all__ = ["normal_time", "read_log", "read_tail", "tail_offset"]
 
 CHUNK = 256 << 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogOptions:
-    """``PodLogOptions`` of a request.
-
-    Attributes:
-        follow: Go on until the container ends.
-        previous: The run before the current one.
-        since_seconds: Only lines of the last seconds; None for all.
-        since_time: Only lines from this RFC 3339 time on; None for all.
-        tail_lines: Only the last lines; None for all.
-        limit_bytes: End after so many bytes; None for no limit.
-        timestamps: Put each line's time before it.
-    """
-
-    follow: bool = False
-    previous: bool = False
-    since_seconds: int | None = None
-    since_time: str | None = None
-    tail_lines: int | None = None
-    limit_bytes: int | None = None
-    timestamps: bool = False
-
-
 async def read_log(log: LogFile, options: LogOptions) -> AsyncIterator[bytes]:
-    """The log's bytes in batches."""
+    """Yield the log's bytes in batches."""
     reader = _Reader(log, options)
     try:
         while not reader.full:
@@ -59,7 +36,7 @@ async def read_log(log: LogFile, options: LogOptions) -> AsyncIterator[bytes]:
 
 
 def read_tail(log: LogFile, *, lines: int, size: int) -> str:
-    """The last lines of a log, at most ``size`` bytes of them, as a termination message takes them."""
+    """Return the last lines of a log, at most ``size`` bytes of them, as a termination message takes them."""
     reader = _Reader(log, LogOptions(tail_lines=lines))
     try:
         data = b"".join(iter(reader.batch, b""))
@@ -89,7 +66,7 @@ class _Reader:
         return self._left is not None and self._left <= 0
 
     def batch(self) -> bytes:
-        """What can be read now; empty if there is nothing new."""
+        """Return what can be read now; empty if there is nothing new."""
         while (data := self._read_lines()) is not None:
             if out := self._limit(b"".join(self._shown(data))):
                 return out
@@ -105,7 +82,7 @@ class _Reader:
         return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -165,7 +142,7 @@ def _since(options: LogOptions) -> bytes | None:
 
 
 def normal_time(text: str) -> str:
-    """An RFC 3339 time in UTC with nine digits, so that it compares with those of lines.
+    """Return an RFC 3339 time in UTC with nine digits, so that it compares with those of lines.
 
     Raises:
         ValueError: It is no such time.
@@ -184,7 +161,7 @@ def _fraction_length(digits: str) -> int:
 
 
 def tail_offset(file: BinaryIO, lines: int) -> int:
-    """Where the last ``lines`` lines of a file begin."""
+    """Return where the last ``lines`` lines of a file begin."""
     end = file.seek(0, os.SEEK_END)
     if lines <= 0:
         return end

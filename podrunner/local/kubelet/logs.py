@@ -1,4 +1,4 @@
-"""Writing container logs: CRI format, rotation, and telling followers.
+"""Writes container logs: CRI format, rotation, notification of followers.
 
 A line is ``<time> <stream> <F|P> <text>``; the time has nine digits, so that a line's parts have fixed places. Longer
 lines than 16 KiB are cut into parts, all but the last tagged ``P``, as containerd does. Reading is in ``logreader.py``.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from podrunner.local.kubelet.streams import StreamName
+    from podrunner.local.kubelet.stdio import StreamName
 
 __all__ = ["HEAD", "MAX_LINE", "LogFile", "nano_time"]
 
@@ -28,7 +28,7 @@ TAG = 38
 
 
 def nano_time(nanoseconds: int) -> str:
-    """``2026-01-31T12:00:00.000000000Z``."""
+    """Return ``2026-01-31T12:00:00.000000000Z``."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
@@ -81,7 +81,7 @@ class LogFile:
         self._append(records)
 
     def close(self) -> None:
-        """The container ended: unfinished lines are written as parts, followers are told."""
+        """Write unfinished lines as parts and notify followers; called when the container ended."""
         if self.closed:
             return
         unfinished = [(name, text) for name, text in self._pending.items() if text]
@@ -91,7 +91,7 @@ class LogFile:
         self._tell()
 
     def path_of(self, generation: int) -> Path:
-        """Where the file of a generation is, or was."""
+        """Return where the file of a generation is, or was."""
         return self._rotated.get(generation, self.path)
 
     async def changed(self) -> None:

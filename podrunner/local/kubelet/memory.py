@@ -36,7 +36,7 @@ class CgroupTree:
         self._version = version
 
     def create(self, name: str, limit: int) -> Path:
-        """A cgroup with a limit in bytes. OSError if it cannot be made."""
+        """Make a cgroup with a limit in bytes; OSError if it cannot be made."""
         folder = self._folder / name
         self._folder.mkdir(exist_ok=True)
         if self._version == 2:
@@ -47,7 +47,7 @@ class CgroupTree:
         return folder
 
     def killed(self, folder: Path) -> bool:
-        """Whether the kernel killed something in it for want of memory."""
+        """Return whether the kernel killed something in it for want of memory."""
         name = "memory.events" if self._version == 2 else "memory.oom_control"
         with contextlib.suppress(OSError):
             found = re.search(r"^oom_kill (\d+)", (folder / name).read_text(), re.MULTILINE)
@@ -65,7 +65,7 @@ class CgroupTree:
 
 
 def find_cgroup() -> CgroupTree | None:
-    """A place for cgroups that works, None if there is none. Leftovers of dead processes are removed."""
+    """Return a place for cgroups that works, None if there is none; leftovers of dead processes are removed."""
     for parent, version in _places():
         tree = CgroupTree(parent, version=version)
         try:
@@ -90,7 +90,7 @@ def _places() -> list[tuple[Path, int]]:
 
 
 def _places_of(line: str, mounts: list[str]) -> list[tuple[Path, int]]:
-    """Where processes in the cgroup of a line of /proc/self/cgroup might put theirs."""
+    """Return where processes in the cgroup of a line of /proc/self/cgroup might put theirs."""
     number, controllers, path = line.split(":", 2)
     if number == "0":
         root = _mounted(mounts, kind="cgroup2", option="")
@@ -147,13 +147,13 @@ class MemoryLimit:
         self.joins: list[str] = [str(folder / "cgroup.procs")] if folder else []
 
     def killed(self) -> bool:
-        """Whether the container was killed for it."""
+        """Return whether the container was killed for it."""
         return self.exceeded or (
             self._tree is not None and self._folder is not None and self._tree.killed(self._folder)
         )
 
     def release(self) -> None:
-        """The container is gone."""
+        """Remove the cgroup of a container that ended."""
         if self._folder is not None:
             with contextlib.suppress(
                 OSError
@@ -176,7 +176,7 @@ class MemoryGuard:
         self._timer: asyncio.TimerHandle | None = None
 
     def limit(self, name: str, size: int | None) -> MemoryLimit | None:
-        """A limit for a container about to start; None without one."""
+        """Return a limit for a container about to start; None without one."""
         if size is None:
             return None
         if self._tree is not None:
@@ -185,7 +185,7 @@ class MemoryGuard:
         return MemoryLimit(None, None, size)
 
     def watch(self, limit: MemoryLimit, pid: int, kill: Callable[[], None]) -> None:
-        """Look after a container without a cgroup.
+        """Watch a container without a cgroup.
 
         Args:
             limit: Its limit.
@@ -197,11 +197,11 @@ class MemoryGuard:
             self._schedule()
 
     def forget(self, pid: int) -> None:
-        """It ended."""
+        """Stop watching a container that ended."""
         self._watched.pop(pid, None)
 
     def close(self) -> None:
-        """Look no more; remove the cgroups."""
+        """Stop watching, and remove the cgroups."""
         self._watched.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -224,7 +224,7 @@ class MemoryGuard:
 
 
 def resident(pids: list[int], *, skip: Callable[[int], bool]) -> int:
-    """Bytes of memory that processes hold for themselves alone."""
+    """Return the bytes of memory that processes hold for themselves alone."""
     return sum(_private(pid) for pid in pids if not skip(pid))
 
 

@@ -21,7 +21,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def capacity_here() -> dict[str, str]:
-    """What this machine has, as quantities."""
+    """Return what this machine has, as quantities."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024
     except (ValueError, OSError):
@@ -35,7 +35,7 @@ def capacity_here() -> dict[str, str]:
 
 
 def node_object(node: Node) -> dict[str, Any]:
-    """The object to store."""
+    """Return the Node object to store."""
     machine = platform.machine()
     architecture = _ARCHITECTURES.get(machine, machine)
     system = platform.system().lower()

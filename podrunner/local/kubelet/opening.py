@@ -1,8 +1,8 @@
-"""What a container says before anybody can be attached to it.
+"""The first output of a container, kept for a client that attaches right after its start.
 
-``kubectl run --attach`` attaches when it sees the pod run. By then a short program has said everything: on a real
+``kubectl run --attach`` attaches when it sees the pod run. By then a short program has written everything: on a real
 node, where seeing takes a second, kubectl finds it ended and reads its log instead; here it is often still about to
-end, and the output would be lost. So the first client that attaches right after the start hears it from the start.
+end, and the output would be lost. So the first client that attaches right after the start gets it from the start.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from podrunner.local.kubelet.streams import StreamName
+    from podrunner.local.kubelet.stdio import StreamName
 
 __all__ = ["Opening"]
 
 WITHIN_S: Final = 2.0
-"""For how long after the start. Later clients hear what is new, as on a real node."""
+"""Seconds after the start. Later clients get what is new, as on a real node."""
 LIMIT_BYTES: Final = 64 * 1024
-"""A container that says more at once is heard as on a real node: a part of it would not be understood."""
+"""Bytes kept. If a container writes more at once, clients get what is new, as on a real node: a part would mislead."""
 
 
 class Opening:
@@ -44,7 +44,7 @@ class Opening:
             self._chunks.append((name, data))
 
     def take(self) -> list[tuple[StreamName, bytes]]:
-        """All of it, once; nothing when it is too late."""
+        """Return all of it, once; nothing when it is too late."""
         chunks, self._chunks = self._chunks, []
         in_time = self._clock() <= self._until
         self._until = float("-inf")

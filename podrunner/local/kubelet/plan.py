@@ -1,7 +1,7 @@
-"""What the shim is told for a container: its program, user, environment and mounts. Pure.
+"""The spec of a container for the shim: its program, user, environment and mounts. Pure.
 
 The isolation decides the details: with namespaces mounts are real and an ordinary user is root inside; without, mount
-paths are rewritten in everything that the program is told.
+paths are rewritten in the program's arguments and environment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.environment import ConfigError, expand
+from podrunner.local.kubelet.environment import CreateContainerConfigError, expand
 from podrunner.local.kubelet.isolation import Isolation
 from podrunner.local.kubelet.rewriting import rewriter
 from podrunner.local.kubelet.volumes import Mount
@@ -22,13 +22,21 @@ from podrunner.local.kubelet.volumes import Mount
 if TYPE_CHECKING:
     from podrunner.local.kubelet.images import Image
 
-__all__ = ["ContainerPlan", "CreateError", "Machine", "User", "choose_user", "plan_container", "tar_names"]
+__all__ = [
+    "ContainerPlan",
+    "CreateContainerError",
+    "Machine",
+    "User",
+    "choose_user",
+    "plan_container",
+    "tar_names",
+]
 
 Json = Mapping[str, Any]
 TERMINATION_LOG = "/dev/termination-log"
 
 
-class CreateError(Exception):
+class CreateContainerError(Exception):
     """A container cannot be created; it waits as ``CreateContainerError``."""
 
 
@@ -64,7 +72,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Whom a container's programs run as.
+    """The user that a container's programs run as.
 
     Attributes:
         uid: User id, None for the cluster's own.
@@ -96,7 +104,7 @@ class ContainerPlan:
     scratch: Path
 
     def program(self, argv: Sequence[str], *, tty: bool) -> dict[str, Any]:
-        """A further program in the container, as exec starts it."""
+        """Return a further program in the container, as exec starts it."""
         main = self.spec["program"]
         env = {**main["env"], **({"TERM": "xterm"} if tty else {})}
         rewrite = rewriter(self.spec["rewrites"])
@@ -104,10 +112,10 @@ class ContainerPlan:
 
 
 def choose_user(container: Json, pod: Json, machine: Machine) -> User:
-    """Whom to run as, from the security contexts.
+    """Return the user that the security contexts ask for.
 
     Raises:
-        ConfigError: ``runAsNonRoot`` is broken.
+        CreateContainerConfigError: ``runAsNonRoot`` is broken.
     """
     context = {**(pod["spec"].get("securityContext") or {}), **(container.get("securityContext") or {})}
     wanted, group = context.get("runAsUser"), context.get("runAsGroup")
@@ -115,7 +123,7 @@ def choose_user(container: Json, pod: Json, machine: Machine) -> User:
         why = "container has runAsNonRoot and image will run as root" if wanted is None else _BREAKS
         meta = pod["metadata"]
         where = f'(pod: "{meta["name"]}_{meta["namespace"]}({meta["uid"]})", container: {container["name"]})'
-        raise ConfigError(f"{why} {where}")
+        raise CreateContainerConfigError(f"{why} {where}")
     return _user(wanted, group, _groups(context), machine)
 
 
@@ -161,12 +169,14 @@ def plan_container(
         joins: cgroup files that its programs join.
 
     Raises:
-        ConfigError: Its user may not be.
-        CreateError: It has no command, or wants what this isolation cannot give.
+        CreateContainerConfigError: Its user may not be.
+        CreateContainerError: It has no command, or wants what this isolation cannot give.
     """
     user = choose_user(container, pod, machine)
     if image.rootfs is not None and not machine.has_namespaces:
-        raise CreateError("its image is a root file system, which needs namespaces: this system gives none")
+        raise CreateContainerError(
+            "its image is a root file system, which needs namespaces: this system gives none"
+        )
     every = [*_own_mounts(container, folder, user, machine=machine), *mounts]
     cwd = container.get("workingDir") or image.working_dir or ""
     every += _working_folder(cwd, every, folder, image=image)
@@ -211,9 +221,9 @@ def tar_names(rewrites: Sequence[tuple[str, str]]) -> dict[str, str]:
     ``kubectl cp`` packs an absolute path in the container and wants to find it in the archive. The option cannot
     quote blanks, so a folder with one in its name is left out.
     """
-    told = [(source, target) for target, source in rewrites if not _UNQUOTABLE & {*source, *target}]
+    pairs = [(source, target) for target, source in rewrites if not _UNQUOTABLE & {*source, *target}]
     options = [
-        f"--transform=s,^/*{re.escape(source.lstrip('/'))},{target.lstrip('/')}," for source, target in told
+        f"--transform=s,^/*{re.escape(source.lstrip('/'))},{target.lstrip('/')}," for source, target in pairs
     ]
     return {"TAR_OPTIONS": " ".join(options)} if options else {}
 
@@ -225,14 +235,14 @@ def command_line(container: Json, image: Image, variables: Mapping[str, str]) ->
     """Command and args, the image's where the container has none, with ``$(VAR)`` expanded.
 
     Raises:
-        CreateError: There is none at all.
+        CreateContainerError: There is none at all.
     """
     command, args = container.get("command") or (), container.get("args") or ()
     own = [expand(each, variables) for each in (*(command or image.entrypoint), *args)]
     if not command and not args:
         own += image.cmd
     if not own:
-        raise CreateError(
+        raise CreateContainerError(
             f"failed to generate container spec: no command specified: image {container.get('image')!r} is not in"
             " LocalCluster's table of images, so the pod must say what to run"
         )
@@ -244,13 +254,13 @@ def _own_mounts(container: Json, folder: Path, user: User, *, machine: Machine) 
     path = container.get("terminationMessagePath") or TERMINATION_LOG
     mounts = [Mount(str(folder / "termination-log"), path)]
     if machine.isolation is Isolation.USER and user.inside == 0 and machine.closed_home:
-        # The machine's /root is closed to an ordinary user, who is root inside.
+        # An ordinary user is root inside, and the machine's /root is closed to that user.
         mounts.insert(0, Mount(str(folder / "home"), "/root"))
     return mounts
 
 
 def _working_folder(cwd: str, mounts: Sequence[Mount], folder: Path, *, image: Image) -> list[Mount]:
-    """A container's working directory is made if it is not there: privately."""
+    """Return a private mount for the working directory if it does not exist."""
     if not cwd or image.rootfs or os.path.isdir(cwd):  # noqa: PTH112  # Path.is_dir raises below a closed folder
         return []
     if any(cwd == mount.target or cwd.startswith(f"{mount.target.rstrip('/')}/") for mount in mounts):
@@ -268,7 +278,7 @@ def _environment(
     machine: Machine,
     folder: Path,
 ) -> dict[str, str]:
-    """The image's variables under the container's; PATH, HOSTNAME and HOME under both."""
+    """Return the image's variables under the container's; PATH, HOSTNAME and HOME under both."""
     home = "/root" if user.inside == 0 else ("/" if machine.has_namespaces else str(folder / "home"))
     path = image.env.get("PATH") or _DEFAULT_PATH if image.rootfs else machine.path
     base = {
@@ -284,5 +294,5 @@ def _environment(
 
 
 _NO_OWNERS = "--no-same-owner"
-"""A root that is the only user there is can give files to nobody, which tar, and so ``kubectl cp``, does by default."""
+"""Options of tar for a root that is the only user: it cannot change owners, which tar, and so ``kubectl cp``, does."""
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -1,7 +1,7 @@
 """One pod on the node: from its volumes to its last container's end, and its removal.
 
 A worker owns all tasks of its pod. Two things end it: its containers came to their end (the *flow* is over), or
-somebody wants it gone (deletion, deadline, the cluster stops).
+it has to end early (deletion, deadline, the cluster stops).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.api.status import StatusError
 from podrunner.local.kubelet.container import ContainerWorker, time_text
 from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
 from podrunner.local.kubelet.volumes import MountError, PodVolumes
-from podrunner.local.status import StatusError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ class PodWorker:
     Args:
         node: The node.
         pod: The pod, bound to it.
-        changes: Tells of config maps, secrets and claims.
+        changes: Wakes up at changes of config maps, secrets and claims.
     """
 
     def __init__(self, node: Node, pod: Json, changes: Changes) -> None:
@@ -62,22 +62,22 @@ class PodWorker:
     # --- what the kubelet calls ---
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         meta = self.pod["metadata"]
         self._life = asyncio.create_task(self._live(), name=f"pod {meta['namespace']}/{meta['name']}")
 
     def update(self, pod: Json) -> None:
-        """The pod changed in the store."""
+        """Take in a change of the pod in the store."""
         self.pod = pod
         meta = pod["metadata"]
         if meta.get("deletionTimestamp"):
             self.end(float(meta.get("deletionGracePeriodSeconds") or 0))
         if self.finished:
-            # Not within the store's call: whoever removed the last finalizer also wants to remove the pod.
+            # Not within the store's call: the request that removed the last finalizer also removes the pod.
             asyncio.get_running_loop().call_soon(finish_deletion, self.node, self.pod)
 
     def vanished(self) -> None:
-        """The pod is gone from the store: whatever still runs has little time left."""
+        """End what still runs of a pod that is gone from the store."""
         self.end(min(self._grace_s if self._grace_s is not None else 2.0, 2.0))
 
     def end(self, grace_s: float, override: Override | None = None) -> None:
@@ -96,7 +96,7 @@ class PodWorker:
             worker.kill_now()
 
     async def closed(self) -> None:
-        """Wait until all is put away."""
+        """Wait until all of the pod's tasks have ended."""
         if self._life is not None:
             await asyncio.wait([self._life])
 
@@ -111,7 +111,7 @@ class PodWorker:
     def event(
         self, reason: str, message: str, *, container: ContainerWorker | None = None, warning: bool = False
     ) -> None:
-        """Tell what happened."""
+        """Record an event of the pod."""
         path = f"spec.{_FIELDS[container.record.kind]}{{{container.name}}}" if container else ""
         kind = "Warning" if warning else "Normal"
         self.node.events.record(self.pod, type=kind, reason=reason, message=message, field_path=path)
@@ -225,7 +225,7 @@ class PodWorker:
         return task.get_name() in names
 
     def _note_failure(self, flow: asyncio.Task[None]) -> None:
-        """An error of ours must not leave the pod running for ever."""
+        """Let the pod fail if the kubelet's own code did, so that it does not run for ever."""
         error = None if flow.cancelled() else flow.exception()
         if error is not None:
             logger.error("pod %s: the kubelet failed", self.uid, exc_info=error)
@@ -233,7 +233,7 @@ class PodWorker:
             self._override = self._override or Override("KubeletError", f"the kubelet failed: {error!r}")
 
     def _settle(self) -> None:
-        """Write the last status, and remove the pod if that was asked for."""
+        """Write the last status, and remove the pod if its deletion was requested."""
         self._final = True
         for worker in self.containers.values():
             worker.never_ran()
@@ -262,7 +262,7 @@ class PodWorker:
         if not (self._dirty or force) or (self.finished and not force):
             return
         self._dirty = False
-        with suppress(StatusError):  # it is gone; nobody reads its status any more
+        with suppress(StatusError):  # it is gone: its status has no reader any more
             pod = self.node.store.update("pods", *self._key, self._write_status)
             if pod["metadata"]["uid"] == self.uid:  # not that of another pod of the same name
                 self.pod = pod
@@ -294,7 +294,7 @@ def _restart_rule(kind: str, policy: str) -> Callable[[int], bool]:
 
 
 async def _cancel(tasks: list[Any]) -> None:
-    """Cancel tasks and wait for their ends, whatever these are."""
+    """Cancel tasks and wait until they have ended, with any result."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

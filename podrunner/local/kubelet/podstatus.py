@@ -51,11 +51,11 @@ class ContainerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A pod failed as a whole, whatever its containers did.
+    """A pod failed as a whole, independently of its containers.
 
     Attributes:
         reason: Such as ``DeadlineExceeded``.
-        message: For people.
+        message: The text for users.
     """
 
     reason: str
@@ -63,12 +63,12 @@ class Override:
 
 
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
-    """A waiting state."""
+    """Return a waiting state."""
     return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
 
 
 def is_sidecar(container: Json) -> bool:
-    """Whether an init container is a native sidecar."""
+    """Return whether an init container is a native sidecar."""
     return container.get("restartPolicy") == "Always"
 
 
@@ -82,12 +82,12 @@ def compute_status(
     override: Override | None = None,
     final: bool = False,
 ) -> dict[str, Any]:
-    """The whole status.
+    """Return the whole status.
 
     Args:
         pod: The pod as it is stored; what others wrote into its status is kept.
         records: Its containers, init containers first.
-        now: Time for whatever changes now.
+        now: Time of what changes now.
         ip: Address of pod and node.
         sandbox: Whether the pod's surroundings are made.
         override: Why it failed as a whole, None if it did not.
@@ -112,7 +112,7 @@ def compute_status(
 
 
 def phase_of(records: Sequence[ContainerRecord], policy: str, *, final: bool) -> str:
-    """The phase, by the rules of the kubelet's ``getPhase``."""
+    """Return the phase, by the rules of the kubelet's ``getPhase``."""
     inits = [each for each in records if each.kind == "init"]
     mains = [each for each in records if each.kind == "container"]
     if policy == "Never" and any(map(_failed, inits)):
@@ -127,7 +127,7 @@ def phase_of(records: Sequence[ContainerRecord], policy: str, *, final: bool) ->
 
 
 def _never_started(record: ContainerRecord) -> bool:
-    """Whether a container, or a sidecar in the sense of its startup probe, has not started even once."""
+    """Return whether a container, or a sidecar in the sense of its startup probe, has not started even once."""
     if record.kind == "sidecar":
         return not (record.started or record.last_state or record.end)
     return "waiting" in record.state and not record.last_state

@@ -1,6 +1,6 @@
-"""Probes and hooks: asking a container how it does.
+"""Probes and hooks: whether a container is started, alive and ready.
 
-A prober only asks and counts; what follows from an answer is decided by the container.
+A prober only asks and counts; ``container`` decides what follows from an answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from podrunner.local.kubelet.incarnation import ExecFailedError, Incarnation
+from podrunner.local.kubelet.container_run import ContainerRun, ExecFailedError
 
 __all__ = ["Probe", "Prober", "run_action"]
 
@@ -33,7 +33,7 @@ class Probe:
 
     @classmethod
     def of(cls, container: Json, kind: str) -> Probe | None:
-        """The container's probe of a kind (``startup``, ``liveness``, ``readiness``), None if it has none."""
+        """Return the container's probe of a kind (``startup``, ``liveness``, ``readiness``), None if it has none."""
         spec = container.get(f"{kind}Probe")
         if not spec:
             return None
@@ -74,7 +74,7 @@ class Prober:
         self._verdict: bool | None = None
 
     async def run(self) -> None:
-        """Until cancelled; a startup probe ends with its first success."""
+        """Probe until cancelled; a startup probe ends with its first success."""
         await asyncio.sleep(self._probe.initial_delay_s)
         while True:
             failure = await self._try()
@@ -103,10 +103,10 @@ class Prober:
             self._run = None  # a container that is restarted starts with a clean count
 
 
-async def run_action(action: Json, incarnation: Incarnation, container: Json, *, ip: str) -> str | None:
-    """Do what a probe or hook says; why it failed, or None."""
+async def run_action(action: Json, run: ContainerRun, container: Json, *, ip: str) -> str | None:
+    """Carry out a probe or hook; return why it failed, or None."""
     if "exec" in action:
-        return await _exec(action["exec"].get("command") or [], incarnation)
+        return await _exec(action["exec"].get("command") or [], run)
     if "httpGet" in action:
         return await _http_get(action["httpGet"], container, ip=ip)
     if "tcpSocket" in action:
@@ -116,9 +116,9 @@ async def run_action(action: Json, incarnation: Incarnation, container: Json, *,
     return None
 
 
-async def _exec(command: list[str], incarnation: Incarnation) -> str | None:
+async def _exec(command: list[str], run: ContainerRun) -> str | None:
     try:
-        process = await incarnation.exec(command, stdin=False, tty=False)
+        process = await run.exec(command, stdin=False, tty=False)
     except ExecFailedError as error:
         return str(error)
     output = b""
@@ -132,7 +132,7 @@ async def _exec(command: list[str], incarnation: Incarnation) -> str | None:
 
 
 def port_number(port: int | str, container: Json) -> int:
-    """A port by number or by its name in the container."""
+    """Return a port by number or by its name in the container."""
     named = {each.get("name"): each["containerPort"] for each in container.get("ports") or ()}
     return int(named.get(port, port))
 

@@ -1,7 +1,7 @@
 """A running shim, seen from the kubelet: start, signal, exec, exit.
 
-Here are processes, sockets and file descriptors. What runs in a container and why is decided elsewhere; what the
-shim does with its orders is told in the package ``shim``.
+Processes, sockets and file descriptors belong here. What runs in a container and why is decided elsewhere; what the
+shim does with its commands is described in the package ``shim``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Launch", "Shim", "StartError"]
 SHIM = Path(__file__).with_name("shim")
 FRAME = 12
 STUBBORN_S = 2.0
-"""How long a shim may take to end after it was told to, before it is killed itself."""
+"""Seconds that a shim has to end after the command to do so, before it is killed itself."""
 
 
 class StartError(Exception):
@@ -57,13 +57,13 @@ class Launch:
         self.exited: asyncio.Future[int] = loop.create_future()
 
     def fail(self, error: StartError) -> None:
-        """It did not start."""
+        """Record that it did not start."""
         if not self.started.done():
             self.started.set_exception(error)
-            self.started.exception()  # looked at: nobody need be waiting
+            self.started.exception()  # retrieved: there need be no waiter
 
     def end(self, code: int) -> None:
-        """It ended."""
+        """Record that it ended."""
         self.fail(StartError("the container ended before the program was started"))
         if not self.exited.done():
             self.exited.set_result(code)
@@ -129,7 +129,7 @@ class Shim(Launch):
 
     def _send(self, kind: bytes, *, number: int = 0, value: int = 0, fds: tuple[int, ...] = ()) -> None:
         frame = kind + number.to_bytes(4, "little") + value.to_bytes(4, "little")
-        with contextlib.suppress(OSError):  # it has ended: its exit tells
+        with contextlib.suppress(OSError):  # it has ended, which its exit reports
             socket.send_fds(self._control, [frame], fds)
 
     def _kill_shim(self) -> None:
@@ -202,7 +202,7 @@ def _spawn(
     fd = _in_memory(marshal.dumps({**spec, "parent": os.getpid()}))
     try:
         command = [sys.executable, "-I", "-S", str(SHIM), str(fd), str(theirs.fileno())]
-        process = subprocess.Popen(  # noqa: S603 - our own program
+        process = subprocess.Popen(  # noqa: S603 - a fixed program
             command,
             pass_fds=(fd, theirs.fileno()),
             stdin=streams[0],
@@ -222,7 +222,7 @@ def _spawn(
 
 
 def _in_memory(data: bytes) -> int:
-    """A file descriptor from which ``data`` can be read: of any size, without anybody writing to a pipe."""
+    """Return a file descriptor from which ``data``, of any size, can be read; no process has to write to a pipe."""
     if sys.platform == "linux":
         fd = os.memfd_create("podrunner")
     else:
@@ -262,7 +262,7 @@ def _wait_in_thread(
 
     def wait() -> None:
         status = process.wait()
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no waiter is left
             loop.call_soon_threadsafe(callback, status)
 
     threading.Thread(target=wait, name=f"podrunner-wait-{process.pid}", daemon=True).start()

@@ -1,4 +1,4 @@
-"""What /proc tells of processes: parents, descendants, start times. Empty answers where there is none."""
+"""Reads /proc: parents, descendants and start times of processes. Results are empty where there is no /proc."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parents() -> dict[int, list[int]]:
 
 
 def descendants(children: dict[int, list[int]], top: int) -> list[int]:
-    """All processes below one."""
+    """Return all processes below one."""
     found, queue = list[int](), [top]
     while queue:
         below = children.get(queue.pop(), [])
@@ -37,7 +37,7 @@ def process_start(pid: int) -> int:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields of ``/proc/PID/stat`` from the third (state) on."""
+    """Return fields of ``/proc/PID/stat`` from the third (state) on."""
     try:
         return (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from podrunner.local.kubelet.environment import (
-    ConfigError,
+    CreateContainerConfigError,
     config_map_data,
     read_field,
     read_resource,
@@ -40,7 +40,7 @@ class MountError(Exception):
 
 
 def project(volume: Json, pod: Json, node: Node) -> dict[str, File]:
-    """The files of a volume.
+    """Return the files of a volume.
 
     Raises:
         MountError: An object or key is not there and not optional.
@@ -94,7 +94,7 @@ def _selected(
 
 
 def _well_known(resource: str, name: str, node: Node) -> Json | None:
-    """``kube-root-ca.crt``, which Kubernetes keeps in every namespace."""
+    """Return ``kube-root-ca.crt``, which Kubernetes keeps in every namespace."""
     if resource == "configmaps" and name == "kube-root-ca.crt":
         return {"data": {"ca.crt": node.api.ca} if node.api.ca else {"ca.crt": ""}}
     return None
@@ -107,13 +107,13 @@ def _downward(items: Any, volume: str, pod: Json, *, node: Node, mode: int) -> I
                 text = read_field(pod, item["fieldRef"]["fieldPath"])
             else:
                 text = read_resource({"name": ""}, pod, item["resourceFieldRef"], capacity=node.capacity)
-        except ConfigError as error:
+        except CreateContainerConfigError as error:
             raise MountError(volume, str(error)) from error
         yield item["path"], File(text.encode(), item.get("mode", mode))
 
 
 def token_files(api: ApiAccess, pod: Json) -> dict[str, File]:
-    """What an in-cluster client looks for."""
+    """Return what an in-cluster client looks for."""
     files = {"token": File(api.token.encode()), "namespace": File(pod["metadata"]["namespace"].encode())}
     if api.ca:
         files["ca.crt"] = File(api.ca.encode())

@@ -1,7 +1,7 @@
-"""Mount paths without mount namespaces: the real folders are written into what the program is told. Pure.
+"""Mount paths without mount namespaces: the real folders replace them in arguments and environment. Pure.
 
 A program that is started with ``/root/airflow/dags/x.py`` as argument, in its environment or as working directory
-gets the real path instead. What it computes itself cannot be helped: that is the fallback's limit.
+gets the real path instead. Paths that the program computes itself are not rewritten: that is the fallback's limit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Rewrite = Callable[[str], str]
 
 
 def rewriter(mounts: Iterable[tuple[str, str]]) -> Rewrite:
-    """A function that replaces mount paths in a text.
+    """Return a function that replaces mount paths in a text.
 
     Args:
         mounts: Pairs of mount path and real path. The longest mount path that fits wins. A mount path is found

@@ -1,4 +1,4 @@
-"""Binding pods to nodes, and saying in Kubernetes' words why one cannot be bound.
+"""Binds pods to nodes, and reports in Kubernetes' words why one cannot be bound.
 
 The filters are pure functions of pod, node and what the node has left; :class:`Scheduler` keeps the books and acts.
 """
@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.quantity import pod_requests
-from podrunner.local.status import StatusError
-from podrunner.local.store import Store, rfc3339
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.store import Store, rfc3339
+from podrunner.local.kubelet.amounts import pod_requests
 from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
-    from podrunner.local.events import EventRecorder
+    from podrunner.local.api.storage.events import EventRecorder
 
 __all__ = ["NAME", "Scheduler", "fits_affinity", "refusals", "untolerated"]
 
@@ -35,7 +35,7 @@ _NO_VICTIMS = "No preemption victims found for incoming pod."
 
 
 def refusals(pod: Json, node: Json, left: Mapping[str, Decimal]) -> list[str]:
-    """Why a pod cannot run on a node; empty if it can.
+    """Return why a pod cannot run on a node; empty if it can.
 
     Args:
         pod: The pod.
@@ -61,12 +61,12 @@ def _insufficient(pod: Json, left: Mapping[str, Decimal]) -> list[str]:
 
 
 def _open(name: str) -> Decimal:
-    """A node that does not say how much cpu or memory it has, has enough; of anything else it has none."""
+    """Return what a node has of a resource that it does not list: enough cpu, memory and storage, nothing else."""
     return Decimal("Infinity") if name in {"cpu", "memory", "ephemeral-storage"} else Decimal(0)
 
 
 def untolerated(pod: Json, taints: Iterable[Json]) -> Json | None:
-    """The first taint that keeps the pod away."""
+    """Return the first taint that keeps the pod away."""
     tolerations = pod["spec"].get("tolerations") or ()
     hard = (taint for taint in taints if taint.get("effect") in {"NoSchedule", "NoExecute"})
     return next((taint for taint in hard if not any(_tolerates(each, taint) for each in tolerations)), None)
@@ -83,7 +83,7 @@ def _tolerates(toleration: Json, taint: Json) -> bool:
 
 
 def fits_affinity(pod: Json, node: Json) -> bool:
-    """Whether node selector and required node affinity allow the node."""
+    """Return whether node selector and required node affinity allow the node."""
     labels = node["metadata"].get("labels") or {}
     spec = pod["spec"]
     if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
@@ -94,7 +94,7 @@ def fits_affinity(pod: Json, node: Json) -> bool:
 
 
 def _term(term: Json, node: Json) -> bool:
-    """A node selector term; an empty one fits nothing."""
+    """Return whether a node selector term fits; an empty one fits nothing."""
     expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
     labels, meta = node["metadata"].get("labels") or {}, {"metadata.name": node["metadata"]["name"]}
     if not expressions and not fields:
@@ -126,7 +126,7 @@ def _compare(value: str | None, values: Sequence[str], operator: str) -> bool:
 
 
 def unschedulable_message(found: Sequence[Sequence[str]]) -> str:
-    """What is said when no node fits; ``found`` has the refusals of each node."""
+    """Return the message for a pod that no node fits; ``found`` has the refusals of each node."""
     counted = Counter(reason for reasons in found for reason in reasons)
     parts = sorted(f"{number} {reason}" for reason, number in counted.items())
     helpful = any(reason.startswith(("Insufficient", "Too many")) for reason in counted)
@@ -136,7 +136,7 @@ def unschedulable_message(found: Sequence[Sequence[str]]) -> str:
 
 
 def claims_message(pod: Json, store: Store, nodes: int) -> str | None:
-    """What is said when a claim is not there or not bound; None if all are."""
+    """Return the message for a pod with a claim that is missing or not bound; None if all are bound."""
     namespace = pod["metadata"]["namespace"]
     for volume in pod["spec"].get("volumes") or ():
         why = _claim_trouble(volume, namespace, pod, store=store)
@@ -196,7 +196,7 @@ class Scheduler:
         self._undo: list[Any] = []
 
     def start(self) -> None:
-        """Begin, with the pods that are there."""
+        """Start, with the pods that exist."""
         self._undo.append(self._store.subscribe("pods", self._on_pod))
         for resource in ("nodes", "persistentvolumeclaims", "storageclasses"):
             self._undo.append(self._store.subscribe(resource, lambda *_: self._retry()))
@@ -204,7 +204,7 @@ class Scheduler:
             self._on_pod("ADDED", pod)
 
     def stop(self) -> None:
-        """Bind no more."""
+        """Stop binding."""
         for undo in self._undo:
             undo()
         self._undo.clear()
@@ -232,7 +232,7 @@ class Scheduler:
         self._schedule()
 
     def _spec_changed(self, uid: str, pod: Json) -> bool:
-        """Our own note of failure comes back as a change: it is no reason to try again."""
+        """Return whether the spec changed; the scheduler's own note of failure is no reason to try again."""
         return self._said.get(uid) != (_scheduled_condition(pod).get("message"), pod["spec"])
 
     def _take(self, uid: str, pod: Json) -> None:
@@ -253,7 +253,7 @@ class Scheduler:
             self._retry()
 
     def _retry(self) -> None:
-        """Something changed: those that could not be bound may have a chance."""
+        """Try the pods again that could not be bound: something changed."""
         if self._parked:
             self._queue.update(self._parked)
             self._parked.clear()
@@ -309,7 +309,7 @@ class Scheduler:
             self._events.record(bound, reason="Scheduled", message=message, component=NAME)
 
     def _park(self, uid: str, pod: Json, *, reason: str, message: str) -> None:
-        """Note why it cannot be bound, and wait for something to change."""
+        """Record why a pod cannot be bound, and wait for something to change."""
         meta = pod["metadata"]
         self._parked[uid] = (meta["namespace"], meta["name"])
         self._said[uid] = (message, pod["spec"])

@@ -1,4 +1,4 @@
-"""Scripted pods: lives that are told, not run. Thousands cost no process, no task and little CPU.
+"""Scripted pods: their status follows a script, and no process runs. Thousands cost no task each and little CPU.
 
 A pod is scripted by its annotation ``local.podrunner.io/script`` (a :class:`Lifecycle` as JSON), or by a rule given to
 the kubelet. One timer serves all of them.
@@ -14,14 +14,15 @@ from dataclasses import dataclass, fields
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.api.status import StatusError
 from podrunner.local.kubelet.container import time_text
-from podrunner.local.kubelet.logreader import LogOptions, normal_time
+from podrunner.local.kubelet.logreader import normal_time
 from podrunner.local.kubelet.logs import nano_time
 from podrunner.local.kubelet.pod import finish_deletion
 from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
-from podrunner.local.status import StatusError
 
 if TYPE_CHECKING:
+    from podrunner.local.api.runtime import LogOptions
     from podrunner.local.kubelet.context import Node
 
 __all__ = ["ANNOTATION", "Lifecycle", "ScriptedPods"]
@@ -33,7 +34,7 @@ ANNOTATION = "local.podrunner.io/script"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
-    """The life of a scripted pod, told in seconds.
+    """The life of a scripted pod; durations are in seconds.
 
     Attributes:
         pending_s: From its binding until the node takes notice.
@@ -78,7 +79,7 @@ class Lifecycle:
         """
         data = json.loads(text)
         if not isinstance(data, dict):
-            raise ValueError(  # noqa: TRY004 - the text is wrong, not a type of ours
+            raise ValueError(  # noqa: TRY004 - the text is wrong, not a Python type
                 f"a script is a JSON object, not {text[:80]!r}"
             )
         known = {field.name for field in fields(cls)}
@@ -118,7 +119,7 @@ class ScriptedPods:
         self._rules.insert(0, (matches, script))
 
     def find(self, pod: Json) -> Lifecycle | None:
-        """The script of a pod, None if it is a real one.
+        """Return the script of a pod, None if it is a real one.
 
         Raises:
             ValueError: Its annotation cannot be read.
@@ -137,7 +138,7 @@ class ScriptedPods:
             self.update(pod)
 
     def update(self, pod: Json) -> None:
-        """The pod changed in the store."""
+        """Take in a change of the pod in the store."""
         life = self._lives[pod["metadata"]["uid"]]
         life.pod = pod
         if pod["metadata"].get("deletionTimestamp") and not life.leaving:
@@ -149,18 +150,18 @@ class ScriptedPods:
             )  # not within the store's call
 
     def forget(self, uid: str) -> None:
-        """The pod is gone from the store."""
+        """Forget a pod that is gone from the store."""
         life = self._lives.pop(uid, None)
         if life is not None:
             life.stage = "ended"
             self._tell_end(uid)
 
     def knows(self, uid: str) -> bool:
-        """Whether a pod is scripted."""
+        """Return whether a pod is scripted."""
         return uid in self._lives
 
     def stop(self) -> None:
-        """Nothing happens any more."""
+        """Stop the timer; nothing happens to scripted pods any more."""
         if self._timer is not None:
             self._timer.cancel()
         self._heap.clear()
@@ -270,7 +271,7 @@ class ScriptedPods:
     # --- logs ---
 
     async def read_log(self, pod: Json, options: LogOptions) -> AsyncIterator[bytes]:
-        """The scripted lines, as far as their time has come."""
+        """Yield the scripted lines whose time has come."""
         life = self._lives[pod["metadata"]["uid"]]
         shown, left = 0, options.limit_bytes
         skip = len(self._due(life, options)) - options.tail_lines if options.tail_lines is not None else 0

@@ -1,4 +1,4 @@
-"""What a killed cluster left in its folder: found and removed at the next start.
+"""Removes at the next start what a killed cluster left in its folder.
 
 Processes are normally gone with their cluster (parent-death signal, closed control sockets). The sweep is for what
 slipped through: shims are noted by pid and start time, so that no other process can be mistaken for one.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from podrunner.local.kubelet.environment import ConfigError, expand
+from podrunner.local.kubelet.environment import CreateContainerConfigError, expand
 from podrunner.local.kubelet.projection import File, MountError, project, token_files
 
 if TYPE_CHECKING:
@@ -71,17 +71,17 @@ class PodVolumes:
             self._sources[""] = str(target)
 
     def refresh(self, pod: Json) -> None:
-        """Write what changed in config maps, secrets and the pod's own fields; what is missing stays as it is."""
+        """Write changes of config maps, secrets and the pod's own fields; files without a source stay as they are."""
         for volume in pod["spec"].get("volumes") or ():
             if volume["name"] in self._sources and any(kind in volume for kind in _PROJECTED):
                 with contextlib.suppress(MountError):
                     write_files(self._folder / volume["name"], project(volume, pod, self._node))
 
     def mounts(self, container: Json, variables: Mapping[str, str]) -> list[Mount]:
-        """What a container sees, outer mount points before those below them.
+        """Return what a container sees, outer mount points before those below them.
 
         Raises:
-            ConfigError: A subPath leads out of its volume.
+            CreateContainerConfigError: A subPath leads out of its volume.
         """
         found = [self._mount(each, container, variables) for each in container.get("volumeMounts") or ()]
         if "" in self._sources and all(mount.target != TOKEN_PATH for mount in found):
@@ -174,7 +174,7 @@ def _write_file(path: Path, file: File) -> None:
 
 
 def host_path(source: Json, name: str) -> Path:
-    """A folder or file of the machine, of the type that the volume asks for.
+    """Return a folder or file of the machine, of the type that the volume asks for.
 
     Raises:
         MountError: It is of another type.
@@ -221,15 +221,17 @@ def _backing(volume: Json, name: str) -> Path:
 
 
 def sub_path(root: str, sub: str, *, mount: str, container: str) -> str:
-    """A place below a volume; made as a folder if it is not there.
+    """Return a place below a volume, made as a folder if it is not there.
 
     Raises:
-        ConfigError: It is not below the volume.
+        CreateContainerConfigError: It is not below the volume.
     """
     place = Path(root, sub)
     real, top = place.resolve(), Path(root).resolve()
     if not real.is_relative_to(top) or ".." in Path(sub).parts:
-        raise ConfigError(f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"')
+        raise CreateContainerConfigError(
+            f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"'
+        )
     if not real.exists():
         real.mkdir(parents=True, mode=0o750)
         real.chmod(0o777 if top.stat().st_mode & 0o002 else 0o755)

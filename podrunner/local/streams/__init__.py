@@ -1,8 +1,8 @@
 """The server side of exec, attach and port-forward: long conversations over one upgraded HTTP connection.
 
-Two questions are answered here: which protocol the client speaks (WebSocket channels, or SPDY/3.1 as kubectl up to
-1.30 does) and how its streams are tied to a process or a port. What a container is, how a process is started in it
-and who may ask for it do not belong here: callers hand in an opener.
+This package decides which protocol the client speaks (WebSocket channels, or SPDY/3.1 as kubectl up to
+1.30 does), and connects its streams with a process or a port. What a container is, how a process is started in it
+and whether a client may ask for it do not belong here: callers hand in an opener.
 """
 
 from __future__ import annotations

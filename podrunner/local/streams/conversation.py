@@ -34,7 +34,7 @@ SPDY_PROTOCOLS: Final = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE = range(5)
 _OUTPUTS: Final[dict[str, int]] = {"stdout": _STDOUT, "stderr": _STDERR}
 _HIGH_WATER_BYTES: Final = 256 * 1024
-"""Of stdin that the process has not taken; above it the client has to wait."""
+"""Bytes of stdin that the process has not taken; above this the client has to wait."""
 _STREAMS_TIMEOUT_S: Final = 30.0
 """How long a SPDY client may take to open its streams (Kubernetes' DefaultStreamCreationTimeout)."""
 _MAX_PENDING_RESIZE: Final = 4096
@@ -53,11 +53,11 @@ class StreamSet:
     tty: bool
 
     def wants(self, name: OutputName) -> bool:
-        """Whether the client takes this output."""
+        """Return whether the client takes this output."""
         return self.stdout if name == "stdout" else self.stderr
 
     def spdy_kinds(self, protocol: str) -> frozenset[str]:
-        """The streams that a SPDY client opens; before v3 there was no ``resize``."""
+        """Return the streams that a SPDY client opens; before v3 there was no ``resize``."""
         resize = self.tty and protocol.startswith(("v3.", "v4."))
         wanted = {
             "stdin": self.stdin,
@@ -70,7 +70,7 @@ class StreamSet:
 
 
 class Conversation(Protocol):
-    """What both protocols offer."""
+    """A conversation with a client, over either protocol."""
 
     gone: asyncio.Event
 
@@ -80,7 +80,7 @@ class Conversation(Protocol):
         ...
 
     async def read_stdin(self) -> bytes:
-        """The next input; empty at its end."""
+        """Return the next input; empty at its end."""
         ...
 
     async def write(self, name: OutputName, data: bytes) -> None:
@@ -88,7 +88,7 @@ class Conversation(Protocol):
         ...
 
     async def finish(self, status: dict[str, Any]) -> None:
-        """Tell the outcome, close all streams and let the client read the rest."""
+        """Send the outcome, close all streams and let the client read the rest."""
         ...
 
     async def aclose(self) -> None:
@@ -97,7 +97,7 @@ class Conversation(Protocol):
 
 
 def parse_sizes(pending: str) -> tuple[list[TerminalSize], str]:
-    """The terminal sizes in a run of JSON objects, and the rest that is not complete. What is no size is skipped."""
+    """Return the terminal sizes in a run of JSON objects, and the incomplete rest; other objects are skipped."""
     decoder, sizes = json.JSONDecoder(), list[TerminalSize]()
     while pending := pending.lstrip():
         try:
@@ -111,7 +111,7 @@ def parse_sizes(pending: str) -> tuple[list[TerminalSize], str]:
 
 
 class _Resizer:
-    """Collects pieces of JSON and tells the sizes in them."""
+    """Collects pieces of JSON and passes on the sizes in them."""
 
     def __init__(self, on_resize: OnResize) -> None:
         self._on_resize = on_resize
@@ -140,7 +140,7 @@ class _ChannelConversation:
         return self._socket.response
 
     async def greet(self) -> None:
-        """An empty message tells clients that all is set up, as a kubelet does."""
+        """Send an empty message, by which clients see that all is set up, as a kubelet does."""
         outputs = [name for name in ("stdout", "stderr") if self._wanted.wants(name)]
         await self._socket.send(_OUTPUTS[outputs[0]] if outputs else _ERROR, b"")
 
@@ -261,7 +261,7 @@ class _SpdyConversation:
 
 
 def negotiated(request: web.Request) -> str | web.Response | None:
-    """The protocol of exec and attach that both sides speak (None: the client names none), or a refusal."""
+    """Return the protocol of exec and attach that both sides speak (None: the client names none), or a refusal."""
     if upgrade.asks_for_websocket(request.headers):
         return _agreed(upgrade.offered_websocket_protocols(request), CHANNEL_PROTOCOLS)
     return _agreed(upgrade.offered_spdy_protocols(request), SPDY_PROTOCOLS)

@@ -16,7 +16,7 @@ _MAX_PORT: Final = 65_535
 
 
 def parse_port(text: str) -> int | None:
-    """A TCP port from 1 to 65535, or None."""
+    """Return a TCP port from 1 to 65535, or None."""
     if not (text.isascii() and text.isdigit()):
         return None
     port = int(text)
@@ -24,7 +24,7 @@ def parse_port(text: str) -> int | None:
 
 
 def connect_problem(port: int, problem: OSError) -> bytes:
-    """What the client is told when a connection fails, worded as a kubelet does."""
+    """Return the message for the client when a connection fails, worded as a kubelet does."""
     why = os.strerror(problem.errno).lower() if problem.errno else str(problem)
     return f"error forwarding port {port} to pod: failed to connect to localhost:{port} inside the pod: {why}".encode()
 
@@ -44,7 +44,7 @@ async def pump(
         writer: To the pod; closed at the end.
         receive: The client's next bytes; empty at its end.
         send: To the client.
-        end: Tells the client that the pod will send no more.
+        end: Signals to the client that the pod will send no more.
     """
     upward = asyncio.create_task(_to_pod(writer, receive), name="port-forward input")
     try:

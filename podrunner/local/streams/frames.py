@@ -42,7 +42,7 @@ MAX_FRAME_BYTES = (1 << 24) - 1
 MAX_STREAM_ID = (1 << 31) - 1
 VERSION = 3
 MAX_HEADER_BLOCK_BYTES = 64 * 1024
-"""An own bound on an unpacked header block; Kubernetes' blocks have about a hundred bytes."""
+"""The server's bound on an unpacked header block; Kubernetes' blocks have about a hundred bytes."""
 
 _CONTROL_BIT = 0x8000
 _U32 = struct.Struct(">I")
@@ -68,7 +68,7 @@ _DICTIONARY_TAIL = (
 
 
 def _dictionary() -> bytes:
-    """The preset zlib dictionary of SPDY/3, section 2.6.10.1: counted words, then plain text."""
+    """Return the preset zlib dictionary of SPDY/3, section 2.6.10.1: counted words, then plain text."""
     words = [
         *_DICTIONARY_WORDS.split(),
         "200 OK",
@@ -161,7 +161,7 @@ class HeaderReader:
         self._zlib = zlib.decompressobj(zdict=_dictionary())
 
     def unpack(self, block: bytes) -> dict[str, str]:
-        """Names (lower case) and values; several values of one name are joined by commas. FrameError if broken."""
+        """Return names (lower case) and values, several values joined by commas; FrameError if the block is broken."""
         return dict(_pairs(self._inflate(block)))
 
     def _inflate(self, block: bytes) -> bytes:
@@ -204,7 +204,7 @@ def _control(kind: FrameType, payload: bytes, *, flags: int = 0) -> bytes:
 
 
 def data_frame(stream_id: int, data: bytes, *, fin: bool = False) -> bytes:
-    """Bytes of a stream; ``fin`` ends our direction of it."""
+    """Return a frame with bytes of a stream; ``fin`` ends the server's direction of it."""
     return _TWO_U32.pack(stream_id, int(fin) << 24 | len(data)) + data
 
 
@@ -230,7 +230,7 @@ def settings_frame(values: Mapping[int, int]) -> bytes:
 
 
 def ping_frame(ping_id: int) -> bytes:
-    """A question, or the answer to one: both look the same."""
+    """Return a ping, or the answer to one: both look the same."""
     return _control(FrameType.PING, _U32.pack(ping_id))
 
 
@@ -240,12 +240,12 @@ def goaway_frame(last_stream_id: int, status: int) -> bytes:
 
 
 def window_update_frame(stream_id: int, delta: int) -> bytes:
-    """``delta`` more bytes may be sent; stream 0 stands for the whole connection."""
+    """Return a frame that allows ``delta`` more bytes; stream 0 stands for the whole connection."""
     return _control(FrameType.WINDOW_UPDATE, _TWO_U32.pack(stream_id, delta))
 
 
 def two_numbers(payload: bytes) -> tuple[int, int]:
-    """The first two numbers of a payload (a stream and a status, say); FrameError if it is too short."""
+    """Return the first two numbers of a payload (a stream and a status, say); FrameError if it is too short."""
     if len(payload) < _TWO_U32.size:
         raise FrameError(f"a control frame of {len(payload)} bytes, wanted {_TWO_U32.size}")
     first, second = _TWO_U32.unpack_from(payload)

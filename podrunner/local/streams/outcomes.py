@@ -1,4 +1,4 @@
-"""How a command's end is told to the client on its error channel. Pure.
+"""How a command's end is reported to the client on its error channel. Pure.
 
 The words and fields are those of the kubelet's ``remotecommand`` package; clients read the exit code from the cause of
 type ``ExitCode``.
@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from podrunner.local.status import StatusError, status_body
+from podrunner.local.api.status import StatusError, status_body
 
 __all__ = ["error_message", "exit_status", "failure_status", "success_status"]
 
 
 def success_status() -> dict[str, Any]:
-    """The command ended with 0, or what was attached to came to its end."""
+    """Return the status of a command that ended with 0, or of an attach that came to its end."""
     return {"metadata": {}, "status": "Success"}
 
 
 def exit_status(code: int) -> dict[str, Any]:
-    """The command ended with ``code``."""
+    """Return the status of a command that ended with ``code``."""
     if code == 0:
         return success_status()
     return {
@@ -33,7 +33,7 @@ def exit_status(code: int) -> dict[str, Any]:
 
 
 def failure_status(problem: Exception) -> dict[str, Any]:
-    """The command could not be started, or was lost."""
+    """Return the status of a command that could not be started, or was lost."""
     if isinstance(problem, StatusError):
         return problem.body()
     words = f"error executing command in container: {problem}"
@@ -47,7 +47,7 @@ def failure_status(problem: Exception) -> dict[str, Any]:
 
 
 def error_message(status: dict[str, Any], *, as_status: bool) -> bytes:
-    """What is written on the error channel: a Status object, or (protocols before v4) only the words of a failure."""
+    """Return the bytes for the error channel: a Status object, or (protocols before v4) only the text of a failure."""
     if as_status:
         return json.dumps(status, separators=(",", ":")).encode()
     return str(status.get("message", "")).encode()

@@ -19,7 +19,7 @@ class ByteStream(Protocol):
     """A connection to a client, be it a TCP connection or a tunnel through something else."""
 
     async def receive(self) -> bytes:
-        """The next bytes; empty when the client is gone."""
+        """Return the next bytes; empty when the client is gone."""
         ...
 
     async def send(self, data: bytes) -> None:
@@ -30,7 +30,7 @@ class ByteStream(Protocol):
 class ByteBuffer:
     """Bytes fed synchronously, taken asynchronously by one consumer.
 
-    It does not bound itself: who feeds it watches ``size`` and is told by ``on_taken`` when it shrinks.
+    It does not bound itself: the producer watches ``size``, and ``on_taken`` notifies it when that shrinks.
     """
 
     def __init__(self, on_taken: Callable[[int], None] | None = None) -> None:
@@ -53,7 +53,7 @@ class ByteBuffer:
         self._news.set()
 
     async def take(self) -> bytes:
-        """The oldest piece, waiting for one; empty at the end."""
+        """Return the oldest piece, waiting for one; empty at the end."""
         while not self._pieces and not self.ended:
             self._news.clear()
             await self._news.wait()
@@ -67,6 +67,6 @@ class ByteBuffer:
         return piece
 
     def drop(self) -> None:
-        """Forget what is there."""
+        """Drop what is there."""
         while self._pieces:
             self._pop()

@@ -1,4 +1,4 @@
-"""Serving port-forward over WebSocket channels: two channels for each port named in the query.
+"""Serves port-forward over WebSocket channels: two channels for each port named in the query.
 
 This is the form of the Python clients. Channel 2n carries the data of the n-th port, channel 2n+1 its errors; each
 begins with the port in two bytes, little end first. There is no half-close, and one TCP connection per port.
@@ -11,7 +11,7 @@ import contextlib
 import struct
 from typing import TYPE_CHECKING, Final
 
-from podrunner.local.status import bad_request
+from podrunner.local.api.status import bad_request
 from podrunner.local.streams.forwarding import Connect, connect_problem, parse_port, pump
 from podrunner.local.streams.pipe import ByteBuffer
 from podrunner.local.streams.websocket import ChannelClosed, ChannelData, ChannelSocket
@@ -27,7 +27,7 @@ _HIGH_WATER_BYTES: Final = 256 * 1024
 
 
 def wanted_ports(values: list[str]) -> list[int]:
-    """The ports of the ``ports`` query parameters; StatusError 400 if there are none or one cannot be read."""
+    """Return the ports of the ``ports`` query parameters; StatusError 400 if there are none or one cannot be read."""
     words = [word for value in values for word in value.split(",")]
     if not words:
         raise bad_request('query parameter "ports" is required')
@@ -107,4 +107,4 @@ class _Line:
         await self._socket.send(self._data, data)
 
     async def _end(self) -> None:
-        """These channels cannot say that no more will come."""
+        """Do nothing: these channels cannot signal the end of a direction."""

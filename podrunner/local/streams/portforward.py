@@ -1,7 +1,7 @@
 """Serving port-forward over SPDY: in a taken-over connection, or tunnelled through a WebSocket (kubectl from 1.31).
 
 For each TCP connection the client opens two streams with the same ``requestid``: ``data`` both ways, and ``error``,
-on which nothing is said when all went well. The older form of WebSocket channels is in ``portchannels``; where a port
+which stays empty when all went well. The older form of WebSocket channels is in ``portchannels``; where a port
 leads to is the caller's business.
 """
 
@@ -37,11 +37,11 @@ async def serve_port_forward(request: web.Request, connect: Connect) -> web.Stre
 
     Args:
         request: The upgrade request.
-        connect: Opens a connection to a port of the pod; its OSError is told to the client.
+        connect: Opens a connection to a port of the pod; its OSError is reported to the client.
 
     Raises:
         StatusError: No upgrade was asked for, or (channels) no port that can be read.
-        ConnectionError: The client left during the upgrade; there is nobody to answer.
+        ConnectionError: The client left during the upgrade; no answer can be sent.
     """
     upgrade.require_upgrade(request.headers)
     if upgrade.asks_for_websocket(request.headers):
@@ -92,7 +92,7 @@ class _Tunnel:
 
 
 def request_id(stream: SpdyStream) -> str:
-    """What pairs two streams. Clients that name no id open the error stream first and the data stream next."""
+    """Return what pairs two streams. Clients that name no id open the error stream first and the data stream next."""
     named = stream.headers.get("requestid")
     return named or str(stream.stream_id - (2 if stream.kind == "data" else 0))
 
@@ -162,6 +162,6 @@ class _Forwarder:
 
 
 async def _quietly(work: Awaitable[None]) -> None:
-    """The client's leaving ends a connection; that is no news."""
+    """Suppress the error of a client that leaves, which ends a connection."""
     with contextlib.suppress(ConnectionError):
         await work

@@ -20,11 +20,11 @@ class ContainerProcess(Protocol):
     """A started (exec) or joined (attach) process. One reader and one writer at a time."""
 
     async def read(self) -> tuple[OutputName, bytes] | None:
-        """The next piece of output; None when all output has ended. With a terminal all of it is ``stdout``."""
+        """Return the next piece of output; None when all output has ended. With a terminal all of it is ``stdout``."""
         ...
 
     async def write_stdin(self, data: bytes) -> None:
-        """Pass ``data`` on, waiting while the process is slow. What nobody reads is dropped, or raises OSError."""
+        """Pass ``data`` on, waiting while the process is slow; what it does not read is dropped, or raises OSError."""
         ...
 
     async def close_stdin(self) -> None:
@@ -36,9 +36,9 @@ class ContainerProcess(Protocol):
         ...
 
     async def wait(self) -> int:
-        """The exit code, 128 + signal for a process that a signal ended."""
+        """Return the exit code, 128 + signal for a process that a signal ended."""
         ...
 
     async def kill(self) -> None:
-        """The client is gone: end an exec'd process with its group, leave an attached one; release what is held."""
+        """End an exec'd process with its group, or leave an attached one: the client is gone. Release what is held."""
         ...

@@ -1,4 +1,4 @@
-"""Serving exec and attach: ties a process to a conversation with the client.
+"""Serves exec and attach: connects a process with a conversation with the client.
 
 Which process, and whether it may be started, is the caller's business; protocols are ``conversation``'s.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from podrunner.local.status import StatusError, bad_request
+from podrunner.local.api.status import StatusError, bad_request
 from podrunner.local.streams import outcomes
 from podrunner.local.streams.conversation import Conversation, StreamSet, negotiated, open_conversation
 from podrunner.local.streams.process import ContainerProcess, TerminalSize
@@ -32,7 +32,7 @@ async def serve_exec(
     """Run a command for the client of ``request``; return when it is over.
 
     The process is started once the protocol is agreed and before the upgrade, so that a StatusError of
-    ``open_process`` (no such container) becomes an ordinary HTTP answer; any other error (no such program) is told on
+    ``open_process`` (no such container) becomes an ordinary HTTP answer; any other error (no such program) is sent on
     the error channel, as a kubelet does. A client that leaves ends its command.
 
     Args:
@@ -45,7 +45,7 @@ async def serve_exec(
 
     Raises:
         StatusError: No upgrade or no stream was asked for, or ``open_process`` refuses.
-        ConnectionError: The client left during the upgrade, or did not open its streams; there is nobody to answer.
+        ConnectionError: The client left during the upgrade, or did not open its streams; no answer can be sent.
     """
     wanted = _wanted(stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
     return await _serve(request, open_process, wanted, outcomes.exit_status)
@@ -54,9 +54,9 @@ async def serve_exec(
 async def serve_attach(
     request: web.Request, open_process: OpenProcess, *, stdin: bool, stdout: bool, stderr: bool, tty: bool
 ) -> web.StreamResponse:
-    """Join a running process; as :func:`serve_exec`, but its end is a success whatever its exit code.
+    """Join a running process; as :func:`serve_exec`, but its end is a success with any exit code.
 
-    ``kill`` of the process that ``open_process`` gives must only let go of it: a client that leaves ends nothing.
+    ``kill`` of the process that ``open_process`` gives must only detach from it: a client that leaves ends nothing.
     """
     wanted = _wanted(stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
     return await _serve(request, open_process, wanted, lambda _code: outcomes.success_status())
@@ -92,12 +92,12 @@ async def _serve(
 
 
 async def _opened(open_process: OpenProcess) -> ContainerProcess | Exception:
-    """The process, or why there is none; a StatusError goes straight to the client."""
+    """Return the process, or why there is none; a StatusError goes straight to the client."""
     try:
         return await open_process()
     except StatusError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the client is told, as a kubelet does
+    except Exception as error:  # noqa: BLE001 - any error is reported to the client, as a kubelet does
         return error
 
 
@@ -136,7 +136,7 @@ async def _relay(
 
 
 def _status(ending: asyncio.Task[int], verdict: _Verdict) -> dict[str, Any]:
-    """What the client is told: the verdict, or why the process was lost. ConnectionError is the client's own loss."""
+    """Return the status for the client: the verdict, or why the process was lost; ConnectionError if it left."""
     problem = ending.exception()
     if problem is None:
         return verdict(ending.result())
@@ -154,7 +154,7 @@ async def _outcome(conversation: Conversation, process: ContainerProcess, wanted
 
 
 async def _feed(conversation: Conversation, process: ContainerProcess, wanted: StreamSet) -> None:
-    """Pass input on. A process that reads no more is no error, but the client must not be held up by it."""
+    """Pass input on. A process that reads no more is no error, and must not hold up the client."""
     if not wanted.stdin:
         return
     with contextlib.suppress(ConnectionError):

@@ -1,4 +1,4 @@
-"""A SPDY connection that lives: moves bytes between a :class:`ByteStream` and the state machine of ``spdy``.
+"""Runs a SPDY connection: moves bytes between a :class:`ByteStream` and the state machine of ``spdy``.
 
 It gives streams that can be read, written, half-closed. What the streams are for does not belong here.
 """
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["SpdySession", "SpdyStream"]
 
 _HIGH_WATER_BYTES: Final = 256 * 1024
-"""Received by all streams and not yet read; above it nothing more is received."""
+"""Bytes received by all streams and not yet read; above this nothing more is received."""
 _CHUNK_BYTES: Final = 32 * 1024
-"""Of one data frame, so that streams take turns."""
+"""Bytes of one data frame, so that streams take turns."""
 _LINGER_S: Final = 5.0
-"""How long the client may take to read the rest and close. To close first would reset the connection under what is
+"""Seconds that the client has to read the rest and close. To close first would reset the connection under what is
 still on its way, if anything of the client's is unread."""
 HEARTBEAT_S: Final = 10.0
-"""Pings go out this often. A client that died while nothing is received is found by the failing write."""
+"""Seconds between pings. A client that died while nothing is received is found by the failing write."""
 
 
 class SpdyStream:
@@ -46,7 +46,7 @@ class SpdyStream:
         return self.headers.get("streamtype", "")
 
     async def read(self) -> bytes:
-        """The next bytes; empty at the end of the stream, however it ended."""
+        """Return the next bytes; empty at the end of the stream, however it ended."""
         data = await self._buffer.take()
         await self._session.flush()
         return data
@@ -83,7 +83,7 @@ class SpdyStream:
         await self._session.flush()
 
     def discard(self) -> None:
-        """Nobody will read on: what is here and what still comes is dropped, so that it holds up no other stream."""
+        """Drop what is here and what still comes, as it is not read any more: it must hold up no other stream."""
         self._discarding = True
         self._buffer.drop()
 
@@ -97,7 +97,7 @@ class SpdyStream:
             self._buffer.drop()
 
     def finish(self) -> None:
-        """For the session: the client half-closed."""
+        """Close the connection and let the client read the rest; ``serving`` is the task that runs :meth:`run`."""
         self._buffer.end()
 
     def abandon(self) -> None:
@@ -124,7 +124,7 @@ class SpdySession:
     ) -> None:
         self.connection: SpdyConnection = SpdyConnection()
         self.gone: asyncio.Event = asyncio.Event()
-        """Set when the client left, or said that it does."""
+        """Set when the client left, or announced that it will."""
         self._pipe = pipe
         self._on_stream = on_stream
         self._heartbeat_s = heartbeat_s
@@ -225,12 +225,12 @@ class SpdySession:
             self._streams.pop(stream_id, None)
 
     async def flush(self) -> None:
-        """Send what the state machine has to say. ConnectionError when the client is gone."""
+        """Send what the state machine has to send. ConnectionError when the client is gone."""
         if data := self.connection.data_to_send():
             await self._pipe.send(data)
 
     async def finish(self, serving: asyncio.Task[None]) -> None:
-        """Say goodbye and let the client read the rest; ``serving`` is the task that does :meth:`run`."""
+        """Close the connection and let the client read the rest; ``serving`` is the task that runs :meth:`run`."""
         self.connection.goaway()
         with contextlib.suppress(ConnectionError):
             await self.flush()

@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 INITIAL_WINDOW_BYTES: Final = 64 * 1024
-"""Of each stream and of the connection, until SETTINGS say otherwise (SPDY/3.1, 2.6.8)."""
+"""Window of each stream and of the connection, in bytes, until SETTINGS say otherwise (SPDY/3.1, 2.6.8)."""
 MAX_CONTROL_BYTES: Final = 64 * 1024
-"""An own bound on control frames, which are buffered whole; Kubernetes' have a few hundred bytes."""
+"""The server's bound on control frames, which are buffered whole; Kubernetes' have a few hundred bytes."""
 MAX_STREAMS: Final = 2_000
-"""An own bound on streams open at once; a port-forward takes two per TCP connection."""
+"""The server's bound on streams open at once; a port-forward takes two per TCP connection."""
 _CONNECTION: Final = 0
 _SETTINGS_INITIAL_WINDOW: Final = 7
 _PING_IDS: Final = 1 << 31
@@ -85,7 +85,7 @@ class DataReceived:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """The client will send no more on this stream; our direction is as before."""
+    """The client will send no more on this stream; the server's direction is as before."""
 
     stream_id: int
 
@@ -107,7 +107,7 @@ class WindowOpened:
 
 @dataclass(frozen=True, slots=True)
 class PingAnswered:
-    """The answer to a ping of ours."""
+    """The answer to a ping of the server."""
 
     ping_id: int
 
@@ -139,7 +139,7 @@ Event = (
 
 
 class UsageOfClosedStreamError(RuntimeError):
-    """We tried to send on a stream that is closed in our direction, or more than its window allows."""
+    """The caller tried to send on a stream that is closed in that direction, or more than its window allows."""
 
 
 @dataclass(slots=True)
@@ -186,7 +186,7 @@ class SpdyConnection:
     # ---- what comes in
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take bytes of any length from the client and tell what they mean. Never raises for what a client sends."""
+        """Take bytes of any length from the client and return the events in them; never raises for what it sends."""
         if self._failed:
             return []
         self._inbox += data
@@ -271,7 +271,7 @@ class SpdyConnection:
         payload = bytes(self._inbox[frames.FRAME_HEADER_BYTES : end])
         self._drop(end)
         handle = self._HANDLERS.get(head.type)
-        if handle is not None:  # a type that we do not know is skipped, as the protocol asks
+        if handle is not None:  # an unknown type is skipped, as the protocol asks
             events += handle(self, ControlFrame(head.type, head.flags, head.length, payload))
         return True
 
@@ -361,20 +361,20 @@ class SpdyConnection:
     # ---- what goes out
 
     def data_to_send(self) -> bytes:
-        """All bytes that wait to be sent; they are handed out once."""
+        """Return all bytes that wait to be sent; they are handed out once."""
         data = bytes(self._outbox)
         self._outbox.clear()
         return data
 
     def reply(self, stream_id: int) -> None:
-        """Accept a stream. A stream that is gone meanwhile is left alone."""
+        """Accept a stream; nothing happens if it is gone meanwhile."""
         stream = self._streams.get(stream_id)
         if stream is not None and stream.may_send and not stream.replied:
             stream.replied = True
             self._outbox += frames.syn_reply_frame(stream_id, self._writer.pack({}))
 
     def sendable(self, stream_id: int) -> int:
-        """How many bytes may be sent on the stream now; 0 also when it is closed in our direction."""
+        """Return how many bytes may be sent on the stream now; 0 also when it is closed in the server's direction."""
         stream = self._streams.get(stream_id)
         if stream is None or not stream.may_send:
             return 0
@@ -383,11 +383,11 @@ class SpdyConnection:
         return max(0, min(stream.send_window, self._send_window, frames.MAX_FRAME_BYTES))
 
     def knows(self, stream_id: int) -> bool:
-        """Whether the stream is open in either direction."""
+        """Return whether the stream is open in either direction."""
         return stream_id in self._streams
 
     def is_writable(self, stream_id: int) -> bool:
-        """Whether the stream is still open in our direction, be its window full or not."""
+        """Return whether the stream is still open in the server's direction, be its window full or not."""
         stream = self._streams.get(stream_id)
         return stream is not None and stream.may_send
 
@@ -400,7 +400,7 @@ class SpdyConnection:
         self._outbox += frames.data_frame(stream_id, data)
 
     def end(self, stream_id: int) -> None:
-        """Half-close: no more from us on this stream. Nothing happens if it is closed already."""
+        """Half-close: the server sends no more on this stream. Nothing happens if it is closed already."""
         stream = self._streams.get(stream_id)
         if stream is None or not stream.may_send:
             return
@@ -414,7 +414,7 @@ class SpdyConnection:
             self._outbox += frames.rst_stream_frame(stream_id, status)
 
     def consumed(self, stream_id: int, size: int) -> None:
-        """``size`` received bytes are used: the window opens again, in steps of half a window."""
+        """Count ``size`` received bytes as used: the window opens again, in steps of half a window."""
         self._credit_connection(size)
         stream = self._streams.get(stream_id)
         if stream is None or not stream.may_receive:
@@ -431,14 +431,14 @@ class SpdyConnection:
             self._unreported = 0
 
     def ping(self) -> int:
-        """Ask the client for a sign of life; its answer is a :class:`PingAnswered` with the number given here."""
+        """Ask the client for a sign of life; its answer is a :class:`PingAnswered` with the number returned here."""
         ping_id = self._next_ping_id
         self._next_ping_id = (ping_id + 2) % _PING_IDS or 2
         self._outbox += frames.ping_frame(ping_id)
         return ping_id
 
     def goaway(self) -> None:
-        """Say that no more streams are accepted; those that are open go on."""
+        """Announce that no more streams are accepted; those that are open go on."""
         if not self._leaving:
             self._leaving = True
             self._outbox += frames.goaway_frame(self._last_stream_id, _GoAwayStatus.OK)

@@ -1,6 +1,6 @@
-"""Turning an HTTP request into a plain connection: which upgrade is asked for, and taking the connection over.
+"""Turns an HTTP request into a plain connection: which upgrade is asked for, and taking the connection over.
 
-aiohttp hands upgraded bytes to whatever parser is set on the connection's protocol; that is how its own WebSockets
+aiohttp hands upgraded bytes to the parser that is set on the connection's protocol; that is how its own WebSockets
 work, and how SPDY is attached here. What the bytes mean does not belong here.
 """
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from podrunner.local.status import bad_request
+from podrunner.local.api.status import bad_request
 from podrunner.local.streams.pipe import ByteBuffer
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SPDY: Final = "SPDY/3.1"
 PROTOCOL_HEADER: Final = "X-Stream-Protocol-Version"
 ACCEPTED_HEADER: Final = "X-Accepted-Stream-Protocol-Versions"
 _HIGH_WATER_BYTES: Final = 64 * 1024
-"""Received and not yet used; above it the socket is not read, so that TCP slows the client."""
+"""Bytes received and not yet used; above this the socket is not read, so that TCP slows the client."""
 
 
 def _upgrades_to(headers: Mapping[str, str], protocol: str) -> bool:
@@ -43,17 +43,17 @@ def _upgrades_to(headers: Mapping[str, str], protocol: str) -> bool:
 
 
 def asks_for_websocket(headers: Mapping[str, str]) -> bool:
-    """Whether the request wants to go on as a WebSocket."""
+    """Return whether the request wants to go on as a WebSocket."""
     return _upgrades_to(headers, "websocket")
 
 
 def asks_for_spdy(headers: Mapping[str, str]) -> bool:
-    """Whether the request wants to go on as SPDY/3.1."""
+    """Return whether the request wants to go on as SPDY/3.1."""
     return _upgrades_to(headers, SPDY)
 
 
 def require_upgrade(headers: Mapping[str, str]) -> None:
-    """Raise StatusError 400, in the API server's words, for a request that wants no upgrade that we know."""
+    """Raise StatusError 400, in the API server's words, for a request that asks for no known upgrade."""
     if not (asks_for_websocket(headers) or asks_for_spdy(headers)):
         raise bad_request("Upgrade request required")
 
@@ -63,17 +63,17 @@ def _listed(values: Iterable[str]) -> list[str]:
 
 
 def offered_spdy_protocols(request: web.Request) -> list[str]:
-    """What the client speaks inside SPDY, in its order of preference."""
+    """Return what the client speaks inside SPDY, in its order of preference."""
     return _listed(request.headers.getall(PROTOCOL_HEADER, ()))
 
 
 def offered_websocket_protocols(request: web.Request) -> list[str]:
-    """What the client speaks inside a WebSocket, in its order of preference."""
+    """Return what the client speaks inside a WebSocket, in its order of preference."""
     return _listed(request.headers.getall("Sec-WebSocket-Protocol", ()))
 
 
 def negotiate(offered: Sequence[str], served: Sequence[str]) -> str | None:
-    """The first offered protocol that is served; None if there is none."""
+    """Return the first offered protocol that is served; None if there is none."""
     return next((protocol for protocol in offered if protocol in served), None)
 
 
@@ -96,7 +96,7 @@ class _Intake:
         self.buffer: ByteBuffer = ByteBuffer(self._taken)
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Take bytes from aiohttp; reading pauses while nobody fetches them."""
+        """Take bytes from aiohttp; reading pauses while the handler fetches none."""
         self.buffer.feed(bytes(data))
         if self.buffer.size > _HIGH_WATER_BYTES and not self._paused:
             self._paused = True
@@ -121,7 +121,7 @@ class RawConnection:
         self._intake = intake
 
     async def receive(self) -> bytes:
-        """The next bytes; empty when the client is gone."""
+        """Return the next bytes; empty when the client is gone."""
         return await self._intake.buffer.take()
 
     async def send(self, data: bytes) -> None:
@@ -149,5 +149,5 @@ async def take_over(request: web.Request, *, protocol: str | None) -> RawConnect
 
 
 def _attach(request: web.Request, intake: Any) -> None:
-    """Typed as any: aiohttp says that it wants its own WebSocket reader, but uses these two methods only."""
+    """Set the parser, typed as any: aiohttp declares its own WebSocket reader, but uses these two methods only."""
     request.protocol.set_parser(intake)

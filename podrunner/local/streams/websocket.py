@@ -38,9 +38,9 @@ CHANNEL_PROTOCOLS: Final = (
 _CLOSE_SIGNAL: Final = 255
 _CHUNK_BYTES: Final = 32 * 1024
 MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
-"""What golang.org/x/net/websocket, hence a kubelet, takes in one message."""
+"""Bytes that golang.org/x/net/websocket, hence a kubelet, takes in one message."""
 HEARTBEAT_S: Final = 10.0
-"""Pings go out this often; answers are not waited for, as some clients only answer while they read."""
+"""Seconds between pings; answers are not waited for, as some clients only answer while they read."""
 _CLOSE_TIMEOUT_S: Final = 5.0
 
 
@@ -63,17 +63,17 @@ Receive = Callable[[ChannelData | ChannelClosed], Awaitable[None]]
 
 
 def is_base64(protocol: str | None) -> bool:
-    """Whether the subprotocol sends text."""
+    """Return whether the subprotocol sends text."""
     return protocol is not None and "base64" in protocol
 
 
 def sends_status(protocol: str | None) -> bool:
-    """Whether the subprotocol tells the outcome as a Status object."""
+    """Return whether the subprotocol sends the outcome as a Status object."""
     return protocol is not None and protocol.startswith(("v4.", "v5."))
 
 
 def decode_message(payload: bytes, protocol: str | None) -> ChannelData | ChannelClosed | None:
-    """What one message says; None if it says nothing, or nothing that can be read."""
+    """Return what one message says; None if it holds nothing, or nothing that can be read."""
     if not payload:
         return None
     if protocol == V5 and payload[0] == _CLOSE_SIGNAL:
@@ -91,7 +91,7 @@ def _decode_base64(payload: bytes) -> ChannelData | None:
 
 
 def encode_message(channel: int, data: bytes, protocol: str | None) -> bytes:
-    """One message; text in the base64 forms."""
+    """Return one message; text in the base64 forms."""
     if is_base64(protocol):
         return str(channel).encode() + base64.b64encode(data)
     return bytes((channel,)) + data
@@ -159,6 +159,6 @@ class ChannelSocket:
             await self.response.send_bytes(message)
 
     async def close(self) -> None:
-        """Say goodbye; the client may take some seconds to answer."""
+        """Close the WebSocket; the client may take some seconds to answer."""
         with contextlib.suppress(ConnectionError):
             await self.response.close(code=WSCloseCode.OK)

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from podrunner.config import RunnerConfig, TcpKeepalive
 from podrunner.kube import Access, KubeClient, Transport, connect, explicit_access, open_transport
-from podrunner.local.tls import Certificates, make_certificates
+from podrunner.local.certificates import Certificates, make_certificates
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

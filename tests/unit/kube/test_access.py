@@ -7,7 +7,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from podrunner.config import RunnerConfig
 from podrunner.errors import ConfigError, TransportError
 from podrunner.kube.access import access_of_api_client, choose_cluster, explicit_access, open_access
-from podrunner.local.tls import make_certificates
+from podrunner.local.certificates import make_certificates
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from podrunner.errors import ConfigError
 from podrunner.kube.kubeconfig import kubeconfig_paths, read_kubeconfig
-from podrunner.local.tls import make_certificates
+from podrunner.local.certificates import make_certificates
 
 
 def test_the_path_given_comes_first_then_the_list_then_the_home():

@@ -15,7 +15,7 @@ from podrunner.kube.access import open_access
 from podrunner.kube.credentials import RenewedCredentials
 from podrunner.kube.kubeconfig import read_kubeconfig
 from podrunner.kube.plugins import fetch_grant
-from podrunner.local.tls import make_certificates
+from podrunner.local.certificates import make_certificates
 
 pytestmark = pytest.mark.anyio
 

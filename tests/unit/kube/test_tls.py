@@ -7,7 +7,7 @@ import ssl
 import pytest
 from podrunner.errors import ConfigError
 from podrunner.kube.tls import TlsRotation, TlsSettings, ssl_context
-from podrunner.local.tls import make_certificates
+from podrunner.local.certificates import make_certificates
 
 
 @pytest.fixture(scope="module")

@@ -41,3 +41,12 @@ def test_the_command_refuses_and_runs_nothing(tmp_path: Path):
     assert f"there is no {tmp_path}/.kube/config" in ended.stderr
     assert "--local" in ended.stderr
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.anyio
+async def test_a_local_cluster_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(ConfigError, match=r"pip install 'podrunner\[local\]'") as caught:
+        async with AsyncPodRunner(RunnerConfig(cluster="local")):
+            pass
+    assert (caught.value.key, caught.value.value) == ("cluster", "local")

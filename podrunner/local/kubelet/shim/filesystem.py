@@ -44,7 +44,7 @@ class FileSystem:
         self.ours: dict[str, bool] = {}  # folder → whether mount points may simply be made in it
 
     def build(self, spec: Spec) -> None:
-        """All of it, in order."""
+        """Build the whole file system."""
         sources = [os.open(source, os.O_PATH) for source, *_ in spec["mounts"]]
         if self.root:
             self.overlay_or_bind(spec)
@@ -59,7 +59,7 @@ class FileSystem:
             self.enter()
 
     def overlay_or_bind(self, spec: Spec) -> None:
-        """The image's root file system, its changes kept apart where overlayfs is allowed."""
+        """Mount the image's root file system, its changes kept apart where overlayfs is allowed."""
         layers = f"lowerdir={self.root},upperdir={spec['upper']},workdir={spec['work']}"
         try:
             mount(self.libc, "overlay", self.staging, kind="overlay", data=layers)
@@ -80,7 +80,7 @@ class FileSystem:
             mount(self.libc, source, target, flags=MS_BIND)
 
     def make_dev(self) -> None:
-        """A /dev as containers have it; the machine's own is never written to."""
+        """Make a /dev as containers have it; the machine's own is never written to."""
         dev, found = self.root + "/dev", open_devices()
         mount(self.libc, "tmpfs", dev, kind="tmpfs", flags=MS_NOSUID, data="mode=755,size=65536k")
         self.ours[dev] = True
@@ -96,7 +96,7 @@ class FileSystem:
         mount(self.libc, f"/proc/self/fd/{fd}", target, flags=MS_BIND | MS_REC)
 
     def bind_volume(self, fd: int, target: str, *, readonly: bool) -> None:
-        """One volume mount."""
+        """Make one volume mount."""
         target = self.resolve(target)
         self.make_room(target)
         target = self.resolve_under_root(target)
@@ -107,13 +107,13 @@ class FileSystem:
             self.ours[target] = True
 
     def resolve_under_root(self, target: str) -> str:
-        """The target below a root that ``make_room`` may just have changed."""
+        """Return the target below a root that ``make_room`` may just have changed."""
         if self.root and not is_below(target, self.root):
             return self.root + target
         return target
 
     def resolve(self, target: str) -> str:
-        """The target with the links of its existing part followed inside the root."""
+        """Return the target with the links of its existing part followed inside the root."""
         if not self.root:
             return os.path.realpath(target)
         path, parts, hops = self.root, [part for part in target.split("/") if part], 0
@@ -132,7 +132,7 @@ class FileSystem:
         return path
 
     def make_room(self, target: str) -> None:
-        """See to it that the mount point can be made without touching the machine."""
+        """Prepare a mount point without touching the machine's files."""
         if os.path.lexists(target):
             return
         above = os.path.dirname(target)
@@ -146,7 +146,7 @@ class FileSystem:
             self.mimic(above)
 
     def is_ours(self, folder: str) -> bool:
-        """Whether a folder is the container's own: what is bound back into a mimic is the machine's."""
+        """Return whether a folder is the container's own: what is bound back into a mimic is the machine's."""
         known = [each for each in self.ours if is_below(folder, each)]
         return bool(known) and self.ours[max(known, key=len)]
 
@@ -184,7 +184,7 @@ class FileSystem:
         self.root = new
 
     def mount_proc(self) -> None:
-        """A /proc of the PID namespace; the machine's own where the kernel refuses (masked /proc)."""
+        """Mount a /proc of the PID namespace; the machine's own where the kernel refuses (masked /proc)."""
         proc = self.root + "/proc"
         os.makedirs(proc, exist_ok=True)
         try:
@@ -194,7 +194,7 @@ class FileSystem:
                 mount(self.libc, "/proc", proc, flags=MS_BIND | MS_REC)
 
     def enter(self) -> None:
-        """Make the new root the root, and let go of the old one."""
+        """Make the new root the root, and unmount the old one."""
         os.chdir(self.root)
         number = PIVOT_ROOT[os.uname().machine]
         check(self.libc.syscall(number, b".", b"."), "pivot_root")
@@ -203,7 +203,7 @@ class FileSystem:
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies below it."""
+    """Return whether a path is a folder or lies below it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
@@ -213,7 +213,7 @@ def touch(path: str) -> None:
 
 
 def make_like(fd: int, target: str) -> None:
-    """A mount point of the kind that ``fd`` needs: a folder or a file."""
+    """Make a mount point of the kind that ``fd`` needs: a folder or a file."""
     if os.path.lexists(target):
         return
     folder = os.fstat(fd).st_mode & 0o170000 == 0o040000
@@ -223,7 +223,7 @@ def make_like(fd: int, target: str) -> None:
 
 
 def open_entries(folder: str) -> list[tuple[str, int, str]]:
-    """The entries of a folder: name, handle, and target of a link; those that may not be seen are left out."""
+    """Return the entries of a folder: name, handle, and target of a link; those that may not be seen are left out."""
     try:
         names = os.listdir(folder)
     except PermissionError:
@@ -232,7 +232,7 @@ def open_entries(folder: str) -> list[tuple[str, int, str]]:
 
 
 def open_entry(folder: str, name: str) -> tuple[str, int, str] | None:
-    """One entry, or None if it went away."""
+    """Return one entry, or None if it went away."""
     path = f"{folder}/{name}"
     try:
         if os.path.islink(path):

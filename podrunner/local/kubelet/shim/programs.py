@@ -20,19 +20,21 @@ if TYPE_CHECKING:
 
 def start(spec: Spec, streams: tuple[int, int, int], cgroups: list[int], libc: Any) -> int:
     """Start a program; its pid. OSError with errno if it cannot be executed."""
-    told, tell = os.pipe()
+    read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             become(spec, streams, cgroups, libc)
         except OSError as error:
-            os.write(tell, (error.errno or errno.EINVAL).to_bytes(4, "little") + str(error.strerror).encode())
-        except BaseException as error:  # noqa: BLE001 - the parent must hear of anything at all
-            os.write(tell, errno.EINVAL.to_bytes(4, "little") + repr(error).encode())
+            os.write(
+                write_end, (error.errno or errno.EINVAL).to_bytes(4, "little") + str(error.strerror).encode()
+            )
+        except BaseException as error:  # noqa: BLE001 - the parent reports any failure
+            os.write(write_end, errno.EINVAL.to_bytes(4, "little") + repr(error).encode())
         os._exit(127)
-    os.close(tell)
-    answer = os.read(told, 4096)
-    os.close(told)
+    os.close(write_end)
+    answer = os.read(read_end, 4096)
+    os.close(read_end)
     if answer:
         os.waitpid(pid, 0)
         raise OSError(int.from_bytes(answer[:4], "little"), answer[4:].decode())
@@ -105,6 +107,6 @@ def execute(argv: list[str], env: dict[str, str]) -> None:
 
 
 def exit_code(status: int) -> int:
-    """A wait status as a container's exit code: 128 + signal for a killed one."""
+    """Return a wait status as a container's exit code: 128 + signal for a killed one."""
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if code < 0 else code

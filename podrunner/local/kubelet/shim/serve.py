@@ -1,6 +1,6 @@
 """Process 1 of a container, and the two arrangements around it."""
 
-# pathlib and contextlib would delay the start of every container (PTH, SIM105); the spec comes from our own parent
+# pathlib and contextlib would delay the start of every container (PTH, SIM105); the spec comes from the parent process
 # (S302).
 # ruff: noqa: PTH112, PTH123, PTH208, SIM105, S302, FBT003
 
@@ -58,7 +58,7 @@ class Init:
         self.alone: bool = spec["isolation"] != "none"
 
     def run(self) -> int:
-        """Serve until the container's program ends; its exit code."""
+        """Serve until the container's program ends; return its exit code."""
         woken, wake = os.pipe()
         os.set_blocking(wake, False)
         os.set_blocking(woken, False)
@@ -71,7 +71,7 @@ class Init:
         return self.serve(woken)
 
     def serve(self, woken: int) -> int:
-        """The loop: commands of the kubelet, ends of children."""
+        """Loop over commands of the kubelet and ends of children."""
         poll = select.poll()
         poll.register(woken, select.POLLIN)
         poll.register(self.control, select.POLLIN)
@@ -88,11 +88,11 @@ class Init:
                 return 128 + SIGKILL
 
     def on_parents_death(self, *_: object) -> None:
-        """The kubelet is gone, though another process may hold its end of the socket."""
+        """Note that the kubelet is gone, though another process may hold its end of the socket."""
         self.orphaned = True
 
     def reap(self) -> int | None:
-        """Bury the dead; the exit code of the container's program if it is among them."""
+        """Reap ended processes; return the exit code of the container's program if it is among them."""
         ended = None
         while True:
             try:
@@ -108,7 +108,7 @@ class Init:
                 self.tell(b"EXIT", number, exit_code(status))
 
     def obey(self) -> bool:
-        """One command; False if the container is to end at once."""
+        """Carry out one command; return False if the container is to end at once."""
         try:
             frame, fds = receive(self.control)
         except ConnectionError:
@@ -129,7 +129,7 @@ class Init:
         return kind not in {b"", b"KILL"}
 
     def start_another(self, number: int, fds: list[int]) -> None:
-        """A program beside the container's own."""
+        """Start a program beside the container's own."""
         try:
             spec = marshal.loads(read_all(fds[0]))
             pid = start(spec, (fds[1], fds[2], fds[3]), self.cgroups, self.libc)
@@ -140,31 +140,33 @@ class Init:
         self.tell(b"STRT", number, pid)
 
     def signal_another(self, number: int, value: int) -> None:
-        """A signal for a program started by ``EXEC``, and for its session's process group."""
+        """Send a signal to a program started by ``EXEC`` and to its session's process group."""
         for pid, each in self.programs.items():
             if each == number:
                 signal_quietly(-pid, value)
 
     def fail(self, number: int, error: OSError) -> None:
-        """Report what went wrong: errno, a space, the words."""
+        """Report a failure: errno, a space, the message."""
         text = f"{error.errno or 0} {error.strerror}".encode()
         self.tell(b"FAIL", number, len(text), text)
 
     def tell(self, kind: bytes, number: int, value: int, text: bytes = b"") -> None:
-        """Send a frame; nobody listening is no error."""
+        """Send a frame; a kubelet that does not listen is no error."""
         try:
             self.control.sendall(kind + number.to_bytes(4, "little") + value.to_bytes(4, "little") + text)
         except OSError:
             pass
 
     def end(self) -> None:
-        """Kill what is left, and bury it."""
+        """Kill and reap what is left."""
         if self.alone:
             signal_quietly(-1, SIGKILL)
         else:
             kill_descendants(os.getpid())
             for pid in (self.main, *self.programs):
-                signal_quietly(-pid, SIGKILL)  # what counts where there is no /proc to find descendants in
+                signal_quietly(
+                    -pid, SIGKILL
+                )  # what is left to do where there is no /proc to find descendants in
         while True:
             try:
                 os.waitpid(-1, 0)
@@ -218,7 +220,7 @@ def parent_of(pid: str) -> int:
 
 
 def let_go_of_streams(null: int) -> None:
-    """Hold the container's streams open no longer: their end must be seen when the program's own are closed."""
+    """Close the container's streams here: their end must be seen when the program's own are closed."""
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     os.close(null)
@@ -233,7 +235,7 @@ def drain(fd: int) -> None:
 
 
 def read_all(fd: int) -> bytes:
-    """A spec, from its start."""
+    """Read a spec from its start."""
     os.lseek(fd, 0, os.SEEK_SET)
     parts = []
     while part := os.read(fd, 1 << 20):
@@ -242,7 +244,7 @@ def read_all(fd: int) -> bytes:
 
 
 def receive(control: Any) -> tuple[bytes, list[int]]:
-    """One frame with its file descriptors; empty if the kubelet is gone."""
+    """Receive one frame with its file descriptors; empty if the kubelet is gone."""
     frame, fds = b"", b""
     while len(frame) < FRAME:
         data, ancillary, *_ = control.recvmsg(FRAME - len(frame), _socket.CMSG_SPACE(4 * MAX_FDS))
@@ -269,7 +271,7 @@ def serve_container(init: Init) -> int:
 
 
 def in_namespaces(spec: Spec, control: Any, libc: Any) -> int:
-    """The two-process arrangement; the exit code."""
+    """Run the container in the two-process arrangement; return the exit code."""
     enter_namespaces(spec, libc)
     alive, held = os.pipe()  # closed by the outer process's death
     null = os.open("/dev/null", os.O_RDWR)  # now: the inner process is about to replace /dev for both
@@ -284,14 +286,16 @@ def in_namespaces(spec: Spec, control: Any, libc: Any) -> int:
 
 
 def be_process_one(spec: Spec, control: Any, libc: Any, alive: int) -> int:
-    """The inner process of the arrangement."""
+    """Run the inner process of the arrangement."""
     init = Init(spec, control, libc)
     try:
         die_with_parent(libc)
         poll = select.poll()
         poll.register(alive, 0)
         if poll.poll(0):
-            return 128 + SIGKILL  # the outer process died before it could be said that we die with it
+            return (
+                128 + SIGKILL
+            )  # the outer process died before the kernel was asked for its parent-death signal
         name = spec["hostname"].encode()[:63]
         check(libc.sethostname(name, len(name)), "sethostname")
         FileSystem(libc, spec["rootfs"], spec["staging"]).build(spec)
@@ -324,7 +328,7 @@ def write_file(path: str, text: str) -> None:
 
 
 def without_namespaces(spec: Spec, control: Any, libc: Any) -> int:
-    """The one-process arrangement; the exit code."""
+    """Run the container in the one-process arrangement; return the exit code."""
     init = Init(spec, control, libc)
     if LINUX:
         check(libc.prctl(PR_SET_CHILD_SUBREAPER, _ulong(1), 0, 0, 0), "prctl")
@@ -336,7 +340,7 @@ def without_namespaces(spec: Spec, control: Any, libc: Any) -> int:
 
 
 def is_orphan(spec: Spec, control: Any) -> bool:
-    """Whether the kubelet ended before it could be said that we end with it."""
+    """Return whether the kubelet ended before the kernel was asked for the parent-death signal."""
     return hung_up(control) or os.getppid() != spec.get("parent", os.getppid())
 
 

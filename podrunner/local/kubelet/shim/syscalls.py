@@ -51,7 +51,7 @@ LINKS = (
 
 
 def load_libc() -> Any:
-    """The C library, for what Python 3.11's ``os`` has no function for."""
+    """Return the C library, for what Python 3.11's ``os`` has no function for."""
     import ctypes
 
     return ctypes.CDLL(None, use_errno=True)
@@ -87,7 +87,7 @@ def die_with_parent(libc: Any, number: int = SIGKILL) -> None:
 
 
 def hung_up(control: Any) -> bool:
-    """Whether the other end of the control socket is closed."""
+    """Return whether the other end of the control socket is closed."""
     poll = select.poll()
     poll.register(control, 0)
     return bool(poll.poll(0))

@@ -1,12 +1,12 @@
-"""Events: who is meant, repeats are counted, old ones go."""
+"""Events: the involved object, the count of repeats, expiry."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from podrunner.local.events import EventRecorder
-from podrunner.local.store import Store
+from podrunner.local.api.storage.events import EventRecorder
+from podrunner.local.api.storage.store import Store
 
 POD = {
     "kind": "Pod",
@@ -83,6 +83,6 @@ def test_old_events_go_and_come_back_as_new(store, events, clock):
     assert event["count"] == 1
 
 
-def test_a_cluster_wide_object_is_told_of_in_default(store, events):
+def test_events_of_a_cluster_wide_object_are_in_default(store, events):
     events.record({"kind": "Node", "metadata": {"name": "n", "uid": "u"}}, reason="Ready", message="m")
     assert [each["metadata"]["namespace"] for each in store.list("events")] == ["default"]

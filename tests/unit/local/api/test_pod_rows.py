@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from podrunner.local.ages import age, human_duration, seconds_of
-from podrunner.local.pod_rows import pod_cells, pod_conditions
+from podrunner.local.api.encoding.ages import age, human_duration, seconds_of
+from podrunner.local.api.encoding.pod_rows import pod_cells, pod_conditions
 
 NOW = seconds_of("2026-01-31T00:10:00Z")
 
@@ -156,5 +156,5 @@ def test_durations(seconds, text):
     assert human_duration(seconds) == text
 
 
-def test_an_age_that_nobody_knows():
+def test_an_unknown_age():
     assert age(None, NOW) == "<unknown>"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from podrunner.local import formats
-from podrunner.local.container_rules import container_errors, probe_errors
-from podrunner.local.defaults import qos_class, set_defaults
-from podrunner.local.metadata_rules import metadata_errors
-from podrunner.local.paths import parse_path
-from podrunner.local.pod_rules import pod_errors, pod_update_errors
-from podrunner.local.validation import validate_create, validate_update
+from podrunner.local.api.paths import parse_path
+from podrunner.local.api.registry.defaults import qos_class, set_defaults
+from podrunner.local.api.validation import formats
+from podrunner.local.api.validation.containers import container_errors, probe_errors
+from podrunner.local.api.validation.kinds import validate_create, validate_update
+from podrunner.local.api.validation.metadata import metadata_errors
+from podrunner.local.api.validation.pods import pod_errors, pod_update_errors
 
 GOOD = {
     "name": "main",

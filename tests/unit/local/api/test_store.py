@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.local.status import StatusError
-from podrunner.local.store import Store, rfc3339
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.store import Store, rfc3339
 
 
 def config_map(name, namespace="default", **data):
@@ -70,7 +70,7 @@ def test_removal_looks_at_the_uid(store):
     assert store.find("configmaps", "default", "a") is None
 
 
-def test_nobody_is_told_after_unsubscribing(store):
+def test_no_call_comes_after_unsubscribing(store):
     seen = []
     stop = store.subscribe("configmaps", lambda *change: seen.append(change))
     stop()
@@ -80,7 +80,7 @@ def test_nobody_is_told_after_unsubscribing(store):
 
 
 def test_compacted_history_is_410(store):
-    """W1: whoever is behind is told so."""
+    """W1: a reader that is too far behind gets 410."""
     start = store.version
     store.create("configmaps", config_map("a"))
     assert len(store.changes_since("configmaps", start)) == 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from podrunner.local.ages import seconds_of
-from podrunner.local.resources import BY_STORAGE
-from podrunner.local.tables import columns, row
+from podrunner.local.api.encoding.ages import seconds_of
+from podrunner.local.api.encoding.tables import columns, row
+from podrunner.local.api.resources import BY_STORAGE
 
 CREATED = "2026-01-31T00:00:00Z"
 NOW = seconds_of("2026-01-31T00:05:00Z")

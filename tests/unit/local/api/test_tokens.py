@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from podrunner.local.status import StatusError
-from podrunner.local.tokens import ADMIN, Tokens
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.tokens import ADMIN, Tokens
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 

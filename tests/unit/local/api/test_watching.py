@@ -1,4 +1,4 @@
-"""Watches on a store of our own: lost history, slow readers, bookmarks; and continue tokens of lost lists."""
+"""Watches on a store of the test's own: lost history, slow readers, bookmarks; and continue tokens of lost lists."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import json
 
 import pytest
-from podrunner.local.listing import list_page
-from podrunner.local.options import ListOptions
-from podrunner.local.paths import parse_path
-from podrunner.local.rendering import ObjectView
-from podrunner.local.selectors import matches_label_selector
-from podrunner.local.status import StatusError
-from podrunner.local.store import Store
-from podrunner.local.watching import Watch
+from podrunner.local.api.encoding.rendering import ObjectView
+from podrunner.local.api.options import ListOptions
+from podrunner.local.api.paths import parse_path
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.listing import list_page
+from podrunner.local.api.storage.selectors import matches_label_selector
+from podrunner.local.api.storage.store import Store
+from podrunner.local.api.storage.watching import Watch
 
 PATH = parse_path("/api/v1/namespaces/default/configmaps")
 
@@ -28,7 +28,7 @@ def create(store, name):
 
 
 class Reader:
-    """Takes events, slowly if told so."""
+    """Takes events, slowly if the test asks for it."""
 
     def __init__(self):
         self.lines = []

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from podrunner.local.decoding import decode_body, of_kind
-from podrunner.local.listing import Page
-from podrunner.local.options import DeleteOptions, WriteOptions
-from podrunner.local.paths import parse_path
-from podrunner.local.rendering import MetadataView, TableView, choose_view
-from podrunner.local.resources import BY_PATH
-from podrunner.local.status import StatusError
+from podrunner.local.api.encoding.decoding import decode_body, of_kind
+from podrunner.local.api.encoding.rendering import MetadataView, TableView, choose_view
+from podrunner.local.api.options import DeleteOptions, WriteOptions
+from podrunner.local.api.paths import parse_path
+from podrunner.local.api.resources import BY_PATH
+from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.listing import Page
 
 PODS = BY_PATH["", "v1", "pods"]
 TARGET = parse_path("/api/v1/namespaces/n/pods")
@@ -86,7 +86,12 @@ def test_kinds():
 )
 def test_paths(path, expected):
     target = parse_path(path)
-    assert (target.type.plural, target.namespace, target.name, target.part and target.part.name) == expected
+    assert (
+        target.type.plural,
+        target.namespace,
+        target.name,
+        target.subresource and target.subresource.name,
+    ) == expected
     assert target.watch is ("/watch/" in path)
 
 

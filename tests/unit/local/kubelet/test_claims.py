@@ -1,6 +1,6 @@
 """Persistent volumes and claims: made, bound, kept or removed."""
 
-# A look at the disk between two steps holds up nobody in a test.
+# A look at the disk between two steps may block the loop in a test.
 # ruff: noqa: ASYNC240
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
+from podrunner.local.api.storage.store import Store
 from podrunner.local.kubelet.claims import DEFAULT_CLASS, ClaimBinder, choose_volume, volume_fits
-from podrunner.local.store import Store
 
 
 def volume(name="pv", **spec):
@@ -82,7 +82,7 @@ class Bench:
             await asyncio.sleep(0)
         return self.store.find("persistentvolumeclaims", "default", name)
 
-    def told(self):
+    def recorded(self):
         return [(each["reason"], each["message"]) for each in self.store.list("events")]
 
     def delete(self, name="c"):
@@ -159,8 +159,8 @@ async def test_a_claim_that_nothing_fits_is_pending_and_says_so(bench):
     assert (
         "FailedBinding",
         "no persistent volumes available for this claim and no storage class is set",
-    ) in bench.told()
-    assert ("ProvisioningFailed", 'storageclass.storage.k8s.io "nope" not found') in bench.told()
+    ) in bench.recorded()
+    assert ("ProvisioningFailed", 'storageclass.storage.k8s.io "nope" not found') in bench.recorded()
     bench.store.create("persistentvolumes", volume())
     assert (await bench.claim())["status"]["phase"] == "Bound"
 

@@ -1,15 +1,15 @@
-"""What the shim is told, by isolation and security context."""
+"""The spec for the shim, by isolation and security context."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
-from podrunner.local.kubelet.environment import ConfigError
+from podrunner.local.kubelet.environment import CreateContainerConfigError
 from podrunner.local.kubelet.images import Image
 from podrunner.local.kubelet.isolation import Isolation
 from podrunner.local.kubelet.plan import (
-    CreateError,
+    CreateContainerError,
     Machine,
     choose_user,
     command_line,
@@ -53,7 +53,7 @@ def plan(tmp_path, machine, image=None, pod=POD, mounts=(), variables=None, **co
         (PLAIN_ROOT, {"runAsUser": 5}, (5, 0, (), 5, 0)),
     ],
 )
-def test_whom_a_container_runs_as(machine, context, expected):
+def test_the_user_that_a_container_runs_as(machine, context, expected):
     user = choose_user({"name": "c", "securityContext": context}, POD, machine)
     assert (user.uid, user.gid, user.groups, user.inside, user.inside_gid) == expected
 
@@ -63,11 +63,11 @@ def test_a_plain_container_of_an_ordinary_user_runs_as_that_user():
     assert (user.uid, user.inside) == (None, os.geteuid())
 
 
-@pytest.mark.parametrize(("machine", "told"), [(USER, True), (ROOT, False), (PLAIN, False)])
-def test_tar_gives_files_to_nobody_where_there_is_nobody_else(tmp_path, machine, told):
+@pytest.mark.parametrize(("machine", "expected"), [(USER, True), (ROOT, False), (PLAIN, False)])
+def test_tar_changes_no_owner_where_there_is_only_one_user(tmp_path, machine, expected):
     """``kubectl cp`` unpacks with tar as root; in a user namespace no other owner exists."""
     options = plan(tmp_path, machine).spec["program"]["env"].get("TAR_OPTIONS", "")
-    assert ("--no-same-owner" in options) == told
+    assert ("--no-same-owner" in options) == expected
 
 
 def test_tar_writes_the_paths_that_a_plain_container_means():
@@ -90,8 +90,8 @@ def test_the_containers_security_context_wins_over_the_pods():
         ({"runAsNonRoot": True, "runAsUser": 0}, "container's runAsUser breaks non-root policy"),
     ],
 )
-def test_a_broken_non_root_rule_is_told_in_kubernetes_words(context, words):
-    with pytest.raises(ConfigError, match=words):
+def test_a_broken_non_root_rule_is_reported_in_kubernetes_words(context, words):
+    with pytest.raises(CreateContainerConfigError, match=words):
         choose_user({"name": "c", "securityContext": context}, POD, ROOT)
 
 
@@ -110,12 +110,12 @@ def test_command_and_args_replace_the_images_as_in_kubernetes(command, args, exp
 
 
 def test_nothing_to_run_is_an_error_with_a_remedy():
-    with pytest.raises(CreateError, match="the pod must say what to run"):
+    with pytest.raises(CreateContainerError, match="the pod must say what to run"):
         command_line({"image": "i"}, Image(), {})
 
 
 def test_without_namespaces_paths_are_rewritten_everywhere(tmp_path):
-    """Command, variables, working directory, and what exec is told later."""
+    """Command, variables, working directory, and later commands of exec."""
     made = plan(
         tmp_path,
         PLAIN,
@@ -155,7 +155,7 @@ def test_the_images_variables_stand_under_the_containers(tmp_path):
 
 def test_a_root_file_system_needs_namespaces(tmp_path):
     image = Image(rootfs=tmp_path)
-    with pytest.raises(CreateError, match="needs namespaces"):
+    with pytest.raises(CreateContainerError, match="needs namespaces"):
         plan(tmp_path, PLAIN, image=image)
     program = plan(tmp_path, ROOT, image=image).spec["program"]
     assert (program["cwd"], program["env"]["PATH"]) == (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.local.kubelet.environment import (
-    ConfigError,
+    CreateContainerConfigError,
     build_environment,
     expand,
     read_field,
@@ -122,7 +122,7 @@ def test_single_keys_of_objects():
     ],
 )
 def test_what_is_missing_is_named_in_kubernetes_words(container, words):
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(CreateContainerConfigError, match=words):
         build(**container)
 
 

@@ -1,4 +1,4 @@
-"""What a container says before its first client is attached."""
+"""What a container writes before its first client is attached."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from podrunner.local.kubelet.opening import LIMIT_BYTES, WITHIN_S, Opening
 
 
 class Clock:
-    """Time that moves when it is told."""
+    """Time that moves when the test sets it."""
 
     now = 100.0
 
@@ -44,14 +44,14 @@ def test_a_late_client_hears_only_what_is_new(opening, clock):
     assert opening.take() == []
 
 
-def test_a_beginning_with_a_late_end_is_not_told(opening, clock):
+def test_a_beginning_with_a_late_end_is_not_sent(opening, clock):
     opening.put("stdout", b"one\n")
     clock.now += WITHIN_S + 0.1
     opening.put("stdout", b"two\n")
     assert opening.take() == []
 
 
-def test_no_part_of_a_flood_is_told(opening):
+def test_no_part_of_a_flood_is_sent(opening):
     opening.put("stdout", b"x" * LIMIT_BYTES)
     opening.put("stdout", b"y")
     assert opening.take() == []

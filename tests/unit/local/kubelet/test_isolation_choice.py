@@ -1,4 +1,4 @@
-"""Which isolation is tried, and what is said where none is to be had."""
+"""Which isolation is tried, and the error where none works."""
 
 from __future__ import annotations
 

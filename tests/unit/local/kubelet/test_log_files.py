@@ -8,7 +8,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.local.kubelet.logreader import LogOptions, normal_time, read_log, read_tail
+from podrunner.local.api.runtime import LogOptions
+from podrunner.local.kubelet.logreader import normal_time, read_log, read_tail
 from podrunner.local.kubelet.logs import MAX_LINE, LogFile, nano_time
 
 BEGIN = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z

@@ -6,9 +6,9 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from podrunner.local.events import EventRecorder
+from podrunner.local.api.storage.events import EventRecorder
+from podrunner.local.api.storage.store import Store
 from podrunner.local.kubelet.scheduler import Scheduler, fits_affinity, refusals, untolerated
-from podrunner.local.store import Store
 
 NODE = {
     "metadata": {"name": "n", "labels": {"kubernetes.io/hostname": "n", "zone": "a", "size": "5"}},
@@ -140,7 +140,7 @@ class Bench:
 
 @pytest.mark.asyncio
 async def test_what_does_not_fit_waits_until_something_ends():
-    """And is told once why."""
+    """One event gives the reason."""
     bench = Bench()
     bench.pod("a", resources={"requests": {"cpu": "1500m"}})
     assert await bench.condition("a") == ("n", "True", "")

@@ -12,7 +12,7 @@ import aiohttp
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from podrunner.local.status import StatusError
+from podrunner.local.api.status import StatusError
 from podrunner.local.streams import frames, serve_attach, serve_exec, serve_port_forward
 
 
@@ -147,7 +147,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @dataclass
 class SpdyStreamLog:
-    """What the server said on one stream."""
+    """What the server sent on one stream."""
 
     data: bytearray = field(default_factory=bytearray)
     replied: bool = False

@@ -19,7 +19,7 @@ def all_ended(peer, ids):
     return lambda: all(peer.streams[each].ended for each in ids.values())
 
 
-async def test_output_is_told_apart_and_the_exit_code_told_last(scene, spdy) -> None:
+async def test_outputs_are_kept_apart_and_the_exit_code_comes_last(scene, spdy) -> None:
     peer = await spdy(OUTPUT, V4)
     ids = peer.open_all("error", "stdout", "stderr")
     scene.process.say(("stdout", b"out"), ("stderr", b"err"), ("stdout", b"put"))
@@ -46,7 +46,7 @@ async def test_no_common_protocol_is_forbidden_with_the_choices(spdy) -> None:
 
 
 @pytest.mark.parametrize("protocols", [(V3,), (V2,), (V1,), ()], ids=["v3", "v2", "v1", "none named"])
-async def test_before_version_4_a_failure_is_told_in_words(scene, spdy, protocols) -> None:
+async def test_before_version_4_a_failure_is_plain_text(scene, spdy, protocols) -> None:
     peer = await spdy(OUTPUT, *protocols)
     ids = peer.open_all("error", "stdout", "stderr")
     scene.process.end(7)
@@ -119,7 +119,7 @@ async def test_a_client_that_breaks_the_protocol_ends_its_command(scene, spdy) -
     assert peer.goaway == 1
 
 
-async def test_streams_that_nobody_asked_for_are_refused(scene, spdy) -> None:
+async def test_streams_that_were_not_asked_for_are_refused(scene, spdy) -> None:
     peer = await spdy("exec?stdout=true", V4)
     for stream_id, kind in enumerate(("error", "stderr", "stdout", "stdout", "surprise")):
         peer.open(2 * stream_id + 1, streamtype=kind)
@@ -128,13 +128,13 @@ async def test_streams_that_nobody_asked_for_are_refused(scene, spdy) -> None:
     assert [peer.streams[each].reset for each in (1, 3, 5, 7, 9)] == [None, 3, None, 3, 3]
 
 
-async def test_output_that_nobody_asked_for_is_dropped(scene, spdy) -> None:
+async def test_output_that_was_not_asked_for_is_dropped(scene, spdy) -> None:
     peer = await spdy("exec?stdout=true", V4)
     ids = peer.open_all("error", "stdout")
-    scene.process.say(("stderr", b"nobody"), ("stdout", b"somebody"))
+    scene.process.say(("stderr", b"dropped"), ("stdout", b"kept"))
     scene.process.end()
     await peer.until(all_ended(peer, ids))
-    assert bytes(peer.streams[ids["stdout"]].data) == b"somebody"
+    assert bytes(peer.streams[ids["stdout"]].data) == b"kept"
 
 
 async def test_a_slow_process_slows_the_client_and_loses_nothing(scene, spdy) -> None:
@@ -163,7 +163,7 @@ async def test_a_slow_process_slows_the_client_and_loses_nothing(scene, spdy) ->
 
 
 async def test_a_process_that_reads_no_more_holds_nothing_up(scene, spdy) -> None:
-    scene.process.stdin_error = BrokenPipeError("nobody reads")
+    scene.process.stdin_error = BrokenPipeError("broken pipe")
     peer = await spdy(INPUT, V4)
     ids = peer.open_all("error", "stdin", "stdout")
     for _ in range(20):
@@ -199,7 +199,7 @@ async def test_a_client_that_closes_an_output_early_ends_its_command(scene, spdy
     await scene.process.killed.wait()
 
 
-async def test_a_process_that_cannot_be_started_is_told_on_the_error_stream(scene, spdy) -> None:
+async def test_a_process_that_cannot_be_started_is_reported_on_the_error_stream(scene, spdy) -> None:
     scene.problem = FileNotFoundError("no such program: nonexist")
     peer = await spdy(OUTPUT, V4)
     ids = peer.open_all("error", "stdout", "stderr")
@@ -209,7 +209,7 @@ async def test_a_process_that_cannot_be_started_is_told_on_the_error_stream(scen
     assert status["message"].endswith("error executing command in container: no such program: nonexist")
 
 
-async def test_a_process_that_is_lost_is_told_on_the_error_stream(scene, spdy) -> None:
+async def test_a_process_that_is_lost_is_reported_on_the_error_stream(scene, spdy) -> None:
     peer = await spdy(OUTPUT, V4)
     ids = peer.open_all("error", "stdout", "stderr")
     scene.process.lose(RuntimeError("the shim is gone"))
@@ -250,7 +250,7 @@ async def test_a_client_that_stays_is_not_waited_for_long(scene, spdy, monkeypat
 
 
 async def test_pings_go_out_while_nothing_happens(scene, spdy, monkeypatch) -> None:
-    """They find a client that died without a word."""
+    """They find a client that died without closing the connection."""
     monkeypatch.setattr(session.SpdySession.__init__, "__kwdefaults__", {"heartbeat_s": 0.02})
     peer = await spdy("exec?stdout=true", V4)
     peer.open_all("error", "stdout")

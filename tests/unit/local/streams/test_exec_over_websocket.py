@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.local.status import bad_request
+from podrunner.local.api.status import bad_request
 from podrunner.local.streams import websocket
 from podrunner.local.streams.websocket import ChannelClosed, ChannelData
 
@@ -28,7 +28,7 @@ async def messages(socket: aiohttp.ClientWebSocketResponse) -> dict[int, bytes]:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("protocol", [V5, V4])
-async def test_output_is_told_apart_and_the_exit_code_told_last(scene, http, protocol) -> None:
+async def test_outputs_are_kept_apart_and_the_exit_code_comes_last(scene, http, protocol) -> None:
     scene.process.say(("stdout", b"out"), ("stderr", b"err"))
     scene.process.end(3)
     url = scene.url("exec", stdout=True, stderr=True)
@@ -89,7 +89,7 @@ async def test_the_base64_form_is_text(scene, http) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("protocols", [("channel.k8s.io",), ()], ids=["v1", "none named"])
-async def test_before_version_4_a_failure_is_told_in_words(scene, http, protocols) -> None:
+async def test_before_version_4_a_failure_is_plain_text(scene, http, protocols) -> None:
     scene.process.end(9)
     async with http.ws_connect(scene.url("exec", stdout=True), protocols=protocols) as socket:
         said = await messages(socket)
@@ -155,7 +155,7 @@ async def test_no_common_protocol_is_forbidden(scene, http) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_process_that_cannot_be_started_is_told_on_the_error_channel(scene, http) -> None:
+async def test_a_process_that_cannot_be_started_is_reported_on_the_error_channel(scene, http) -> None:
     scene.problem = PermissionError("not allowed")
     async with http.ws_connect(scene.url("exec", stdout=True), protocols=(V5,)) as socket:
         said = await messages(socket)

@@ -68,7 +68,7 @@ def test_a_block_that_unpacks_to_too_much_is_refused() -> None:
 
 @given(st.binary(max_size=60))
 def test_a_block_that_is_no_block_is_refused_or_read(block: bytes) -> None:
-    """Whatever comes, nothing but FrameError is raised."""
+    """For any bytes, no other error than FrameError is raised."""
     try:
         frames.HeaderReader().unpack(block)
     except frames.FrameError:

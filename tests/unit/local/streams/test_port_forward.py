@@ -67,7 +67,7 @@ async def test_connections_do_not_mix(spdy, echo) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_port_that_nobody_listens_on_is_told_and_the_others_go_on(spdy, echo) -> None:
+async def test_a_port_without_a_listener_is_reported_and_the_others_go_on(spdy, echo) -> None:
     peer = await spdy("portforward", PF)
     error, data = open_pair(peer, 1, CLOSED_PORT, "0")
     await peer.until(lambda: peer.streams[error].ended and peer.streams[data].ended)

@@ -260,7 +260,7 @@ Step = st.one_of(
 
 @given(st.lists(Step, max_size=30))
 def test_no_more_is_sent_than_a_window_keeping_client_allows(steps: list[tuple[str, int]]) -> None:
-    """A model of the client's own two windows never goes below zero by what we send."""
+    """A model of the client's own two windows never goes below zero by what the server sends."""
     connection = opened(1)
     connection.receive(frames.settings_frame({7: spdy.INITIAL_WINDOW_BYTES}))
     initial = stream = everything = spdy.INITIAL_WINDOW_BYTES

@@ -1,0 +1,146 @@
+"""LocalCluster as a whole: starts, stops, leaves nothing, and refuses what cannot work."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import threading
+
+import httpx
+import pytest
+import yaml
+from podrunner.errors import UsageError
+from podrunner.local import Lifecycle, LocalCluster
+from podrunner.local.api.server import ApiServer
+
+pytestmark = pytest.mark.processes
+
+
+def get(cluster, path="/version", *, token=None):
+    verify = not cluster.authority
+    headers = {"Authorization": f"Bearer {token or cluster.token}"}
+    with httpx.Client(base_url=cluster.url, headers=headers, verify=verify, trust_env=False) as http:
+        return http.get(path)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left():
+    """S1: whatever a test does, the threads of its clusters end (other tests' clusters may live on)."""
+    before = set(threading.enumerate())
+    yield
+    left = {each.name for each in set(threading.enumerate()) - before}
+    assert "podrunner-local-cluster" not in left
+
+
+def test_it_serves_and_leaves_nothing():
+    """S1: no thread, no folder, no listener."""
+    with LocalCluster.blocking() as cluster:
+        assert get(cluster).status_code == 200
+        assert get(cluster, token="wrong").status_code == 401
+        folder = cluster.folder
+        assert folder.is_dir()
+    assert not folder.exists()
+    with pytest.raises(httpx.ConnectError):
+        get(cluster)
+
+
+def test_a_client_that_leaves_before_the_answer_is_no_error_of_the_server(monkeypatch, caplog):
+    """off: the answer to a ConnectionError in `ApiServer._handle`: aiohttp logs a traceback."""
+
+    async def leave(_self, _request):
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    with LocalCluster.blocking() as cluster:
+        monkeypatch.setattr(ApiServer, "_answer", leave)
+        get(cluster)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.anyio
+async def test_it_is_entered_from_any_event_loop(tmp_path):
+    async with LocalCluster(tmp_path) as cluster:
+        assert cluster.kubeconfig.is_file()
+    assert tmp_path.is_dir()
+
+
+def test_the_kubeconfig_is_private_and_goes_with_the_cluster(tmp_path):
+    with LocalCluster.blocking(tmp_path) as cluster:
+        mode = stat.S_IMODE(cluster.kubeconfig.stat().st_mode)
+        config = yaml.safe_load(cluster.kubeconfig.read_text())
+        assert not list(tmp_path.glob(".tls*"))
+    assert mode == 0o600
+    assert config["clusters"][0]["cluster"]["server"] == cluster.url
+    assert config["users"][0]["user"]["token"] == cluster.token
+    assert not cluster.kubeconfig.exists()
+
+
+def test_two_live_side_by_side():
+    with LocalCluster.blocking() as one, LocalCluster.blocking(tls=False) as two:
+        assert one.url != two.url
+        assert (one.url[:5], two.url[:5]) == ("https", "http:")
+        assert get(one).status_code == get(two).status_code == 200
+        assert get(one, token=two.token).status_code == 401
+
+
+def test_a_folder_serves_one_at_a_time(tmp_path):
+    with (
+        LocalCluster.blocking(tmp_path),
+        pytest.raises(UsageError, match="another LocalCluster uses the folder"),
+    ):
+        LocalCluster(tmp_path).start()
+    with LocalCluster.blocking(tmp_path) as again:
+        assert get(again).status_code == 200
+
+
+def test_a_port_that_is_taken_is_a_usage_error():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1"):
+            LocalCluster(port=port).start()
+
+
+def test_it_starts_once_and_stops_as_often_as_you_like():
+    cluster = LocalCluster()
+    cluster.stop()
+    with pytest.raises(UsageError, match="does not run"):
+        cluster.call(print)
+    with pytest.raises(UsageError, match="does not run"):
+        _ = cluster.control
+    cluster.start()
+    with pytest.raises(UsageError, match="runs already"):
+        cluster.start()
+    cluster.stop()
+    cluster.stop()
+
+
+def test_an_open_watch_does_not_delay_the_end():
+    with LocalCluster.blocking() as cluster:
+        headers = {"Authorization": f"Bearer {cluster.token}"}
+        http = httpx.Client(base_url=cluster.url, headers=headers, verify=False, trust_env=False)
+        with http.stream("GET", "/api/v1/pods?watch=1") as response:
+            assert response.status_code == 200
+            cluster.stop()
+        http.close()
+
+
+def test_a_scripted_pod_needs_no_process():
+    pod = {
+        "metadata": {"name": "p", "labels": {"scripted": "yes"}},
+        "spec": {"containers": [{"name": "c", "image": "x"}]},
+    }
+    with LocalCluster.blocking() as cluster:
+        cluster.script({"scripted": "yes"}, Lifecycle(exit_code=3))
+        seen = threading.Event()
+
+        def watch(_kind, obj):
+            if obj["status"].get("phase") == "Failed":
+                seen.set()
+
+        cluster.call(cluster.control.store.subscribe, "pods", watch)
+        headers = {"Authorization": f"Bearer {cluster.token}"}
+        path = f"{cluster.url}/api/v1/namespaces/default/pods"
+        spec = {**pod["spec"], "restartPolicy": "Never"}
+        httpx.post(
+            path, json={**pod, "spec": spec}, headers=headers, verify=False, trust_env=False
+        ).raise_for_status()
+        assert seen.wait(10)
