@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import trio.testing
+from tests.support.virtual_asyncio import VirtualTimeLoop
 
-__all__ = ["asyncio_and_virtual_time", "asyncio_only", "both_loops", "virtual_time"]
+__all__ = ["asyncio_only", "both_in_virtual_time", "both_loops", "virtual_time"]
 
 Backend = tuple[str, dict[str, Any]]
 
 
-def _virtual() -> Backend:
+def _virtual_trio() -> Backend:
     """Return trio with a clock that jumps to the next deadline as soon as all tasks wait."""
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
@@ -37,10 +38,10 @@ def asyncio_only() -> str:
 @pytest.fixture
 def virtual_time() -> Backend:
     """No test waits: what takes minutes is over at once."""
-    return _virtual()
+    return _virtual_trio()
 
 
 @pytest.fixture(params=["asyncio", "trio"])
-def asyncio_and_virtual_time(request: pytest.FixtureRequest) -> Backend:
-    """Each test runs twice: on asyncio in real time, on trio in virtual time."""
-    return ("asyncio", {}) if request.param == "asyncio" else _virtual()
+def both_in_virtual_time(request: pytest.FixtureRequest) -> Backend:
+    """Each test runs on both loops, and none waits."""
+    return ("asyncio", {"loop_factory": VirtualTimeLoop}) if request.param == "asyncio" else _virtual_trio()

@@ -54,14 +54,14 @@ def is_pod_or_refused(config, workload):
 
 
 @given(near_pods(JSON) | OBJECTS)
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_any_override_makes_a_pod_or_is_refused(overrides):
     config = RunnerConfig(image="i", volumes=[{"name": "a", "emptyDir": {}}], env={"base": "x"}, fs_group=1)
     is_pod_or_refused(config, Workload(key={"a": "b"}, overrides=overrides))
 
 
 @given(near_pods(JSON) | OBJECTS)
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_any_template_makes_a_pod_or_is_refused(template):
     config = RunnerConfig(
         image="i", fs_group=1, image_pull_secrets=["a"], scheduling_gates=["g"], env_from_secrets=["s"]

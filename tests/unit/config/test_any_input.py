@@ -59,7 +59,7 @@ def test_any_file(folder, text, suffix):
     tried(lambda: load_file(path, environ={}))
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     lines=st.dictionaries(keys, values, max_size=6), environ=st.dictionaries(variables, values, max_size=3)
 )

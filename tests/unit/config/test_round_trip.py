@@ -26,7 +26,9 @@ def test_toml(folder, config):
     assert RunnerConfig.from_file(path, environ={}) == config
 
 
-@settings(max_examples=50)  # PyYAML is slow, and slower still when hypothesis looks on
+@settings(
+    max_examples=settings().max_examples // 2
+)  # PyYAML is slow, and slower still when hypothesis looks on
 @given(config=configs(nulls=True))
 def test_yaml(folder, config):
     path = folder / "config.yaml"

@@ -20,12 +20,12 @@ from podrunner.kube import (
     RetryAfterGate,
     VerbClass,
 )
-from tests.support.event_loops import asyncio_and_virtual_time
+from tests.support.event_loops import both_in_virtual_time
 
 pytestmark = pytest.mark.anyio
 
 
-anyio_backend = asyncio_and_virtual_time
+anyio_backend = both_in_virtual_time
 
 
 class SlowServer:

@@ -183,7 +183,7 @@ def first_was_late(node: VirtualNode, missing: int, order: list[int], behind: li
     """Nothing of its run was read before it: by the first request it had rotated away, or the next run had begun.
 
     Of the former there is no trace anywhere; the latter gap can be reported only behind the next run's first lines.
-    Nor is there a trace of a run with two successors by its first request, of which the watch had reported one only.
+    Nor is there a trace of a run that had two successors by its first request, of which the watch reported only one.
     """
     run, line = next(
         (run, missing - begin)

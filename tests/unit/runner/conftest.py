@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.event_loops import asyncio_and_virtual_time
+from tests.support.event_loops import both_in_virtual_time
 from tests.unit.runner.harness import Cluster
 
-anyio_backend = asyncio_and_virtual_time
+anyio_backend = both_in_virtual_time
 
 
 @pytest.fixture

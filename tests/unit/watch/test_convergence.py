@@ -135,7 +135,7 @@ async def scenario(steps: list[tuple[Any, ...]], *, streaming: str, broken: dict
         assert len(server.requests) - asked < 80
 
 
-@settings(max_examples=120)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(_STEPS, max_size=25), st.sampled_from(["off", "auto"]), st.sampled_from(_OUTAGES))
 def test_the_store_converges_to_the_servers_state(
     steps: list[tuple[Any, ...]], streaming: str, broken: dict[str, Any]
