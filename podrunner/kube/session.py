@@ -1,4 +1,4 @@
-"""One client's way to its API server: credentials, the gate, one repeat after a 401, errors from answers.
+"""One client's session with its API server: credentials, the gate, one repeat after a 401, errors from answers.
 
 Between the typed verbs (``client``), which know Kubernetes' paths and objects, and the transport, which knows neither.
 """

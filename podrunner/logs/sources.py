@@ -73,7 +73,7 @@ class FoundLog:
 
     Attributes:
         source: Where: ``file``, ``pod`` or ``server``.
-        header: What is to be said before the log, each line beginning with ``***``.
+        header: Lines to show before the log, each beginning with ``***``.
         batches: Its bytes, without time stamps unless they are the file's.
     """
 
