@@ -150,14 +150,14 @@ class _FileBatches:
 
     async def __anext__(self) -> bytes:
         while True:
-            goes_on, data = await anyio.to_thread.run_sync(self._look)
+            goes_on, data = await anyio.to_thread.run_sync(self._read_more)
             if data:
                 return data
             if not goes_on:
                 raise StopAsyncIteration
             await anyio.sleep(_POLL_S)
 
-    def _look(self) -> tuple[bool, bytes]:
+    def _read_more(self) -> tuple[bool, bytes]:
         goes_on = (
             self._follow and self._cursor.exists()
         )  # before reading: what was written before it went is read
