@@ -134,7 +134,7 @@ class _Log(msgspec.Struct, frozen=True, kw_only=True):
     limits: FollowLimits
     cursor: LogCursor
     view: ContainerView
-    seen_running: bool = False
+    seen_running: bool
 
     @property
     def run_ended(self) -> bool:

@@ -1,4 +1,4 @@
-"""A runner whose way to the cluster has faults, with timeouts so short that a test takes a second."""
+"""A runner with a faulty connection to the cluster, with timeouts so short that a test takes a second."""
 
 from __future__ import annotations
 

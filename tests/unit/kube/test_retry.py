@@ -1,4 +1,4 @@
-"""What fails for a moment is tried again, with a budget and a backoff per kind of trouble."""
+"""Transient errors are tried again, with a budget and a backoff per kind."""
 
 from __future__ import annotations
 

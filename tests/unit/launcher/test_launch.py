@@ -127,7 +127,7 @@ async def test_the_next_attempt_is_another_pod():
 
 @pytest.mark.parametrize("made_by", ["another client", "another runner", "another workload"])
 async def test_a_name_that_somebody_else_has_is_an_error(made_by: str):
-    """L2: a clear error; theirs is untouched; off: the question whose it is."""
+    """L2: a clear error; the other pod is untouched; off: the check of its owner."""
     server = FakeServer()
     wanted = plan()
     match made_by:

@@ -397,7 +397,7 @@ async def test_reading_can_be_cancelled_at_any_step(node, state, sink, steps):
 
 
 async def test_a_takers_own_error_ends_the_reading_as_it_is(node, state, sink):
-    """It is no trouble with the connection, and comes in no group; off: `Connection.failure`."""
+    """It is no failure of the connection, and comes in no group; off: `Connection.failure`."""
     node.write(stamped(1))
     state.end()
 

@@ -112,6 +112,21 @@ def test_an_input_that_is_not_in_the_table_raises_and_changes_nothing(kind, even
     assert repr(state) == before
 
 
+@pytest.mark.parametrize("kind", get_args(State))
+def test_a_state_cannot_be_changed(kind):
+    state = a(kind)
+    for name in kind.__struct_fields__:
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(state, name, getattr(state, name))
+
+
+@pytest.mark.parametrize("event", INPUTS.values(), ids=lambda event: type(event).__name__)
+def test_an_input_cannot_be_changed(event):
+    for name in type(event).__struct_fields__:
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(event, name, getattr(event, name))
+
+
 def test_the_documented_table_is_the_table():
     documentation = states.__doc__ or ""
     documented = re.findall(r"^``(\w+)`` {2,}(\w+) {2,}\S", documentation, re.MULTILINE)

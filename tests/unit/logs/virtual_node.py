@@ -1,4 +1,4 @@
-"""A node in virtual time whose log connections do all that real ones do: break, end early, hang, refuse, rotate.
+"""A node in virtual time with log connections that fail as real ones do: break, end early, hang, refuse, rotate.
 
 It knows what the container truly wrote. What a collector made of it is the tests' business.
 """

@@ -1,4 +1,4 @@
-"""Whether a pod whose containers have ended is still to say why."""
+"""Whether the final status of a pod is still to be written when its containers have ended."""
 
 from __future__ import annotations
 

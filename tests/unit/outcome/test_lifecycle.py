@@ -1,4 +1,4 @@
-"""Any legal life of a pod has exactly one outcome, and it is the one that was meant."""
+"""Any legal history of a pod has exactly one outcome, and it is the expected one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Life:
 
 @st.composite
 def lives(draw: st.DrawFn) -> Life:
-    """Draw a life: some pending states, perhaps a run, an end, perhaps with states repeated or missed."""
+    """Draw a history: some pending states, perhaps a run, an end, perhaps with states repeated or missed."""
     early = draw(st.lists(st.sampled_from(EARLY), max_size=4))
     begun = draw(st.booleans())
     running = draw(st.lists(st.sampled_from(RUNNING), min_size=1, max_size=3)) if begun else []

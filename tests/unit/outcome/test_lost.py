@@ -25,7 +25,7 @@ def test_what_makes_a_node_suspect(record: Pod, why: str | None):
 
 
 def test_a_silent_node_is_lost_after_a_bounded_wait():
-    """P9; off, one by one: the cases of `suspicion`. Unknown, NodeLost, Terminating for ever on a dead node."""
+    """P9; off, one by one: the cases of `suspicion`. Unknown, NodeLost, Terminating for ever on a node that is down."""
     verdict = lost_verdict(pod("Unknown", runs("base")), since_s=10, now_s=40, grace_s=30)
     assert verdict is not None
     assert verdict.category is Category.NODE_LOST

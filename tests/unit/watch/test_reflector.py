@@ -485,7 +485,7 @@ class TestStreamingLists:
         assert server._initial_events == initial
 
     async def test_a_list_that_never_comes_is_asked_for_in_pages(self, monkeypatch: pytest.MonkeyPatch):
-        """A server before 1.32 may overlook the wish."""
+        """A server before 1.32 may ignore the parameter."""
         server = FakeServer()
         server.put("a")
         monkeypatch.setattr(server, "_initial_events", lambda stream: None)
