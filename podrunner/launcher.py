@@ -220,7 +220,7 @@ class Launcher:
     async def delete(
         self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
     ) -> Deletion:
-        """Delete a pod, trying again after passing trouble.
+        """Delete a pod, trying again after transient errors.
 
         Args:
             namespace: Its namespace.

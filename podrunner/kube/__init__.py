@@ -1,13 +1,13 @@
 """The one room that talks HTTP to an API server.
 
 What belongs here: how to reach it and be let in (``access``), the transports, typed verbs (``client``), errors from
-answers (``answers``), what may be tried again and when (``retry``, ``gate``), how much at once (``flow``, ``lanes``),
+answers (``answers``), what may be tried again and when (``retry``, ``gate``), how much at once (``flow``, ``limiter``),
 decoding (``wire``). What to do with pods does not: the launcher, the watch and the logs do that. The HTTP libraries
 and kubernetes-asyncio are imported when a client is opened, never with this package.
 """
 
 from podrunner.kube.access import Access, access_of_api_client, explicit_access, open_access
-from podrunner.kube.answers import Trouble, is_transient, trouble
+from podrunner.kube.answers import TransientKind, is_transient, transient_kind
 from podrunner.kube.client import KubeClient
 from podrunner.kube.connect import connect, open_transport
 from podrunner.kube.flow import AdaptiveLimit
@@ -35,8 +35,8 @@ __all__ = [
     "Response",
     "ResponseStream",
     "RetryAfterGate",
+    "TransientKind",
     "Transport",
-    "Trouble",
     "VerbClass",
     "WatchEvent",
     "WatchStream",
@@ -48,5 +48,5 @@ __all__ = [
     "open_access",
     "open_transport",
     "retrying",
-    "trouble",
+    "transient_kind",
 ]

@@ -33,7 +33,7 @@ from podrunner.kube.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Trouble", "answer_error", "is_transient", "retry_after_s", "status_error", "trouble"]
+__all__ = ["TransientKind", "answer_error", "is_transient", "retry_after_s", "status_error", "transient_kind"]
 
 _CLASSES: Mapping[int, type[ApiError]] = {
     400: BadRequestError,
@@ -63,7 +63,7 @@ _CODES: Mapping[str, int] = {
 """Codes of ``Status`` reasons (apimachinery's meta/v1 StatusReason), for a Status that has no code."""
 
 
-class Trouble(StrEnum):
+class TransientKind(StrEnum):
     """Why a request failed that may succeed when it is tried again. Each has its own backoff and budget."""
 
     CONNECTION = "connection"
@@ -74,21 +74,21 @@ class Trouble(StrEnum):
     CONFLICT = "conflict"
 
 
-def trouble(error: BaseException) -> Trouble | None:  # noqa: PLR0911  # a table: one return per row
-    """Say which passing trouble an error is; None if trying again cannot help."""
+def transient_kind(error: BaseException) -> TransientKind | None:  # noqa: PLR0911  # a table: one return per row
+    """Return the kind of a transient error; None if trying again cannot help."""
     match error:
         case TransportError():
-            return Trouble.CONNECTION
+            return TransientKind.CONNECTION
         case TooManyRequestsError():
-            return Trouble.THROTTLED
+            return TransientKind.THROTTLED
         case QuotaExceededError():
-            return Trouble.QUOTA
+            return TransientKind.QUOTA
         case ForbiddenError(was_allowed=True):
-            return Trouble.RIGHTS
+            return TransientKind.RIGHTS
         case ConflictError() if _about_quota(error):
-            return Trouble.CONFLICT
+            return TransientKind.CONFLICT
         case ApiError(status=status) if status == 408 or (status >= 500 and status != 501):
-            return Trouble.SERVER
+            return TransientKind.SERVER
     return None
 
 
@@ -99,7 +99,7 @@ def is_transient(error: BaseException) -> bool:
     before, 409 of a quota's counter.
     False: everything else, so also 400, 401 (credentials were refreshed once before), 403, 404, 409, 410, 422.
     """
-    return trouble(error) is not None
+    return transient_kind(error) is not None
 
 
 def _about_quota(error: ApiError) -> bool:

@@ -132,7 +132,7 @@ class CertificateCredentials:
         return None
 
     async def renew(self, refused: str | None) -> bool:
-        """Look whether the files changed since they were read."""
+        """Check whether the files changed since they were read."""
         del refused
         stamps = self._stamps()
         if stamps == self._seen:

@@ -1,7 +1,7 @@
-"""How many creates may be under way at once: found out, not configured.
+"""An adaptive limit on creates in flight: measured, not configured.
 
 Additive increase, multiplicative decrease, as TCP does it (RFC 5681): each round of answers in good time allows one
-more, a refusal (429) halves, an answer that takes much longer than the fastest takes a tenth. Which requests it bounds
+more, a refusal (429) halves, an answer that takes much longer than the fastest takes a tenth. Which requests it limits
 does not belong here.
 """
 
@@ -55,20 +55,20 @@ class AdaptiveLimit:
 
     @property
     def in_flight(self) -> int:
-        """How many are."""
+        """How many are in flight."""
         return self._in_flight
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """How many wait for a permit."""
         return len(self._waiting)
 
     def now(self) -> float:
-        """Return the clock's time, for a turn whose work begins later than the turn."""
+        """Return the clock's time, for a request that is sent later than its permit was acquired."""
         return self._clock()
 
     async def acquire(self) -> float:
-        """Wait for a turn. Returns when it began, for :meth:`release`."""
+        """Wait for a permit. Returns when it was acquired, for :meth:`release`."""
         if self._waiting or self._in_flight >= self.limit:
             await self._queue()
         else:
@@ -76,19 +76,19 @@ class AdaptiveLimit:
         return self._clock()
 
     async def _queue(self) -> None:
-        turn = anyio.Event()
-        self._waiting.append(turn)
+        granted = anyio.Event()
+        self._waiting.append(granted)
         try:
-            await turn.wait()
+            await granted.wait()
         except BaseException:
-            if turn.is_set():  # the turn came together with the cancellation: it goes to the next
+            if granted.is_set():  # together with the cancellation: the permit goes to the next
                 self.abandon()
             else:
-                self._waiting.remove(turn)
+                self._waiting.remove(granted)
             raise
 
     def release(self, began_s: float, *, throttled: bool = False) -> None:
-        """End a turn and learn from it.
+        """Release a permit and adapt the limit.
 
         Args:
             began_s: What :meth:`acquire` returned.
@@ -106,12 +106,12 @@ class AdaptiveLimit:
         self.abandon()
 
     def abandon(self) -> None:
-        """End a turn and learn nothing: it was cancelled."""
+        """Release a permit without adapting: the request was cancelled."""
         self._in_flight -= 1
         self._wake()
 
     def _lower(self, began_s: float, factor: float) -> None:
-        """Lower once per round: what began before the last time says nothing about the new limit."""
+        """Lower once per round: a request sent before the last change says nothing about the new limit."""
         if began_s >= self._lowered_at:
             self._limit = max(1.0, self._limit * factor)
             self._lowered_at = self._clock()

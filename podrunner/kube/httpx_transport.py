@@ -1,4 +1,4 @@
-"""The httpx transport: for trio, and for embedders who bring their own ``httpx.AsyncClient``.
+"""The httpx transport: for trio, and for embedders that bring their own ``httpx.AsyncClient``.
 
 Two clients by default, for the reason that the aiohttp transport has two sessions: long streams must not take the
 places of requests. An embedder's own client serves both.

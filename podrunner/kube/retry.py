@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from podrunner.errors import ApiError, PodrunnerError
-from podrunner.kube.answers import Trouble, is_transient, trouble
+from podrunner.kube.answers import TransientKind, is_transient, transient_kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -62,9 +62,9 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class RequestRetry:
-    """A backoff for each kind of trouble."""
+    """A backoff for each kind of transient error."""
 
-    backoffs: Mapping[Trouble, Backoff]
+    backoffs: Mapping[TransientKind, Backoff]
 
     @classmethod
     def of(cls, settings: RetrySettings) -> RequestRetry:
@@ -79,12 +79,12 @@ class RequestRetry:
         few = min(settings.attempts or _TRIES_WITHOUT_RIGHTS, _TRIES_WITHOUT_RIGHTS)
         return cls(
             {
-                Trouble.CONNECTION: plain,
-                Trouble.THROTTLED: plain,
-                Trouble.SERVER: plain,
-                Trouble.RIGHTS: replace(plain, attempts=few),
-                Trouble.CONFLICT: _backoff(settings, waits=0.125, tries=1),
-                Trouble.QUOTA: _backoff(settings, waits=2.0, tries=4),
+                TransientKind.CONNECTION: plain,
+                TransientKind.THROTTLED: plain,
+                TransientKind.SERVER: plain,
+                TransientKind.RIGHTS: replace(plain, attempts=few),
+                TransientKind.CONFLICT: _backoff(settings, waits=0.125, tries=1),
+                TransientKind.QUOTA: _backoff(settings, waits=2.0, tries=4),
             }
         )
 
@@ -111,7 +111,7 @@ async def retrying(
 
     Args:
         call: One try.
-        policy: How long and how often, by kind of trouble.
+        policy: How long and how often, by kind of error.
         name: What is tried, for the log: ``create pod ns/name``.
         sleep: Waits for so many seconds.
         random: The source of jitter.
@@ -169,10 +169,10 @@ class _Budget:
         self._name = name
         self._random = random
         self._on_retry = on_retry
-        self._failures: Counter[Trouble] = Counter()
+        self._failures: Counter[TransientKind] = Counter()
 
     def retry(self, state: RetryCallState) -> bool:
-        kind = trouble(error) if (error := _error(state)) is not None else None
+        kind = transient_kind(error) if (error := _error(state)) is not None else None
         if kind is not None:
             self._failures[kind] += 1
         return kind is not None
@@ -193,10 +193,10 @@ class _Budget:
         if self._on_retry is not None and isinstance(error, PodrunnerError):
             self._on_retry(error, wait_s)
 
-    def _now(self, state: RetryCallState) -> tuple[Trouble, Backoff]:
+    def _now(self, state: RetryCallState) -> tuple[TransientKind, Backoff]:
         error = _error(state)
-        kind = trouble(error) if error is not None else None
-        assert kind is not None, "asked only after a passing trouble"
+        kind = transient_kind(error) if error is not None else None
+        assert kind is not None, "called only after a transient error"
         return kind, self._policy.backoffs[kind]
 
 

@@ -1,4 +1,4 @@
-"""One client's way to its API server: credentials, the gate, one repeat after a 401, errors from answers.
+"""One client's session with its API server: credentials, the gate, one repeat after a 401, errors from answers.
 
 Between the typed verbs (``client``), which know Kubernetes' paths and objects, and the transport, which knows neither.
 """
@@ -81,7 +81,7 @@ class Session:
         self._headers: dict[tuple[str | None, ...], dict[str, str]] = {}
         self._rights = KnownRights()
         self.gate: RetryAfterGate = gate or RetryAfterGate()
-        self.lanes: RequestLimiter = lanes or RequestLimiter(32)
+        self.limiter: RequestLimiter = lanes or RequestLimiter(32)
 
     async def send(
         self,
@@ -122,7 +122,7 @@ class Session:
             try:
                 response, request = await self._authorized(make, before_send)
             finally:
-                self.lanes.release(verb_class)
+                self.limiter.release(verb_class)
         if not 200 <= response.status < 300:
             raise self._refused(request, response.status, response.headers, response.body)
         self._rights.note(method, target)
@@ -133,12 +133,12 @@ class Session:
         while True:
             if self.gate.closed:
                 await self.gate.wait()
-            if self.lanes.try_acquire(verb_class):
+            if self.limiter.try_acquire(verb_class):
                 return
-            await self.lanes.acquire(verb_class)
+            await self.limiter.acquire(verb_class)
             if not self.gate.closed:
                 return
-            self.lanes.release(verb_class)
+            self.limiter.release(verb_class)
 
     async def _authorized(
         self, make: Callable[[str | None], Request], before_send: Callable[[], None] | None

@@ -29,7 +29,7 @@ _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 READ_BYTES = 64 * 1024
 
 CLOSE_TIMEOUT_S = 2.0
-"""Seconds to say goodbye; the connection is closed in any case."""
+"""Seconds for the closing handshake; the connection is closed in any case."""
 
 
 def handshake_headers(subprotocols: Sequence[str]) -> dict[str, str]:
@@ -136,7 +136,7 @@ class FramedSocket:
             await self._stream.write(data)
 
     async def close(self) -> None:
-        """Say goodbye if the other side still listens. The connection itself is httpx's to close."""
+        """Send a close frame if the other side still reads. The connection itself is httpx's to close."""
         try:
             with anyio.move_on_after(CLOSE_TIMEOUT_S):
                 await self._write(self._frames.send(CloseConnection(code=1000)))

@@ -140,12 +140,12 @@ class LogCollector:
         try:
             await follower.run()
         except Exception as error:  # noqa: BLE001  # an error of a log never fails a pod
-            self.trouble(f"log of {container}: {error!r}")
+            self.report(f"log of {container}: {error!r}")
         finally:
             with anyio.CancelScope(shield=True):
                 await outlet.close(follower.cursor)
 
-    def trouble(self, problem: str) -> None:
+    def report(self, problem: str) -> None:
         """Counts a problem, logs it and reports it."""
         if len(self.status.errors) < self._MOST_ERRORS:
             self.status.errors.append(problem)
@@ -183,13 +183,13 @@ class _Outlet:
                 sink = factory(container)
                 cursors.append(await sink.open(uid=uid, container=container))
             except Exception as error:  # noqa: BLE001  # a sink may raise anything
-                self._collector.trouble(f"sink of {container}: {error!r}")
+                self._collector.report(f"sink of {container}: {error!r}")
             else:
                 self._sinks.append(sink)
         return next((cursor for cursor in cursors if cursor is not None), LogCursor(uid, container))
 
     async def emit(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
-        """Gives the item to each sink in turn.
+        """Gives the item to each sink, one after the other.
 
         Raises:
             _NoSinkLeftError: No sink is left.
@@ -213,4 +213,4 @@ class _Outlet:
 
     def _drop(self, sink: LogSink, error: Exception) -> None:
         self._sinks.remove(sink)
-        self._collector.trouble(f"{type(sink).__name__}: {error!r}")
+        self._collector.report(f"{type(sink).__name__}: {error!r}")

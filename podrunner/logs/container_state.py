@@ -1,4 +1,4 @@
-"""What following a log must know of the pod's life. It comes from the watch; no request is made for it.
+"""The state of a container, as following its log needs it. It comes from the watch; no request is made for it.
 
 :func:`container_view` is the pure reading of a pod's status; :class:`PodState` is what the runner provides.
 """

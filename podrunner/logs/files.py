@@ -1,9 +1,9 @@
 """Log files in Airflow's layout: ``<folder>/<dag_id>/<task_id>/<execution_date>/<try>.log``.
 
-Beside each file, while its pod lives, stands a small hidden one with the cursor and the length that the log
-had when the cursor was taken. A successor cuts the log to that length and goes on from that cursor, so that
-whatever was written last before a crash is neither lost nor there twice. A log may be cut into files of a size
-(:mod:`podrunner.logs.segments`); the cursor holds their number. All of a sink's disk work is done in worker
+Beside each file, while its pod exists, there is a small hidden one with the cursor and the length that the log
+had when the cursor was taken. A successor cuts the log to that length and resumes at that cursor, so that the
+lines before a crash are neither lost nor doubled. A log may be rotated into segments of a size
+(:mod:`podrunner.logs.segments`); the cursor file holds their number. All of a sink's disk work is done in worker
 threads.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileLogSink", "container_log_path", "safe_log_path"]
 
-# The cursor is written at most so often; what a crash loses of it is read again, thanks to the recorded
+# The cursor is written at most so often. Lines after it are read again after a crash, thanks to the recorded
 # length.
 _CURSOR_INTERVAL_S: Final = 1.0
 
@@ -44,10 +44,10 @@ def safe_log_path(folder: Path, relative: str) -> Path:
 
     Args:
         folder: The base folder.
-        relative: The log's path within it, with ``/`` between its parts.
+        relative: The log's path within it, with ``/`` between its elements.
 
     Raises:
-        LogError: The path is absolute, leads upwards, or has an empty part.
+        LogError: The path is absolute, leads upwards, or has an empty element.
     """
     try:
         return folder.joinpath(*checked_log_path(relative).split("/"))
@@ -64,11 +64,11 @@ def container_log_path(relative: str, container: str, *, main: str) -> str:
 
 
 class _Mark(msgspec.Struct, frozen=True):
-    """What stands beside a log: up to which length it holds what was read up to which line, after how many parts."""
+    """The content of a cursor file: the last line in the log, the log's length after it, and the number of segments."""
 
     cursor: LogCursor
     size: int
-    parts: int = 0
+    segments: int = msgspec.field(default=0, name="parts")
 
 
 class FileLogSink:
@@ -77,9 +77,9 @@ class FileLogSink:
     Args:
         path: The file; its folder is made if need be.
         timestamps: Whether lines keep the time stamps of the node.
-        max_bytes: A file that would grow longer becomes a part beside it (``1.log.1``, ``1.log.2``, …), and a new one
-            is begun. Only between two batches of lines, so that a file may be longer by less than one. None: one file.
-        compress: Whether parts are compressed: ``1.log.1.gz``.
+        max_bytes: A file that would grow longer becomes a segment (``1.log.1``, ``1.log.2``, …), and a new one is
+            begun: between two batches of lines, so that a file may be longer by less than one. None: one file.
+        compress: Whether segments are compressed: ``1.log.1.gz``.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class FileLogSink:
         self._max_bytes = max_bytes
         self._compress = compress
         self._size = 0
-        self._parts = 0
+        self._segments = 0
         self._marked_at = 0.0
 
     @property
@@ -128,8 +128,8 @@ class FileLogSink:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         mark = self._read_mark(fresh)
         if mark is not None:
-            undo_rotation(self.path, mark.parts)
-        self._parts = last_segment(self.path)
+            undo_rotation(self.path, mark.segments)
+        self._segments = last_segment(self.path)
         with self.path.open("a+b") as file:
             if mark is not None:
                 _restore(file, mark)
@@ -163,17 +163,17 @@ class FileLogSink:
             self._save(cursor)
 
     def _begin_file(self) -> None:
-        # Until the next cursor is saved, a crash undoes the cut.
-        self._parts = rotate(self.path)
+        # A crash before the next cursor is saved undoes the rotation.
+        self._segments = rotate(self.path)
         self._size = 0
         if self._compress:
-            with suppress(OSError):  # then it stays as it is, and reads the same
-                compress_segment(self.path, self._parts)
+            with suppress(OSError):  # then it stays plain, and reads the same
+                compress_segment(self.path, self._segments)
 
     def _save(self, cursor: LogCursor) -> None:
         """Replaces the cursor file in one step, so that a crash leaves the old one or the new one."""
         with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=".cursor-", delete=False) as file:
-            file.write(msgspec.json.encode(_Mark(cursor, self._size, self._parts)))
+            file.write(msgspec.json.encode(_Mark(cursor, self._size, self._segments)))
         Path(file.name).replace(self.cursor_path)
 
 

@@ -150,7 +150,7 @@ class ContainerFollower:
         self._pending += effects
 
     def _feed(self, event: Input) -> None:
-        """Takes a step in the light of the container's present state."""
+        """Notes the container's present state, then takes a step."""
         self._note_view()
         self._step(event)
 
@@ -168,7 +168,7 @@ class ContainerFollower:
         self._note_view()
 
     async def _run_ended(self) -> None:
-        """Returns when the run is over that is being read."""
+        """Returns when the run that is being read is over."""
         while not self._now.run_ended:
             await self._changed()
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["PAGE_BYTES", "LogDocument", "LogPage", "LogReader", "read_lines"]
 
 PAGE_BYTES: Final = 1024 * 1024
-"""How much of a log is on a page, unless said otherwise."""
+"""How much of a log is on a page, by default."""
 
 
 class LogDocument(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class LogDocument(msgspec.Struct, frozen=True):
 
     Attributes:
         source: Where: ``file``, ``pod`` or ``server``.
-        header: What the reader has to say before the log, each line beginning with ``***``.
+        header: Lines to show before the log, each beginning with ``***``.
         lines: The log, without line ends.
     """
 
@@ -85,7 +85,7 @@ async def read_lines(
 
 
 class LogReader:
-    """Asks each place in turn.
+    """Asks one place after the other.
 
     Args:
         places: In the order of asking.

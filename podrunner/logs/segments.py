@@ -1,8 +1,8 @@
-"""One log in several files: ``1.log`` is written to; ``1.log.1``, ``1.log.2.gz``, … beside it hold what came before.
+"""One log in several files: ``1.log`` is written to; the segments ``1.log.1``, ``1.log.2.gz``, … hold the older lines.
 
-The numbers only grow and the first is the oldest, so that a part, once cut off, is never renamed again. Cutting parts
-off, undoing it after a crash, and reading all as if they were one belongs here; when that is done does not. Everything
-here blocks and is called in worker threads.
+The numbers only grow and the first is the oldest, so that a segment is renamed once and never again. Rotating, undoing
+a rotation after a crash, and reading all files as one belong here; when to rotate does not. Everything here blocks and
+is called in worker threads.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 __all__ = ["READ_BYTES", "LogFiles", "compress_segment", "last_segment", "rotate", "undo_rotation"]
 
 READ_BYTES: Final = 256 * 1024
-"""How much is read at once: a large log never stands in memory as a whole."""
+"""Bytes that are read at once: a large log is never in memory as a whole."""
 
-_LENGTH_AT_END: Final = 4  # of a gzip file: the length of what is in it (RFC 1952, ISIZE)
+_LENGTH_AT_END: Final = 4  # of a gzip file: the length of its content (RFC 1952, ISIZE)
 
 
 def rotate(path: Path) -> int:
-    """Makes a part of what was written so far. Returns its number."""
+    """Makes the file a segment; returns its number."""
     number = last_segment(path) + 1
     path.replace(_plain(path, number))
     return number
 
 
 def compress_segment(path: Path, number: int) -> None:
-    """Compresses a part. A crash leaves the part as it was, or both forms, each of them whole."""
-    plain, packed = _plain(path, number), _packed(path, number)
-    unfinished = path.with_name(f".{packed.name}.tmp")
+    """Compresses a segment. A crash leaves the segment as it was, or both forms, each of them whole."""
+    plain, compressed = _plain(path, number), _compressed(path, number)
+    unfinished = path.with_name(f".{compressed.name}.tmp")
     with plain.open("rb") as source, gzip.open(unfinished, "wb") as target:
         shutil.copyfileobj(source, target, READ_BYTES)
-    unfinished.replace(packed)
+    unfinished.replace(compressed)
     plain.unlink()
 
 
 def undo_rotation(path: Path, number: int) -> None:
-    """Goes back to when that part was the last one: what was cut off next is what is written to again.
+    """Goes back to when that segment was the last one: the next one becomes the file that is written to.
 
-    Later parts are removed, and the end of the log with them. Whatever the moment of a crash, doing it again ends it.
+    Later segments are removed, and the end of the log with them. After a crash, a second call completes it.
     """
     last = last_segment(path)
     if last <= number:
@@ -53,21 +53,21 @@ def undo_rotation(path: Path, number: int) -> None:
     path.unlink(missing_ok=True)
     for later in range(last, number + 1, -1):
         _plain(path, later).unlink(missing_ok=True)
-        _packed(path, later).unlink(missing_ok=True)
-    plain, packed = _plain(path, number + 1), _packed(path, number + 1)
+        _compressed(path, later).unlink(missing_ok=True)
+    plain, compressed = _plain(path, number + 1), _compressed(path, number + 1)
     if plain.exists():
-        packed.unlink(missing_ok=True)
+        compressed.unlink(missing_ok=True)
         plain.replace(path)
         return
     unfinished = path.with_name(f".{path.name}.tmp")
-    with gzip.open(packed, "rb") as source, unfinished.open("wb") as target:
+    with gzip.open(compressed, "rb") as source, unfinished.open("wb") as target:
         shutil.copyfileobj(source, target, READ_BYTES)
     unfinished.replace(path)
-    packed.unlink()
+    compressed.unlink()
 
 
 def last_segment(path: Path) -> int:
-    """The number of the last part that was cut off; 0 if there is none."""
+    """Returns the number of the last segment; 0 if there is none."""
     return max(_numbers(path), default=0)
 
 
@@ -82,12 +82,12 @@ def _plain(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")
 
 
-def _packed(path: Path, number: int) -> Path:
+def _compressed(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}.gz")
 
 
 class LogFiles:
-    """Reads all files of a log, one after the other, also while it is written to and cut.
+    """Reads all files of a log, one after the other, also while it is written to and rotated.
 
     Args:
         path: The file that is written to.
@@ -107,13 +107,13 @@ class LogFiles:
         self._opened()
 
     def read(self) -> bytes:
-        """The next bytes; ``b""`` at what is the end for now."""
+        """Returns the next bytes; ``b""`` at the present end."""
         while (file := self._opened()) is not None:
             if data := file.read(READ_BYTES):
                 return data
-            if not self._is_part(self._number):
+            if not self._is_segment(self._number):
                 return b""
-            # It is whole by now: what was written between the two looks comes first.
+            # It is whole by now: what was written since the last read comes first.
             if data := file.read(READ_BYTES):
                 return data
             self._next()
@@ -126,7 +126,7 @@ class LogFiles:
             self._file = None
 
     def _skip(self, offset: int) -> None:
-        while offset and self._is_part(self._number) and (size := self._size(self._number)) <= offset:
+        while offset and self._is_segment(self._number) and (size := self._size(self._number)) <= offset:
             offset -= size
             self._next()
         if offset and (file := self._opened()) is not None:
@@ -137,14 +137,14 @@ class LogFiles:
         later = [number for number in _numbers(self._path) if number > self._number]
         self._number = min(later, default=self._number + 1)
 
-    def _is_part(self, number: int) -> bool:
-        return _plain(self._path, number).exists() or _packed(self._path, number).exists()
+    def _is_segment(self, number: int) -> bool:
+        return _plain(self._path, number).exists() or _compressed(self._path, number).exists()
 
     def _size(self, number: int) -> int:
         plain = _plain(self._path, number)
         if plain.exists():
             return plain.stat().st_size
-        with _packed(self._path, number).open("rb") as file:
+        with _compressed(self._path, number).open("rb") as file:
             file.seek(-_LENGTH_AT_END, 2)
             length: int = struct.unpack("<I", file.read(_LENGTH_AT_END))[0]
             return length
@@ -155,19 +155,19 @@ class LogFiles:
         return self._file
 
     def _open(self) -> IO[bytes] | None:
-        """Opens the part, or the file that will be that part one day; None if that is not there yet."""
+        """Opens the segment, or the file that will become that segment; None if that does not exist yet."""
         while True:
             number = self._number
             with suppress(FileNotFoundError):
                 return _plain(self._path, number).open("rb")
             with suppress(FileNotFoundError):
-                return cast("IO[bytes]", gzip.open(_packed(self._path, number)))
+                return cast("IO[bytes]", gzip.open(_compressed(self._path, number)))
             try:
                 file = self._path.open("rb")
             except FileNotFoundError:
-                if self._is_part(number):
+                if self._is_segment(number):
                     continue
                 return None
-            if not self._is_part(number):
+            if not self._is_segment(number):
                 return file
-            file.close()  # cut off between two looks: this may be the one after
+            file.close()  # rotated between the two checks: this may be the next one

@@ -73,7 +73,7 @@ class FoundLog:
 
     Attributes:
         source: Where: ``file``, ``pod`` or ``server``.
-        header: What is to be said before the log, each line beginning with ``***``.
+        header: Lines to show before the log, each beginning with ``***``.
         batches: Its bytes, without time stamps unless they are the file's.
     """
 
@@ -150,14 +150,14 @@ class _FileBatches:
 
     async def __anext__(self) -> bytes:
         while True:
-            goes_on, data = await anyio.to_thread.run_sync(self._look)
+            goes_on, data = await anyio.to_thread.run_sync(self._read_more)
             if data:
                 return data
             if not goes_on:
                 raise StopAsyncIteration
             await anyio.sleep(_POLL_S)
 
-    def _look(self) -> tuple[bool, bytes]:
+    def _read_more(self) -> tuple[bool, bytes]:
         goes_on = (
             self._follow and self._cursor.exists()
         )  # before reading: what was written before it went is read

@@ -71,7 +71,7 @@ __all__ = [
     "step",
 ]
 
-# The back-off of client-go's reflector (0.8 s doubled up to 30 s): known to be gentle to a server in trouble.
+# The back-off of client-go's reflector (0.8 s doubled up to 30 s): known to be gentle to an overloaded server.
 _FIRST_DELAY_S: Final = 0.8
 _LAST_DELAY_S: Final = 30.0
 _SHORTEST_WAIT_S: Final = 0.05
@@ -498,7 +498,7 @@ def _reconnect(state: Reading, now_s: float) -> Step:
 def _retry(
     state: Reading, message: str, now_s: float, *, is_hopeless: bool = False, at_once: bool = False
 ) -> Step:
-    """Another connection after trouble, or a gap in place of the rest."""
+    """Another connection after a failure, or a gap in place of the rest."""
     attempts = _counted(state, now_s)
     if is_hopeless or now_s >= attempts.gives_up_at:
         return _complete(state) if state.never_began else _give_up(state, GapReason.UNAVAILABLE, message)

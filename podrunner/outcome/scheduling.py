@@ -39,7 +39,7 @@ class Unschedulable(NamedTuple):
     """Why a pod fits nowhere.
 
     Attributes:
-        nodes: How many nodes the scheduler looked at, or None if the message has another form.
+        nodes: How many nodes the scheduler considered, or None if the message has another form.
         causes: What was wrong with them; several causes may be reported for one node.
         message: The scheduler's whole message.
     """

@@ -130,7 +130,7 @@ class LeaseKeeper:
 
     Args:
         client: The API server.
-        namespace: Where the Lease lives.
+        namespace: The Lease's namespace.
         owner: The runner's name.
         scope: The runner's scope, as a label.
         duration_s: Seconds without renewal after which the runner counts as gone.
@@ -301,7 +301,7 @@ class LeaseKeeper:
             return False
 
     async def _came_through(self, sent: _Sent) -> bool:
-        """Looks whether the renewal of which no answer came was done: then it counts, from when it was sent.
+        """Reads whether the renewal without an answer was done: then it counts, from when it was sent.
 
         Where answers are lost this takes one request, where another renewal would be refused for its version first.
         """
@@ -331,7 +331,7 @@ class LeaseKeeper:
         self._unanswered = None
 
     async def _is_ours(self) -> bool:
-        """Looks whether the Lease is ours still; if it is another's, it is lost."""
+        """Reads whether the Lease is still ours; if it is another runner's, it is lost."""
         self._lease = lease = await self._read()
         if lease is not None and _holder(lease) != self._holder:
             self._lose(f"it is held by {_holder(lease)}")

@@ -36,7 +36,7 @@ _NOT_RUNNING = "status.phase!=Running,status.phase!=Pending"
 
 
 class Deleter(Protocol):
-    """Deletes a pod, trying again after passing trouble."""
+    """Deletes a pod, trying again after transient errors."""
 
     async def __call__(self, namespace: str, name: str, *, uid: str) -> Deletion:
         """Not ``found``: it was not there, or another pod has its name."""

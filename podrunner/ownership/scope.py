@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class ScopeReader:
-    """Reads pods and Leases of one scope, trying again after passing trouble.
+    """Reads pods and Leases of one scope, trying again after transient errors.
 
     Attributes:
         scope: The scope.
@@ -101,5 +101,5 @@ class ScopeReader:
         return lease_state(lease, now=self.now()) is not LeaseState.HELD
 
     async def retrying(self, call: Callable[[], Awaitable[T]], *, name: str) -> T:
-        """Calls, and calls again after passing trouble."""
+        """Calls, and calls again after transient errors."""
         return await retrying(call, policy=self._policy, name=name)

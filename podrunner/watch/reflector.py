@@ -53,8 +53,8 @@ _SHORT_WATCH_S = 1.0
 """A watch that ends sooner counts as failed (client-go draws the same line: "very short watch")."""
 
 _STREAMING_PATIENCE_S = 15.0
-"""Seconds that a streaming list may be silent before pages are tried: a server that knows it sends at once, and one
-that overlooks the wish would never say that the list is complete."""
+"""Seconds that a streaming list may be silent before pages are tried: a server that supports it sends at once, and one
+that ignores the parameter would never say that the list is complete."""
 
 _ASK_TO_END = (0.9, 1.0)
 """Share of ``server_timeout_s`` that is asked for, at random, so that many watches do not end together."""
@@ -136,7 +136,7 @@ class Reflector:
 
     @property
     def store(self) -> PodView:
-        """The pods as last known. Ask :meth:`health` whether that is still so."""
+        """The pods as last known; :meth:`health` says whether that is up to date."""
         return self._store.view
 
     @property
@@ -145,7 +145,7 @@ class Reflector:
         return self._state
 
     def health(self) -> WatchHealth:
-        """Return how well the watch is. Call it on the event loop."""
+        """Return the watch's health. Call it on the event loop."""
         return self._status.report(
             anyio.current_time(),
             namespace=self._namespace,
@@ -185,7 +185,7 @@ class Reflector:
             self._wake_waiters()
 
     async def _step(self, state: State) -> State:
-        """Act once; whatever happens, there is a next state."""
+        """Act on the present state once; set the next one."""
         try:
             return await self._act(state)
         except Exception as error:  # noqa: BLE001  # the loop outlives any single error; it is counted and shown
@@ -285,7 +285,7 @@ class Reflector:
         )
 
     async def _drain(self, stream: WatchStream, scope: anyio.CancelScope) -> None:
-        """Take in what comes, and have the scope end it when nothing comes for too long.
+        """Take in batches; the scope ends the watch when nothing comes for too long.
 
         Moving one deadline per batch costs a tenth of a timeout per event.
         """

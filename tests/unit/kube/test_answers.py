@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner import errors
-from podrunner.kube.answers import Trouble, answer_error, is_transient, retry_after_s, status_error, trouble
+from podrunner.kube.answers import (
+    TransientKind,
+    answer_error,
+    is_transient,
+    retry_after_s,
+    status_error,
+    transient_kind,
+)
 
 
 def answer(status, body=b"", **headers):
@@ -32,10 +39,10 @@ def status_body(message, reason="", **details):
             "Forbidden",
             "pods a is forbidden: exceeded quota: q",
             errors.QuotaExceededError,
-            Trouble.QUOTA,
+            TransientKind.QUOTA,
         ),
         (404, "NotFound", "pods a not found", errors.NotFoundError, None),
-        (408, "", "timeout", errors.ApiError, Trouble.SERVER),
+        (408, "", "timeout", errors.ApiError, TransientKind.SERVER),
         (409, "AlreadyExists", "pods a already exists", errors.AlreadyExistsError, None),
         (409, "Conflict", "the object has been modified", errors.ConflictError, None),
         (
@@ -43,16 +50,16 @@ def status_body(message, reason="", **details):
             "Conflict",
             'Operation cannot be fulfilled on resourcequotas "q": the object has been modified',
             errors.ConflictError,
-            Trouble.CONFLICT,
+            TransientKind.CONFLICT,
         ),
         (410, "Expired", "too old resource version", errors.GoneError, None),
         (413, "", "too large", errors.ApiError, None),
         (422, "Invalid", "spec.containers: Required value", errors.InvalidError, None),
-        (429, "TooManyRequests", "slow down", errors.TooManyRequestsError, Trouble.THROTTLED),
-        (500, "InternalError", "etcdserver: leader changed", errors.ServerError, Trouble.SERVER),
+        (429, "TooManyRequests", "slow down", errors.TooManyRequestsError, TransientKind.THROTTLED),
+        (500, "InternalError", "etcdserver: leader changed", errors.ServerError, TransientKind.SERVER),
         (501, "", "not implemented", errors.ServerError, None),
-        (503, "ServiceUnavailable", "starting", errors.ServerError, Trouble.SERVER),
-        (504, "Timeout", "etcd", errors.ServerError, Trouble.SERVER),
+        (503, "ServiceUnavailable", "starting", errors.ServerError, TransientKind.SERVER),
+        (504, "Timeout", "etcd", errors.ServerError, TransientKind.SERVER),
     ],
 )
 def test_status_and_message_decide_the_class_and_whether_to_try_again(status, reason, message, kind, cause):
@@ -60,15 +67,14 @@ def test_status_and_message_decide_the_class_and_whether_to_try_again(status, re
     error = answer(status, status_body(message, reason))
     assert type(error) is kind
     assert (error.status, error.reason, error.server_message) == (status, reason, message)
-    assert trouble(error) is cause
+    assert transient_kind(error) is cause
     assert is_transient(error) is (cause is not None)
 
 
 def test_a_quota_conflict_is_also_recognised_by_its_details():
     """L4."""
-    assert (
-        trouble(answer(409, status_body("modified", "Conflict", kind="resourcequotas"))) is Trouble.CONFLICT
-    )
+    conflict = answer(409, status_body("modified", "Conflict", kind="resourcequotas"))
+    assert transient_kind(conflict) is TransientKind.CONFLICT
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from podrunner.errors import (
     TooManyRequestsError,
     TransportError,
 )
-from podrunner.kube.answers import Trouble
+from podrunner.kube.answers import TransientKind
 from podrunner.kube.retry import Backoff, RequestRetry, retrying
 
 pytestmark = pytest.mark.anyio
@@ -139,4 +139,4 @@ def test_jitter_spreads_the_waits():
 
 
 def test_every_trouble_has_a_backoff():
-    assert set(POLICY.backoffs) == set(Trouble)
+    assert set(POLICY.backoffs) == set(TransientKind)

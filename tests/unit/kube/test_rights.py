@@ -1,11 +1,11 @@
-"""A right that was there before and is missing now is passing trouble; one that never was is an error at once."""
+"""A right that was there before and is missing now is a transient error; one that never was is an error at once."""
 
 from __future__ import annotations
 
 import pytest
 from podrunner.config import RetrySettings
 from podrunner.errors import ForbiddenError
-from podrunner.kube.answers import Trouble, is_transient
+from podrunner.kube.answers import TransientKind, is_transient
 from podrunner.kube.retry import RequestRetry
 from podrunner.kube.rights import KnownRights
 
@@ -76,5 +76,5 @@ def test_what_admission_refuses_is_refused_for_good(message):
 
 def test_it_is_tried_a_few_times_even_where_all_else_is_tried_for_ever():
     endless = RequestRetry.of(RetrySettings(attempts=0)).backoffs
-    assert (endless[Trouble.RIGHTS].attempts, endless[Trouble.SERVER].attempts) == (6, 0)
-    assert RequestRetry.of(RetrySettings(attempts=3)).backoffs[Trouble.RIGHTS].attempts == 3
+    assert (endless[TransientKind.RIGHTS].attempts, endless[TransientKind.SERVER].attempts) == (6, 0)
+    assert RequestRetry.of(RetrySettings(attempts=3)).backoffs[TransientKind.RIGHTS].attempts == 3

@@ -102,7 +102,7 @@ async def test_a_reply_lost_on_the_way_there_is_tried_again():
     assert [method for _, method, _ in server.requests] == ["POST", "GET", "POST"]
 
 
-async def test_a_refused_connection_needs_no_look():
+async def test_a_refused_connection_needs_no_read():
     server = FakeServer()
     server.fail("POST", refuse=True)
     await launcher(server).launch(plan())
@@ -387,7 +387,7 @@ class TestCancel:
         server.faults.clear()
         assert at_work.is_unwanted(await server.client().read_pod("default", name))
 
-    async def test_a_look_that_fails_is_reported(self, caplog: pytest.LogCaptureFixture):
+    async def test_a_read_that_fails_is_reported(self, caplog: pytest.LogCaptureFixture):
         server = FakeServer()
         server.fail("POST", delay_reply_s=50)
         server.fail("GET", times=99, **status(403, "Forbidden"))
@@ -431,7 +431,7 @@ class TestDelete:
         assert not server.pods
 
 
-_TROUBLE = st.sampled_from(
+_FAILURES = st.sampled_from(
     [
         {"lose_reply": True},
         {"refuse": True},
@@ -445,12 +445,12 @@ _TROUBLE = st.sampled_from(
 
 
 @given(
-    creates=st.lists(_TROUBLE, max_size=5),
-    looks=st.lists(_TROUBLE, max_size=3),
+    creates=st.lists(_FAILURES, max_size=5),
+    reads=st.lists(_FAILURES, max_size=3),
     cancel_at=st.one_of(st.none(), st.floats(0, 20)),
 )
 def test_whatever_goes_wrong_there_is_one_pod_or_none(
-    creates: list[dict[str, Any]], looks: list[dict[str, Any]], cancel_at: float | None
+    creates: list[dict[str, Any]], reads: list[dict[str, Any]], cancel_at: float | None
 ):
     """L1, C1: launched: exactly one pod; cancelled: none; failed: none, or one that is known unwanted."""
 
@@ -458,7 +458,7 @@ def test_whatever_goes_wrong_there_is_one_pod_or_none(
         server = FakeServer()
         for how in creates:
             server.fail("POST", **how)
-        for how in looks:
+        for how in reads:
             server.fail("GET", **how)
         at_work = launcher(server)
         result: Launched | PodrunnerError | None = None

@@ -135,7 +135,7 @@ def stamped(number: int, text: bytes | None = None, *, second: int = 0) -> bytes
 
 
 @pytest.fixture
-def life() -> FakeState:
+def state() -> FakeState:
     return FakeState()
 
 

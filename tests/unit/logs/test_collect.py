@@ -11,11 +11,11 @@ from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Si
 pytestmark = pytest.mark.anyio
 
 
-def collector(node: FakeNode, life: FakeState, *sinks, containers=("base",), **options) -> LogCollector:
+def collector(node: FakeNode, state: FakeState, *sinks, containers=("base",), **options) -> LogCollector:
     return LogCollector(
         node,
         ADDRESS,
-        life,
+        state,
         containers=containers,
         sinks=sinks,
         limits=FollowLimits(drain_s=0.05),
@@ -24,14 +24,14 @@ def collector(node: FakeNode, life: FakeState, *sinks, containers=("base",), **o
     )
 
 
-async def test_every_sink_gets_every_line(node, life, tmp_path):
+async def test_every_sink_gets_every_line(node, state, tmp_path):
     node.write(stamped(1), stamped(2))
-    life.end()
+    state.end()
     calls: list[object] = []
     sink = Sink()
     path = tmp_path / "dag" / "task" / "1.log"
     job = collector(
-        node, life, lambda _: CallableSink(calls.append), lambda _: sink, lambda _: FileLogSink(path)
+        node, state, lambda _: CallableSink(calls.append), lambda _: sink, lambda _: FileLogSink(path)
     )
     await job.run()
     assert path.read_text() == "line 1\nline 2\n"
@@ -41,29 +41,29 @@ async def test_every_sink_gets_every_line(node, life, tmp_path):
     assert job.done.is_set()
 
 
-async def test_an_async_function_is_awaited(node, life):
+async def test_an_async_function_is_awaited(node, state):
     node.write(stamped(1))
-    life.end()
+    state.end()
     got = []
 
     async def take(item):
         await anyio.lowlevel.checkpoint()
         got.append(item)
 
-    await collector(node, life, lambda _: CallableSink(take)).run()
+    await collector(node, state, lambda _: CallableSink(take)).run()
     assert got[0].texts() == ["line 1"]
 
 
-async def test_a_failing_sink_is_counted_and_the_others_go_on(node, life, sink):
+async def test_a_failing_sink_is_counted_and_the_others_go_on(node, state, sink):
     """G8: no sink's trouble reaches the pod; off: dropping a sink that fails."""
     node.write(stamped(1))
-    life.end()
+    state.end()
     heard = []
 
     def broken(item):
         raise OSError("disk full")
 
-    job = collector(node, life, lambda _: CallableSink(broken), lambda _: sink, on_trouble=heard.append)
+    job = collector(node, state, lambda _: CallableSink(broken), lambda _: sink, on_trouble=heard.append)
     await job.run()
     assert sink.texts == ["line 1"]
     assert "disk full" in job.status.errors[0]
@@ -71,54 +71,54 @@ async def test_a_failing_sink_is_counted_and_the_others_go_on(node, life, sink):
     assert not job.status.complete
 
 
-async def test_when_every_sink_failed_reading_ends(node, life):
+async def test_when_every_sink_failed_reading_ends(node, state):
     """G8: even then nothing is raised."""
 
     def refuse(container):
         raise OSError("read-only file system")
 
-    life.end()
-    job = collector(node, life, refuse)
+    state.end()
+    job = collector(node, state, refuse)
     await job.run()
     assert len(job.status.errors) >= 1
 
 
-async def test_a_gap_is_reported(node, life, sink):
-    life.end(restart=5)
+async def test_a_gap_is_reported(node, state, sink):
+    state.end(restart=5)
     heard = []
-    job = collector(node, life, lambda _: sink, on_trouble=heard.append)
+    job = collector(node, state, lambda _: sink, on_trouble=heard.append)
     await job.run()
     assert heard == sink.gaps == job.status.gaps
     assert job.status.complete
 
 
-async def test_a_sink_that_cannot_close_is_counted(node, life, sink):
-    life.end()
+async def test_a_sink_that_cannot_close_is_counted(node, state, sink):
+    state.end()
 
     async def close(cursor):
         raise OSError("gone")
 
     sink.close = close
-    job = collector(node, life, lambda _: sink)
+    job = collector(node, state, lambda _: sink)
     await job.run()
     assert "gone" in job.status.errors[0]
 
 
-async def test_containers_are_collected_side_by_side(node, life):
+async def test_containers_are_collected_side_by_side(node, state):
     node.write(stamped(1))
-    life.end()
+    state.end()
     sinks: dict[str, Sink] = {}
-    job = collector(node, life, lambda name: sinks.setdefault(name, Sink()), containers=("base", "proxy"))
+    job = collector(node, state, lambda name: sinks.setdefault(name, Sink()), containers=("base", "proxy"))
     await job.run()
     assert {name: sink.texts for name, sink in sinks.items()} == {"base": ["line 1"], "proxy": ["line 1"]}
 
 
-async def test_collection_goes_on_where_the_sink_stopped(node, life):
+async def test_collection_goes_on_where_the_sink_stopped(node, state):
     node.write(stamped(1), stamped(2))
-    life.end()
+    state.end()
     start = LogCursor("uid-1", "base", stamp=stamped(1).split(b" ")[0].decode(), lines=1)
     sink = Sink(start)
-    await collector(node, life, lambda _: sink).run()
+    await collector(node, state, lambda _: sink).run()
     assert sink.texts == ["line 2"]
     assert sink.closed_at is not None
     assert sink.closed_at.complete

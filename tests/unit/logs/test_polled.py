@@ -80,8 +80,8 @@ async def test_it_ends_with_the_pod_and_asks_no_more_than_it_must():
     assert [request["follow"] for request in node.requests] == [True, False]
 
 
-async def test_a_look_that_fails_concludes_nothing(monkeypatch):
-    """W8; off: the return of `_PolledPod._look`."""
+async def test_a_poll_that_fails_concludes_nothing(monkeypatch):
+    """W8; off: the return of `_PolledPod._poll`."""
     node = Node(pod(), ServerError(status=500), pod(ENDED))
     node.write(stamped(1), stamped(2))
     node.scripts = [only_the_first, only_the_first]

@@ -41,13 +41,13 @@ def lines(*numbers: int) -> bytes:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("compress", "part"), [(False, "1.log.1"), (True, "1.log.1.gz")])
-async def test_a_file_that_would_grow_too_long_becomes_a_part(tmp_path, compress, part):
+@pytest.mark.parametrize(("compress", "segment"), [(False, "1.log.1"), (True, "1.log.1.gz")])
+async def test_a_file_that_would_grow_too_long_becomes_a_segment(tmp_path, compress, segment):
     sink = FileLogSink(tmp_path / "1.log", max_bytes=15, compress=compress)
     await sink.open(uid="uid-1", container="base")
     cursor = await feed(sink, FRESH, 1, 2)
     await sink.close(await feed(sink, cursor, 3))
-    assert names(tmp_path) == [".1.log.cursor", "1.log", part]
+    assert names(tmp_path) == [".1.log.cursor", "1.log", segment]
     assert sink.path.read_bytes() == lines(3)
     assert whole(sink.path) == lines(1, 2, 3)
 
@@ -63,7 +63,7 @@ async def test_a_batch_longer_than_a_file_may_be_is_not_cut(tmp_path):
 @pytest.mark.anyio
 @pytest.mark.parametrize("compress", [False, True])
 async def test_a_crash_in_the_middle_of_a_cut_is_undone(tmp_path, compress):
-    """The part was cut off, and the cursor is of before; off: `undo_rotation`."""
+    """The file was rotated, and the cursor is older; off: `undo_rotation`."""
     sink = FileLogSink(tmp_path / "1.log")
     await sink.open(uid="uid-1", container="base")
     cursor = await feed(sink, FRESH, 1)
@@ -107,10 +107,10 @@ def play(folder: Path, steps, crash) -> tuple[Path, bytes]:
                 file.write(b"%03d\n" % number)
             written += b"%03d\n" % number
         else:
-            part = rotate(path)
+            segment = rotate(path)
             path.touch()
             if step == "compress":
-                compress_segment(path, part)
+                compress_segment(path, segment)
     if crash == "both forms" and last_segment(path):
         last = path.with_name(f"1.log.{last_segment(path)}")
         packed = last.with_name(f"{last.name}.gz")
@@ -163,12 +163,12 @@ def test_a_reader_goes_on_while_the_log_is_cut_and_packed(tmp_path):
 
 
 def test_what_is_written_between_two_looks_and_then_cut_off_is_not_missed(tmp_path, monkeypatch):
-    """Off: the second look at a file that has become a part."""
+    """Off: the second read of a file that has become a segment."""
     path = tmp_path / "1.log"
     path.write_bytes(b"one\n")
     files = LogFiles(path)
     assert files.read() == b"one\n"
-    look = files._is_part
+    look = files._is_segment
 
     def cut_just_now(number: int) -> bool:
         if path.exists():
@@ -177,12 +177,12 @@ def test_what_is_written_between_two_looks_and_then_cut_off_is_not_missed(tmp_pa
             rotate(path)
         return look(number)
 
-    monkeypatch.setattr(files, "_is_part", cut_just_now)
+    monkeypatch.setattr(files, "_is_segment", cut_just_now)
     assert files.read() == b"two\n"
     files.close()
 
 
-def test_other_files_are_no_parts(tmp_path):
+def test_other_files_are_no_segments(tmp_path):
     for name in ("1.log", "1.log.x", "1.log.0", "11.log.5", "1.log.7.bak", "a1.log.3"):
         (tmp_path / name).touch()
     assert last_segment(tmp_path / "1.log") == 0

@@ -64,22 +64,22 @@ async def test_an_async_stream_gets_bytes_and_stays_open():
     assert stream.sent == f"grüße €\n{GAP}\n".encode()
 
 
-async def test_a_closed_stream_is_counted_and_the_others_go_on(node, life, sink):
+async def test_a_closed_stream_is_counted_and_the_others_go_on(node, state, sink):
     """G8: the reader at the other end went away; off: dropping a sink that fails."""
     node.write(stamped(1))
-    life.end()
+    state.end()
     closed = io.StringIO()
     closed.close()
-    job = collector(node, life, lambda _: StreamSink(closed), lambda _: sink)
+    job = collector(node, state, lambda _: StreamSink(closed), lambda _: sink)
     await job.run()
     assert sink.texts == ["line 1"]
     assert "StreamSink" in job.status.errors[0]
 
 
-async def test_a_slow_sink_holds_back_the_server_and_not_the_memory(node, life):
+async def test_a_slow_sink_holds_back_the_server_and_not_the_memory(node, state):
     """Nothing is read ahead of a sink; off: awaiting it."""
     read = 0
-    life.end()
+    state.end()
 
     async def much(data):
         nonlocal read
@@ -94,13 +94,13 @@ async def test_a_slow_sink_holds_back_the_server_and_not_the_memory(node, life):
         taken.append(read)
         await anyio.sleep(0.001)
 
-    await collector(node, life, lambda _: CallableSink(slow)).run()
+    await collector(node, state, lambda _: CallableSink(slow)).run()
     assert taken == list(range(1, 51))
 
 
-async def test_output_without_line_ends_takes_bounded_memory(node, life):
+async def test_output_without_line_ends_takes_bounded_memory(node, state):
     """100 MB in one line; off: `MAX_LINE_BYTES`."""
-    life.end()
+    state.end()
     sizes = []
 
     async def endless(data):
@@ -110,7 +110,7 @@ async def test_output_without_line_ends_takes_bounded_memory(node, life):
 
     node.scripts = [endless, endless]
     tracemalloc.start()
-    await collector(node, life, lambda _: CallableSink(lambda item: sizes.append(len(item.data)))).run()
+    await collector(node, state, lambda _: CallableSink(lambda item: sizes.append(len(item.data)))).run()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sum(sizes) > 100_000_000

@@ -37,7 +37,7 @@ _OUTAGES: list[dict[str, Any]] = [{"status": code} for code in (500, 429, 410, 4
 _ASKED_PER_MINUTE = 12
 """Waits of 0.4, 0.8, 1.6 … 15 s at least: seven in the first minute; a 410 and a 401 are followed up at once, once."""
 _RECOVERY_S = 60.0
-"""The longest wait (30 s), a list of a few pages, and the looks at what may have been deleted."""
+"""The longest wait (30 s), a list of a few pages, and the reads that verify deletions."""
 
 
 def silence(server: FakeServer, silent: bool) -> None:  # noqa: FBT001  # drawn
