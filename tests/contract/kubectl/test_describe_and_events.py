@@ -35,8 +35,9 @@ class TestAPod:
         ("reason", "source", "message"),
         [
             ("Scheduled", "default-scheduler", r"Successfully assigned \S+/sample to \S+"),
-            ("Created", "kubelet", r"(Created container: sample|Container created)"),  # 1.34; 1.35 and later
-            ("Started", "kubelet", r"(Started container sample|Container started)"),
+            # 1.34; later kubelets leave the container to the field path, which kubectl puts before the message.
+            ("Created", "kubelet", r"(Created container: sample|spec.containers{sample}: Container created)"),
+            ("Started", "kubelet", r"(Started container sample|spec.containers{sample}: Container started)"),
         ],
     )
     def test_its_events_are_shown(self, described: str, reason: str, source: str, message: str) -> None:
