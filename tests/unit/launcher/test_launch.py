@@ -127,7 +127,7 @@ async def test_the_next_attempt_is_another_pod():
 
 @pytest.mark.parametrize("made_by", ["another client", "another runner", "another workload"])
 async def test_a_name_that_somebody_else_has_is_an_error(made_by: str):
-    """L2: a clear error; the other pod is untouched; off: the check of its owner."""
+    """L2: a clear error; the other pod is untouched."""
     server = FakeServer()
     wanted = plan()
     match made_by:
@@ -195,7 +195,7 @@ async def test_a_retry_after_holds_back_all_launches():
     ids=["400", "L6 422", "L9 403"],
 )
 async def test_a_refusal_is_final(answer: dict[str, Any], error: type[PodrunnerError]):
-    """L6, L9: fails at once, with the server's message; off: 403 and 422 count as passing."""
+    """L6, L9: fails at once, with the server's message."""
     server = FakeServer()
     server.fail("POST", times=9, **answer)
     with pytest.raises(error):
@@ -255,7 +255,7 @@ async def test_any_identity_becomes_a_valid_pod_that_finds_itself(text: str):
 
 
 class TestSecret:
-    """C4: made after the pod, owned by it; off: the owner reference, and deleting the pod whose Secret is refused."""
+    """C4: made after the pod, owned by it."""
 
     async def test_it_is_owned_by_the_pod(self):
         server = FakeServer()
