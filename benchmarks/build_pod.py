@@ -1,4 +1,4 @@
-"""What building a pod costs, in CPU microseconds: the least pod, and an Airflow worker.
+"""Measures the CPU time to build a pod, in microseconds: a minimal pod, and an Airflow worker.
 
 The configuration is compiled once, as a runner does; the fastest of several rounds counts, since noise only adds.
 """

@@ -1,7 +1,7 @@
-"""What ``import podrunner`` costs: CPU seconds and memory, against an empty interpreter.
+"""Measures ``import podrunner``: CPU seconds and memory, against an empty interpreter.
 
 Run: ``python benchmarks/import_time.py [--rounds N] [--json] [MODULE …]``. Each import runs in a process of its own,
-and rounds alternate between the modules; the minimum and the median are told. Compare figures within one run only.
+and rounds alternate between the modules; the minimum and the median are printed. Compare figures within one run only.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def measure_once(module: str) -> dict[str, object]:
 
 
 def measure(modules: list[str], rounds: int) -> list[Cost]:
-    """Alternate between the modules, so that a busy moment of the machine hits all of them."""
+    """Alternate between the modules, so that other load of the machine affects all of them."""
     samples: dict[str, list[dict]] = {module: [] for module in modules}
     for module in modules:
         measure_once(module)  # writes the byte code, fills the disk cache

@@ -21,7 +21,7 @@ DAEMONS = ("kube-apiserver", "etcd", "kube-scheduler", "kube-controller-manager"
 
 
 async def work(config):
-    """Run the pods; return the categories of their outcomes, how many pods there were, and the API calls."""
+    """Run the pods; return the categories of their outcomes, the number of pods, and the API calls."""
     from counting import counted_client
     from podrunner import AsyncPodRunner, Workload
     from simulated import PLACEMENT
@@ -52,7 +52,7 @@ def settings(kubeconfig: Path):
 
 
 def report(control, config) -> bool:
-    from counting import told
+    from counting import summary
 
     before = {name: control.cpu_s(name) for name in DAEMONS}
     began, ours = time.perf_counter(), own_cpu_s()
@@ -60,7 +60,7 @@ def report(control, config) -> bool:
     wall_s, ours_s = time.perf_counter() - began, own_cpu_s() - ours
     used = {name: control.cpu_s(name) - cpu_s for name, cpu_s in before.items()}
     print(f"{pods} pods, outcomes {dict(categories)}, {wall_s:.1f} s, {PODS / wall_s:.0f} pods/s")
-    print(f"  {told(calls, PODS)}")
+    print(f"  {summary(calls, PODS)}")
     print(f"  CPU per pod: ours {ours_s / PODS * 1e3:.2f} ms, {each(used)}")
     return categories == {"succeeded": PODS} and pods == PODS
 

@@ -24,7 +24,7 @@ import podrunner
 
 @dataclass(frozen=True)
 class Place:
-    """Where the logs are: a namespace whose name says how long they are, and a folder for files."""
+    """The source of the logs: a namespace, whose name has their length, and a folder for files."""
 
     kubeconfig: Path
     namespace: str
@@ -35,7 +35,7 @@ class Place:
 
 
 Lines = Callable[[int], Awaitable[Any]]
-"""Gives what to iterate over for the lines of the log of the pod of that number, asynchronously."""
+"""Returns an asynchronous iterable of the log lines of the pod with that number."""
 AsyncContender = Callable[[Place, int], AbstractAsyncContextManager[Lines]]
 Contender = Callable[[Place], AbstractContextManager[Callable[[], Iterable[Any]]]]
 
@@ -57,7 +57,7 @@ def _workloads(pods: int) -> list[podrunner.Workload]:
 
 
 async def _launched(runner: podrunner.AsyncPodRunner, place: Place, pods: int) -> list[podrunner.AsyncPod]:
-    """Launches pods, and waits until all that is not reading is done."""
+    """Launch pods, and wait until only reading their logs remains."""
     async with runner.events() as events:
         launched, known = await runner.launch_many(_workloads(pods)), set()
         while len(known) < pods:
@@ -89,7 +89,7 @@ def podrunner_blocking(place: Place) -> Iterator[Callable[[], Iterable[str]]]:
 
 @contextmanager
 def kubectl(place: Place) -> Iterator[Callable[[], Iterable[str]]]:
-    """It writes each line to /dev/null; its exit code says that there was no error."""
+    """Write each line to /dev/null; the exit code shows errors."""
     command = [
         shutil.which("kubectl"),
         f"--kubeconfig={place.kubeconfig}",

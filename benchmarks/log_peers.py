@@ -1,8 +1,8 @@
-"""What reading logs costs, HTTP included, against kubectl and other clients: one log, 500 at once, memory per follow.
+"""Measures reading logs, HTTP included, against kubectl and other clients: one log, 500 at once, memory per follow.
 
 Each client reads line by line, with time stamps, by its documented way (``log_clients.py``), two also by a documented
-raw one. The server is a process of its own (``log_stub.py``), its CPU told apart. Contenders alternate; CPU is this
-process's, and that of kubectl's process. What opens a client and launches pods is not measured. Compare figures within
+raw one. The server is a separate process (``log_stub.py``), whose CPU is measured separately. Contenders alternate; CPU
+is that of this process and of kubectl's. Opening a client and launching pods are not measured. Compare figures within
 one run only.
 """
 
@@ -34,7 +34,7 @@ SLOW_LINES = 10_000  # for the blocking face of kr8s, which takes a tenth of a m
 WARM_LINES = 2_000
 PODS = 500
 POD_LINES = 64 * 1024 // LINE_BYTES
-FIRST_PODS = 20  # followed before memory is measured: what the first follow loads is no cost of the next
+FIRST_PODS = 20  # followed before memory is measured: the modules that the first follow loads do not count for the next
 PACKAGES = ("podrunner", "kubernetes", "kubernetes-asyncio", "kr8s", "lightkube", "aiohttp")
 
 
@@ -44,7 +44,7 @@ HELD = ("podrunner async", "kubernetes-asyncio")
 
 @dataclass
 class Meter:
-    """``with meter:`` around what is measured. Seconds."""
+    """Measures the block of ``with meter:``, in seconds."""
 
     stub: Stub
     cpu_s: float = 0.0
@@ -62,8 +62,8 @@ class Meter:
         )
 
     def _now(self) -> tuple[float, float, float]:
-        who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        used = sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, who))
+        kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        used = sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, kinds))
         return used, time.perf_counter(), self.stub.cpu_s()
 
 
@@ -76,7 +76,7 @@ async def count(lines: Any) -> int:
 
 @dataclass
 class Bench:
-    """The stub, and a folder for kubeconfigs."""
+    """Runs contenders against the stub, with a folder for kubeconfigs."""
 
     stub: Stub
     folder: Path
@@ -86,7 +86,7 @@ class Bench:
         return Place(self.stub.write_kubeconfig(self.folder / f"{namespace}.json", namespace), namespace)
 
     def read(self, name: str, lines: int, pods: int = 1) -> Meter:
-        """Reads the logs of so many pods at once, to their ends."""
+        """Read the logs of ``pods`` pods at once, to their ends."""
         meter, place = Meter(self.stub), self.place("over", lines)
         if name in ASYNC:
             found = asyncio.run(self._read_async(ASYNC[name], place, pods, meter))
@@ -106,7 +106,7 @@ class Bench:
                 return sum(await asyncio.gather(*map(one, range(pods))))
 
     def table(self, names: Iterable[str], lines: int, pods: int = 1) -> None:
-        """Alternates between the contenders, each warmed up, and prints a line for each."""
+        """Alternate between the contenders, after a warm-up of each, and print a line for each."""
         for name in (names := list(names)):
             self.read(name, WARM_LINES)
         found: dict[str, list[Meter]] = {name: [] for name in names}
@@ -138,7 +138,7 @@ def resident_bytes() -> int:
 
 
 async def held(name: str, place: Place) -> float:
-    """Resident bytes per followed pod whose log was read as far as it goes; in a process of its own."""
+    """Return the resident bytes per followed pod, after its present log was read; runs in a separate process."""
     async with ASYNC[name](place, FIRST_PODS + PODS) as log:
         arrived = asyncio.Semaphore(0)
 
@@ -177,8 +177,8 @@ def is_installed(name: str) -> bool:
 def versions() -> str:
     found = [f"{each} {metadata.version(each)}" for each in PACKAGES if is_installed(each)]
     if is_installed("kubectl"):
-        told = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, check=True)
-        found.append(f"kubectl {told.stdout.split()[2]}")
+        run = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, check=True)
+        found.append(f"kubectl {run.stdout.split()[2]}")
     return ", ".join([f"Python {sys.version.split()[0]}", *found])
 
 
@@ -198,7 +198,7 @@ def main() -> None:
             print(f"  kubectl's figure has its start in it: {bench.kubectl_start_ms():.0f} ms of CPU")
         print(f"{PODS} logs at once, 64 KiB each (kubectl reads one log a process)")
         bench.table(filter(is_installed, MANY), POD_LINES, PODS)
-        print(f"memory per followed pod, of {PODS}, each read as far as it goes")
+        print(f"memory per followed pod, of {PODS}, after its present log was read")
         for name in filter(is_installed, HELD):
             print(f"  {name:31} {held_apart(name, bench.place('open', POD_LINES)) / 1024:6.1f} KiB resident")
 

@@ -1,9 +1,9 @@
-"""A server of logs in a process of its own, for ``log_peers.py``: plain HTTP on loopback, any pod that is asked for.
+"""A log server in a separate process, for ``log_peers.py``: plain HTTP on loopback, for any pod.
 
-The namespace says what the logs of its pods are: ``over-1000`` holds pods that have ended and wrote 1,000 lines,
+The name of a namespace gives the logs of its pods: ``over-1000`` has pods that have ended and wrote 1,000 lines,
 ``open-1000`` pods that wrote as many and still run. A line has 99 bytes with its time stamp; they come in chunks of
 32 KiB, as an API server copies them, which end within a line. Tokens are not checked: kubectl sends none without TLS.
-Beside logs it answers what clients ask before: pods (created, listed, watched), leases, versions, discovery.
+It also answers the requests that clients send before: pods (create, list, watch), leases, versions, discovery.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ TOKEN = "benchmark"
 
 
 class Stub:
-    """The process, seen from outside."""
+    """The server's process."""
 
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self.url = url
         self._process = process
 
     def cpu_s(self) -> float:
-        """CPU seconds that it has taken so far."""
+        """Return the CPU seconds that the process has used."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def write_kubeconfig(self, path: Path, namespace: str) -> Path:
-        """A kubeconfig whose current namespace is that one; JSON is YAML too."""
+        """Write a kubeconfig with this current namespace; JSON is YAML too."""
         context = {"cluster": "stub", "user": "stub", "namespace": namespace}
         content = {
             "apiVersion": "v1",
@@ -57,7 +57,7 @@ class Stub:
 
 @contextmanager
 def started() -> Iterator[Stub]:
-    """Starts the server; leaving the context ends it."""
+    """Start the server; the end of the context ends it."""
     with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Stub(process, process.stdout.readline().strip())
@@ -66,13 +66,13 @@ def started() -> Iterator[Stub]:
 
 
 def _page() -> bytes:
-    """So many lines that chunks of one size fit in evenly: it is sent round and round."""
+    """Return a number of lines that whole chunks fill; the server sends it repeatedly."""
     line = b"2026-01-01T10:20:30.%09dZ " + b"x" * 67 + b"\n"
     return b"".join(line % number for number in range(CHUNK_BYTES))
 
 
 class Server:
-    """The API, as far as it is asked for."""
+    """The part of the API that the clients use."""
 
     def __init__(self) -> None:
         self._page = _page()
@@ -144,7 +144,7 @@ class Server:
         return await _json(self._pods.get((namespace, name)) or pod | {"status": _status(namespace, "base")})
 
     async def list_pods(self, request: web.Request) -> web.StreamResponse:
-        """Lists nothing: who lists has just begun."""
+        """Return an empty list: clients list only at their start."""
         if "watch" in request.query:
             return await self._watch(request)
         metadata = {"resourceVersion": str(self._version)}
@@ -164,11 +164,11 @@ class Server:
     async def log(self, request: web.Request) -> web.StreamResponse:
         kind, _, lines = request.match_info["namespace"].partition("-")
         response = await _stream(request, "text/plain")
-        at, left = 0, int(lines) * LINE_BYTES
-        while left:
-            chunk = self._page[at : at + min(left, CHUNK_BYTES)]
+        at, remaining = 0, int(lines) * LINE_BYTES
+        while remaining:
+            chunk = self._page[at : at + min(remaining, CHUNK_BYTES)]
             await response.write(chunk)
-            at, left = (at + len(chunk)) % len(self._page), left - len(chunk)
+            at, remaining = (at + len(chunk)) % len(self._page), remaining - len(chunk)
         if kind == "open":
             await asyncio.Event().wait()
         return response
@@ -197,7 +197,7 @@ def _status(namespace: str, container: str) -> dict[str, Any]:
         if over
         else {"running": {"startedAt": began}}
     )
-    told = {
+    status = {
         "name": container,
         "ready": not over,
         "restartCount": 0,
@@ -205,7 +205,7 @@ def _status(namespace: str, container: str) -> dict[str, Any]:
         "imageID": "scripted",
     }
     phase = "Succeeded" if over else "Running"
-    return {"phase": phase, "startTime": began, "containerStatuses": [told | {"state": state}]}
+    return {"phase": phase, "startTime": began, "containerStatuses": [status | {"state": state}]}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What collecting logs costs above the transport: MB per CPU second of one log, of 500 at once, and memory per follow.
+"""Measures log collection above the transport: MB per CPU second of one log, of 500 at once, and memory per follow.
 
 The source gives batches from memory, so that only the collector counts; what the HTTP transport takes is measured where
 the transport is. CPU is this process's; the fastest of several rounds counts, since noise only adds.
@@ -25,13 +25,13 @@ BATCHES = 500
 
 
 def _batch() -> bytes:
-    """Lines of 99 bytes, their time stamps included, that do not end where the batch does."""
+    """Return lines of 99 bytes, time stamps included; the batch ends within a line."""
     line = b"2024-05-01T10:20:30.%09dZ " + b"x" * 67 + b"\n"
     return b"".join(line % number for number in range(BATCH_BYTES // 99 + 1))[:BATCH_BYTES]
 
 
 class Memory:
-    """A source that gives the same batch so often, and then waits for `hold` if there is one."""
+    """A source that yields the same batch ``batches`` times, and then waits for ``hold`` if it is given."""
 
     def __init__(self, batches: int, hold: anyio.Event | None = None) -> None:
         self._batches = batches
@@ -51,13 +51,13 @@ class Memory:
         for _ in range(self._batches):
             yield self._batch
             await anyio.lowlevel.checkpoint()
-        yield b"\n"  # a log that ends within a line is asked for twice
+        yield b"\n"  # a log that ends within a line is requested twice
         if self._hold is not None:
             await self._hold.wait()
 
 
-class Life:
-    """A pod that is over, or one that is not."""
+class StubPodState:
+    """A pod that has ended, or that runs."""
 
     def __init__(self, *, over: bool) -> None:
         self._view = ContainerView(started=True, ended=over, final=over)
@@ -70,9 +70,9 @@ class Life:
         await anyio.sleep_forever()
 
 
-def collector(source: Memory, life: Life, take: Callable[[object], None]) -> LogCollector:
+def collector(source: Memory, state: StubPodState, take: Callable[[object], None]) -> LogCollector:
     address = PodAddress("default", "pod", "uid")
-    return LogCollector(source, address, life, containers=["base"], sinks=[lambda _: CallableSink(take)])
+    return LogCollector(source, address, state, containers=["base"], sinks=[lambda _: CallableSink(take)])
 
 
 def each_line(item: object) -> None:
@@ -82,20 +82,20 @@ def each_line(item: object) -> None:
 
 
 async def collect(pods: int, batches: int) -> None:
-    source, life = Memory(batches), Life(over=True)
+    source, state = Memory(batches), StubPodState(over=True)
     async with anyio.create_task_group() as group:
         for _ in range(pods):
-            group.start_soon(collector(source, life, each_line).run)
+            group.start_soon(collector(source, state, each_line).run)
 
 
 async def held_bytes(pods: int) -> float:
-    """Bytes per pod that is followed and has no half line waiting."""
-    source, life = Memory(0, anyio.Event()), Life(over=False)
+    """Return the bytes per followed pod without an incomplete line."""
+    source, state = Memory(0, anyio.Event()), StubPodState(over=False)
     gc.collect()
     tracemalloc.start()
     async with anyio.create_task_group() as group:
         for _ in range(pods):
-            group.start_soon(collector(source, life, each_line).run)
+            group.start_soon(collector(source, state, each_line).run)
         await anyio.wait_all_tasks_blocked()
         assert source.open == pods, "each is followed"
         gc.collect()

@@ -1,7 +1,7 @@
-"""1,000 short pods through ``launch_many`` on a LocalCluster in another process: what our side costs.
+"""1,000 short pods through ``launch_many`` on a LocalCluster in another process: the CPU time of podrunner.
 
 Prints, for each face: pods per second, our CPU per pod, the server's CPU per pod, API calls per pod. The pods are
-scripted (no processes), so this is the walk itself: create, watch, outcome, delete.
+scripted (no processes), so the figures cover create, watch, outcome and delete.
 """
 
 from __future__ import annotations

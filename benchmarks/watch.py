@@ -1,4 +1,4 @@
-"""What the watch costs: CPU per event, bytes held per pod, and a relist. A stub of the client hands bytes over.
+"""Measures the watch: CPU per event, bytes held per pod, and a relist. A stub transport supplies the bytes.
 
 An event of 6 KB, as a real one with managedFields and a defaulted specification; decoding is part of the cost, HTTP is
 not. The fastest of several rounds counts, since noise only adds.
@@ -29,7 +29,7 @@ JSON = {"content-type": "application/json"}
 
 
 def pod(number: int, version: int, phase: str = "Running") -> dict[str, Any]:
-    """A pod as an API server sends it."""
+    """Return a pod as an API server sends it."""
     name = f"job-{number:06d}-0123456789abcdef0123456789abcdef"
     fields = {f"f:field{i}": {} for i in range(110)}
     env = [{"name": f"VARIABLE_{i}", "value": "x" * 40} for i in range(12)]
@@ -88,7 +88,7 @@ def page_of(pods: int) -> bytes:
 
 
 def events_of(pods: int) -> list[bytes]:
-    """Batches of events as the network delivers them: each of a known pod, with a newer version."""
+    """Return batches of events as the network delivers them: each of a known pod, with a newer version."""
     lines = [
         json.dumps(
             {"type": "MODIFIED", "object": pod(n % pods, pods + 2 + n)}, separators=(",", ":")
@@ -100,7 +100,7 @@ def events_of(pods: int) -> list[bytes]:
 
 
 class Stub:
-    """A transport: one list, then one watch, whose batches it hands over as fast as they are taken."""
+    """A transport with one list, then one watch, whose batches come as fast as they are read."""
 
     def __init__(self, page: bytes, batches: list[bytes]) -> None:
         self.page = page
@@ -131,13 +131,13 @@ class Stream:
 
     def __init__(self, stub: Stub) -> None:
         self._stub = stub
-        self._left = iter(stub.batches)
+        self._remaining = iter(stub.batches)
 
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> bytes:
-        batch = next(self._left, None)
+        batch = next(self._remaining, None)
         if batch is None:
             self._stub.over.set()
             await anyio.sleep_forever()
@@ -145,7 +145,7 @@ class Stream:
 
 
 async def watched(stub: Stub, then: Callable[[Reflector], None] = lambda _: None) -> float:
-    """Run a reflector until the stub has nothing more to say; the CPU seconds of the watch."""
+    """Run a reflector until the stub has no more batches; return the CPU seconds of the watch."""
     reflector = Reflector(
         KubeClient(stub, timeout_s=30, gate=RetryAfterGate()),
         namespace="default",
@@ -178,7 +178,7 @@ def events(pods: int) -> None:
 
 
 def held(pods: int) -> None:
-    """Bytes that remain when all is taken in and the bytes of the list are gone."""
+    """Print the bytes per pod after the list was read and its JSON released."""
     gc.collect()
 
     async def once() -> int:
@@ -218,7 +218,7 @@ def main() -> None:
     print("memory")
     for pods in (10_000, 100_000):
         held(pods)
-    print("list taken in")
+    print("list read")
     relist(10_000)
 
 

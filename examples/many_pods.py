@@ -1,4 +1,4 @@
-"""Many pods at once: what was refused, what failed, and how long they took."""
+"""Many pods at once: which were refused, and how many succeeded and failed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import podrunner
 
 
 async def main() -> None:
-    """Launch 20 pods, one of them impossible, and wait for all."""
+    """Launch 20 pods, one of them invalid, and wait for all."""
     config = podrunner.RunnerConfig(cluster="local", max_active_pods=10, delete_pods_on_failure=True)
     workloads = [
         podrunner.Workload(key={"n": str(n)}, command=["sh", "-c", f"exit {int(n % 5 == 4)}"])

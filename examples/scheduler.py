@@ -1,4 +1,4 @@
-"""A scheduler in one page: three tasks, one of which needs another try, on a heartbeat that never blocks."""
+"""A scheduler in one page: three tasks, one of which needs another try, in a loop that never waits for Kubernetes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEARTBEAT_S = 0.2
 TRIES = 3
 
 config = podrunner.RunnerConfig(
-    cluster="local",  # leave it out, and your kubeconfig or service account is used
+    cluster="local",  # without it, the runner uses your kubeconfig or service account
     delete_pods_on_failure=True,
 )
 # The second task fails at its first try only.
@@ -43,6 +43,6 @@ with podrunner.PodRunner(config) as runner:
                 open_tasks.discard(task)
         health = runner.health()
         if health.stale or health.lease not in {"held", "off"}:
-            # No news is not good news now.
-            print(f"blind or fenced: {health}")
+            # Missing events do not mean that nothing happened.
+            print(f"stale data or lost Lease: {health}")
         time.sleep(HEARTBEAT_S)

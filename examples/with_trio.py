@@ -1,4 +1,4 @@
-"""The same runner on trio. Needs podrunner[trio]."""
+"""The runner on trio. Needs podrunner[trio]."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import trio
 
 
 async def main() -> None:
-    """Run two pods side by side, and read their logs as they are written."""
+    """Run two pods at once, and read their logs as they are written."""
 
-    async def follow(word: str) -> None:
-        pod = await runner.launch(podrunner.Workload(key={"say": word}, command=["echo", word]))
+    async def follow(text: str) -> None:
+        pod = await runner.launch(podrunner.Workload(key={"say": text}, command=["echo", text]))
         async for line in pod.logs():
             print(line)
 

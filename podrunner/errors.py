@@ -1,6 +1,6 @@
 """Every error that podrunner raises.
 
-One root, :class:`PodrunnerError`, which is never raised itself. The sub-roots say whose fault it was: the
+One root, :class:`PodrunnerError`, which is never raised itself. The sub-roots say which party is at fault: the
 configuration's (:class:`ConfigError`), the workload's (:class:`SpecError`), the API server's answer
 (:class:`ApiError`), the way to it (:class:`TransportError`), the caller's order of calls (:class:`UsageError`),
 or podrunner's knowledge being out of date (:class:`StaleError`). Translation of HTTP answers into these classes
@@ -132,7 +132,7 @@ class ApiError(PodrunnerError):
     Attributes:
         status: HTTP status code.
         reason: The machine-readable ``reason`` of the server's ``Status`` (``NotFound``), or "" if it gave none.
-        server_message: The server's own words, bounded and redacted.
+        server_message: The server's own message, bounded and redacted.
         details: The ``details`` of the ``Status``: ``name``, ``kind``, ``causes``; empty if there are none.
         method: HTTP method of the request.
         path: Path of the request, without query.

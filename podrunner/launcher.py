@@ -42,9 +42,9 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_LOOKS_AFTER_CANCEL_S = (0.0, 0.5, 1.5)
-"""Waits before each look for a pod whose create was cancelled: the server may still be busy making it. What comes
-later than that is found by :meth:`Launcher.is_unwanted`."""
+_READS_AFTER_CANCEL_S = (0.0, 0.5, 1.5)
+"""Waits before each read of a pod after its create was cancelled: the server may still be creating it. A pod that
+appears later is recognised by :meth:`Launcher.is_unwanted`."""
 
 _CLEANUP_S = 30.0
 """Seconds that cleaning up after a cancelled launch may take; then the intent stays noted as unwanted."""
@@ -52,8 +52,8 @@ _CLEANUP_S = 30.0
 _UNWANTED_KEPT = 10_000
 """Cancelled launches that are remembered: about 2 MB at the very most."""
 
-_TRIES_AGAINST_A_GHOST = 3
-"""How often a create meets a pod that is gone when looked at, until that is no coincidence."""
+_TRIES_AGAINST_A_VANISHED_POD = 3
+"""How often a create conflicts with a pod that the next read does not find, until the launch fails."""
 
 
 class PodMaker(Protocol):
@@ -122,13 +122,13 @@ class _Try:
     intent: CreateIntent
     manifest: dict[str, Any]
     may_exist: bool = False
-    ghosts: int = 0
+    vanished: int = 0
     pod: Pod | None = None
     secret_may_exist: bool = False
 
 
 class Launcher:
-    """Makes pods of plans.
+    """Creates pods from plans, each exactly once.
 
     Args:
         client: Talks to the API server; may try each request once, repeating is done here.
@@ -137,9 +137,9 @@ class Launcher:
         config: Its retry settings are read.
         random: The source of jitter; None: a new one.
         sleep: Waits between tries.
-        on_retry: Told of each failure that is tried again, and of the seconds until then.
-        may_act: Tells whether the owner still is one: asked right before each request that changes something goes out,
-            after all waiting for its turn.
+        on_retry: Called with each failure that is tried again, and the seconds until then.
+        may_act: Whether the owner still holds its Lease: called right before each request that changes something is
+            sent, after all waiting.
     """
 
     def __init__(
@@ -172,11 +172,11 @@ class Launcher:
         return tuple(self._intents.values())
 
     def is_launching(self, namespace: str, name: str) -> bool:
-        """Tell whether a launch of that name is under way."""
+        """Whether a launch of that name is under way."""
         return (namespace, name) in self._intents
 
     def is_unwanted(self, pod: Pod) -> bool:
-        """Tell whether a pod is the late fruit of a cancelled launch: it is to be deleted."""
+        """Whether a pod was created after its launch was cancelled: it is to be deleted."""
         key = self._unwanted.get((pod.metadata.namespace, pod.metadata.name))
         return key is not None and self._is_ours(pod, key)
 
@@ -208,7 +208,7 @@ class Launcher:
             return await self._launch(plan, attempt)
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(_CLEANUP_S, shield=True):
-                await self._undo(attempt, waits_s=_LOOKS_AFTER_CANCEL_S)
+                await self._undo(attempt, waits_s=_READS_AFTER_CANCEL_S)
             raise
         except PodrunnerError as error:
             if not isinstance(error, OwnershipError):
@@ -307,8 +307,8 @@ class Launcher:
         found = await self._find(attempt.intent)
         if found is not None:
             return Launched(found, created=lost_before)
-        attempt.ghosts += 1
-        if attempt.ghosts >= _TRIES_AGAINST_A_GHOST:
+        attempt.vanished += 1
+        if attempt.vanished >= _TRIES_AGAINST_A_VANISHED_POD:
             raise error
         return await self._create(attempt)
 
@@ -375,7 +375,7 @@ class Launcher:
     # Undoing
 
     def _give_up(self, attempt: _Try) -> None:
-        """After the tries are used up, a pod may still appear: remember that nobody wants it."""
+        """After the tries are used up, a pod may still appear: remember it as unwanted."""
         if attempt.may_exist and attempt.pod is None:
             self._remember_unwanted(attempt.intent)
 
@@ -403,7 +403,7 @@ class Launcher:
                 name=f"look for pod {intent.namespace}/{intent.name}",
             )
         except OwnershipError:
-            return None  # another's: nothing of ours to delete
+            return None  # of another owner: nothing to delete
         except PodrunnerError as error:
             _log.warning("pod %s/%s may be left behind: %s", intent.namespace, intent.name, error)
             return None
@@ -428,13 +428,13 @@ class Launcher:
 def _not_ours(found: Pod, intent: CreateIntent) -> OwnershipError:
     said = read_ownership(found.metadata.labels, found.metadata.annotations)
     if said is None:
-        whose = "it was not made by podrunner"
+        reason = "it was not made by podrunner"
     elif said.key != intent.key:
-        whose = f"it belongs to another workload ({said.key})"
+        reason = f"it belongs to another workload ({said.key})"
     else:
-        whose = f"runner {said.owner!r} owns this attempt"
+        reason = f"runner {said.owner!r} owns this attempt"
     return OwnershipError(
-        f"pod {intent.namespace}/{intent.name} is there already, and {whose}; it is left as it is",
+        f"pod {intent.namespace}/{intent.name} is there already, and {reason}; it is left as it is",
         namespace=intent.namespace,
         name=intent.name,
         owner=None if said is None else said.owner,

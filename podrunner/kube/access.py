@@ -55,7 +55,7 @@ class Access:
     Attributes:
         url: Its URL, with the path prefix if it has one.
         rotation: TLS settings, which may be replaced meanwhile; unused with a plain-text URL.
-        credentials: Who we are.
+        credentials: Our identity.
         namespace: The namespace that the source names (context, service account), or None.
         proxy: URL of an HTTP proxy, or None.
         headers: More headers for each request.

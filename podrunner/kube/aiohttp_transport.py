@@ -155,7 +155,7 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Close all connections: no socket is open when this returns.
 
-        aiohttp forgets a connection whose request was cancelled once TLS has said goodbye, but asyncio keeps its socket
+        aiohttp forgets a connection whose request was cancelled once TLS is shut down, but asyncio keeps its socket
         until the server has answered that, and the loop may end first.
         """
         await self._requests.close()
@@ -178,11 +178,11 @@ class AiohttpTransport:
         if isinstance(error, TimeoutError):
             after = f" within {request.timeout_s} s" if request.timeout_s is not None and sent else ""
             kind: type[TransportError] = RequestTimeoutError
-            told = f"no answer{after}"
+            said = f"no answer{after}"
         else:
-            kind, told = TransportError, _words(error)
+            kind, said = TransportError, _message_of(error)
         url = f"{shown_origin(self._url)}{request.path}"
-        return kind(f"{request.method} {url}: {redact(told)}", method=request.method, url=url, sent=sent)
+        return kind(f"{request.method} {url}: {redact(said)}", method=request.method, url=url, sent=sent)
 
 
 class _Stream:
@@ -280,8 +280,8 @@ def _keep_refusal(refusals: list[Response]) -> aiohttp.TraceConfig:
     return trace
 
 
-def _words(error: BaseException) -> str:
-    """Say in plain words what happened: aiohttp's own for a failed connection tell of its TLS settings."""
+def _message_of(error: BaseException) -> str:
+    """Return a plain message: aiohttp's own for a failed connection names its TLS settings."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"the server's certificate is not trusted: {error.certificate_error}"
     if isinstance(error, aiohttp.ClientConnectorError):

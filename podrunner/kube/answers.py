@@ -1,4 +1,4 @@
-"""The one place where an answer of the API server becomes an exception, and where it is told whether to try again.
+"""The one place where an answer of the API server becomes an exception, and where it is decided whether to try again.
 
 Any body is survived: no body, HTML of a proxy, half a document, another JSON than a ``Status``. How long to wait
 between tries does not belong here (``retry``).
@@ -103,7 +103,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _about_quota(error: ApiError) -> bool:
-    """Tell a conflict on a ResourceQuota's counter, which parallel creates cause (kubernetes issue 67761)."""
+    """Recognise a conflict on a ResourceQuota's counter, which parallel creates cause (kubernetes issue 67761)."""
     return error.details.get("kind") == "resourcequotas" or "resourcequotas" in error.server_message
 
 

@@ -59,12 +59,12 @@ class KubeClient:
 
     Args:
         transport: Carries the requests.
-        credentials: Who we are; None: nobody, or a client certificate says it.
+        credentials: Our identity; None: anonymous, or a client certificate.
         headers: More headers for each request.
         timeout_s: Seconds for one request; for a stream, until it begins.
         gate: Closed by the server's ``Retry-After``; holds back all requests but those about leases.
         creates: How many creates may be under way at once; None: at most 32, found out.
-        lanes: How creates, deletes and reads share the connections; None: 32 at once.
+        lanes: Limits creates, deletes and reads in flight; None: 32 at once.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class KubeClient:
 
     @property
     def gate(self) -> RetryAfterGate:
-        """Closed while the server asked for peace."""
+        """Closed while the server asked us to wait (``Retry-After``)."""
         return self._session.gate
 
     # Pods
@@ -118,7 +118,7 @@ class KubeClient:
         began = await self.creates.acquire()
 
         def begin() -> None:
-            # The server's wish for peace, and our own queue, say nothing about its speed.
+            # ``Retry-After`` and our own queue say nothing about the server's speed.
             nonlocal began
             began = self.creates.now()
             if before_send is not None:
@@ -348,7 +348,7 @@ class KubeClient:
         """
         if isinstance(command, str) or not command:
             raise UsageError("a command is a list of a program and its arguments, with at least the program")
-        query: list[tuple[str, object]] = [("command", word) for word in command]
+        query: list[tuple[str, object]] = [("command", argument) for argument in command]
         query += [
             ("container", container),
             ("stdin", stdin or None),
@@ -522,4 +522,4 @@ async def _feed(session: ExecSession, stdin: bytes) -> None:
         await session.write(stdin)
         await session.close_stdin()
     except TransportError:
-        return  # the command ended without reading all; its exit code tells
+        return  # the command ended without reading all; its exit code says so

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "open_transport"]
 
 _UNLIMITED_CONNECTIONS = 2
-"""Connections for requests about Leases, which wait for nobody."""
+"""Connections for requests about Leases, which are not limited."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What a request says about who sends it, and how that is kept fresh.
+"""The identity that a request carries, and how it is renewed.
 
 Each kind of credentials gives the value of the ``Authorization`` header, renews it before it expires where that is
 known, and once when the server refuses it. Where credentials come from does not belong here (``access``).
@@ -76,7 +76,7 @@ class StaticCredentials:
 
 
 class TokenFileCredentials:
-    """A bearer token in a file that somebody else rotates: a service account's, in a pod.
+    """A bearer token in a file that another process rotates: a service account's, in a pod.
 
     Args:
         path: The file.
@@ -117,10 +117,10 @@ class TokenFileCredentials:
 
 
 class CertificateCredentials:
-    """A client certificate in files that somebody else rotates. The connection itself says who we are.
+    """A client certificate in files that another process rotates. The connection itself carries the identity.
 
     Args:
-        rotation: Told when the files have changed.
+        rotation: Notified when the files have changed.
     """
 
     def __init__(self, rotation: TlsRotation) -> None:
@@ -203,7 +203,7 @@ class RenewedCredentials:
                 _log.warning("credentials could not be renewed, the present ones are still valid: %s", error)
 
     async def renew(self, refused: str | None) -> bool:
-        """Fetch another grant, unless somebody did so meanwhile."""
+        """Fetch another grant, unless another task did so meanwhile."""
         under_way = self._lock.locked()
         async with self._lock:
             if self._grant.value == refused and not under_way:
@@ -213,7 +213,7 @@ class RenewedCredentials:
     async def _replace(self) -> None:
         try:
             self._grant = await self._fetch()
-        except ConfigError as error:  # it worked before: a passing trouble of whoever grants
+        except ConfigError as error:  # it worked before: a passing error of the issuer
             raise TransportError(f"the credentials could not be renewed: {error}", sent=False) from error
         self._renew_at_s = _renew_at(self._grant, now_s=self._clock())
 

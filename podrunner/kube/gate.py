@@ -1,6 +1,6 @@
 """The gate that a server's ``Retry-After`` closes: one for all requests of a client.
 
-Throttling is meant for the client as a whole: if only the refused request waited, the others would go on being refused.
+Throttling applies to the client as a whole: if only the refused request waited, the others would go on being refused.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ MAX_CLOSED_S = 60.0
 """No answer closes the gate for longer: a wrong date in a header must not stop a scheduler for a day."""
 
 SPREAD = 0.2
-"""Share of the wait that is added at random, so that not all come back in the same instant."""
+"""Share of the wait that is added at random, so that not all requests come back in the same instant."""
 
 
 class RetryAfterGate:
-    """Open until told otherwise.
+    """Open until a response closes it.
 
     Args:
         clock: Seconds that only ever grow.
         sleep: Waits for so many seconds.
-        random: Spreads those who wait.
+        random: Spreads the waits.
     """
 
     def __init__(

@@ -191,13 +191,13 @@ class HttpxTransport:
         sent = not isinstance(error, _NEVER_SENT)
         if isinstance(error, TimeoutError | httpx.TimeoutException):
             kind: type[TransportError] = RequestTimeoutError
-            told = "no answer" + (
+            said = "no answer" + (
                 f" within {request.timeout_s} s" if request.timeout_s is not None and sent else ""
             )
         else:
-            kind, told = TransportError, _words(error)
+            kind, said = TransportError, _message_of(error)
         shown = f"{shown_origin(self._url)}{request.path}"
-        return kind(f"{request.method} {shown}: {redact(told)}", method=request.method, url=shown, sent=sent)
+        return kind(f"{request.method} {shown}: {redact(said)}", method=request.method, url=shown, sent=sent)
 
 
 class _Stream:
@@ -258,8 +258,8 @@ def _stream_failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _words(error: BaseException) -> str:
-    """Take the words of the error, or of what caused it: on trio, httpx's own are often empty."""
+def _message_of(error: BaseException) -> str:
+    """Return the message of the error, or of its cause: on trio, httpx's own is often empty."""
     cause: BaseException | None = error
     while cause is not None:
         if text := str(cause):

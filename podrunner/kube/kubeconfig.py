@@ -1,6 +1,6 @@
 """Read kubeconfig files: merged like kubectl does it, one context picked, its static settings taken.
 
-A kubeconfig whose user is static (a token, a client certificate, a password, or nobody) is read here, without
+A kubeconfig whose user is static (a token, a client certificate, a password, or anonymous) is read here, without
 kubernetes-asyncio, whose import costs 0.36 s and 70 MiB. Users of plugins and identity providers are
 kubernetes-asyncio's (``plugins``); a test holds both readings against each other.
 """

@@ -1,9 +1,9 @@
-"""RequestLimiter: creates, deletes and reads share the connections, and none of them holds up the others.
+"""Limits requests in flight per verb class: creates, deletes and reads share the connections fairly.
 
-Each kind of request waits in a line of its own, the lines take turns, and no class may have all connections. So a
+Each class has a queue of its own, the queues are served in rotation, and no class may have all connections. So a
 thousand deletions, or creates that a server is slow to answer, leave room for the rest. A request that need not wait
-costs a few additions. How many creates a server can take is found out in ``flow``; requests about Leases go beside the
-lanes, on connections of their own.
+costs a few additions. How many creates a server can take is found out in ``flow``; requests about Leases are not
+limited and have connections of their own.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _SHARE = 0.75
 
 
 class VerbClass(StrEnum):
-    """A kind of request."""
+    """A class of requests with a queue of its own, after their verb."""
 
     CREATE = "create"
     DELETE = "delete"
     READ = "read"
-    """Whatever else: get, list, patch."""
+    """All other verbs: get, list, patch."""
 
 
 _VERB_CLASSES = {"POST": VerbClass.CREATE, "DELETE": VerbClass.DELETE}
@@ -48,63 +48,63 @@ class RequestLimiter:
             raise ValueError(f"connections must be at least 1, not {connections}")
         self._free = connections
         self._most = max(1, int(connections * _SHARE))
-        self._under_way = dict.fromkeys(VerbClass, 0)
+        self._in_flight = dict.fromkeys(VerbClass, 0)
         self._waiting: dict[VerbClass, deque[anyio.Event]] = {verb_class: deque() for verb_class in VerbClass}
-        self._lined_up = 0
-        self._turns = 0
-        self._last_turn = dict.fromkeys(VerbClass, 0)
+        self._queued = 0
+        self._grants = 0
+        self._last_grant = dict.fromkeys(VerbClass, 0)
 
-    def under_way(self, verb_class: VerbClass) -> int:
+    def in_flight(self, verb_class: VerbClass) -> int:
         """How many requests of a verb_class are under way."""
-        return self._under_way[verb_class]
+        return self._in_flight[verb_class]
 
     def waiting(self, verb_class: VerbClass) -> int:
-        """How many wait for their turn."""
+        """How many requests of a class wait for a permit."""
         return len(self._waiting[verb_class])
 
     def try_acquire(self, verb_class: VerbClass) -> bool:
-        """Takes a turn if there is one at once; to be given back by :meth:`release`."""
-        if not self._free or self._under_way[verb_class] >= self._most or self._waiting[verb_class]:
+        """Acquires a permit if one is free; to be given back by :meth:`release`."""
+        if not self._free or self._in_flight[verb_class] >= self._most or self._waiting[verb_class]:
             return False
         self._take(verb_class)
         return True
 
     async def acquire(self, verb_class: VerbClass) -> None:
-        """Waits for a turn, and takes it."""
+        """Waits for a permit, and acquires it."""
         if self.try_acquire(verb_class):
             return
-        turn = anyio.Event()
-        self._waiting[verb_class].append(turn)
-        self._lined_up += 1
+        granted = anyio.Event()
+        self._waiting[verb_class].append(granted)
+        self._queued += 1
         try:
-            await turn.wait()
+            await granted.wait()
         except BaseException:
-            if turn.is_set():  # the turn came together with the cancellation: it goes to the next
+            if granted.is_set():  # together with the cancellation: the permit goes to the next
                 self.release(verb_class)
             else:
-                self._waiting[verb_class].remove(turn)
-                self._lined_up -= 1
+                self._waiting[verb_class].remove(granted)
+                self._queued -= 1
             raise
 
     def release(self, verb_class: VerbClass) -> None:
-        """Gives a turn back."""
-        self._under_way[verb_class] -= 1
+        """Gives a permit back."""
+        self._in_flight[verb_class] -= 1
         self._free += 1
-        if self._lined_up and (following := self._next()) is not None:
+        if self._queued and (following := self._next()) is not None:
             self._take(following)
-            self._lined_up -= 1
+            self._queued -= 1
             self._waiting[following].popleft().set()
 
     def _take(self, verb_class: VerbClass) -> None:
         self._free -= 1
-        self._under_way[verb_class] += 1
-        self._turns += 1
-        self._last_turn[verb_class] = self._turns
+        self._in_flight[verb_class] += 1
+        self._grants += 1
+        self._last_grant[verb_class] = self._grants
 
     def _next(self) -> VerbClass | None:
         ready = [
             verb_class
             for verb_class in VerbClass
-            if self._waiting[verb_class] and self._under_way[verb_class] < self._most
+            if self._waiting[verb_class] and self._in_flight[verb_class] < self._most
         ]
-        return min(ready, key=self._last_turn.__getitem__, default=None)
+        return min(ready, key=self._last_grant.__getitem__, default=None)

@@ -1,7 +1,7 @@
 """A worker's log server: Airflow's ``serve_logs``, or any that serves files the same way, over HTTP.
 
 Reading one file from it is all that belongs here; which file that is, and where else a log may be, is
-``podrunner.logs``. It needs httpx, which not everybody has: import this module where it is used.
+``podrunner.logs``. It needs httpx, which is optional: import this module where it is used.
 """
 
 from __future__ import annotations
@@ -219,5 +219,5 @@ class _Nothing:
 
 
 def _failed(url: str, error: BaseException) -> TransportError:
-    told = redact(str(error)) or type(error).__name__
-    return TransportError(f"GET {url}: {told}", method="GET", url=url)
+    said = redact(str(error)) or type(error).__name__
+    return TransportError(f"GET {url}: {said}", method="GET", url=url)

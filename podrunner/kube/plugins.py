@@ -41,7 +41,7 @@ async def fetch_grant(kubeconfig: Kubeconfig) -> Granted:
     """Run the context's plugin or ask its identity provider.
 
     Raises:
-        ConfigError: It failed; its own words are in the message.
+        ConfigError: It failed; its own message is in the text.
     """
     return await anyio.to_thread.run_sync(_fetch, kubeconfig, abandon_on_cancel=True)
 

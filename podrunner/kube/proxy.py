@@ -1,6 +1,6 @@
 """Which proxy leads to the API server: decided once per connection, not per request.
 
-The environment's words are Go's (``golang.org/x/net/http/httpproxy``), which kubectl users know: ``HTTPS_PROXY``,
+The environment's variables are Go's (``golang.org/x/net/http/httpproxy``), which kubectl users know: ``HTTPS_PROXY``,
 ``HTTP_PROXY``, ``NO_PROXY`` with host names, ``.suffixes``, addresses, CIDR blocks and ``*``; loopback goes direct.
 """
 

@@ -31,7 +31,7 @@ CHUNK_BYTES = 32 * 1024
 """kubectl's own buffer; some servers refuse messages over 64 KiB."""
 
 AFTER_END_S = 5.0
-"""Seconds that a server may take to close after it told the exit code, while the last output arrives."""
+"""Seconds that a server may take to close after it sent the exit code, while the last output arrives."""
 
 
 class ExecOutput(msgspec.Struct, frozen=True, gc=False):
@@ -132,7 +132,7 @@ class ExecSession:
         await self._socket.send(CLOSE + STDIN)
 
     async def resize(self, *, width: int, height: int) -> None:
-        """Tell the command's terminal its size in characters."""
+        """Send the size of the command's terminal in characters."""
         await self._socket.send(RESIZE + msgspec.json.encode({"Width": width, "Height": height}))
 
 

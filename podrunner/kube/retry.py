@@ -1,4 +1,4 @@
-"""Try a request again after a passing trouble, with a backoff and a budget per kind of trouble.
+"""Try a request again after a transient error, with a backoff and a budget per kind of error.
 
 Entered only after a first failure: retry machinery around a success costs 41 µs, half of the request itself. What may
 be tried again is decided in ``answers``; ``Retry-After`` for all requests is the gate's (``gate``).
@@ -115,7 +115,7 @@ async def retrying(
         name: What is tried, for the log: ``create pod ns/name``.
         sleep: Waits for so many seconds.
         random: The source of jitter.
-        on_retry: Told of each failure that is tried again, and of the seconds until then.
+        on_retry: Called with each failure that is tried again, and the seconds until then.
     """
     try:
         return await call()
@@ -124,7 +124,7 @@ async def retrying(
             raise
         first = error
     source = random or Random()  # noqa: S311  # jitter guards nothing
-    return await _again(call, first, _Budget(policy, name, random=source, told=on_retry), sleep=sleep)
+    return await _again(call, first, _Budget(policy, name, random=source, on_retry=on_retry), sleep=sleep)
 
 
 async def _again(
@@ -147,7 +147,7 @@ async def _again(
         retry=budget.retry,
         stop=budget.stop,
         wait=budget.wait,
-        before_sleep=budget.tell,
+        before_sleep=budget.report,
         sleep=sleep,
         reraise=True,
     )
@@ -163,12 +163,12 @@ class _Budget:
         name: str,
         *,
         random: Random,
-        told: Callable[[PodrunnerError, float], None] | None,
+        on_retry: Callable[[PodrunnerError, float], None] | None,
     ) -> None:
         self._policy = policy
         self._name = name
         self._random = random
-        self._told = told
+        self._on_retry = on_retry
         self._failures: Counter[Trouble] = Counter()
 
     def retry(self, state: RetryCallState) -> bool:
@@ -187,11 +187,11 @@ class _Budget:
         asked_s = error.retry_after_s if isinstance(error, ApiError) else None
         return max(backoff.wait_s(self._failures[kind], random=self._random), asked_s or 0.0)
 
-    def tell(self, state: RetryCallState) -> None:
+    def report(self, state: RetryCallState) -> None:
         error, wait_s = _error(state), state.upcoming_sleep
         _log.info("%s failed, trying again in %.1f s: %s", self._name, wait_s, error)
-        if self._told is not None and isinstance(error, PodrunnerError):
-            self._told(error, wait_s)
+        if self._on_retry is not None and isinstance(error, PodrunnerError):
+            self._on_retry(error, wait_s)
 
     def _now(self, state: RetryCallState) -> tuple[Trouble, Backoff]:
         error = _error(state)

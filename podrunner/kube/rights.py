@@ -42,7 +42,7 @@ _SECOND_VERB = re.compile(r'pods "[^"]*" is forbidden: (RBAC: .*)?', re.DOTALL)
 
 
 def _about_rights(error: ForbiddenError) -> bool:
-    """Whether the authorizer refuses, not admission: by its words.
+    """Whether the authorizer refuses, not admission: by its message.
 
     They stand in apiserver's endpoints/handlers/responsewriters/errors.go; of the verb ``create``, which exec needs
     beside ``get`` since 1.35, in pkg/registry/core/pod/rest/authorize.go.

@@ -49,15 +49,15 @@ MAX_ERROR_BODY_BYTES = 64 * 1024
 
 
 class Session:
-    """Sends requests as somebody, and turns refusals into errors.
+    """Sends requests with an identity, and turns refusals into errors.
 
     Args:
         transport: Carries the requests.
-        credentials: Who we are; None: nobody, or a client certificate says it.
+        credentials: Our identity; None: anonymous, or a client certificate.
         headers: More headers for each request (impersonation, an embedder's own).
         timeout_s: Seconds for one request; for a stream, until it begins.
         gate: Closed by ``Retry-After``.
-        lanes: The turns of requests; None: 32 at once.
+        lanes: Limits requests in flight; None: 32 at once.
         now: Seconds since the epoch, to read dates in ``Retry-After``.
     """
 
@@ -100,7 +100,7 @@ class Session:
             target: Path and query.
             body: The body, or None.
             content_type: Of the body; None: JSON.
-            gated: False sends it also while the gate is closed, and beside the lanes: for what must not be late, as a
+            gated: False sends it also while the gate is closed, and beside the limiter: for what must not be late, as a
                 lease.
             before_send: Called when all waiting is over, right before the request goes out; again, if it is repeated
                 after a 401. What it raises is raised, and nothing goes out.
@@ -118,7 +118,7 @@ class Session:
             response, request = await self._authorized(make, before_send)
         else:
             verb_class = verb_class_of(method)
-            await self._turn(verb_class)
+            await self._acquire(verb_class)
             try:
                 response, request = await self._authorized(make, before_send)
             finally:
@@ -128,8 +128,8 @@ class Session:
         self._rights.note(method, target)
         return response.body
 
-    async def _turn(self, verb_class: VerbClass) -> None:
-        """Waits for a turn while the gate is open: nobody holds one who may not go."""
+    async def _acquire(self, verb_class: VerbClass) -> None:
+        """Acquires a permit while the gate is open: a request that may not be sent holds none."""
         while True:
             if self.gate.closed:
                 await self.gate.wait()

@@ -1,6 +1,6 @@
 """The sockets of the connections to the API server: their options, and their certain end.
 
-Keepalive probes find a connection whose other side is gone without a word; they are set on every connection, as a
+Keepalive probes find a connection whose other side is gone without closing it; they are set on every connection, as a
 watch may be silent for minutes (failure seen behind load balancers that drop idle connections).
 """
 
@@ -67,7 +67,7 @@ class Sockets:
         return any(opened.fileno() != -1 for opened in self._opened)
 
     def shut_down(self) -> None:
-        """End all connections: whoever waits for the other side sees its end. Closing is for those who hold them."""
+        """End all connections: a reader that waits for the other side sees its end. Closing is left to the holders."""
         for opened in tuple(self._opened):
             with suppress(OSError):  # closed, or not connected
                 opened.shutdown(socket.SHUT_RDWR)

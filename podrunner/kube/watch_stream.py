@@ -52,7 +52,7 @@ class WatchStream:
         events, skipped = decode_watch(lines, path=self._path)
         if skipped and not self._skipped:
             _log.warning(
-                "watch of %s: an event could not be read and is skipped (counted; told once)", self._path
+                "watch of %s: an event could not be read and is skipped (counted; logged once)", self._path
             )
         self._skipped += skipped
         return events

@@ -1,6 +1,6 @@
 """Decode lists, watch events and objects from the wire, only the fields that podrunner reads.
 
-One object that cannot be read never spoils the others: it is skipped and counted. What a decoded pod means does not
+An object that cannot be read does not affect the others: it is skipped and counted. What a decoded pod means does not
 belong here (``podrunner.outcome``).
 """
 

@@ -1,4 +1,4 @@
-"""The log collector: every line once, in order, across broken connections; what is gone is a recorded gap.
+"""The log collector: every line once, in order, across broken connections; lost lines are reported as a gap.
 
 Here belong following, resuming, sinks and reading back. What a log means does not: no line ever decides an
 outcome.

@@ -1,8 +1,7 @@
 """Collects the logs of one pod: one follower per container, each with its sinks.
 
-Whatever goes wrong here stays here: it is counted in :class:`LogStatus` and logged once, and the workload's
-outcome never hears of it. Who starts a collector, and when its end permits the pod's deletion, is the
-runner's business.
+An error here is counted in :class:`LogStatus` and logged once; it never changes the workload's outcome. Starting a
+collector, and deleting the pod after its end, is the runner's business.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ class LogStatus(msgspec.Struct):
     """How the collection of a pod's logs stands.
 
     Attributes:
-        complete: Whether every container's log was read to its end (gaps are told apart, in ``gaps``).
+        complete: Whether every container's log was read to its end (gaps are listed in ``gaps``).
         bytes_read: Bytes of log taken, with time stamps.
         gaps: The gaps found so far, at most the first hundred.
-        errors: What went wrong, in words, at most the first ten; each ended one sink or one container's log.
+        errors: Messages of the first ten errors at most; each ended one sink or one container's log.
     """
 
     complete: bool = False
@@ -58,7 +57,7 @@ class LogCollector:
         sinks: Per container a fresh set of sinks.
         limits: How long to wait for what.
         limiter: The connections shared with other readers; None: as many as it takes.
-        on_trouble: Called with a gap, or with an error in words, as it happens.
+        on_trouble: Called with each gap, and with the message of each error, as it happens.
         random: Source of jitter.
     """
 
@@ -84,7 +83,7 @@ class LogCollector:
         self._pod = pod
         self._state = state
         self._containers = tuple(containers)
-        self._open = set(self._containers)  # whose logs are not read to their end
+        self._open = set(self._containers)  # containers with logs that are not read to their end
         self._one_done = anyio.Event()
         self._sinks = tuple(sinks)
         self._limits = limits
@@ -140,14 +139,14 @@ class LogCollector:
         )
         try:
             await follower.run()
-        except Exception as error:  # noqa: BLE001  # a log's trouble, whatever it is, never fails a pod
+        except Exception as error:  # noqa: BLE001  # an error of a log never fails a pod
             self.trouble(f"log of {container}: {error!r}")
         finally:
             with anyio.CancelScope(shield=True):
                 await outlet.close(follower.cursor)
 
     def trouble(self, problem: str) -> None:
-        """Counts a problem and tells of it."""
+        """Counts a problem, logs it and reports it."""
         if len(self.status.errors) < self._MOST_ERRORS:
             self.status.errors.append(problem)
         _logger.warning(
@@ -156,7 +155,7 @@ class LogCollector:
         self._on_trouble(problem)
 
     def count(self, item: LogBatch | LogGap) -> None:
-        """Counts what passes by."""
+        """Counts an item that is emitted."""
         if isinstance(item, LogBatch):
             self.status.bytes_read += len(item.data)
             return
@@ -177,7 +176,7 @@ class _Outlet:
         self._sinks: list[LogSink] = []
 
     async def open(self, factories: Sequence[SinkFactory], uid: str, container: str) -> LogCursor:
-        """Makes and opens all; the place to go on from is the first that a sink remembers."""
+        """Makes and opens all sinks; returns the first cursor that a sink remembers."""
         cursors: list[LogCursor | None] = []
         for factory in factories:
             try:
@@ -193,7 +192,7 @@ class _Outlet:
         """Gives the item to each sink in turn.
 
         Raises:
-            _NoSinkLeftError: There is no point in reading on.
+            _NoSinkLeftError: No sink is left.
         """
         if not self._sinks:
             raise _NoSinkLeftError("every sink failed")

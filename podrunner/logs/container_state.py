@@ -25,8 +25,8 @@ class ContainerView(msgspec.Struct, frozen=True, gc=False):
         final: Whether no later run will come.
         gone: Whether the pod is no longer there at all.
         began_at: When that run began, by its node's clock, in whole seconds; "" if that is not known.
-        only_ended: Whether the status tells of its end and of no beginning, as when the kubelet gave a container up
-            that it never started.
+        only_ended: Whether the status shows an end and no start, as when the kubelet gave up a container that it
+            never started.
     """
 
     restart: int = 0

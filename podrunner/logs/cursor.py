@@ -48,7 +48,7 @@ def next_run(cursor: LogCursor, restart: int, began_at: str) -> LogCursor:
     """Where to start in a later run of the same container.
 
     At its beginning, unless lines from that run's time were read already: a server that had restarted the
-    container before the watch told of it showed the new run's log for the old one's.
+    container before the watch reported it showed the new run's log in place of the old one's.
 
     Args:
         cursor: Where the reader stands.

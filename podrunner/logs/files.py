@@ -3,7 +3,7 @@
 Beside each file, while its pod lives, stands a small hidden one with the cursor and the length that the log
 had when the cursor was taken. A successor cuts the log to that length and goes on from that cursor, so that
 whatever was written last before a crash is neither lost nor there twice. A log may be cut into files of a size
-(:mod:`podrunner.logs.segments`); the cursor tells how many there were. All of a sink's disk work is done in worker
+(:mod:`podrunner.logs.segments`); the cursor holds their number. All of a sink's disk work is done in worker
 threads.
 """
 
@@ -40,7 +40,7 @@ def safe_log_path(folder: Path, relative: str) -> Path:
     """The file of a log under its folder; never outside, whatever the path says.
 
     A workload's own path was encoded when it was made; but an adopted pod's path comes from an annotation
-    that anybody may have written.
+    that any process may have written.
 
     Args:
         folder: The base folder.
@@ -56,7 +56,7 @@ def safe_log_path(folder: Path, relative: str) -> Path:
 
 
 def container_log_path(relative: str, container: str, *, main: str) -> str:
-    """The log path of one container: the main one's is the path itself, others add their name."""
+    """The log path of one container: the path itself for the main one; the others add their name."""
     if container == main:
         return relative
     path = PurePosixPath(relative)
@@ -115,7 +115,7 @@ class FileLogSink:
         await anyio.to_thread.run_sync(self._save, cursor)
 
     async def forget(self) -> None:
-        """Removes the cursor: the pod is gone, nobody will go on from here."""
+        """Removes the cursor: the pod is gone, and no reader will resume here."""
         await anyio.to_thread.run_sync(lambda: self.cursor_path.unlink(missing_ok=True))
 
     async def _append(self, content: bytes, cursor: LogCursor) -> None:
@@ -178,7 +178,7 @@ class FileLogSink:
 
 
 def _restore(file: IO[bytes], mark: _Mark) -> None:
-    """Brings a file to the length that it had at the mark. What is missing of it nobody has any more: a gap."""
+    """Brings a file to the length that it had at the mark. Bytes that are missing are lost: a gap."""
     size = file.seek(0, os.SEEK_END)
     if size >= mark.size:
         file.truncate(mark.size)

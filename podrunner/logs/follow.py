@@ -4,8 +4,8 @@ The log of a run counts as complete only when it was read to an orderly end by a
 the run was known to be over: a follow that ends in good order may just as well have been cut by the four-hour
 idle close, a rotation or a proxy. That costs one request more for a container that was followed while it ran,
 and none for one that had already ended. A log that ends within a line is asked for once more: whether the container
-wrote no line end, or a proxy ended the answer early but in good order, only a second answer tells. What is sent where
-is the sinks' business; what the pod's state is, the watch's.
+wrote no line end, or a proxy ended the answer early but in good order, only a second answer shows. Delivering
+is the sinks' business, the pod's state the watch's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class LogSource(Protocol):
 
 
 class PodAddress(msgspec.Struct, frozen=True):
-    """Which pod: where it is, and its UID, because a name may come back."""
+    """A pod's namespace and name, and its UID, because a name may be reused."""
 
     namespace: str
     name: str

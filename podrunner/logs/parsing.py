@@ -1,4 +1,4 @@
-"""What a line of a log may mean besides its text: fields, a level, whose it is. Pure, and only done where asked for.
+"""What a line of a log may mean besides its text: fields, a level, its pod and container. Pure; parsed only on request.
 
 Each function takes a :class:`~podrunner.logs.LogLine` and never raises for what a container wrote: a line that does not
 have the form is a line without it.

@@ -1,6 +1,6 @@
-"""Follows the log of a pod that nobody watches, each line once: the pod is looked at whenever a connection has ended.
+"""Follows the log of a pod without a watch, each line once: the pod is polled whenever a connection has ended.
 
-A runner's watch tells of its own pods; this is for anybody's pod, as ``podrunner logs --follow`` shows it. How a log is
+A runner's watch covers its own pods; this is for any pod, as ``podrunner logs --follow`` shows it. How a log is
 followed over broken connections is :mod:`podrunner.logs.follow`.
 """
 
@@ -65,7 +65,7 @@ async def follow_pod(
     Raises:
         NotFoundError: There is no such pod.
         LogError: It has no such container.
-        PodrunnerError: It cannot be looked at.
+        PodrunnerError: It cannot be read.
     """
     pod = await source.read_pod(namespace, name)
     polled = _PolledPod(source, pod, _chosen_container(pod, container), tail_lines)
@@ -80,7 +80,7 @@ async def follow_pod(
     )
     batches, failure = _Batches(receive), None
     async with anyio.create_task_group() as group, receive:
-        group.start_soon(polled.keep_polling, name=f"look {name}")
+        group.start_soon(polled.keep_polling, name=f"poll {name}")
         group.start_soon(batches.fill, follower, send, name=f"log {name}")
         try:
             yield batches
@@ -128,7 +128,7 @@ class _Batches:
 
 
 class _PolledPod:
-    """The pod's life, and the way to its log: after each connection the pod is looked at, so that its end is known."""
+    """The pod's state, and its log: after each connection the pod is read, so that its end is known."""
 
     def __init__(self, source: PodLogSource, pod: Pod, name: str, tail_lines: int | None) -> None:
         self.name = name
@@ -157,7 +157,7 @@ class _PolledPod:
         except NotFoundError:
             self._gone = True
         except PodrunnerError:
-            return  # nothing is concluded from a look that failed; the next one follows
+            return  # nothing is concluded from a poll that failed; the next one follows
         else:
             self._gone = found.metadata.uid != meta.uid
             self._pod = self._pod if self._gone else found
@@ -168,7 +168,7 @@ class _PolledPod:
     async def stream_log(
         self, namespace: str, name: str, **options: Any
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        # Only where nothing was read yet: a node counts its last lines first, and looks at their times afterwards.
+        # Only where nothing was read yet: a node selects the last lines first, and by time afterwards.
         if options.get("since_time") is None and self.container(self.name).restart == self.first_run:
             options["tail_lines"] = self._tail_lines
         try:

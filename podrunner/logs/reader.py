@@ -101,9 +101,9 @@ class LogReader:
         """Opens the log at the first place that has it, as a stream: ``async with reader.open(query) as log``.
 
         Args:
-            query: Whose log.
+            query: The log that is wanted.
             offset: How many bytes of it are left out.
-            follow: Go on as long as it is being written, where the place can tell.
+            follow: Go on as long as it is being written, where the place knows whether it is.
 
         Raises:
             LogError: No place has it; the message says why each failed. While it is read: it breaks off.
@@ -142,7 +142,7 @@ class LogReader:
         what comes before is thrown away.
 
         Args:
-            query: Whose log.
+            query: The log that is wanted.
             offset: Where to begin, in bytes of the log: 0, or ``next_offset`` of the page before.
             limit_bytes: How much at most, at least 1.
 
@@ -162,7 +162,7 @@ class LogReader:
         """Writes the whole log to a file of its own, as it comes; a file is there only once it is whole.
 
         Args:
-            query: Whose log.
+            query: The log that is wanted.
             path: The file, which is replaced if it exists.
 
         Returns:

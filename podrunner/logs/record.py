@@ -62,7 +62,7 @@ class LogGap(msgspec.Struct, frozen=True, gc=False):
         reason: Why.
         after: Time stamp of the last line before the gap; None if nothing had been read.
         before: Time stamp of the first line after it; None if nothing follows.
-        message: More, in words, such as the server's error; "" if there is none.
+        message: A detail, such as the server's error; "" if there is none.
         restart: How often the container had been restarted before.
     """
 

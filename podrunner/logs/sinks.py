@@ -34,11 +34,11 @@ class LogSink(Protocol):
         ...
 
     async def gap(self, gap: LogGap, cursor: LogCursor) -> None:
-        """Takes note that lines are missing here."""
+        """Takes a gap: lines are missing here."""
         ...
 
     async def close(self, cursor: LogCursor) -> None:
-        """The log is over, or nobody will read on; ``cursor.complete`` says which."""
+        """The log is over, or the reader stops; ``cursor.complete`` says which."""
         ...
 
 

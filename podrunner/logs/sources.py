@@ -40,7 +40,7 @@ _UNREADABLE: Final = (OSError, EOFError, zlib.error)
 
 
 class LogQuery(msgspec.Struct, frozen=True):
-    """Whose log is wanted; a place uses what it knows.
+    """The log that is wanted; a place uses the fields that it knows.
 
     Attributes:
         log_path: The log's path below the log folder, or None if there is none.
@@ -92,7 +92,7 @@ class LogPlace(Protocol):
         """Opens the log; gives None if it is not here.
 
         Args:
-            query: Whose log.
+            query: The log that is wanted.
             offset: How many bytes are left out.
             follow: Whether the stream goes on as long as the log is being written.
 
@@ -106,8 +106,8 @@ class LogPlace(Protocol):
 class LocalFile:
     """The files under a log folder, which the collector writes, or the task itself on a shared volume.
 
-    Parts that were cut off are read before the file itself. Whether a log is still being written is told by the cursor
-    beside it, which stays until the pod is gone.
+    Parts that were cut off are read before the file itself. A log is still being written while the cursor
+    beside it exists, which stays until the pod is gone.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -304,7 +304,7 @@ class ServerLog:
     async def open(
         self, query: LogQuery, *, offset: int = 0, follow: bool = False
     ) -> AsyncIterator[FoundLog | None]:
-        """Opens the file if the server has it. A server tells no end: it is never followed."""
+        """Opens the file if the server has it. The server marks no end: it is never followed."""
         del follow
         if query.file_path is None:
             yield None

@@ -199,7 +199,7 @@ class _Connected(_Log, frozen=True):
 
     @property
     def has_moved(self) -> bool:
-        """Whether anything new came by this stream: a reader that leaves without will never get on."""
+        """Whether anything new came by this stream: a reader that leaves without it makes no progress."""
         return self.cursor != self.start
 
 

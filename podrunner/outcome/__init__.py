@@ -1,7 +1,7 @@
-"""What a pod's records mean: its outcome, its patience while pending, its STATUS column.
+"""What a pod's records mean: its outcome, its deadlines while pending, its STATUS column.
 
 Pure functions of records and of times that are handed in: no I/O, no clock, no anyio. Fetching records or events,
-deleting pods and telling anybody does not belong here.
+deleting pods and reporting outcomes do not belong here.
 """
 
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault

@@ -1,6 +1,6 @@
-"""The words in which an outcome is told: its category and whose fault it was.
+"""The values of an outcome: its category and its fault.
 
-The values are public: they are stored and compared by schedulers, and never renamed. Which pod gets which word is
+The values are public: they are stored and compared by schedulers, and never renamed. Which pod gets which value is
 decided in ``podrunner.outcome.rules``; nothing is decided here but the usual fault of a category.
 """
 
@@ -48,15 +48,15 @@ class Category(StrEnum):
     REJECTED_BY_API = "rejected-by-api"
     """The API server refused it; there never was a pod."""
     DELETED_BY_OTHERS = "deleted-by-others"
-    """Somebody else deleted it before it ended."""
+    """Another client deleted it before it ended."""
     CANCELLED = "cancelled"
     """Its owner ended it."""
     UNKNOWN = "unknown"
-    """It is over, and what the cluster tells does not say why."""
+    """It is over, and the cluster's records do not say why."""
 
 
 class Fault(StrEnum):
-    """Whose fault it was that a pod did not succeed."""
+    """The party at fault for a pod that did not succeed."""
 
     WORKLOAD = "workload"
     """What runs in the container."""
@@ -65,7 +65,7 @@ class Fault(StrEnum):
     CONFIGURATION = "configuration"
     """What was asked for cannot run like that, however often it is tried."""
     CALLER = "caller"
-    """Nobody's: the owner wanted it so."""
+    """No party's: the owner cancelled it."""
 
 
 USUAL_FAULT: Mapping[Category, Fault | None] = MappingProxyType(

@@ -1,6 +1,6 @@
 """From a pod's records to its :class:`~podrunner.outcome.result.Outcome`. Pure: no clock, no I/O.
 
-The decision itself is the table in ``podrunner.outcome.rules``; here its finding becomes the public record.
+The decision itself is the table in ``podrunner.outcome.rules``; here its diagnosis becomes the public record.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS, all_statuses
 from podrunner.outcome.facts import Facts, condition, deletion_asked_at, gather, is_over
+from podrunner.outcome.messages import shorten, signal_of
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.rules import Diagnosis, conclude
-from podrunner.outcome.words import shorten, signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ __all__ = ["classify", "events_may_tell", "timings_of"]
 _UNCERTAIN = frozenset({Category.DELETED_BY_OTHERS, Category.NODE_LOST, Category.UNKNOWN})
 
 _EVENTS_KEPT = 5
-"""Events that an outcome keeps: the last ones tell the end."""
+"""Events that an outcome keeps: the last ones describe the end."""
 
 
 def classify(
@@ -43,7 +43,7 @@ def classify(
 
     Args:
         pod: Its last record: from a list, a watch event (a DELETED event's status counts), or what was last known.
-        events: Events about it, as far as somebody fetched them; they refine the cause of a deletion.
+        events: Events about it, as far as they were fetched; they refine the cause of a deletion.
         main_container: Name of the container whose end is the pod's end; None, or a name that the pod does not
             have: its first.
         vanished: True if the pod is provably no longer there (DELETED, or missing in a complete list).
@@ -51,9 +51,9 @@ def classify(
             asked for keeps its own outcome.
         ended_first: True if it is certain that it had ended before its deletion, whatever the times say
             (:func:`~podrunner.outcome.facts.ended_before_deletion`).
-        asked_at: When its deletion was asked for, as far as an earlier record told it
-            (:func:`~podrunner.outcome.facts.deletion_asked_at`): the last record may not tell any more.
-        previous: An earlier record, which fills in what the last one no longer tells (whether work had started).
+        asked_at: When its deletion was asked for, as far as an earlier record showed it
+            (:func:`~podrunner.outcome.facts.deletion_asked_at`): the last record may not show it any more.
+        previous: An earlier record, which fills in what the last one no longer shows (whether work had started).
 
     Returns:
         The outcome, or None while the pod is not over: phase not final, main container not ended for good, and not
@@ -71,12 +71,12 @@ def classify(
         ended_first=ended_first,
         asked_at=asked_at,
     )
-    rule, finding = conclude(facts)
-    return _outcome(facts, finding, rule)
+    rule, diagnosis = conclude(facts)
+    return _outcome(facts, diagnosis, rule)
 
 
 def events_may_tell(pod: Pod, outcome: Outcome, *, asked_at: datetime | None = None) -> bool:
-    """Tell whether the pod's events are worth fetching: they may say why it ended.
+    """Whether the pod's events are worth fetching: they may say why it ended.
 
     Args:
         pod: Its last record.
@@ -90,18 +90,18 @@ def events_may_tell(pod: Pod, outcome: Outcome, *, asked_at: datetime | None = N
     return order_is_unknown and not outcome.succeeded
 
 
-def _outcome(facts: Facts, finding: Diagnosis, rule: str) -> Outcome:
-    fault = finding.fault or USUAL_FAULT[finding.category]
+def _outcome(facts: Facts, diagnosis: Diagnosis, rule: str) -> Outcome:
+    fault = diagnosis.fault or USUAL_FAULT[diagnosis.category]
     return Outcome(
-        category=finding.category,
+        category=diagnosis.category,
         fault=fault,
-        started=facts.started or finding.category is Category.SUCCEEDED,
+        started=facts.started or diagnosis.category is Category.SUCCEEDED,
         retryable=fault is Fault.INFRASTRUCTURE,
-        exit_code=finding.end.exit_code if finding.end is not None else None,
-        signal=signal_of(finding.end),
-        container=finding.container,
-        reason=finding.reason,
-        message=finding.message,
+        exit_code=diagnosis.end.exit_code if diagnosis.end is not None else None,
+        signal=signal_of(diagnosis.end),
+        container=diagnosis.container,
+        reason=diagnosis.reason,
+        message=diagnosis.message,
         evidence=tuple(_evidence(facts, rule)),
         timings=timings_of(facts.pod, facts.main),
         termination_message=_left_behind(facts.end),
@@ -109,7 +109,7 @@ def _outcome(facts: Facts, finding: Diagnosis, rule: str) -> Outcome:
 
 
 def _left_behind(end: ContainerStateTerminated | None) -> str | None:
-    """A container's own last message. Of one that never ran, the runtime's words stand in its place."""
+    """A container's own last message. Of one that never ran, the runtime's message stands in its place."""
     return end.message or None if end is not None and end.reason not in UNSTARTED_REASONS else None
 
 

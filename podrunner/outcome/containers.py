@@ -49,7 +49,7 @@ def main_name(pod: Pod, main_container: str | None = None) -> str | None:
 
 
 def main_status(pod: Pod, main_container: str | None = None) -> ContainerStatus | None:
-    """Return the status of the container that decides, or None if the kubelet never told of it."""
+    """Return the status of the container that decides, or None if the kubelet never reported it."""
     name = main_name(pod, main_container)
     return next((status for status in pod.status.container_statuses or () if status.name == name), None)
 
@@ -66,7 +66,7 @@ def all_statuses(pod: Pod) -> Iterator[ContainerStatus]:
 
 
 def ever_started(status: ContainerStatus | None) -> bool:
-    """Tell whether a container's process provably ran, now or before a restart."""
+    """Whether a container's process provably ran, now or before a restart."""
     if status is None:
         return False
     if status.restart_count > 0 or status.state.running is not None:
@@ -88,9 +88,9 @@ def ended_for_good(pod: Pod, status: ContainerStatus | None) -> ContainerStateTe
 
 
 def goes_on(pod: Pod) -> bool:
-    """Tell whether a pod would run on although its main container ended.
+    """Whether a pod would run on although its main container ended.
 
-    A kubelet tells of the last container's end a moment before it tells of the pod's, and ends native sidecars itself.
+    A kubelet reports the last container's end a moment before the pod's, and ends native sidecars itself.
     """
     if pod.status.phase in {"Succeeded", "Failed"}:
         return False
@@ -114,6 +114,6 @@ def _starts_again(pod: Pod, name: str, end: ContainerStateTerminated) -> bool:
         return False
     spec = next((c for c in pod.spec.containers or () if c.name == name), ContainerSpec())
     if spec.restart_policy_rules or _may_restart_all(pod):
-        return True  # only the kubelet weighs the rules; the pod's phase tells
+        return True  # only the kubelet applies the rules; the pod's phase shows the result
     policy = spec.restart_policy or pod.spec.restart_policy
     return policy == "Always" or (policy == "OnFailure" and end.exit_code != 0)

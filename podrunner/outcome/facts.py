@@ -17,8 +17,8 @@ from podrunner.outcome.containers import (
     main_status,
     native_sidecars,
 )
+from podrunner.outcome.messages import signal_of
 from podrunner.outcome.result import parse_time
-from podrunner.outcome.words import signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ class Facts:
 
     Attributes:
         pod: The last record of the pod.
-        main: Status of the main container, from the last record that told of it; None if none did.
+        main: Status of the main container, from the last record that showed it; None if none did.
         end: The main container's final end, or None.
         failed_init: The init container that stopped the pod, or None.
         disruption: The pod's ``DisruptionTarget`` condition (KEP-3329) if it is true, else None.
@@ -101,7 +101,7 @@ def condition(pod: Pod, kind: str) -> PodCondition | None:
 
 
 def is_over(pod: Pod, *, main_container: str | None = None, vanished: bool = False) -> bool:
-    """Tell whether a pod's end is decided: gone, ended by phase, or its main container ended for good.
+    """Whether a pod's end is decided: gone, ended by phase, or its main container ended for good.
 
     Other containers that still run do not matter: a sidecar does not hide the end of the work.
     """
@@ -111,7 +111,7 @@ def is_over(pod: Pod, *, main_container: str | None = None, vanished: bool = Fal
 
 
 def ended_before_deletion(answered: Pod, *, main_container: str | None = None) -> bool:
-    """Tell whether the answer to a deletion shows that the pod had ended when the deletion was accepted.
+    """Whether the answer to a deletion shows that the pod had ended when the deletion was accepted.
 
     The status in it was written before. Where the phase is final and a grace period is left, an earlier deletion is
     pending (a pod that is over is given none), and may have been the cause.
@@ -131,7 +131,7 @@ def gather(
     ended_first: bool = False,
     asked_at: datetime | None = None,
 ) -> Facts:
-    """Gather the facts about a pod that is over; an earlier record fills what the last one no longer tells."""
+    """Gather the facts about a pod that is over; an earlier record fills what the last one no longer shows."""
     events = tuple(events)
     before = previous if previous is not None and previous.metadata.uid == pod.metadata.uid else None
     main = main_status(pod, main_container)
@@ -198,7 +198,7 @@ def _deleted_before(
     if marked is None:
         return pod.metadata.deletion_timestamp is not None
     if asked_at is None and (asked_at := deletion_asked_at(pod)) is None:
-        # Only its last word was seen. What was killed before that, without another reason, was killed by it.
+        # Only its final status was seen. What was killed before that, without another reason, was killed by it.
         return _not_before(end, marked) or (not pod.status.reason and (killed or _is_killed(end)))
     return _not_before(end, asked_at)
 
@@ -234,7 +234,7 @@ def _container_of(event: Event) -> str:
 
 
 def past_deadline(pod: Pod, finished_at: str | None) -> bool | None:
-    """Tell whether an end came after the pod's ``activeDeadlineSeconds``; None where that is not known."""
+    """Whether an end came after the pod's ``activeDeadlineSeconds``; None where that is not known."""
     finished, began = parse_time(finished_at), parse_time(pod.status.start_time)
     limit_s = pod.spec.active_deadline_seconds
     if finished is None or began is None or limit_s is None:
@@ -243,11 +243,11 @@ def past_deadline(pod: Pod, finished_at: str | None) -> bool | None:
 
 
 def deletion_asked_at(pod: Pod) -> datetime | None:
-    """When the deletion was asked for; None if it was not, or if the record does not tell.
+    """When the deletion was asked for; None if it was not, or if the record does not show it.
 
     The server writes that moment plus the grace period. When the containers have ended, the kubelet writes the final
-    phase and deletes the pod once more, without grace, and the server writes the time of that: so does it for somebody
-    who deletes a pod that is over.
+    phase and deletes the pod once more, without grace, and the server writes the time of that: likewise
+    when any client deletes a pod that is over.
     """
     marked = parse_time(pod.metadata.deletion_timestamp)
     grace_s = pod.metadata.deletion_grace_period_seconds or 0

@@ -1,4 +1,4 @@
-"""Whether a pod whose containers have ended is still to say why. Pure.
+"""Whether the kubelet is still to write the final status of a pod whose containers have ended. Pure.
 
 A kubelet that ends a pod for a reason of its own (pressure, a deadline, a critical pod, its node's shutdown) kills the
 containers, writes their exit codes while the phase stays what it was, and only with the next write the phase, the
@@ -23,11 +23,11 @@ __all__ = ["awaits_final_status"]
 
 
 def awaits_final_status(pod: Pod, outcome: Outcome) -> bool:
-    """Tell whether a pod's own word is about to come, and may change its outcome.
+    """Whether a pod's final status is still to be written, and may change its outcome.
 
     Args:
-        pod: Its last record; it is there.
-        outcome: What the record makes of it. A success is one whatever the kubelet says, but for a deadline.
+        pod: Its last record; the pod is not deleted.
+        outcome: The outcome by that record. A success stays one whatever the final status is, but for a deadline.
     """
     if pod.status.phase in {"Succeeded", "Failed"}:
         return False

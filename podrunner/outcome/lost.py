@@ -1,4 +1,4 @@
-"""Patience with pods that started and do not end: a silent node, a deletion that hangs, a run without end.
+"""Deadlines of pods that started and do not end: a silent node, a deletion that hangs, a run without end.
 
 Pure, like ``podrunner.outcome.pending``: the caller keeps the times, on its own clock, and acts.
 """
@@ -38,7 +38,7 @@ def lost_verdict(pod: Pod, *, since_s: float, now_s: float, grace_s: float) -> V
         pod: Its last record.
         since_s: When :func:`suspicion` first said so, on the caller's clock.
         now_s: The time on the same clock.
-        grace_s: Seconds of patience, beyond the pod's own grace period if it is being deleted.
+        grace_s: Seconds to wait, beyond the pod's own grace period if it is being deleted.
     """
     why = suspicion(pod)
     if why is None:

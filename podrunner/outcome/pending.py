@@ -1,4 +1,4 @@
-"""Patience with pods that do not start: what a pod waits for, and when that is long enough.
+"""Deadlines of pods that do not start: what a pod waits for, and for how long it may.
 
 Pure: the caller says what time it is, on its own clock, and deletes the pod when the verdict says so. The graces are
 the configuration's (:class:`~podrunner.config.policies.PendingPolicy`).
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.containers import all_statuses, ever_started, main_status
 from podrunner.outcome.facts import condition
+from podrunner.outcome.messages import sentence
 from podrunner.outcome.scheduling import parse_unschedulable
 from podrunner.outcome.verdict import Verdict
-from podrunner.outcome.words import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ _PASSING = re.compile(
     r"(?<!\d)(429|5\d\d) (Too Many|Internal|Bad Gateway|Service|Gateway)|deadline exceeded|unexpected EOF",
     re.IGNORECASE,
 )
-"""Words of a registry or network that fails, not of an image that is wrong: another time it may be had."""
+"""Messages of a registry or network that fails, not of a wrong image: a later pull may succeed."""
 
 
 class Cause(NamedTuple):
@@ -69,7 +69,7 @@ class Cause(NamedTuple):
 
     Attributes:
         category: The category that giving up would have.
-        reason: The word of the cluster.
+        reason: The cluster's reason.
         message: Its sentence, or "".
         container: The container that waits, or None.
     """
@@ -160,14 +160,14 @@ def pending_verdict(
         main_container: Name of the container that decides, or None for the first.
 
     Returns:
-        None while there is patience left, once the main container started, and for a pod that waits on purpose (a
+        None while the deadline is not reached, once the main container started, and for a pod that waits on purpose (a
         scheduling gate) or is already being deleted.
     """
     if _no_longer_pending(pod, main_container) or _gated(pod):
         return None
     cause = waiting_for(pod, fatal_reasons=policy.fatal_reasons)
     waited_s = now_s - (first_seen_s if cause_since_s is None else cause_since_s)
-    if cause is not None and _patience_over(cause, waited_s, policy):
+    if cause is not None and _is_overdue(cause, waited_s, policy):
         return _verdict(cause, waited_s)
     return _startup_verdict(cause, now_s - first_seen_s, policy)
 
@@ -183,7 +183,7 @@ def _gated(pod: Pod) -> bool:
     return scheduled is not None and scheduled.reason == "SchedulingGated"
 
 
-def _patience_over(cause: Cause, waited_s: float, policy: PendingPolicy) -> bool:
+def _is_overdue(cause: Cause, waited_s: float, policy: PendingPolicy) -> bool:
     if cause.reason in policy.fatal_reasons:
         return True
     graces = {

@@ -1,4 +1,4 @@
-"""The outcome of a workload whose pod the API server never took."""
+"""The outcome of a workload if the API server refused its pod."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from podrunner.errors import ApiError, QuotaExceededError, ServerError, TooManyRequestsError, TransportError
 from podrunner.outcome.category import Category, Fault
+from podrunner.outcome.messages import shorten
 from podrunner.outcome.result import Evidence, Outcome
-from podrunner.outcome.words import shorten
 
 if TYPE_CHECKING:
     from podrunner.errors import PodrunnerError
@@ -18,7 +18,7 @@ _PASSING = (QuotaExceededError, TooManyRequestsError, ServerError, TransportErro
 
 
 def refused_by_api(error: PodrunnerError) -> Outcome:
-    """Tell a failed create as an outcome: not started, with the server's own words.
+    """Return a failed create as an outcome: not started, with the server's own message.
 
     Args:
         error: What the launch raised. A refusal (400, 401, 403, 404, 409, 422) is the configuration's fault; a server

@@ -1,4 +1,4 @@
-"""What is told of a pod that is over: :class:`Outcome`, with its timings and evidence.
+"""The result of a pod that is over: :class:`Outcome`, with its timings and evidence.
 
 Records only. How they come about does not belong here.
 """
@@ -76,7 +76,7 @@ class Evidence:
             ``event``, ``api`` or ``failure-policy`` (the user's rule that decided on retrying).
         name: Which one: the condition's type, the container's name; "" for the pod itself.
         reason: The machine-readable reason, or "".
-        message: The words, shortened.
+        message: The message, shortened.
         at: When, RFC 3339, or None.
     """
 
@@ -103,19 +103,19 @@ class Outcome:
 
     Attributes:
         category: What became of it.
-        fault: Whose fault it was; None for a success.
+        fault: The party at fault; None for a success.
         started: Whether the main container ever ran: if not, a scheduler need not charge the attempt.
         retryable: Whether the same pod, tried again unchanged, may end better. A workload's own failure is not
             called retryable, unless a rule of ``failure_policy`` says so: whether it is, its scheduler knows.
         exit_code: The exit code of the container that decided, or None.
         signal: The signal that ended it (exit codes 129 to 192 are read as one), or None.
         container: The container that decided, or None.
-        reason: Kubernetes' own word, if it gave one: ``OOMKilled``, ``Evicted``, ``ImagePullBackOff``.
+        reason: Kubernetes' own reason, if it gave one: ``OOMKilled``, ``Evicted``, ``ImagePullBackOff``.
         message: One sentence for people.
         evidence: What was said that led to this, in the order in which it weighs.
         timings: The stages of the pod's life.
         termination_message: What the main container left in its termination message file (``/dev/termination-log``, at
-            most 4 KiB): a small result, or a last word; None if nothing. It decides nothing.
+            most 4 KiB): a small result, or a final message; None if nothing. It decides nothing.
         result: The text of the file that the workload left at its ``result_path``, at most 1 MiB; None: it named none,
             did not succeed, or ``result_error`` says why it could not be read. It may be secret, and is not in the
             ``repr``.
@@ -146,7 +146,7 @@ class Outcome:
         return self.category is Category.SUCCEEDED
 
     def __str__(self) -> str:
-        """Say it in one line: category, whose fault, and the message."""
+        """Return one line: category, fault and message."""
         fault = f" (fault: {self.fault})" if self.fault is not None else ""
         return f"{self.category}{fault}: {self.message}" if self.message else f"{self.category}{fault}"
 

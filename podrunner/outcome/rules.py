@@ -4,7 +4,7 @@ A rule is a name, a condition and a conclusion, all plain functions of :class:`~
 is meaning: what interrupted a container comes before what the interrupted container said. Assembling the public
 record does not belong here.
 
-Sources of the reason words: the kubelet's eviction, preemption, shutdown and lifecycle packages; KEP-3329 for
+Sources of the reasons: the kubelet's eviction, preemption, shutdown and lifecycle packages; KEP-3329 for
 ``DisruptionTarget``; the taint-eviction and pod garbage collector controllers.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS
 from podrunner.outcome.facts import past_deadline
-from podrunner.outcome.words import describe_end, sentence
+from podrunner.outcome.messages import describe_end, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +87,7 @@ STATUS_REASONS: Mapping[str, Category] = MappingProxyType(
 )
 """Reasons that the kubelet or a controller writes to the pod's own status; ``OutOf…`` is added by prefix."""
 
-_KUBELETS_WORD = frozenset({"Evicted", "Preempting", "NodeShutdown", "Shutdown", "Terminated"})
+_KUBELETS_REASONS = frozenset({"Evicted", "Preempting", "NodeShutdown", "Shutdown", "Terminated"})
 """Reasons with which the kubelet says why it ended the containers itself: no time can contradict them."""
 
 _NEVER_ON_THIS_SPEC = frozenset({"AppArmor", "SysctlForbidden", "PodOSNotSupported"})
@@ -104,7 +104,7 @@ EVENTS: Mapping[str, Category] = MappingProxyType(
         "DeviceTaintManagerEviction": Category.EVICTED,
     }
 )
-"""Event reasons that tell why a pod was deleted, the strongest first."""
+"""Event reasons that say why a pod was deleted, the strongest first."""
 
 _BY_TAINT = frozenset({"TaintManagerEviction", "DeviceTaintManagerEviction"})
 
@@ -128,7 +128,7 @@ def _cut_short(facts: Facts) -> bool:
     if facts.status_reason == "DeadlineExceeded":
         return past_deadline(facts.pod, facts.end.finished_at) is True
     alone = len(facts.pod.spec.containers or facts.pod.status.container_statuses or ()) == 1
-    return alone and facts.status_reason in _KUBELETS_WORD
+    return alone and facts.status_reason in _KUBELETS_REASONS
 
 
 def _ended_by_owner(facts: Facts) -> bool:
@@ -147,8 +147,8 @@ def _status_category(facts: Facts) -> Category | None:
 
 
 def _ended_by_itself_before(facts: Facts) -> bool:
-    """Whether the main container had provably ended before what the pod's reason tells of."""
-    if facts.end is None or facts.status_reason in _KUBELETS_WORD:
+    """Whether the main container had provably ended before the event that the pod's reason names."""
+    if facts.end is None or facts.status_reason in _KUBELETS_REASONS:
         return False
     if facts.status_reason == "DeadlineExceeded":
         return past_deadline(facts.pod, facts.end.finished_at) is False
@@ -160,11 +160,11 @@ def _pod_says_why(facts: Facts) -> bool:
 
 
 def _event_category(facts: Facts) -> Category | None:
-    reasons = {event.reason for event in facts.events if _tells_of_a_deletion(event)}
+    reasons = {event.reason for event in facts.events if _explains_a_deletion(event)}
     return next((category for reason, category in EVENTS.items() if reason in reasons), None)
 
 
-def _tells_of_a_deletion(event: Event) -> bool:
+def _explains_a_deletion(event: Event) -> bool:
     """Whether an event says that the pod was deleted, or will be.
 
     Not one that calls it off, nor the preemption of a pod that has no node yet: the scheduler queues it again (1.37).
@@ -181,7 +181,7 @@ def _deletion_explained(facts: Facts) -> bool:
     unended = facts.end is None and facts.failed_init is None
     if facts.vanished and unended:
         return _event_category(facts) is not None
-    # A node that told of the container's end was not lost: it was not ready for a while, at the most.
+    # A node that reported the container's end was not lost: it was not ready for a while, at the most.
     lost = _event_category(facts) is Category.NODE_LOST and not _evicted_by_taint(facts)
     return _deleted_before_its_end(facts) and _event_category(facts) is not None and (unended or not lost)
 
@@ -261,9 +261,9 @@ def _fault_of_status(reason: str, message: str) -> Fault | None:
 def _by_event(facts: Facts) -> Diagnosis:
     category = _event_category(facts)
     assert category is not None
-    deletions = [event for event in facts.events if _tells_of_a_deletion(event)]
-    told = next(event for event in reversed(deletions) if EVENTS[event.reason] is category)
-    return Diagnosis(category, sentence(told.reason, told.message), reason=told.reason, end=facts.end)
+    deletions = [event for event in facts.events if _explains_a_deletion(event)]
+    found = next(event for event in reversed(deletions) if EVENTS[event.reason] is category)
+    return Diagnosis(category, sentence(found.reason, found.message), reason=found.reason, end=facts.end)
 
 
 def _deleted_by_others(facts: Facts) -> Diagnosis:

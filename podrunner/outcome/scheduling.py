@@ -26,7 +26,7 @@ class Shortage(NamedTuple):
 
     Attributes:
         nodes: How many nodes.
-        text: The scheduler's words.
+        text: The scheduler's message.
         resource: The resource that they lack (``cpu``, ``nvidia.com/gpu``, ``pods``), or None for another cause.
     """
 
@@ -40,7 +40,7 @@ class Unschedulable(NamedTuple):
 
     Attributes:
         nodes: How many nodes the scheduler looked at, or None if the message has another form.
-        causes: What was wrong with them; several causes may be told of one node.
+        causes: What was wrong with them; several causes may be reported for one node.
         message: The scheduler's whole message.
     """
 
@@ -50,7 +50,7 @@ class Unschedulable(NamedTuple):
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """The resources that are short, in the order told."""
+        """The resources that are short, in the order reported."""
         return tuple(dict.fromkeys(cause.resource for cause in self.causes if cause.resource))
 
     def __str__(self) -> str:

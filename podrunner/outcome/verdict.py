@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.classify import timings_of
 from podrunner.outcome.containers import ever_started, main_name, main_status
+from podrunner.outcome.messages import shorten
 from podrunner.outcome.result import Evidence, Outcome
-from podrunner.outcome.words import shorten
 
 if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
@@ -23,7 +23,7 @@ class Verdict(NamedTuple):
         category: The category of the outcome.
         reason: The waiting reason or condition that lasted too long: ``ImagePullBackOff``, ``Unschedulable``.
         message: One sentence for people.
-        fault: Whose fault, or None for the category's usual one.
+        fault: The party at fault, or None for the category's usual one.
         container: The container that waits, or None if the pod as a whole does.
         detail: What the cluster said, or "".
     """

@@ -1,4 +1,4 @@
-"""Whose pods are whose: a Lease per runner, taking over the pods of a runner that is gone, sweeping what is kept.
+"""Ownership of pods: a Lease per runner, adoption of a gone runner's pods, garbage collection of retained pods.
 
 Runners that may adopt each other's pods share their ``scope``, and the namespace of their Leases, which is the
 configuration's ``namespace``. What becomes of a pod that was adopted does not belong here.

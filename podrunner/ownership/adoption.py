@@ -1,4 +1,4 @@
-"""Adoption: taking over the pods of a runner that is gone, and marking those whose outcome was reported.
+"""Adoption: taking over the pods of a runner that is gone, and marking pods with a reported outcome.
 
 The pod itself is the arbiter: the owner's name is changed by a compare-and-swap on its resourceVersion, so that of
 several adopters exactly one wins, and the others see it. Whether an owner is gone is read off its Lease
@@ -42,7 +42,7 @@ def _owner_of(pod: Pod) -> str | None:
 
 
 async def mark_reported(client: KubeClient, pod: Pod, category: str, *, policy: RequestRetry) -> None:
-    """Marks a pod that is kept: its outcome was reported, so whoever comes after does not report it again.
+    """Marks a pod that is kept: its outcome was reported, so a successor does not report it again.
 
     Without the mark, such as for want of rights, a successor reports it once more. That is logged and nothing else.
     """
@@ -98,7 +98,7 @@ class Adopter:
             on_retained: Called with each pod that is left as it is because its outcome was reported.
 
         Raises:
-            ApiError: A list or a Lease could not be read: nobody is taken for gone for want of an answer.
+            ApiError: A list or a Lease could not be read: without an answer no runner is taken for gone.
         """
         gone: dict[str, bool] = {}
         async with aclosing(self._reader.pods(namespaces)) as pods:
@@ -121,7 +121,7 @@ class Adopter:
                     yield won, stamp
 
     async def _swap_owner(self, pod: Pod) -> Pod | None:
-        """Makes us the owner unless somebody else becomes it first; None then, or if the pod is gone."""
+        """Makes us the owner. None if another runner becomes it first, or if the pod is gone."""
         former = _owner_of(pod)
         for _ in range(_SWAPS):
             won, seen = await self._swap_once(pod)

@@ -1,10 +1,10 @@
-"""A Lease per runner: who is there, and who is gone.
+"""A Lease per runner: which runners are alive, and which are gone.
 
 A runner renews its Lease; a pod whose owner's Lease ran out, was given back or never was may be adopted by another
-runner of the same scope. A runner that did not renew in time counts itself as gone *before* others do: by its own
-clocks it stops when the Lease's time is over, while others wait :data:`CLOCK_SKEW_S` longer. It never comes back as the
-same owner, so what it knew before it was stopped, suspended or cut off is never reported beside what its successor
-reports.
+runner of the same scope. A runner that did not renew in time counts itself as gone *before* the others do: by its own
+clocks it stops when the Lease's time is over, while the others wait :data:`CLOCK_SKEW_S` longer. It never comes back
+as the same owner, so what it knew before it was stopped, suspended or cut off is never reported beside what its
+successor reports.
 
 Whether a Lease is still held is a pure decision (:func:`lease_state`) on a time that is handed in.
 """
@@ -101,8 +101,8 @@ def lease_state(
     renewed = _parse_time(spec.get("renewTime") or spec.get("acquireTime"))
     if renewed is None:
         return LeaseState.EXPIRED
-    patience = dt.timedelta(seconds=float(spec.get("leaseDurationSeconds") or 0) + skew_s)
-    return LeaseState.HELD if now < renewed + patience else LeaseState.EXPIRED
+    lasts = dt.timedelta(seconds=float(spec.get("leaseDurationSeconds") or 0) + skew_s)
+    return LeaseState.HELD if now < renewed + lasts else LeaseState.EXPIRED
 
 
 def _parse_time(text: object) -> dt.datetime | None:
@@ -119,7 +119,7 @@ def _format_time(moment: dt.datetime) -> str:
 
 
 class _Sent(NamedTuple):
-    """When a renewal was sent: others count from then, not from when its answer comes."""
+    """When a renewal was sent: the others count from then, not from when its answer comes."""
 
     on_loop: float
     by_day: dt.datetime
@@ -160,7 +160,7 @@ class LeaseKeeper:
         self._lease: dict[str, Any] | None = None
         self._renewed_at = 0.0
         self._renewed_on = dt.datetime.min.replace(tzinfo=dt.UTC)
-        self._unanswered: _Sent | None = None  # when a renewal was sent that nobody answered
+        self._unanswered: _Sent | None = None  # when a renewal was sent that got no answer
         self._on_lost: Callable[[str], None] = lambda _: None
 
     async def acquire(self) -> None:
@@ -174,7 +174,7 @@ class LeaseKeeper:
             await self._take_over()
 
     def guard(self, on_lost: Callable[[str], None]) -> None:
-        """Names who is told, once, why the Lease is lost."""
+        """Sets the function that is called, once, with the reason why the Lease is lost."""
         self._on_lost = on_lost
 
     async def keep(self) -> None:
@@ -205,10 +205,10 @@ class LeaseKeeper:
         self._on_lost(why)
 
     async def release(self) -> None:
-        """Gives the Lease back, if it is still ours: others may adopt at once. A failure lets it run out."""
+        """Gives the Lease back, if it is still ours: other runners may adopt at once. A failure lets it run out."""
         if self._lease is None or self.lost:
             return
-        self.lost = True  # before anybody may adopt
+        self.lost = True  # before another runner may adopt
         try:
             await self._give_back(self._lease)
         except PodrunnerError as error:

@@ -1,8 +1,9 @@
-"""Pods that are over, told and kept to be looked at: swept when there are too many of them, or they are too old.
+"""Garbage collection of retained pods: those that are over and reported, and kept for inspection.
 
-A pod counts as kept once it is over and its outcome was reported: it carries the mark, or its runner says so. What
-was not reported is never swept: it is adopted, told, and then deleted or kept. Of the scope's kept pods a runner
-deletes its own, and those whose owner is gone; another living runner deletes its own by its own limits.
+A pod counts as retained once it is over and its outcome was reported: it carries the mark, or its runner says so. A
+pod that was not reported is never collected: it is adopted, reported, and then deleted or retained. Of the scope's
+retained pods a runner deletes its own, and those of an owner that is gone; another living runner deletes its own by
+its own limits.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ class Deleter(Protocol):
 
 
 class RetainedPod(NamedTuple):
-    """What is needed of a kept pod to choose and to delete it.
+    """What is needed of a retained pod to choose and to delete it.
 
     Attributes:
         ended_at: When its main container ended; if it never ran, when it was created.
         namespace: Its namespace.
         name: Its name.
         uid: Its UID.
-        owner: Whose it is.
+        owner: The runner that owns it.
     """
 
     ended_at: dt.datetime
@@ -63,13 +64,13 @@ class RetainedPod(NamedTuple):
 def beyond_limits(
     pods: Iterable[RetainedPod], *, now: dt.datetime, max_age_s: float | None, max_count: int | None
 ) -> list[RetainedPod]:
-    """Chooses what is to be swept, the oldest first.
+    """Chooses the pods to be collected, the oldest first.
 
     Args:
-        pods: All kept pods.
+        pods: All retained pods.
         now: The present time.
-        max_age_s: Seconds since its end that one may be kept; None: for ever.
-        max_count: How many may be kept; None: any number.
+        max_age_s: Seconds since its end that one may be retained; None: for ever.
+        max_count: How many may be retained; None: any number.
     """
     by_age = sorted(pods)
     beyond = 0 if max_count is None else max(0, len(by_age) - max_count)
@@ -80,7 +81,7 @@ def beyond_limits(
 
 
 class RetainedPods:
-    """The kept pods of one scope.
+    """The retained pods of one scope.
 
     Args:
         reader: Reads what there is in the scope.
@@ -100,7 +101,7 @@ class RetainedPods:
     async def collect_garbage(
         self, namespaces: Sequence[str | None], *, max_age_s: float | None, max_count: int | None
     ) -> int:
-        """Deletes the kept pods that are beyond the limits; returns how many.
+        """Deletes the retained pods that are beyond the limits; returns how many.
 
         Args:
             namespaces: Where to look; None: everywhere.
@@ -108,7 +109,7 @@ class RetainedPods:
             max_count: As for :func:`beyond_limits`: of the scope, in these namespaces together.
 
         Raises:
-            ApiError: The pods, or a Lease, cannot be read. Nothing is deleted for want of an answer.
+            ApiError: The pods, or a Lease, cannot be read. Without an answer nothing is deleted.
             OwnershipError: We are no owner any more.
         """
         found = await self._retained(namespaces)

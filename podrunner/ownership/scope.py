@@ -32,7 +32,7 @@ class ScopeReader:
         client: The API server.
         scope: The scope.
         lease_namespace: Where the owners' Leases live.
-        policy: How each request is tried again: nobody is taken for gone because the server was busy.
+        policy: How each request is tried again: no runner is taken for gone because the server was busy.
         now: The time of day.
         page_size: Pods per page of a list.
     """
@@ -86,7 +86,7 @@ class ScopeReader:
         )
 
     async def is_gone(self, owner: str) -> bool:
-        """Whether nobody holds the owner's Lease.
+        """Whether the owner's Lease is not held.
 
         Raises:
             ApiError: The Lease could not be read.

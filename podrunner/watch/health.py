@@ -1,4 +1,4 @@
-"""How well the watch is: what it has to say about itself, and the bookkeeping behind it. No I/O."""
+"""The health of a watch, and the counters and times behind it. No I/O."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class WatchHealth:
         namespace: The namespace that is watched; None: all.
         synced: Whether a complete list was ever taken in.
         stale: Whether what is known is older than it may be: out of contact for longer than
-            ``watch.stale_after_s``, or not yet in step for as long.
-        last_event_age_s: Seconds since the last sign of life (an event, a bookmark, an answered list); None before
+            ``watch.stale_after_s``, or not synced for as long.
+        last_event_age_s: Seconds since the last activity (an event, a bookmark, an answered list); None before
             the first.
-        interrupted_s: Seconds since the contact broke; 0 while the watch is connected.
+        interrupted_s: Seconds since the watch broke; 0 while the watch is connected.
         relists: Complete lists after the first.
         reconnects: Watch connections after the first.
         failures: Requests and connections that failed, ever.
         skipped: Objects that could not be read, or are not ours, ever.
         pods: How many pods are known.
-        unconfirmed: Pods that are gone from the selection and wait for a look whether they are deleted.
-        error: What was wrong at the last failure, or None once it is well again.
+        unconfirmed: Pods that left the selection and wait for a read that verifies whether they are deleted.
+        error: What was wrong at the last failure, or None once the watch works again.
     """
 
     namespace: str | None = None
@@ -65,7 +65,7 @@ class WatchStatus:
         return self.lists > 0
 
     def sign(self, now_s: float) -> None:
-        """Note a sign of life."""
+        """Note activity."""
         self.last_sign_s = now_s
 
     def connected(self, now_s: float) -> None:

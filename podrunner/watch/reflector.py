@@ -88,7 +88,7 @@ class PodListerWatcher(PodReader, Protocol):
 
 
 class Reflector:
-    """Keeps a store of pods in step with the server, and tells what changes.
+    """Keeps a store of pods up to date with the server, and reports changes.
 
     Args:
         client: Lists, watches and reads pods.
@@ -98,7 +98,7 @@ class Reflector:
         random: The source of jitter.
         sink: Called with each batch of observations, in order, on the event loop. It must be quick and should not
             raise; if it does, the batch is handed over once more, one by one, and what still raises is logged.
-        accept: Tells whether a pod that the server selected is ours; others are skipped and counted. None: all are.
+        accept: Whether a pod that the server selected is ours; the others are skipped and counted. None: all are.
         conditions: Types of pod conditions that are held beside those that podrunner itself reads.
     """
 
@@ -125,7 +125,7 @@ class Reflector:
         self._transform = PodTransform(conditions)
         self._backoff = WatchBackoff(settings, random)
         self._status = WatchStatus(anyio.current_time())
-        self._verifier = DeletionVerifier(client, settings, random=random, tell=self._confirmed)
+        self._verifier = DeletionVerifier(client, settings, random=random, report=self._verified)
         self._synced = False
         self._refusal: ForbiddenError | None = None
         self._ended = False
@@ -159,7 +159,7 @@ class Reflector:
 
         Raises:
             ForbiddenError: The server refuses it for want of a right that never was there. The reflector goes on
-                asking: somebody may grant it.
+                asking: an administrator may grant it.
             RunnerClosedError: The watch was ended before.
         """
         while not self._synced:
@@ -169,7 +169,7 @@ class Reflector:
                 raise self._refusal.with_traceback(None)
             await self._news.wait()
 
-    def _tell_waiters(self) -> None:
+    def _wake_waiters(self) -> None:
         self._news.set()
         self._news = anyio.Event()
 
@@ -182,7 +182,7 @@ class Reflector:
                     self._state = await self._step(self._state)
         finally:
             self._ended = True
-            self._tell_waiters()
+            self._wake_waiters()
 
     async def _step(self, state: State) -> State:
         """Act once; whatever happens, there is a next state."""
@@ -214,7 +214,7 @@ class Reflector:
         refusal = error if isinstance(error, ForbiddenError) and not error.was_allowed else None
         self._log_failure(state, error, wait_s, needs_help=refusal is not None and self._refusal is None)
         self._refusal = refusal
-        self._tell_waiters()
+        self._wake_waiters()
         if following.wait or repeated:
             await anyio.sleep(wait_s)
         return following.state
@@ -249,13 +249,13 @@ class Reflector:
         return following
 
     def _swap(self, pods: dict[str, Pod]) -> None:
-        """Take a complete list: tell what changed against what was known."""
+        """Take a complete list: report the differences to what was known."""
         living = {uid: pod for uid, pod in pods.items() if not self._store.has_tombstone(uid)}
         self._status.listed(anyio.current_time())
-        self._tell(self._store.replace(living))
+        self._report(self._store.replace(living))
         self._synced = True
         self._refusal = None
-        self._tell_waiters()
+        self._wake_waiters()
 
     # Watches
 
@@ -312,13 +312,13 @@ class Reflector:
         )
 
     def _take(self, events: list[WatchEvent]) -> None:
-        """Take a batch in. An ERROR event is raised, after what came before it is told."""
+        """Take a batch in. An ERROR event is raised, after the events before it are reported."""
         observations: list[Observation] = []
         try:
             for event in events:
                 self._take_event(event, observations)
         finally:
-            self._tell(observations)
+            self._report(observations)
 
     def _take_event(self, event: WatchEvent, observations: list[Observation]) -> None:
         if event.status is not None:
@@ -334,7 +334,7 @@ class Reflector:
             self._state = Watching(version=event.resource_version)
 
     def _collect(self, state: Streaming, event: WatchEvent) -> None:
-        """Take an event of a streaming list: nothing is told before the list is complete."""
+        """Take an event of a streaming list: nothing is reported before the list is complete."""
         if event.initial_events_end:
             self._state = Watching(version=event.resource_version)
             self._swap(state.found)
@@ -343,7 +343,7 @@ class Reflector:
         elif event.pod is not None and self._is_ours(event.pod):
             state.found[event.pod.metadata.uid] = self._transform(event.pod)
 
-    # Telling
+    # Reporting
 
     def _is_ours(self, pod: Pod) -> bool:
         if self._accept is None or self._accept(pod):
@@ -353,24 +353,26 @@ class Reflector:
             self._foreign_told = True
             meta = pod.metadata
             _log.warning(
-                "pod %s/%s has our label but is not ours: skipped (counted; told once)",
+                "pod %s/%s has our label but is not ours: skipped (counted; logged once)",
                 meta.namespace,
                 meta.name,
             )
         return False
 
-    def _tell(self, observations: Sequence[Observation]) -> None:
-        told = [observation for observation in observations if self._is_certain(observation)]
-        if not told:
+    def _report(self, observations: Sequence[Observation]) -> None:
+        certain = [observation for observation in observations if self._is_certain(observation)]
+        if not certain:
             return
         try:
-            self._sink(told)
+            self._sink(certain)
         except Exception:  # noqa: BLE001  # a receiver's failure must not end the watch of all other pods
-            _log.exception("the receiver of %d observations failed; handing them over one by one", len(told))
-            for observation in told:
-                self._tell_one(observation)
+            _log.exception(
+                "the receiver of %d observations failed; handing them over one by one", len(certain)
+            )
+            for observation in certain:
+                self._report_one(observation)
 
-    def _tell_one(self, observation: Observation) -> None:
+    def _report_one(self, observation: Observation) -> None:
         try:
             self._sink([observation])
         except Exception:  # noqa: BLE001  # likewise
@@ -389,7 +391,7 @@ class Reflector:
             self._store.add_tombstone(observation.pod)
         return True
 
-    def _confirmed(self, answer: Observation) -> None:
+    def _verified(self, answer: Observation) -> None:
         if answer.kind is not Kind.LEFT:
             self._store.add_tombstone(answer.pod)
-        self._tell_one(answer)
+        self._report_one(answer)

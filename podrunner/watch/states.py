@@ -78,7 +78,7 @@ class Next(NamedTuple):
 
 
 class ShortWatchError(Exception):
-    """A watch ended as soon as it began, without a word why.
+    """A watch ended as soon as it began, without an error.
 
     Internal: it counts as a failure, so that a server that answers ``200`` and nothing else is not asked in a hot
     loop.
@@ -92,7 +92,7 @@ class NoInitialEventsError(Exception):
 def after_page(
     state: Listing, pods: dict[str, Pod], *, version: str, token: str | None
 ) -> Listing | Watching:
-    """Say what follows on a page: the next page, or being in step."""
+    """Say what follows on a page: the next page, or the watch."""
     state.found.update(pods)
     return Watching(version=version) if token is None else replace(state, token=token)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "Observation", "PodStore", "PodView", "is_older"]
 
 _MAX_TOMBSTONES = 10_000
-"""UIDs of deleted pods that are remembered, so that an event that arrives late does not raise the dead: about 1 MB,
+"""Tombstones: UIDs of deleted pods that are remembered, so that a late event does not add them again: about 1 MB,
 and more pods than end between two lists."""
 
 
@@ -34,13 +34,13 @@ class Kind(StrEnum):
     DELETED = "deleted"
     """The server said that it is deleted; the record is its last, from that very event."""
     VANISHED = "vanished"
-    """It is missing in a complete list: deleted while nobody looked; the record is the last that was known."""
+    """It is missing in a complete list: deleted between two lists; the record is the last that was known."""
     LEFT = "left"
     """It is still there but no longer selected (another owner's label); the record is as it is now. No end."""
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):
-    """One thing that was learnt about one pod.
+    """One change of one pod.
 
     Attributes:
         kind: What.
@@ -85,7 +85,7 @@ class PodStore:
 
     @property
     def view(self) -> PodView:
-        """Read-only access, for anybody."""
+        """Read-only access to the pods."""
         return PodView(self)
 
     def __len__(self) -> int:
@@ -100,14 +100,14 @@ class PodStore:
         return list(self._pods.values())
 
     def replace(self, pods: Mapping[str, Pod]) -> list[Observation]:
-        """Take a complete list as the truth, and tell what it shows against what was known."""
+        """Take a complete list as the truth, and return the differences to what was known."""
         before, self._pods = self._pods, dict(pods)
         seen = [_compared(before.get(uid), pod) for uid, pod in pods.items()]
         gone = [Observation(Kind.VANISHED, pod) for uid, pod in before.items() if uid not in pods]
         return gone + [observation for observation in seen if observation is not None]
 
     def apply(self, kind: str, pod: Pod) -> Observation | None:
-        """Take a watch event; None if it tells nothing new (repeated, or older than what is known).
+        """Take a watch event; None if it is not new (repeated, or older than what is known).
 
         Args:
             kind: ``ADDED``, ``MODIFIED`` or ``DELETED``.
@@ -134,7 +134,7 @@ class PodStore:
 
     def _removed(self, pod: Pod, known: Pod | None) -> Observation | None:
         if known is None:
-            # Never seen alive, or the deletion is repeated.
+            # Never in the store, or the deletion is repeated.
             return None if self.has_tombstone(pod.metadata.uid) else Observation(Kind.DELETED, pod)
         if is_older(pod, known):
             return None
@@ -156,7 +156,7 @@ def _compared(known: Pod | None, pod: Pod) -> Observation | None:
 
 
 def is_older(pod: Pod, known: Pod) -> bool:
-    """Tell whether one record of a pod is older than another.
+    """Whether one record of a pod is older than another.
 
     Versions of the same resource are decimal numbers that grow (KEP-5504 makes it a promise; etcd always did). Where
     a server writes anything else, nothing is older.

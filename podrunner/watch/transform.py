@@ -1,4 +1,4 @@
-"""Makes records small before they are held: drops what nobody reads, shares what many pods have in common.
+"""Makes records small before they are held: drops fields that are not read, shares what many pods have in common.
 
 A hundred thousand pods are held at once, so bytes per pod count. What a record means does not belong here.
 """
@@ -34,7 +34,7 @@ class PodTransform:
     """Makes the records of one reflector small. Equal parts of different records become one object.
 
     Args:
-        conditions: Types of conditions that somebody reads beside the usual ones.
+        conditions: Types of conditions that are read beside the usual ones.
     """
 
     def __init__(self, conditions: Iterable[str] = ()) -> None:

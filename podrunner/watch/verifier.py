@@ -1,8 +1,8 @@
-"""A second look at pods that went out of the selection: deleted, or merely no longer selected?
+"""Verifies by a read whether pods that left the selection are deleted, or merely no longer selected.
 
 A watch with a label selector says DELETED in both cases (API concepts, "watch"), and a list lacks the pod in both. A
 pod that was seen in the last write before its deletion is deleted; any other is asked for by name, until there is an
-answer: an end is never made up. What follows on the answer does not belong here.
+answer: a deletion is never assumed. What follows on the answer does not belong here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["DeletionVerifier", "PodReader", "is_conclusive"]
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 8
-"""Looks under way at the same time: enough to catch up quickly, few beside everything else on the connections."""
+"""Reads in flight at the same time: enough to catch up quickly, few beside the other requests on the connections."""
 
 
 class PodReader(Protocol):
@@ -40,7 +40,7 @@ class PodReader(Protocol):
 
 
 def is_conclusive(observation: Observation) -> bool:
-    """Tell whether an observation can be told without a second look.
+    """Whether an observation can be reported without verification.
 
     The API server removes a pod in two writes: first its grace period becomes 0, then it is deleted (``BeforeDelete``
     in apiserver's registry/rest). So a deletion is certain if that first write was seen, and no finalizer kept the
@@ -60,13 +60,13 @@ def _in_last_write(pod: Pod) -> bool:
 
 
 class DeletionVerifier:
-    """Looks after pods that may be gone, a few at a time.
+    """Verifies pods that may be gone, a few at a time.
 
     Args:
         client: Reads pods.
-        settings: The waits between looks that fail.
+        settings: The waits between reads that fail.
         random: The source of jitter.
-        tell: Called with what turned out: DELETED or VANISHED as it was, or LEFT with the pod as it is.
+        report: Called with the result: DELETED or VANISHED as it was, or LEFT with the pod as it is.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class DeletionVerifier:
         settings: WatchSettings,
         *,
         random: Random,
-        tell: Callable[[Observation], None],
+        report: Callable[[Observation], None],
     ) -> None:
         self._client = client
         self._settings = settings
         self._random = random
-        self._tell = tell
+        self._report = report
         self._waiting: dict[str, Observation] = {}
         self._wake = anyio.Event()
 
@@ -88,45 +88,45 @@ class DeletionVerifier:
         return len(self._waiting)
 
     def ask(self, observation: Observation) -> None:
-        """Have a pod looked after."""
+        """Queue a pod for verification."""
         self._waiting[observation.pod.metadata.uid] = observation
         self._wake.set()
 
     def forget(self, uid: str) -> None:
-        """Drop the question: the pod is back in the selection."""
+        """Drop a pod: it is back in the selection."""
         self._waiting.pop(uid, None)
 
     async def run(self) -> None:
-        """Look after pods, for ever."""
+        """Verify queued pods, for ever."""
         backoff = WatchBackoff(self._settings, self._random)
         while True:
             if not self._waiting:
                 self._wake = anyio.Event()
                 await self._wake.wait()
             asked = list(self._waiting.values())[:_AT_ONCE]
-            if await self._look_all(asked):
+            if await self._verify_all(asked):
                 backoff.recovered()
             else:
                 await anyio.sleep(backoff.wait_s())
 
-    async def _look_all(self, asked: list[Observation]) -> bool:
-        """Look at some; return whether any look was answered."""
+    async def _verify_all(self, asked: list[Observation]) -> bool:
+        """Verify some; return whether any read was answered."""
         answers: list[bool] = []
         async with anyio.create_task_group() as tasks:
             for observation in asked:
-                tasks.start_soon(self._look, observation, answers, name="podrunner-watch-verify-pod")
+                tasks.start_soon(self._verify, observation, answers, name="podrunner-watch-verify-pod")
         return any(answers)
 
-    async def _look(self, asked: Observation, answers: list[bool]) -> None:
+    async def _verify(self, asked: Observation, answers: list[bool]) -> None:
         meta = asked.pod.metadata
         try:
             found = await self._client.read_pod(meta.namespace, meta.name)
         except NotFoundError:
             self._settle(asked, asked)
-        except Exception as error:  # noqa: BLE001  # one pod's trouble is no other's; it is asked for again
+        except Exception as error:  # noqa: BLE001  # an error about one pod does not stop the others; it is read again
             level = logging.WARNING if isinstance(error, ApiError) else logging.INFO
             _log.log(level, "pod %s/%s may be gone, asking again: %s", meta.namespace, meta.name, error)
-            # To the end of the line: others are not held up by one that cannot be read.
+            # To the end of the queue: a pod that cannot be read does not block the others.
             self._requeue(asked)
             return
         else:
@@ -144,4 +144,4 @@ class DeletionVerifier:
         uid = asked.pod.metadata.uid
         if self._waiting.get(uid) is asked:
             del self._waiting[uid]
-            self._tell(answer)
+            self._report(answer)

@@ -1,7 +1,7 @@
 """Fixtures of the tests that only a real Kubernetes can pass: without one, all of them are skipped.
 
 ``cluster``, ``namespace``, ``kubeconfig`` and ``config`` are those of the contract tests. ``node`` is the control
-over the daemons of our own node (``up.py``); tests that take it are skipped on a cluster of yours.
+over the daemons of our own node (``up.py``); tests that use it are skipped on any other cluster.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Control = _load("podrunner_node_control", _HERE / "control.py").Control
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip everything here without a real cluster; run what disturbs the node last."""
+    """Skip the tests of this folder without a real cluster; run the tests that disturb the node last."""
     if not os.environ.get("PODRUNNER_TEST_KUBECONFIG"):
         why = pytest.mark.skip(reason="needs a real Kubernetes: nox -s cluster")
         for item in items:
@@ -42,12 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("disturbing") is not None)
 
 
-anyio_backend = asyncio_only  # the other loop has its turn in the contract tests
+anyio_backend = asyncio_only  # the contract tests cover trio
 
 
 @pytest.fixture
 def node():
-    """The control over our own node's daemons; what a test stopped is started again after it."""
+    """Return the control over our own node's daemons; start the daemons that the test stopped after it."""
     folder = os.environ.get("PODRUNNER_TEST_NODE")
     if not folder:
         pytest.skip("stops daemons: needs the node of tests/cluster/up.py")
@@ -64,21 +64,21 @@ def node():
 
 @pytest.fixture
 def kwok():
-    """Programs of your own (``KUBEBUILDER_ASSETS``) need not include it."""
+    """Skip the test without kwok: a user's own programs (``KUBEBUILDER_ASSETS``) need not include it."""
     if not shutil.which("kwok"):
         pytest.skip("simulated nodes need kwok")
 
 
 @pytest.fixture
 def admin(cluster):
-    """An HTTP client with the administrator's rights."""
+    """Return an HTTP client with the administrator's rights."""
     with cluster.http() as http:
         yield http
 
 
 @pytest.fixture
 def workload():
-    """Makes workloads with identities of their own: ``workload("exit 3", memory="64Mi")``."""
+    """Return a function that makes workloads with unique keys: ``workload("exit 3", memory="64Mi")``."""
     from podrunner import Workload
 
     numbers = iter(range(1_000_000))
@@ -91,7 +91,7 @@ def workload():
 
 @pytest.fixture
 def outcome_of(config):
-    """Runs one workload to its outcome, with some settings of the configuration changed."""
+    """Return a function that runs one workload with changed settings and returns its outcome."""
     from podrunner import AsyncPodRunner
 
     async def run(workload, **changes):
@@ -103,7 +103,7 @@ def outcome_of(config):
 
 @pytest.fixture
 def pods(admin, namespace):
-    """The pods that there are in the namespace, as the administrator sees them."""
+    """Return a function that lists all pods of the namespace."""
 
     def listed() -> list[dict]:
         return admin.get(f"/api/v1/namespaces/{namespace}/pods").raise_for_status().json()["items"]

@@ -1,8 +1,8 @@
-"""How a test, which runs beside the node's daemons, has them stopped, killed and started: one request per connection.
+"""Lets a test stop, kill and start the daemons of the node: one request per connection.
 
 The process that started the daemons serves ``<folder>/control.sock``; :class:`Control` asks it. A request is one
-line of JSON, ``{"do": …, …}``, and so is the answer: ``{"value": …}`` or ``{"error": …}``. What a daemon is does not
-belong here.
+line of JSON, ``{"do": …, …}``, and so is the answer: ``{"value": …}`` or ``{"error": …}``. The daemons themselves are
+in ``node.py``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SOCKET = "control.sock"
 
 
 class ControlServer(AbstractContextManager["ControlServer"]):
-    """Serves some verbs, one at a time, from a thread of its own."""
+    """Serves verbs from its own thread, one at a time."""
 
     def __init__(self, folder: Path, verbs: Mapping[str, Callable[..., object]]) -> None:
         lock = threading.Lock()
@@ -52,31 +52,31 @@ def _answer(line: bytes, verbs: Mapping[str, Callable[..., object]]) -> bytes:
     try:
         request = json.loads(line)
         answer: dict[str, object] = {"value": verbs[request.pop("do")](**request)}
-    except Exception as error:  # noqa: BLE001  # whatever it was, the test is told
+    except Exception as error:  # noqa: BLE001  # the answer reports every error to the test
         answer = {"error": f"{type(error).__name__}: {error}"}
     return json.dumps(answer).encode() + b"\n"
 
 
 class Control:
-    """Asks the node's own process to act on its daemons."""
+    """Sends requests to the process that started the daemons."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def kill(self, daemon: str) -> None:
-        """End a daemon by SIGKILL; returns when it is gone."""
+        """End a daemon by SIGKILL; return when it has ended."""
         self._ask("stop", name=daemon, kill=True)
 
     def stop(self, daemon: str) -> None:
-        """End a daemon by SIGTERM; returns when it is gone."""
+        """End a daemon by SIGTERM; return when it has ended."""
         self._ask("stop", name=daemon)
 
     def start(self, daemon: str, *flags: str) -> None:
-        """Start a daemon that is not running; ``flags`` come after (and so before) its usual ones."""
+        """Start a daemon that is not running; ``flags`` come after its usual ones, and so take precedence."""
         self._ask("start", name=daemon, flags=flags)
 
     def restart_api(self, *flags: str) -> None:
-        """Kill the API server and start it again; returns when it is ready."""
+        """Kill the API server and start it again; return when it is ready."""
         self.kill("kube-apiserver")
         self.start("kube-apiserver", *flags)
         self.wait_for_api()
@@ -90,15 +90,15 @@ class Control:
         self._ask("wait_until_ready")
 
     def compact(self) -> int:
-        """Compact etcd at its newest revision; returns that."""
+        """Compact etcd at its newest revision and return the revision."""
         return int(self._ask("compact"))
 
     def running(self) -> list[str]:
-        """The daemons that have been started and not stopped."""
+        """Return the daemons that have been started and not stopped."""
         return list(self._ask("running"))
 
     def cpu_s(self, daemon: str) -> float:
-        """CPU seconds that a running daemon has used."""
+        """Return the CPU seconds that a running daemon has used."""
         fields = Path(f"/proc/{self.pid(daemon)}/stat").read_text().rsplit(") ", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / 100
 

@@ -1,4 +1,4 @@
-"""Counts the requests that podrunner sends, by verb and resource: a transport around the transport."""
+"""Counts the requests that podrunner sends, by verb and resource: a transport that wraps the transport."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from podrunner.kube.transport import Request, Response, Transport
 
 
 class CountingTransport:
-    """Passes everything on; ``calls`` counts ``POST pods``, ``GET pods/log``, ``WATCH pods``, …"""
+    """Forwards every request; ``calls`` counts ``POST pods``, ``GET pods/log``, ``WATCH pods``, …"""
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
@@ -40,7 +40,7 @@ class CountingTransport:
 
 
 def name_of(request: Request) -> str:
-    """``verb resource[/subresource]`` of a request below ``…/namespaces/NAME/``; names of objects are left out."""
+    """``verb resource[/subresource]`` of a request below ``…/namespaces/NAME/``; without names of objects."""
     target = urlsplit(request.target)
     parts = target.path.partition("/namespaces/")[2].split("/")[1:] or [target.path]
     resource = "/".join([parts[0], *parts[2:]])
@@ -53,7 +53,7 @@ def name_of(request: Request) -> str:
 
 @asynccontextmanager
 async def counted_client(config: RunnerConfig) -> AsyncIterator[tuple[KubeClient, Counter[str]]]:
-    """A client for a runner, and the count of its calls."""
+    """Yield a client for a runner, and the count of its calls."""
     access = await open_access(config)
     transport = CountingTransport(open_transport(config, access))
     client = KubeClient(
@@ -69,7 +69,7 @@ async def counted_client(config: RunnerConfig) -> AsyncIterator[tuple[KubeClient
         await client.aclose()
 
 
-def told(calls: Counter[str], pods: int) -> str:
-    """The counts in one line, and per pod."""
+def summary(calls: Counter[str], pods: int) -> str:
+    """Return the calls per pod, and the count of each call, in one line."""
     listed = ", ".join(f"{name} {count}" for name, count in calls.most_common())
     return f"{calls.total() / pods:.2f} API calls per pod ({listed})"

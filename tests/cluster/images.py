@@ -1,6 +1,6 @@
-"""The test images, made of what this machine has: no registry is asked.
+"""Makes the test images from programs of this machine, without a registry.
 
-``localhost/busybox:1`` holds the static busybox, ``localhost/pyhost:1`` this machine's CPython beside it, and
+``localhost/busybox:1`` has the static busybox, ``localhost/pyhost:1`` also this machine's CPython, and
 ``localhost/pause:1`` is the sandbox. Each is an OCI image layout in one tar file, which ``ctr images import`` reads.
 """
 

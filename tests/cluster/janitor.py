@@ -1,7 +1,7 @@
-"""What outlives a node's namespaces, and who cleans it up: cgroups, and the folder.
+"""Removes what outlives a node's namespaces: cgroups, and the folder.
 
-The janitor is a process of its own that waits for the end of a pipe: it comes when its parent ends, by whatever
-cause, ``kill -9`` included. What a janitor that was itself killed has left, the next run removes.
+The janitor is a separate process that waits for the end of a pipe, which comes when its parent ends, even by
+``kill -9``. If the janitor itself was killed, the next run removes what remains.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def watching(*, remove: Path | None) -> Iterator[None]:
 
 
 def _wait_and_clean(reader: int, remove: Path | None) -> None:
-    """The janitor's whole life. In a session of its own: a Ctrl-C at the terminal is not for it."""
+    """Run the janitor, in its own session, so that a Ctrl-C at the terminal does not end it."""
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
@@ -59,7 +59,7 @@ def _wait_and_clean(reader: int, remove: Path | None) -> None:
 
 
 def make_cgroups() -> None:
-    """A cgroup of our own in each hierarchy, with everything of the node below it."""
+    """Make a cgroup in each hierarchy; all cgroups of the node are below it."""
     for folder in _cgroups(os.environ[CGROUP]):
         folder.mkdir()
         _inherit_cpuset(folder)
@@ -90,7 +90,7 @@ def _inherit_cpuset(folder: Path) -> None:
 
 
 def _remove_cgroup(root: Path) -> None:
-    """Remove a tree of cgroups, as soon as the last process has left it."""
+    """Remove a tree of cgroups as soon as it has no process."""
     deadline = time.monotonic() + _EMPTY_WITHIN_S
     while root.exists() and time.monotonic() < deadline:
         for folder, _, _ in os.walk(root, topdown=False):

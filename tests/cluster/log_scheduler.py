@@ -1,8 +1,8 @@
-"""A scheduler that collects logs into files, as a process of its own: ``python log_scheduler.py SETTINGS``.
+"""A scheduler that collects logs into files, as a separate process: ``python log_scheduler.py SETTINGS``.
 
 SETTINGS is a JSON file: ``kubeconfig``, ``namespace``, ``image``, ``folder``, ``pods``, ``lines``, ``owner``, and
-``adopts`` for the one that goes on where another was killed. Each pod waits until somebody makes ``/tmp/go`` in it.
-Told on standard output, a line each: ``running``, ``begun``, and in the end the outcomes as JSON.
+``adopts`` for the scheduler that continues after another one was killed. Each pod waits until the scheduler creates
+``/tmp/go`` in it. The scheduler prints one line each: ``running``, ``begun``, and at the end the outcomes as JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ for number in range({lines}):
         time.sleep({pause_s})
 """
 PAUSE_S = 0.25
-"""At 1,000 lines a second a log of 1 MiB is rotated each 23 s or so: longer than a successor waits for the lease."""
+"""At 1,000 lines a second a log of 1 MiB is rotated about each 23 s, longer than a successor waits for the lease."""
 
 
 def configuration(settings: dict) -> RunnerConfig:
@@ -57,13 +57,13 @@ def workloads(settings: dict) -> list[Workload]:
     ]
 
 
-def say(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 async def adopted(runner: AsyncPodRunner, count: int) -> list[AsyncPod]:
-    """All that another runner left, once its lease has run out."""
+    """Adopt all pods of the other runner, after its lease expired."""
     pods: list[AsyncPod] = []
     while len(pods) < count:
         await anyio.sleep(0.5)
@@ -72,14 +72,14 @@ async def adopted(runner: AsyncPodRunner, count: int) -> list[AsyncPod]:
 
 
 async def begin(pod: AsyncPod, folder: Path) -> None:
-    """Let the pod write, once its log is followed: what rotates away before that leaves no trace."""
+    """Let the pod write once the runner follows its log: lines that rotate away before cannot be detected."""
     path = folder / pod.key.parts["log"]
     while not (log := path.with_suffix(".log")).exists() or b"begin\n" not in log.read_bytes():
         await anyio.sleep(0.2)
     while True:
         try:
             done = await pod.exec(["touch", "/tmp/go"])
-        except PodrunnerError:  # the line was cut
+        except PodrunnerError:  # the connection was cut
             continue
         if done.exit_code == 0:
             return

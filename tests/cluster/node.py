@@ -1,9 +1,8 @@
-"""A real single-node Kubernetes inside namespaces of its own.
+"""A real single-node Kubernetes in its own namespaces.
 
-``RealNode`` is started by a process that already lives in fresh network, mount and PID namespaces (``up.py`` makes
-them). The PID namespace is what makes cleaning certain: when its first process ends, by whatever cause, the kernel
-ends all the others with it, containers included; mounts and the network go with their namespaces. Only cgroups
-outlive it; ``up.py`` sees to those from outside.
+``up.py`` makes fresh network, mount and PID namespaces, and starts ``RealNode`` in them. The PID namespace makes the
+cleanup certain: when its first process ends, for whatever reason, the kernel ends all other processes in it, containers
+included; mounts and the network end with their namespaces. Only cgroups remain; ``up.py`` removes them from outside.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ URL = f"https://{ADDRESS}:{PORT}"
 NODE = "node1"
 READY_WITHIN_S = 180
 NODE_SILENT_S = 20
-"""Seconds of silence after which a node is not ready; Kubernetes' own 50 would make the tests long."""
+"""Seconds without a heartbeat after which a node is not ready; Kubernetes' default of 50 would make the tests long."""
 EVICTIONS_PER_S = 2
-"""A lost node's turn comes at once, instead of within 10 s. Not 1: when all nodes had been silent, as after an API
-server's restart, that very rate is not taken up again (``QPS`` of client-go's limiter that never accepts is 1), and
-nothing is evicted any more."""
+"""With 2, a lost node's pods are evicted at once, instead of within 10 s. Not 1: after all nodes had been unreachable,
+as after an API server's restart, the controller does not return to a rate of 1 (``QPS`` of client-go's limiter that
+never accepts is 1), and evicts nothing more."""
 
 
 class RealNode:
     """The daemons of one node, each started, stopped and restarted by name.
 
-    Everything that it writes lies below ``folder``.
+    It writes only below ``folder``.
     """
 
     def __init__(self, folder: Path, programs: Programs, *, cgroup_root: str) -> None:
@@ -72,7 +71,7 @@ class RealNode:
         self.wait_until_ready()
 
     def stop(self) -> None:
-        """Stop the daemons, the last started first; what is left ends with the PID namespace."""
+        """Stop the daemons, the last started first; other processes end with the PID namespace."""
         for name in reversed(list(self._running)):
             self.stop_daemon(name)
 
@@ -104,11 +103,11 @@ class RealNode:
     def wait_until_ready(self) -> None:
         self._until("the node is Ready and the default service account is there", self._is_ready)
 
-    # -- asking it
+    # -- requests
 
     @property
     def verbs(self) -> dict[str, Callable[..., object]]:
-        """What tests may have done to the daemons; see ``control.py``."""
+        """Return what a test may request of the daemons; see ``control.py``."""
         return {
             "start": self.start_daemon,
             "stop": self.stop_daemon,
@@ -119,7 +118,7 @@ class RealNode:
         }
 
     def get(self, path: str) -> bytes | None:
-        """The body of a GET as administrator, None for any failure."""
+        """Return the body of a GET as administrator, None for any failure."""
         return _fetch(URL + path, token=ADMIN_TOKEN)
 
     def compact_etcd(self) -> int:
@@ -170,7 +169,7 @@ class RealNode:
         self.kubeconfig.chmod(0o600)
 
     def _trust_the_server(self) -> None:
-        """Name the API server's authority in the kubeconfig; both are made when it first starts."""
+        """Write the API server's authority into the kubeconfig; the server creates it at its first start."""
         authority = (self.folder / "pki/apiserver/apiserver.crt").read_bytes()
         self.kubeconfig.write_text(json.dumps(kubeconfig(ADMIN_TOKEN, authority)))
 
@@ -185,7 +184,7 @@ class RealNode:
 
 
 def kubeconfig(token: str, authority: bytes | None = None) -> dict[str, object]:
-    """A kubeconfig for a bearer of ``token``; without an authority the server's certificate is not checked."""
+    """Return a kubeconfig with ``token``; without an authority the server's certificate is not checked."""
     cluster: dict[str, object] = {"server": URL, "insecure-skip-tls-verify": True}
     if authority:
         cluster = {"server": URL, "certificate-authority-data": base64.b64encode(authority).decode()}
@@ -388,7 +387,7 @@ def _post(url: str, body: object) -> dict[str, dict[str, str]]:
 
 
 def requirements() -> list[str]:
-    """What this machine lacks to run a real node; empty if nothing."""
+    """Return what this machine lacks to run a real node."""
     if not sys.platform.startswith("linux"):
         return ["Linux"]
     lacking = [

@@ -1,9 +1,9 @@
 """The programs of a real node: found, or built from published Go modules and cached by content.
 
-A user's own come first: ``KUBEBUILDER_ASSETS`` names a folder with etcd, kube-apiserver, kubectl and whatever else is
-there. Otherwise the version that ``PODRUNNER_TEST_KUBERNETES`` names, the newest by default, is built once from
-``module/`` (seven to nine minutes and 3 GB of Go cache on two cores); the result is kept outside the repository under
-the hash of what it was built from, so a second run starts in seconds.
+A user's own programs come first: ``KUBEBUILDER_ASSETS`` names a folder with etcd, kube-apiserver, kubectl and others.
+Otherwise the version that ``PODRUNNER_TEST_KUBERNETES`` names, the newest by default, is built once from
+``module/`` (seven to nine minutes and 3 GB of Go cache on two cores); the result is stored outside the repository under
+the hash of its sources, so a second run starts in seconds.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _CLIENT_VERSION = "k8s.io/client-go/pkg/version"
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """A folder of programs, and where it came from."""
+    """A folder of programs, and its origin."""
 
     folder: Path
     origin: str
 
     def path(self, name: str) -> str:
-        """The program's path; a clear error if the folder lacks it."""
+        """Return the program's path; raise an error that names it if the folder lacks it."""
         found = self.folder / name
         if not found.exists():
             raise FileNotFoundError(f"{name} is not in {self.folder} ({self.origin})")
@@ -47,7 +47,7 @@ class Programs:
 
 
 def version() -> str:
-    """The version of Kubernetes to build: what ``PODRUNNER_TEST_KUBERNETES`` names, else the newest."""
+    """Return the version of Kubernetes to build: the one that ``PODRUNNER_TEST_KUBERNETES`` names, else the newest."""
     wanted = os.environ.get("PODRUNNER_TEST_KUBERNETES") or VERSIONS[-1]
     if wanted not in VERSIONS:
         raise SystemExit(f"PODRUNNER_TEST_KUBERNETES={wanted}: can be one of {', '.join(VERSIONS)}")
@@ -55,7 +55,7 @@ def version() -> str:
 
 
 def find_or_build() -> Programs:
-    """The user's programs, else the cached ones, else freshly built ones."""
+    """Return the user's programs, else the cached ones, else newly built ones."""
     if given := os.environ.get("KUBEBUILDER_ASSETS"):
         return Programs(Path(given), "KUBEBUILDER_ASSETS")
     kubernetes = version()
@@ -66,7 +66,7 @@ def find_or_build() -> Programs:
 
 
 def can_find_or_build() -> bool:
-    """Whether the programs are there, or Go is there to build them."""
+    """Return whether the programs exist, or Go to build them."""
     cached = (_folder_of(version()) / "complete").exists()
     return bool(os.environ.get("KUBEBUILDER_ASSETS") or cached or shutil.which("go"))
 
@@ -88,7 +88,7 @@ def _content_key(kubernetes: str) -> str:
 
 
 def _build_into(folder: Path, kubernetes: str) -> None:
-    """Build beside the target and move it there whole: a build that was cut off leaves nothing behind."""
+    """Build into a temporary folder and rename it, so that an interrupted build leaves no incomplete target."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
     try:

@@ -1,4 +1,4 @@
-"""Simulated nodes: kwok plays the kubelet of a node that runs nothing, on the real API server."""
+"""Simulated nodes: kwok acts as the kubelet of a node without processes, on the real API server."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PLACEMENT = {
     "node_selector": {"kubernetes.io/hostname": NODE},
     "tolerations": [{"key": "simulated", "operator": "Exists"}],
 }
-"""What a workload needs to go there."""
+"""Settings of a workload that runs on the simulated node."""
 
 RUNNING_MS = 500
 RUNNING = "simulated.podrunner.io/running"
-"""Annotation of a pod that shall run for another time: a Go duration such as ``7.5s``."""
+"""Annotation with the time that a pod runs, if it is another one: a Go duration such as ``7.5s``."""
 
 _STATUS = """
 startTime: {{ Now | Quote }}
@@ -50,7 +50,7 @@ _RUNS: dict[str, object] = {
 
 
 def stages() -> str:
-    """kwok's configuration: a pod runs as soon as it is bound, ends well soon after, and goes when it is deleted."""
+    """Return kwok's configuration: a pod runs once it is bound, succeeds soon after, and goes when it is deleted."""
     phase = ".status.phase"
     return "\n---\n".join(
         json.dumps(stage)
@@ -90,7 +90,7 @@ def _stage(
 
 @contextmanager
 def simulated_node(control: Control, admin: httpx.Client) -> Iterator[None]:
-    """A Ready node for any number of pods that nothing runs on; other pods stay away from it."""
+    """Create a Ready node without processes for any number of pods; other pods are not scheduled to it."""
     label = {"kubernetes.io/hostname": NODE, "simulated": "true"}
     taint = {"key": "simulated", "value": "true", "effect": "NoSchedule"}
     node = {"metadata": {"name": NODE, "labels": label}, "spec": {"taints": [taint]}}

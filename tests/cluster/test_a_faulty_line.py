@@ -1,4 +1,4 @@
-"""Pods over a line that breaks, while the API server itself is killed: what is told is what the server knows."""
+"""Pods over a connection that breaks, with an API server that is killed: the reports equal the server's state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.disturbing, pytest.mark.timeout(300
 PODS = 36
 DELETED = 4
 KILLS_AFTER = (PODS // 6, PODS // 2)
-"""So many outcomes are known when the API server is killed."""
+"""Numbers of outcomes after which the test kills the API server."""
 
 SEED = 5
 QUICK = {
@@ -33,7 +33,7 @@ QUICK = {
 
 @contextmanager
 def trouble(proxy: TcpProxy):
-    """Make the line ever worse in other ways, until the block ends; count what was done."""
+    """Inject changing faults into the connections until the block ends; count them."""
     done: Counter[str] = Counter()
     over = threading.Event()
     thread = threading.Thread(target=_make_trouble, args=(proxy, over, done), name="trouble")
@@ -63,7 +63,7 @@ def _make_trouble(proxy: TcpProxy, over: threading.Event, done: Counter[str]) ->
 
 
 def until_answered(ask) -> httpx.Response:
-    """Ask again while the API server is away."""
+    """Repeat a request while the API server is down."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -79,7 +79,7 @@ def exit_code(pod: dict) -> int:
 
 
 def settled(ask) -> dict[str, int]:
-    """Each pod that is kept, by UID, and how it ended; asked once what was deleted is gone."""
+    """Return the exit code of each remaining pod, by UID, once the deleted pods are gone."""
     deadline = time.monotonic() + 60
     while True:
         pods = until_answered(ask).json()["items"]
@@ -116,13 +116,13 @@ async def test_each_uid_has_one_outcome_and_it_is_the_servers(
                 gone = f"{path}/{pod.name}"
                 await to_thread.run_sync(until_answered, lambda gone=gone: admin.delete(gone))
             outcomes = {pod.uid: await pod.wait(120) for pod in (*pods, *doomed)}
-            told = runner.poll_events()
+            events = runner.poll_events()
     truth = await to_thread.run_sync(settled, lambda: admin.get(path))
     assert {uid: outcomes[uid].exit_code for uid in truth} == truth
     assert len(truth) == PODS, "one pod per attempt"
     assert outcomes.keys() - truth.keys() == {pod.uid for pod in doomed}
     ends = [outcomes[pod.uid] for pod in doomed]
     assert [end for end in ends if end.category is not Category.DELETED_BY_OTHERS] == []
-    finished = Counter(event.uid for event in told if event.kind is EventKind.FINISHED)
+    finished = Counter(event.uid for event in events if event.kind is EventKind.FINISHED)
     assert finished == dict.fromkeys(outcomes, 1)
     assert {"cut", "short"} <= done.keys(), "there was trouble"

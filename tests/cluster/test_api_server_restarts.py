@@ -13,7 +13,7 @@ HASTY = {"backoff_initial_s": 0.1, "backoff_max_s": 1.0}
 
 
 async def test_killed_while_pods_are_launched(config, workload, node, pods):
-    """L1: every workload gets one pod and one outcome, whatever became of the requests under way."""
+    """L1: every workload gets one pod and one outcome, whatever happened to the requests in flight."""
     patient = config.with_changes(
         create_retry={"attempts": 30, "max_s": 2.0}, watch=HASTY, logs={"follow": "off"}
     )
@@ -28,7 +28,7 @@ async def test_killed_while_pods_are_launched(config, workload, node, pods):
 
 
 async def test_killed_while_pods_are_watched(config, workload, node):
-    """W2: pods that end meanwhile are reported as soon as the server is back; health tells of the outage."""
+    """W2: pods that end meanwhile are reported as soon as the server is back; ``health()`` shows the outage."""
     async with AsyncPodRunner(config.with_changes(watch={**HASTY, "stale_after_s": 2.0})) as runner:
         quick, slow = (
             await runner.launch(workload("sleep 4; exit 3")),
@@ -50,8 +50,9 @@ async def test_killed_while_pods_are_watched(config, workload, node):
 
 
 async def test_compacted_history(config, workload, node, admin, namespace):
-    """W1: etcd has forgotten where the watch was (410): it lists anew and goes on; nobody notices."""
-    await to_thread.run_sync(node.restart_api, "--watch-cache=false")  # else the server's own memory would do
+    """W1: etcd has compacted the version of the watch (410): the watch lists again, and the runner continues."""
+    # With its watch cache, the server would answer from memory.
+    await to_thread.run_sync(node.restart_api, "--watch-cache=false")
     try:
         async with AsyncPodRunner(config.with_changes(watch={**HASTY, "server_timeout_s": 8.0})) as runner:
             pod = await runner.launch(workload("sleep 25; exit 4"))
@@ -70,7 +71,7 @@ async def test_compacted_history(config, workload, node, admin, namespace):
 
 
 async def test_a_list_whose_pages_expired(config, workload, node):
-    """W1: compaction between two pages of a list: it is begun again."""
+    """W1: after a compaction between two pages of a list, the list begins again."""
     small = {**HASTY, "page_size": 2, "streaming_lists": "off"}
     async with AsyncPodRunner(config.with_changes(watch=small, logs={"follow": "off"})) as runner:
         launched = await runner.launch_many([workload("sleep 15") for _ in range(7)])

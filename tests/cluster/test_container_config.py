@@ -1,4 +1,4 @@
-"""Containers whose configuration is not there."""
+"""Containers whose configuration is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_a_missing_object_is_named(outcome_of, workload, pods, settings, named):
-    """Given up after the grace time, with the missing object's name; the pod is deleted."""
+    """After the grace period the outcome names the missing object, and the pod is deleted."""
     outcome = await outcome_of(workload("true"), pending={"config_grace_s": 2}, **settings)
     assert (outcome.category, outcome.fault) == (Category.CONTAINER_CONFIG, Fault.CONFIGURATION)
     assert outcome.reason == "CreateContainerConfigError"
@@ -25,8 +25,8 @@ async def test_a_missing_object_is_named(outcome_of, workload, pods, settings, n
     assert pods() == []
 
 
-async def test_a_secret_that_comes_late(config, workload, admin, namespace):
-    """Within the grace time a Secret may still come, and the pod starts."""
+async def test_a_secret_that_is_created_later(config, workload, admin, namespace):
+    """If the Secret is created within the grace period, the pod starts."""
     late = config.with_changes(secret_env={"PASSWORD": "late=key"})
     secret = {"metadata": {"name": "late"}, "stringData": {"key": "hush"}}
     async with AsyncPodRunner(late) as runner:

@@ -1,4 +1,4 @@
-"""Pods that are moved away before or while they work."""
+"""Pods that are evicted or preempted before or while they work."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def until(pod, *statuses: str) -> None:
 
 
 async def test_evicted_while_it_works(config, workload, admin):
-    """P4: as a drain does it."""
+    """P4: by the eviction API, as a drain uses it."""
     async with AsyncPodRunner(config) as runner:
         pod = await runner.launch(workload("sleep 60"))
         await until(pod, "Running")
@@ -44,7 +44,7 @@ async def test_evicted_while_it_works(config, workload, admin):
 
 
 async def test_evicted_before_it_works(config, workload, admin):
-    """P4: nothing of the user's ever ran: no try is used up."""
+    """P4: the user's code did not run, so no try is charged."""
     async with AsyncPodRunner(config) as runner:
         pod = await runner.launch(
             workload("true", image="localhost/nowhere:1", image_pull_policy="IfNotPresent")
@@ -61,7 +61,7 @@ async def test_evicted_before_it_works(config, workload, admin):
 
 @pytest.fixture
 def urgent(admin):
-    """The name of a PriorityClass above the usual."""
+    """Create a PriorityClass above the default and return its name."""
     name = f"urgent-{uuid.uuid4().hex[:8]}"
     path = "/apis/scheduling.k8s.io/v1/priorityclasses"
     admin.post(path, json={"metadata": {"name": name}, "value": 1_000_000}).raise_for_status()
@@ -71,7 +71,7 @@ def urgent(admin):
 
 @pytest.fixture
 def most_cpu(admin) -> str:
-    """More than half of what the node gives: two such pods do not fit."""
+    """Return more than half of the node's CPU: two such pods do not fit."""
     nodes = admin.get("/api/v1/nodes").json()["items"]
     if len(nodes) > 1:
         pytest.skip("counts on a single node")
@@ -79,7 +79,7 @@ def most_cpu(admin) -> str:
 
 
 async def test_preempted_by_priority(config, workload, urgent, most_cpu):
-    """P5: the scheduler makes room for a more important pod."""
+    """P5: the scheduler preempts the pod for one of higher priority."""
     big = {"cpu_request": most_cpu}
     async with AsyncPodRunner(config) as runner:
         victim = await runner.launch(workload("sleep 60", resources=big, termination_grace_period_s=1))

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def sleeper(config, workload):
-    """Opens a pod that waits to be looked into."""
+    """Return a function that launches a pod that sleeps."""
 
     @asynccontextmanager
     async def opened():
@@ -26,15 +26,15 @@ def sleeper(config, workload):
     return opened
 
 
-async def test_what_a_command_says_and_how_it_ends(sleeper):
-    """Both streams apart, the exit code, the container's environment."""
+async def test_output_and_exit_code_of_a_command(sleeper):
+    """Separate streams, the exit code, the container's environment."""
     async with sleeper() as pod:
         done = await pod.exec(["sh", "-c", "echo $COLOUR; echo oh >&2; exit 7"])
     assert (done.stdout, done.stderr, done.exit_code) == (b"green\n", b"oh\n", 7)
 
 
-async def test_standard_input_and_much_output(sleeper):
-    """A megabyte in, a megabyte out, byte for byte."""
+async def test_large_input_and_output(sleeper):
+    """A megabyte of input and of output, unchanged."""
     sent = bytes(range(256)) * 4096
     async with sleeper() as pod:
         done = await pod.exec(["head", "-c", str(len(sent))], stdin=sent)

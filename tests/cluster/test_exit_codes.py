@@ -1,4 +1,4 @@
-"""How a container ended is told as the kernel and containerd saw it."""
+"""The outcome has the exit code and the signal that the kernel and containerd report."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ async def test_exit_codes_and_signals(config, workload):
     async with AsyncPodRunner(config) as runner:
         launched = await runner.launch_many([workload(script) for script in ENDS])
         outcomes = [await pod.wait(60) for pod in launched]
-    told = {
+    ends = {
         script: (outcome.category, outcome.exit_code, outcome.signal)
         for script, outcome in zip(ENDS, outcomes, strict=True)
     }
-    assert told == ENDS
+    assert ends == ENDS
 
 
-async def test_a_failure_keeps_the_last_words(outcome_of, workload):
+async def test_a_failure_has_the_tail_of_its_log(outcome_of, workload):
     """The log's tail comes with the outcome, and the fault is the workload's.
 
-    Two streams are two pipes to containerd: which of two lines it reads first is luck.
+    Each stream is a pipe to containerd, which may read either pipe first.
     """
     outcome = await outcome_of(workload("echo one; echo two; echo three >&2; exit 1"))
     assert (outcome.fault, outcome.started) == (Fault.WORKLOAD, True)
@@ -39,8 +39,8 @@ async def test_a_failure_keeps_the_last_words(outcome_of, workload):
     assert "three" in outcome.log_tail
 
 
-async def test_a_failed_pod_stays_to_be_looked_at(config, workload, pods):
-    """The kubelet tells of the container's end before the pod's: that is no reason to delete it."""
+async def test_a_failed_pod_is_retained(config, workload, pods):
+    """The kubelet reports the container's end before the pod's: the runner does not delete the pod for that."""
     async with AsyncPodRunner(config) as runner:
         launched = await runner.launch_many([workload("exit 1") for _ in range(5)])
         for pod in launched:
@@ -48,8 +48,8 @@ async def test_a_failed_pod_stays_to_be_looked_at(config, workload, pods):
     assert [pod["metadata"].get("deletionTimestamp") for pod in pods()] == [None] * 5
 
 
-async def test_a_program_that_is_not_there(outcome_of, workload):
-    """The runtime cannot start it: that is the configuration's fault, and nothing of ours ever ran."""
+async def test_a_missing_program(outcome_of, workload):
+    """The runtime cannot start it: the fault is the configuration's, and the work did not begin."""
     outcome = await outcome_of(workload("").model_copy(update={"command": ("/no/such/program",)}))
     assert (outcome.category, outcome.fault) == (Category.CONTAINER_CONFIG, Fault.CONFIGURATION)
     assert not outcome.started

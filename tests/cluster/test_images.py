@@ -1,4 +1,4 @@
-"""Images that cannot be had."""
+"""Images that cannot be pulled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_pull_that_keeps_failing(outcome_of, workload, pods):
-    """P1: given up after the grace time, by its cause; the pod is deleted."""
+    """P1: after the grace period the outcome has the cause, and the pod is deleted."""
     wanted = workload("true", image="localhost/nowhere:1", image_pull_policy="IfNotPresent")
     outcome = await outcome_of(wanted, pending={"image_grace_s": 2})
     assert (outcome.category, outcome.started) == (Category.IMAGE, False)
@@ -19,7 +19,7 @@ async def test_a_pull_that_keeps_failing(outcome_of, workload, pods):
 
 
 async def test_an_image_that_may_not_be_pulled(outcome_of, workload, pods):
-    """P1: with the policy Never waiting is pointless: no grace."""
+    """P1: with the policy Never there is no grace period."""
     wanted = workload("true", image="localhost/nowhere:1", image_pull_policy="Never")
     outcome = await outcome_of(wanted, pending={"image_grace_s": 300})
     assert (outcome.category, outcome.reason) == (Category.IMAGE, "ErrImageNeverPull")
@@ -27,8 +27,8 @@ async def test_an_image_that_may_not_be_pulled(outcome_of, workload, pods):
     assert pods() == []
 
 
-async def test_a_name_that_is_none(outcome_of, workload, pods):
-    """P1: an invalid name is no hiccup of a registry."""
+async def test_an_invalid_image_name(outcome_of, workload, pods):
+    """P1: an invalid name has no grace period: it is no failure of a registry."""
     outcome = await outcome_of(workload("true", image="NOT/A:name:1"), pending={"image_grace_s": 300})
     assert (outcome.category, outcome.reason) == (Category.IMAGE, "InvalidImageName")
     assert pods() == []

@@ -11,7 +11,7 @@ FOREVER = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
 
 
 async def test_an_init_container_fails(outcome_of, workload, cluster):
-    """The failed one is named with its exit code and its words, and the main one never started."""
+    """The outcome has its name, exit code and log; the main container never started."""
     setup = {"name": "setup", "image": cluster.image, "command": ["sh", "-c", "echo no; exit 4"]}
     outcome = await outcome_of(workload("true", init_containers=[setup]))
     assert (outcome.category, outcome.container, outcome.exit_code) == (Category.INIT_FAILED, "setup", 4)
@@ -28,7 +28,7 @@ async def test_a_native_sidecar_does_not_hide_the_end(outcome_of, workload, clus
 
 
 async def test_a_second_container_does_not_hide_the_end(config, workload, cluster, pods):
-    """P7: a sidecar of the old kind keeps the pod Running; the outcome comes without it, and it is ended."""
+    """P7: a plain container beside the main one keeps the pod Running; the outcome does not wait for it."""
     injected = {"spec": {"containers": [{"name": "istio", "image": cluster.image, "command": FOREVER}]}}
     async with AsyncPodRunner(config) as runner:
         pod = await runner.launch(workload("echo done", overrides=injected))

@@ -1,4 +1,4 @@
-"""What outlives a node's namespaces is removed, however the run ends."""
+"""The janitor removes cgroups and folder, however the run ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with janitor.watching(remove=pathlib.Path({folder!r})):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="cgroups need root")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None])
-def test_cgroups_and_folder_go(tmp_path, how):
+def test_cgroups_and_folder_are_removed(tmp_path, how):
     """Also after kill -9 of the run itself."""
     folder = tmp_path / "node"
     folder.mkdir()
@@ -39,5 +39,5 @@ def test_cgroups_and_folder_go(tmp_path, how):
         run.stdin.close() if how is None else run.send_signal(how)
     until = time.monotonic() + 10
     while folder.exists() or list(Path("/sys/fs/cgroup").rglob(mine)):
-        assert time.monotonic() < until, "something is left"
+        assert time.monotonic() < until, "cgroups or the folder remain"
         time.sleep(0.05)

@@ -25,7 +25,7 @@ for number in range({lines}):
     if number % 1000 == 999:
         time.sleep(0.4)
 """
-"""A line is one write: containerd, which changes files between two reads, tears others."""
+"""Each line is one write, because containerd may change files between two reads and split a line of two writes."""
 STRANGE = r"""
 import os, time
 os.write(1, b"x" * 100_000 + b"\n")          # longer than the runtime's 16 KiB
@@ -45,7 +45,7 @@ def has_begun(log: Path) -> bool:
 
 
 async def go(pod, log: Path) -> None:
-    """Let the pod write once its log is followed: what rotates away before that leaves no trace."""
+    """Let the pod write once the runner follows its log: lines that rotate away before cannot be detected."""
     with anyio.fail_after(60):
         while not has_begun(log):
             await anyio.sleep(0.1)
@@ -56,7 +56,7 @@ async def go(pod, log: Path) -> None:
 async def test_rotation_while_it_is_followed(config, workload, node, tmp_path):
     """G3: 6 MB through a log that is rotated at 1 MiB: every line once, in order, or an explicit gap.
 
-    What the node itself passes over leaves no trace: see `numbered_logs`.
+    The node itself may skip lines without a trace: see `numbered_logs`.
     """
     wanted = workload("", log_path="long.log").model_copy(update={"command": paced(30_000, 200)})
     with watched_rotations(node.folder / "podlogs", config.namespace) as rotations:
@@ -72,7 +72,7 @@ async def test_rotation_while_it_is_followed(config, workload, node, tmp_path):
 
 
 async def test_a_large_log_at_the_end(config, workload, tmp_path):
-    """A burst below the rotation's limit is read whole, also when it is read only at the end."""
+    """A burst below the rotation's limit is read completely, also when it is read only at the end."""
     burst = "import os; [os.write(1, b'%d %s\\n' % (number, b'.' * 1_000)) for number in range(900)]"
     wanted = workload("", log_path="burst.log").model_copy(update={"command": ("python3", "-c", burst)})
     async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path, "follow": "end"})) as runner:
@@ -82,7 +82,7 @@ async def test_a_large_log_at_the_end(config, workload, tmp_path):
 
 
 async def test_lines_of_any_shape(config, workload, tmp_path):
-    """G6: whole lines, whatever is in them."""
+    """G6: no line is split, whatever it contains."""
     wanted = workload("", log_path="strange.log").model_copy(update={"command": ("python3", "-c", STRANGE)})
     async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path})) as runner:
         assert (await (await runner.launch(wanted)).wait(60)).succeeded
@@ -94,7 +94,7 @@ async def test_lines_of_any_shape(config, workload, tmp_path):
 @pytest.mark.disturbing
 @pytest.mark.timeout(120)
 async def test_the_kubelet_restarts_while_a_log_is_followed(config, workload, node, tmp_path):
-    """G1: the stream breaks; it goes on where it was, without a line lost or twice."""
+    """G1: the stream breaks and is resumed, without losing or repeating a line."""
     count = "i=0; while [ $i -lt 150 ]; do echo $i; i=$((i+1)); sleep 0.1; done"
     async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path})) as runner:
         pod = await runner.launch(workload(count, log_path="count.log"))
@@ -108,8 +108,8 @@ async def test_the_kubelet_restarts_while_a_log_is_followed(config, workload, no
     assert (tmp_path / "count.log").read_text().split() == [str(number) for number in range(150)]
 
 
-async def test_a_log_that_is_gone_fails_nothing(config, workload):
-    """G8: the log of a pod that never started cannot be read; the outcome is what it is."""
+async def test_a_missing_log_does_not_change_the_outcome(config, workload):
+    """G8: the log of a pod that never started cannot be read; the outcome is the same."""
     async with AsyncPodRunner(config.with_changes(pending={"image_grace_s": 0})) as runner:
         pod = await runner.launch(workload("true", image="localhost/nowhere:1", image_pull_policy="Never"))
         outcome = await pod.wait(60)

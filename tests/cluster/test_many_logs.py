@@ -1,4 +1,4 @@
-"""Logs that rotate while connections are cut, and the scheduler is killed: each line once, or a gap that says so."""
+"""Logs that rotate while connections are cut, and the scheduler is killed: each line once, or an explicit gap."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from numbered_logs import holes, watched_rotations
 
 SCHEDULER = Path(__file__).with_name("log_scheduler.py")
 PODS, LINES = 50, 100_000
-"""100,000 numbered lines are 4.6 MB with what containerd puts before each: rotated four times."""
+"""100,000 numbered lines are 4.6 MB with containerd's prefixes: the log is rotated four times."""
 
 SEED = 7
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @contextmanager
 def cut_at_random(proxy: TcpProxy) -> Iterator[list[int]]:
-    """Each connection is cut within a line, after some bytes; and all of them now and then."""
+    """Cut each connection within a line, after some bytes, and all connections from time to time."""
     cuts: list[int] = []
     over = threading.Event()
     random = Random(SEED)
@@ -51,7 +51,7 @@ def cut_at_random(proxy: TcpProxy) -> Iterator[list[int]]:
 
 
 class Scheduler:
-    """``log_scheduler.py`` as a process."""
+    """Runs ``log_scheduler.py`` as a process."""
 
     def __init__(self, settings: dict, folder: Path) -> None:
         file = folder / f"{settings['owner']}.json"
@@ -64,7 +64,7 @@ class Scheduler:
             text=True,
         )
 
-    def said(self) -> str:
+    def next_line(self) -> str:
         line = self.process.stdout.readline()
         if not line:
             self._errors.seek(0)
@@ -78,20 +78,20 @@ class Scheduler:
         self._errors.close()
 
 
-def test_a_hole_is_seen():
-    """The judge below can fail."""
+def test_the_check_finds_a_hole():
+    """The check of the test below can fail."""
     whole = ["0", "1", "2", "3", "4", "5"]
     assert holes(whole, count=6) == ([], 0)
     assert holes(["0", "2", "2", "", "3"], count=4) == (
-        ["1 to 1 are missing without a word", "2 came after 2", "torn: ''"],
+        ["1 to 1 are missing without a gap", "2 came after 2", "torn: ''"],
         0,
     )
     assert holes(["0", "*** Log gap in container base (rotated), after 1, before 2", "5"], count=9) == (
-        ["6 to 8 are missing without a word"],
+        ["6 to 8 are missing without a gap"],
         0,
     )
-    assert holes(["0", "5", "8"], count=9, firsts={5}) == (["6 to 7 are missing without a word"], 4)
-    assert holes(["0", "500"], count=501, firsts={500}) == (["1 to 499 are missing without a word"], 0)
+    assert holes(["0", "5", "8"], count=9, firsts={5}) == (["6 to 7 are missing without a gap"], 4)
+    assert holes(["0", "500"], count=501, firsts={500}) == (["1 to 499 are missing without a gap"], 0)
 
 
 def test_each_line_once_though_lines_are_cut_and_the_scheduler_dies(
@@ -118,7 +118,7 @@ def test_each_line_once_though_lines_are_cut_and_the_scheduler_dies(
         }
         first = Scheduler({**settings, "owner": "first", "adopts": False}, tmp_path)
         try:
-            assert (first.said(), first.said()) == ("running", "begun")
+            assert (first.next_line(), first.next_line()) == ("running", "begun")
             while min(path.stat().st_size for path in logs.glob("*.log")) < 10_000:
                 time.sleep(0.1)
         finally:
@@ -126,8 +126,8 @@ def test_each_line_once_though_lines_are_cut_and_the_scheduler_dies(
         written = {path: path.stat().st_size for path in logs.glob("*.log")}
         second = Scheduler({**settings, "owner": "second", "adopts": True}, tmp_path)
         try:
-            assert second.said() == "begun"
-            outcomes = json.loads(second.said())
+            assert second.next_line() == "begun"
+            outcomes = json.loads(second.next_line())
             assert second.process.wait(60) == 0
         finally:
             second.kill()
@@ -136,17 +136,17 @@ def test_each_line_once_though_lines_are_cut_and_the_scheduler_dies(
     texts = {path: path.read_text() for path in logs.glob("*.log")}
     gaps = sum(text.count("*** Log gap") for text in texts.values())
     lines = sum(text.count("\n") - 1 for text in texts.values()) - gaps
-    judged = {
+    checked = {
         path.stem: holes(text.splitlines()[1:], count=LINES, firsts=rotations.of(path.stem))
         for path, text in texts.items()
     }
-    passed = sum(passed for _, passed in judged.values())
+    skipped = sum(skipped for _, skipped in checked.values())
     with capsys.disabled():
         print(
             f"\n{PODS} pods x {LINES} lines in {took_s:.0f} s, {len(cuts)} times all connections cut: "
-            f"{PODS * LINES - lines} lines missing, in {gaps} recorded gaps and {passed} passed over by the node"
+            f"{PODS * LINES - lines} lines missing, in {gaps} recorded gaps and {skipped} skipped by the node"
         )
     assert len(texts) == PODS
-    assert {name: wrong for name, (wrong, _) in judged.items() if wrong} == {}
+    assert {name: wrong for name, (wrong, _) in checked.items() if wrong} == {}
     assert all(path.stat().st_size > size for path, size in written.items()), "the successor appended"
     assert pods() == []

@@ -1,4 +1,4 @@
-"""The kubelet is killed -9, and does not come back for a while."""
+"""The kubelet is killed, and is not started again for some time."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SOON = [
     }
     for state in ("unreachable", "not-ready")
 ]
-"""Kubernetes' own patience is 300 s."""
+"""Kubernetes' default is 300 s."""
 
 
 @pytest.fixture
 def another_node(node, kwok, admin):
-    """A healthy node beside: where all are silent, Kubernetes suspects the network and evicts nobody.
+    """Create a second, healthy node: if all nodes are unreachable, Kubernetes suspects the network and evicts no pod.
 
-    Both are watched by a controller manager that has just begun: after an API server's restart an older one may be
-    deaf for a minute, and then evicts what runs on a node that is well.
+    The fixture restarts the controller manager: after an API server's restart, an older one may receive no events for a
+    minute, and then evicts pods of a healthy node.
     """
     node.kill("kube-controller-manager")
     with simulated_node(node, admin):
@@ -41,26 +41,26 @@ def another_node(node, kwok, admin):
         node.wait_until_ready()
         deadline = time.monotonic() + 50
         while any(_is_tainted(one) for one in admin.get("/api/v1/nodes").raise_for_status().json()["items"]):
-            assert time.monotonic() < deadline, "the node controller does not hear the nodes"
+            assert time.monotonic() < deadline, "the node controller does not see the nodes"
             time.sleep(0.1)
         yield
 
 
 def _is_tainted(node):
-    """A new node is ``not-ready`` until the node controller has heard of it."""
+    """Return whether a node is tainted: a new one is ``not-ready`` until the node controller has seen it."""
     return any(taint["key"].startswith("node.kubernetes.io/") for taint in node["spec"].get("taints", ()))
 
 
-async def test_a_silent_node(config, workload, node, another_node, pods):
-    """P9: Terminating for ever on a dead node; after a bounded wait the pod is taken for lost, and goes if forced."""
+async def test_an_unreachable_node(config, workload, node, another_node, pods):
+    """P9: a pod on a dead node is Terminating for ever; after a grace period it counts as lost, and goes if forced."""
     soon = config.with_changes(node_lost_grace_s=3)
     async with (
-        AsyncPodRunner(soon, on_exit="detach") as patient,
+        AsyncPodRunner(soon, on_exit="detach") as waiting,
         AsyncPodRunner(soon.with_changes(force_delete_lost=True), on_exit="detach") as forceful,
     ):
         stays, goes = [
             await runner.launch(workload("sleep 600", tolerations=SOON, termination_grace_period_s=2))
-            for runner in (patient, forceful)
+            for runner in (waiting, forceful)
         ]
         with anyio.fail_after(60):
             while (stays.status, goes.status) != ("Running", "Running"):
@@ -70,5 +70,5 @@ async def test_a_silent_node(config, workload, node, another_node, pods):
             outcome = await pod.wait(120)
             assert (outcome.category, outcome.fault) == (Category.NODE_LOST, Fault.INFRASTRUCTURE)
             assert (outcome.started, outcome.retryable) == (True, True)
-        left = await to_thread.run_sync(pods)
-    assert [pod["metadata"]["name"] for pod in left] == [stays.name]
+        remaining = await to_thread.run_sync(pods)
+    assert [pod["metadata"]["name"] for pod in remaining] == [stays.name]

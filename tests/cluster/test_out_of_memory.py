@@ -1,4 +1,4 @@
-"""The kernel ends what takes more memory than it may."""
+"""The kernel kills a container that exceeds its memory limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_oom_killed(outcome_of, workload):
-    """P6: out of memory, with the container's name and its last words."""
+    """P6: out of memory, with the container's name and the tail of its log."""
     greedy = "echo hungry; exec python3 -c \"x = [b'.' * 2**20 for _ in range(300)]\""
     outcome = await outcome_of(workload(greedy, resources=Resources(memory_limit="64Mi")))
     assert (outcome.category, outcome.fault) == (Category.OOM_KILLED, Fault.WORKLOAD)

@@ -1,4 +1,4 @@
-"""What the API server refuses: for now (quota), or for good (admission)."""
+"""Pods that the API server refuses: temporarily (quota), or permanently (admission)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def create(admin, namespace, plural, **document):
 
 
 @pytest.fixture
-def room_for_two(admin, namespace):
-    """A quota that counts pods which have not ended."""
+def quota_for_two(admin, namespace):
+    """Create a quota that counts the pods that have not ended."""
     create(admin, namespace, "resourcequotas", metadata={"name": "two"}, spec={"hard": {"pods": "2"}})
     deadline = time.monotonic() + 30
     while "hard" not in admin.get(f"/api/v1/namespaces/{namespace}/resourcequotas/two").json()["status"]:
@@ -26,16 +26,16 @@ def room_for_two(admin, namespace):
         time.sleep(0.1)
 
 
-async def test_a_full_quota_holds_back_and_goes_on(config, workload, room_for_two):
-    """L3: pods over the quota wait their turn; all of them run."""
+async def test_an_exhausted_quota_delays_pods(config, workload, quota_for_two):
+    """L3: pods over the quota wait; all of them run."""
     async with AsyncPodRunner(config) as runner:
         launched = [runner.submit(workload("sleep 0.2")) for _ in range(6)]
         outcomes = [await pod.wait(110) for pod in launched]
     assert [outcome.category for outcome in outcomes] == [Category.SUCCEEDED] * 6
 
 
-async def test_a_quota_that_never_has_room(config, workload, admin, namespace, pods):
-    """L3: when the tries are used up, it is the infrastructure's fault, and worth another try later."""
+async def test_a_quota_that_stays_exhausted(config, workload, admin, namespace, pods):
+    """L3: after the last try the fault is the infrastructure's, and the outcome is retryable."""
     create(admin, namespace, "resourcequotas", metadata={"name": "none"}, spec={"hard": {"pods": "0"}})
     hasty = config.with_changes(create_retry={"attempts": 2, "initial_s": 0.1})
     async with AsyncPodRunner(hasty) as runner:
@@ -46,20 +46,20 @@ async def test_a_quota_that_never_has_room(config, workload, admin, namespace, p
     assert pods() == []
 
 
-async def test_no_service_account(config, workload):
-    """L9: admission refuses at once, with the account's name; `submit` makes it the outcome."""
-    wanted = workload("true", service_account_name="nobody")
+async def test_a_missing_service_account(config, workload):
+    """L9: admission refuses at once, with the account's name; with `submit` this is the outcome."""
+    wanted = workload("true", service_account_name="absent")
     async with AsyncPodRunner(config) as runner:
-        with pytest.raises(ForbiddenError, match='serviceaccount "nobody" not found'):
+        with pytest.raises(ForbiddenError, match='serviceaccount "absent" not found'):
             await runner.launch(wanted)
         outcome = await runner.submit(wanted).wait(20)
     assert (outcome.category, outcome.fault) == (Category.REJECTED_BY_API, Fault.CONFIGURATION)
     assert (outcome.started, outcome.retryable) == (False, False)
-    assert 'serviceaccount "nobody" not found' in outcome.message
+    assert 'serviceaccount "absent" not found' in outcome.message
 
 
 async def test_a_limit_range(config, workload, admin, namespace):
-    """L9: the server's words say which limit."""
+    """L9: the server's message names the limit."""
     limits = [{"type": "Container", "max": {"memory": "64Mi"}}]
     create(admin, namespace, "limitranges", metadata={"name": "small"}, spec={"limits": limits})
     wanted = workload("true", resources={"memory_limit": "65Mi", "memory_request": "1Mi"})
@@ -69,7 +69,7 @@ async def test_a_limit_range(config, workload, admin, namespace):
 
 
 async def test_pod_security(config, workload, admin, namespace):
-    """L9: a namespace that enforces a Pod Security Standard says which rule is broken."""
+    """L9: in a namespace that enforces a Pod Security Standard, the message names the broken rule."""
     patch = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
     kind = {"Content-Type": "application/merge-patch+json"}
     admin.patch(f"/api/v1/namespaces/{namespace}", json=patch, headers=kind).raise_for_status()

@@ -1,4 +1,4 @@
-"""Rights: those of ``examples/rbac.yaml`` are enough for all else here; without them, what is missing is said."""
+"""Rights: all other tests run with those of ``examples/rbac.yaml``; without a right, the error names it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_foreign_namespace(config, workload):
-    """403: the server's words name the verb, the resource and the namespace."""
+    """403: the server's message names the verb, the resource and the namespace."""
     async with AsyncPodRunner(config) as runner:
         with pytest.raises(ForbiddenError, match=r'cannot create resource "pods".*"default"') as caught:
             await runner.launch(workload("true", namespace="default"))
@@ -20,14 +20,14 @@ async def test_a_foreign_namespace(config, workload):
 
 
 async def test_a_runner_without_any_right(config):
-    """It says so when it is opened, instead of waiting for ever."""
+    """Opening it raises an error, instead of waiting for ever."""
     with pytest.raises(ForbiddenError, match=r'cannot .* resource "leases"'):
         async with AsyncPodRunner(config.with_changes(namespace="default")):
             pytest.fail("opened")
 
 
 def take_away(admin, namespace, verb, resource) -> None:
-    """Change the role, and wait until the API server has read it."""
+    """Remove a verb from the role, and wait until the API server has read it."""
     role_path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles/podrunner"
     role = admin.get(role_path).json()
     for rule in role["rules"]:
@@ -47,7 +47,7 @@ def take_away(admin, namespace, verb, resource) -> None:
 
 @pytest.mark.parametrize("verb", ["list", "watch"])
 async def test_no_right_to_list_or_to_watch(config, admin, namespace, verb):
-    """Who waits for the watch is told which right is missing."""
+    """``wait_synced`` raises an error that names the missing right."""
     take_away(admin, namespace, verb, "pods")
     lists = {"streaming_lists": "off" if verb == "list" else "on"}
     async with AsyncPodRunner(config.with_changes(watch=lists)) as runner:
@@ -55,8 +55,8 @@ async def test_no_right_to_list_or_to_watch(config, admin, namespace, verb):
             await runner.wait_synced()
 
 
-async def test_no_right_to_make_secrets(config, workload, admin, namespace, pods):
-    """C4: a pod whose Secret cannot be made is deleted again, and the credential shows nowhere."""
+async def test_no_right_to_create_secrets(config, workload, admin, namespace, pods):
+    """C4: a pod whose Secret cannot be created is deleted, and no message has the credential."""
     take_away(admin, namespace, "create", "secrets")
     async with AsyncPodRunner(config) as runner:
         with pytest.raises(ForbiddenError, match='cannot create resource "secrets"') as caught:

@@ -21,8 +21,8 @@ async def started(pod) -> None:
             return
 
 
-async def test_a_cancelled_pod_may_say_goodbye(config, workload, tmp_path, pods):
-    """It gets SIGTERM and its grace time; what it says then is in the log."""
+async def test_a_cancelled_pod_may_handle_sigterm(config, workload, tmp_path, pods):
+    """It gets SIGTERM and its grace period; the log has what it writes then."""
     async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path})) as runner:
         pod = await runner.launch(workload(POLITE, log_path="polite.log"))
         await started(pod)
@@ -33,8 +33,8 @@ async def test_a_cancelled_pod_may_say_goodbye(config, workload, tmp_path, pods)
     assert pods() == []
 
 
-async def test_a_deaf_pod_is_killed(config, workload, pods):
-    """After the grace time it is killed."""
+async def test_a_pod_that_ignores_sigterm_is_killed(config, workload, pods):
+    """It is killed after its grace period."""
     async with AsyncPodRunner(config) as runner:
         pod = await runner.launch(workload(DEAF))
         await started(pod)
@@ -46,7 +46,7 @@ async def test_a_deaf_pod_is_killed(config, workload, pods):
 
 
 async def test_a_pending_pod_is_cancelled(config, workload, pods):
-    """C2: cancelled before it starts, it is gone."""
+    """C2: a pod that is cancelled before it starts is deleted."""
     wanted = workload("true", node_selector={"no": "such-node"})
     async with AsyncPodRunner(config) as runner:
         pod = await runner.launch(wanted)
@@ -56,21 +56,21 @@ async def test_a_pending_pod_is_cancelled(config, workload, pods):
     assert pods() == []
 
 
-async def test_the_kubelet_ends_what_passes_its_deadline(outcome_of, workload):
+async def test_the_kubelet_ends_a_pod_after_its_deadline(outcome_of, workload):
     """``active_deadline_s``: the pod's own limit."""
     outcome = await outcome_of(workload(POLITE, active_deadline_s=2))
     assert (outcome.category, outcome.reason) == (Category.DEADLINE, "DeadlineExceeded")
 
 
-async def test_podrunner_ends_what_runs_too_long(outcome_of, workload, pods):
+async def test_the_runner_ends_a_pod_after_its_timeout(outcome_of, workload, pods):
     """``run_timeout_s``: podrunner's own limit."""
     outcome = await outcome_of(workload(POLITE), run_timeout_s=1, delete_pods_on_failure=True)
     assert (outcome.category, outcome.started) == (Category.DEADLINE, True)
     assert pods() == []
 
 
-async def test_somebody_else_deletes_it(config, workload, admin, namespace):
-    """W5: one outcome, with whose doing it was."""
+async def test_another_client_deletes_the_pod(config, workload, admin, namespace):
+    """W5: one outcome, which names the cause."""
     async with AsyncPodRunner(config) as runner:
         pod = await runner.launch(workload("echo ready; sleep 60", termination_grace_period_s=1))
         await started(pod)

@@ -1,4 +1,4 @@
-"""L8: bound tokens that end while a runner works."""
+"""L8: bound tokens that become invalid while a runner works."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from podrunner.errors import UnauthorizedError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-_FORGOTTEN_WITHIN_S = 60
-"""A token's shortest life is 10 minutes. Bound to a Secret it ends with that, as soon as the API server's cache of good
-tokens (10 s, pkg/kubeapiserver/authenticator) has forgotten it."""
+_INVALID_WITHIN_S = 60
+"""A token is valid for at least 10 minutes. Bound to a Secret, it becomes invalid with the Secret, as soon as the API
+server's cache of valid tokens (10 s, pkg/kubeapiserver/authenticator) has dropped it."""
 
 
 @pytest.fixture
 def tokens(admin, namespace, kubeconfig):
-    """Makes tokens that can be ended: ``token, end = tokens()``; ``await end()`` returns when it is refused."""
+    """Return a maker of tokens: ``token, end = tokens()``; ``await end()`` waits until the token is refused."""
     root = f"/api/v1/namespaces/{namespace}"
     numbers = iter(range(100))
 
     def make():
-        name = f"life-{next(numbers)}"
+        name = f"token-{next(numbers)}"
         secret = admin.post(f"{root}/secrets", json={"metadata": {"name": name}}).raise_for_status().json()
         bound = {"apiVersion": "v1", "kind": "Secret", "name": name, "uid": secret["metadata"]["uid"]}
         body = {"spec": {"expirationSeconds": 600, "boundObjectRef": bound}}
@@ -35,7 +35,7 @@ def tokens(admin, namespace, kubeconfig):
 
         async def end() -> None:
             admin.delete(f"{root}/secrets/{name}").raise_for_status()
-            with anyio.fail_after(_FORGOTTEN_WITHIN_S):
+            with anyio.fail_after(_INVALID_WITHIN_S):
                 while (
                     admin.get(f"{root}/pods", headers={"Authorization": f"Bearer {token}"}).status_code != 401
                 ):
@@ -48,7 +48,7 @@ def tokens(admin, namespace, kubeconfig):
 
 @pytest.fixture
 def with_user(config, kubeconfig, tmp_path):
-    """The configuration with another user in its kubeconfig."""
+    """Return a function that gives the configuration with another user in its kubeconfig."""
 
     def changed(user: dict):
         document = yaml.safe_load(kubeconfig.read_text())
@@ -61,7 +61,7 @@ def with_user(config, kubeconfig, tmp_path):
 
 
 async def use_two_tokens(config, workload, make_token, write_token) -> None:
-    """Work with one token, end it, go on with the next."""
+    """Launch with one token, invalidate it, launch with the next."""
     first, end_first = make_token()
     write_token(first)
     async with AsyncPodRunner(config) as runner:
@@ -73,14 +73,14 @@ async def use_two_tokens(config, workload, make_token, write_token) -> None:
 
 
 async def test_a_token_file_that_is_renewed(with_user, workload, tokens, tmp_path):
-    """As in a pod: the file has the next token in time; after a 401 it is read again."""
+    """As in a pod: the file has the next token in time; after a 401 the runner reads it again."""
     file = tmp_path / "token"
     file.touch()
     await use_two_tokens(with_user({"tokenFile": str(file)}), workload, tokens, file.write_text)
 
 
-async def test_an_exec_plugin_that_is_asked_again(with_user, workload, tokens, tmp_path):
-    """As with cloud providers: after a 401 the plugin is run again."""
+async def test_an_exec_plugin_that_is_run_again(with_user, workload, tokens, tmp_path):
+    """As with cloud providers: after a 401 the runner runs the plugin again."""
     file, plugin = tmp_path / "credential.json", tmp_path / "plugin.py"
     plugin.write_text(
         textwrap.dedent(f"""
@@ -103,8 +103,8 @@ async def test_an_exec_plugin_that_is_asked_again(with_user, workload, tokens, t
     await use_two_tokens(with_user({"exec": command}), workload, tokens, write)
 
 
-async def test_a_token_that_ends_for_good(with_user, workload, tokens):
-    """Nothing to renew: a clear error, not 401 for ever; nothing of the token in it."""
+async def test_a_token_without_a_renewal(with_user, workload, tokens):
+    """The runner raises an error, instead of repeating the request; the error does not have the token."""
     token, end = tokens()
     async with AsyncPodRunner(with_user({"token": token}), on_exit="detach") as runner:
         await runner.wait_synced()

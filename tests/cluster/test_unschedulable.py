@@ -1,4 +1,4 @@
-"""Pods that fit nowhere, or are refused by the node that they were given to."""
+"""Pods that fit on no node, or are refused by their node."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_too_big_for_every_node(outcome_of, workload, pods):
-    """P2: which resource is short, and on how many nodes; the pod is deleted."""
+    """P2: the outcome names the missing resource and the number of nodes; the pod is deleted."""
     wanted = workload("true", resources=Resources(cpu_request="1000"))
     outcome = await outcome_of(wanted, pending={"unschedulable_grace_s": 0})
     assert (outcome.category, outcome.fault) == (Category.UNSCHEDULABLE, Fault.INFRASTRUCTURE)
@@ -20,7 +20,7 @@ async def test_too_big_for_every_node(outcome_of, workload, pods):
 
 
 async def test_a_selector_that_no_node_has(outcome_of, workload):
-    """P2: the scheduler's own words come with the outcome."""
+    """P2: the outcome has the scheduler's message."""
     wanted = workload("true", node_selector={"no": "such-node"})
     outcome = await outcome_of(wanted, pending={"unschedulable_grace_s": 0})
     assert outcome.category is Category.UNSCHEDULABLE
@@ -28,7 +28,7 @@ async def test_a_selector_that_no_node_has(outcome_of, workload):
 
 
 async def test_refused_by_its_node(outcome_of, workload, admin):
-    """P5: bound by hand to a node without room, it fails before any container: infrastructure, not started."""
+    """P5: bound to a node without free resources, it fails before any container: infrastructure, not started."""
     nodes = admin.get("/api/v1/nodes").json()["items"]
     wanted = workload(
         "true",

@@ -1,7 +1,7 @@
 """Run a command beside a real Kubernetes node: ``python tests/cluster/up.py [--folder DIR] -- COMMAND…``.
 
-Three processes see to it. The outer one finds or builds the programs and images and makes the namespaces. Its
-janitor outlives it, however it ends, and cleans up what outlives the namespaces: cgroups and the folder. The inner
+There are three processes. The outer one finds or builds the programs and images and makes the namespaces. Its
+janitor outlives it, however it ends, and removes what outlives the namespaces: cgroups and the folder. The inner
 one, the first process of the new PID namespace, starts the node, runs the command with
 ``PODRUNNER_TEST_KUBECONFIG`` and ``PODRUNNER_TEST_NODE`` set, and ends with the command's exit code.
 """
@@ -39,10 +39,10 @@ KERNEL_SETTINGS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
 }
-"""What the kubelet sets machine-wide unless it finds it so (pkg/util/sysctl); it gets to see files instead."""
+"""Settings that the kubelet changes for the whole machine if they differ (pkg/util/sysctl); it sees files instead."""
 
 OWN_FOLDERS = ("/run", "/var/log", "/var/lib")
-"""Where containerd, CNI and the kubelet leave things whatever they are told; the node sees empty ones."""
+"""Folders that containerd, CNI and the kubelet write to whatever their settings; the node sees empty ones."""
 
 _PR_SET_PDEATHSIG = 1
 _ENDS_WITHIN_S = 30
@@ -81,7 +81,7 @@ def _parse() -> argparse.Namespace:
 
 @contextmanager
 def _folder(given: Path | None) -> Iterator[Path]:
-    """The folder of the node, and a janitor; a folder of our own goes in the end, a given one stays."""
+    """Yield the node's folder, with a janitor; a temporary folder is removed at the end, a given one is not."""
     folder = given or Path(tempfile.mkdtemp(prefix="podrunner-node-"))
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
@@ -109,14 +109,14 @@ def _in_namespaces(folder: Path, command: list[str]) -> int:
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends; ``unshare`` takes the namespace along."""
+    """Have the kernel kill this process when its parent ends; the namespace ends with ``unshare``."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ask the namespace's first process to end; ``unshare`` itself does not listen."""
+    """Ask the namespace's first process to end; ``unshare`` itself ignores signals."""
     with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
         for first in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split():
             os.kill(int(first), signal.SIGTERM)
@@ -131,7 +131,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _as_first_process(work: Callable[[], int]) -> int:
-    """Run ``work`` in a child; as the first of its PID namespace, reap what others leave until the child ends."""
+    """Run ``work`` in a child; as the first of its PID namespace, reap orphaned processes until the child ends."""
     child = os.fork()
     if child == 0:
         try:
@@ -140,7 +140,7 @@ def _as_first_process(work: Callable[[], int]) -> int:
             os._exit(end.code if isinstance(end.code, int) else 1)
         except KeyboardInterrupt:
             os._exit(128 + signal.SIGINT)
-        except BaseException:  # noqa: BLE001  # told, then ended
+        except BaseException:  # noqa: BLE001  # print it, then end
             sys.excepthook(*sys.exc_info())
             os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child has it too
@@ -166,7 +166,7 @@ def _inside(folder: Path, command: list[str]) -> int:
 
 
 def _own_mounts(folder: Path) -> None:
-    """Mounts that end with the namespace: own folders for what daemons leave, files for what they set machine-wide."""
+    """Mount empty folders for the daemons' files, and files for their kernel settings; both end with the namespace."""
     for path in OWN_FOLDERS:
         _run("mount", "-t", "tmpfs", "-o", "mode=755", "node", path)
     settings = folder / "sysctl"

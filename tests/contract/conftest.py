@@ -30,7 +30,7 @@ RBAC = Path(__file__).parents[2] / "examples" / "rbac.yaml"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster under test: how to reach it as administrator, and whether it is the embedded one."""
+    """A cluster under test: its address, the administrator's kubeconfig, and whether it is the embedded one."""
 
     kubeconfig: Path
     url: str
@@ -44,7 +44,7 @@ class Cluster:
 
     @cached_property
     def minor(self) -> int:
-        """The server's minor version, for what Kubernetes words in another way since: 34 for a LocalCluster."""
+        """Return the server's minor version, for messages that differ between versions: 34 for a LocalCluster."""
         with self.http() as http:
             minor: str = http.get("/version").raise_for_status().json()["minor"]
         return int(minor.rstrip("+"))

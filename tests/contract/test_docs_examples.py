@@ -1,8 +1,8 @@
-"""What the documentation shows is what a reader gets: its Python runs, and prints what its comments say.
+"""The documentation is correct: its Python runs, and prints what its comments say; its links and names exist.
 
-The Python blocks of a page are one program, from top to bottom, run by itself in a folder that holds the examples.
-A block with a ``<!-- pytest -->`` before it is a test file of its own; one with ``<!-- not run: … -->`` says why not.
-Each comment behind a ``print`` is a line that must be printed.
+- The Python blocks of a page are one program, which runs in a folder with the examples.
+- A block after ``<!-- pytest -->`` is a separate test file; a block after ``<!-- not run: … -->`` is not run.
+- Each comment behind a ``print`` is a line that must be printed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 _BLOCK = re.compile(r"(?:<!-- (?P<how>pytest|not run: [^\n]+) -->\n+)?```python\n(?P<code>.*?)```", re.DOTALL)
-_SAID = re.compile(r"print\(.*\)\s+# (.+)$", re.MULTILINE)
+_EXPECTED_LINE = re.compile(r"print\(.*\)\s+# (.+)$", re.MULTILINE)
 
 pytestmark = pytest.mark.processes
 
 
 def _blocks(page: Path) -> list[tuple[str, str]]:
-    """How and what: each Python block of a page."""
+    """Return how each Python block of a page is run, and its code."""
     found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
     return [((match["how"] or "run").partition(":")[0], match["code"]) for match in found]
 
@@ -40,15 +40,15 @@ PAGES = [
 
 @pytest.fixture
 def bare(tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody who has no cluster and no settings, in a folder with the examples."""
+    """Return an environment without a cluster and settings, for a folder with the examples."""
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     (tmp_path / "home").mkdir()
-    kept = {
+    environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PODRUNNER_", "KUBE", "AIRFLOW"))
     }
-    return {**kept, "HOME": str(tmp_path / "home")}
+    return {**environment, "HOME": str(tmp_path / "home")}
 
 
 def _run(*arguments: str, folder: Path, environ: dict[str, str]) -> str:
@@ -66,12 +66,14 @@ def _run(*arguments: str, folder: Path, environ: dict[str, str]) -> str:
 
 
 def _expect(code: str, printed: str) -> None:
-    missing = [line for line in _SAID.findall(code) if line not in printed.splitlines()]
-    assert not missing, f"promised, not printed: {missing}\nprinted:\n{printed}"
+    missing = [line for line in _EXPECTED_LINE.findall(code) if line not in printed.splitlines()]
+    assert not missing, f"not printed: {missing}\nprinted:\n{printed}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_pages_python_does_what_the_page_says(page: Path, tmp_path: Path, bare: dict[str, str]) -> None:
+def test_the_python_of_a_page_prints_what_the_page_says(
+    page: Path, tmp_path: Path, bare: dict[str, str]
+) -> None:
     program = "\n".join(code for how, code in _blocks(page) if how == "run")
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
     _expect(program, _run("program.py", folder=tmp_path, environ=bare))
@@ -80,7 +82,7 @@ def test_a_pages_python_does_what_the_page_says(page: Path, tmp_path: Path, bare
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if "pytest" in dict(_blocks(page))], ids=lambda page: page.stem
 )
-def test_a_pages_tests_pass(page: Path, tmp_path: Path, bare: dict[str, str]) -> None:
+def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path, bare: dict[str, str]) -> None:
     for number, code in enumerate(code for how, code in _blocks(page) if how == "pytest"):
         (tmp_path / f"test_{number}.py").write_text(code, encoding="utf-8")
     settings = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tmp_path}", str(tmp_path)]
@@ -97,7 +99,7 @@ def test_an_example_runs_on_a_machine_without_a_cluster(
 
 
 def _rows(page: str, *, headed: str) -> dict[str, list[str]]:
-    """The table of a page whose first column is headed so, by the word of code in its first cell."""
+    """Return the rows of the page's table with this first heading, by the code in their first cell."""
     lines = iter((DOCS / page).read_text(encoding="utf-8").splitlines())
     table = takewhile(
         lambda line: line.startswith("|"), dropwhile(lambda line: not line.startswith(f"| {headed} |"), lines)
@@ -107,23 +109,23 @@ def _rows(page: str, *, headed: str) -> dict[str, list[str]]:
 
 
 def test_the_table_of_outcomes_names_every_category_and_its_usual_fault() -> None:
-    told = {
-        word: row[1].strip("`").replace("none", "")
-        for word, row in _rows("reference/outcomes.md", headed="Category").items()
+    documented = {
+        category: row[1].strip("`").replace("none", "")
+        for category, row in _rows("reference/outcomes.md", headed="Category").items()
     }
-    assert told == {str(category): str(fault or "") for category, fault in USUAL_FAULT.items()}
+    assert documented == {str(category): str(fault or "") for category, fault in USUAL_FAULT.items()}
 
 
-def test_every_public_name_has_its_place_in_the_reference() -> None:
+def test_every_public_name_is_in_the_reference() -> None:
     page = (DOCS / "reference" / "library.md").read_text(encoding="utf-8")
-    told = set(re.findall(r":: (?:podrunner\.errors|podrunner\.|)(\w+)$", page, re.MULTILINE))
-    assert set(podrunner.__all__) - {"PodrunnerError"} <= told  # the errors come as a module
+    documented = set(re.findall(r":: (?:podrunner\.errors|podrunner\.|)(\w+)$", page, re.MULTILINE))
+    assert set(podrunner.__all__) - {"PodrunnerError"} <= documented  # the errors are documented as a module
 
 
 @pytest.mark.parametrize(
     "page", [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda page: page.name
 )
-def test_no_link_leads_nowhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
 

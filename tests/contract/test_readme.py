@@ -1,4 +1,4 @@
-"""What the README shows is what a reader gets: its Python blocks run, and print what their comments say."""
+"""The README is correct: its Python blocks run and print what their comments say, and its commands exist."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
 def _printed(block: str) -> list[str]:
-    """The expected output: the comment behind each print."""
+    """Return the expected output: the comment behind each print."""
     return re.findall(r"print\(.*\)\s+# (.+)$", block, re.MULTILINE)
 
 
 @pytest.mark.processes
 @pytest.mark.parametrize("block", BLOCKS, ids=["blocking", "asyncio"])
-def test_a_readers_first_program_prints_what_the_readme_says(block: str) -> None:
+def test_a_program_of_the_readme_prints_what_its_comments_say(block: str) -> None:
     run = subprocess.run(
         [sys.executable, "-c", block], capture_output=True, text=True, timeout=50, check=False
     )
@@ -29,7 +29,7 @@ def test_a_readers_first_program_prints_what_the_readme_says(block: str) -> None
 
 
 def _commands() -> list[str]:
-    """Each line of the README's shell blocks."""
+    """Return each line of the README's shell blocks."""
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
 
@@ -42,7 +42,7 @@ def test_set_up_and_demo_and_tests_are_one_line_each() -> None:
 
 
 @pytest.mark.processes
-def test_the_pod_is_rendered_by_the_command_that_the_readme_shows() -> None:
+def test_the_render_command_of_the_readme_prints_a_pod() -> None:
     (line,) = (line for line in _commands() if " render " in line)
     arguments = line.split()[1:]
     run = subprocess.run(
@@ -57,7 +57,7 @@ def test_the_pod_is_rendered_by_the_command_that_the_readme_shows() -> None:
     assert run.stdout.startswith("apiVersion: v1\nkind: Pod\n")
 
 
-def test_every_command_that_the_readme_shows_exists() -> None:
+def test_every_command_of_the_readme_exists() -> None:
     from podrunner.cli.app import app
     from typer.main import get_command
 

@@ -1,4 +1,4 @@
-"""Checked by mypy, never run: what users' code sees of the public face, with its types."""
+"""The public face with its types, as users' code sees it: mypy checks this file, no test runs it."""
 
 from __future__ import annotations
 

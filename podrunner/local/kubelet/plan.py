@@ -177,9 +177,9 @@ def plan_container(
         raise CreateContainerError(
             "its image is a root file system, which needs namespaces: this system gives none"
         )
-    every = [*_own_mounts(container, folder, user, machine=machine), *mounts]
+    own = _own_mounts(container, folder, user, machine=machine)
     cwd = container.get("workingDir") or image.working_dir or ""
-    every += _working_folder(cwd, every, folder, image=image)
+    every = [*own, *mounts, *_working_folder(cwd, own, mounts, folder, image=image)]
     rewrites = [] if machine.has_namespaces else [(mount.target, mount.source) for mount in every]
     rewrite = rewriter(rewrites)
     env = _environment(
@@ -259,11 +259,14 @@ def _own_mounts(container: Json, folder: Path, user: User, *, machine: Machine) 
     return mounts
 
 
-def _working_folder(cwd: str, mounts: Sequence[Mount], folder: Path, *, image: Image) -> list[Mount]:
-    """Return a private mount for the working directory if it does not exist."""
+def _working_folder(
+    cwd: str, own: Sequence[Mount], volumes: Sequence[Mount], folder: Path, *, image: Image
+) -> list[Mount]:
+    """Return the mount that makes a missing working directory, for the container alone; a volume keeps its own."""
     if not cwd or image.rootfs or os.path.isdir(cwd):  # noqa: PTH112  # Path.is_dir raises below a closed folder
         return []
-    if any(cwd == mount.target or cwd.startswith(f"{mount.target.rstrip('/')}/") for mount in mounts):
+    in_volume = any(f"{cwd}/".startswith(f"{mount.target.rstrip('/')}/") for mount in volumes)
+    if in_volume or cwd in {mount.target for mount in own}:
         return []
     return [Mount(str(folder / "scratch"), cwd)]
 

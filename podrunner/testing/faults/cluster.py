@@ -12,7 +12,7 @@ __all__ = ["compact", "skew_clock"]
 
 
 def compact(cluster: LocalCluster) -> None:
-    """Forget all history, as etcd's compaction does: whoever is behind is answered 410.
+    """Forget all history, as etcd's compaction does: a client that is behind is answered 410.
 
     Args:
         cluster: A started LocalCluster.

@@ -33,7 +33,7 @@ _LIMIT = 1024 * 1024
 
 _STOP_S = 10.0
 _ROUNDS = 10
-"""asyncio hands on what it has accepted, and closes what was told to close, a few rounds of its loop later."""
+"""asyncio hands on what it has accepted, and closes what it was asked to close, a few rounds of its loop later."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -69,7 +69,7 @@ class Connection:
 
     async def gone(self) -> None:
         """Return when the other side has closed it."""
-        while not self.is_gone:  # noqa: ASYNC110  # asyncio's streams tell it only to readers
+        while not self.is_gone:  # noqa: ASYNC110  # asyncio's streams report it only to readers
             await asyncio.sleep(0.1)
 
     def reset(self) -> None:
@@ -204,7 +204,7 @@ class Listener:
         except (OSError, EOFError, ValueError, asyncio.CancelledError) as error:
             _log.debug("connection ended: %r", error)
             connection.reset()
-        except Exception:  # noqa: BLE001  # a connection's trouble is no other's; it is told
+        except Exception:  # noqa: BLE001  # an error of one connection does not stop the others; it is logged
             _log.exception("connection failed")
             connection.reset()
 

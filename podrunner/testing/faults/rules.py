@@ -155,7 +155,7 @@ class Faults:
             self._rules.clear()
 
     def add(self, on: On, effect: Effect, times: int | None) -> None:
-        """Add a rule. What :class:`On` does in words."""
+        """Add a rule. See :class:`On`."""
         with self._lock:
             self._rules.append(_Rule(on, effect, times))
 
@@ -180,7 +180,7 @@ class Faults:
 
 
 class On:
-    """Chosen requests, waiting for a word on what goes wrong with them. Comes from :meth:`Faults.on`.
+    """Selected requests, to be given a fault. Made by :meth:`Faults.on`.
 
     Each method adds one rule and returns the :class:`Faults`. ``times`` is how often it is followed; None: always.
     """
@@ -203,7 +203,7 @@ class On:
         self.share = share
 
     def matches(self, asked: Asked) -> bool:
-        """Tell whether a request is among them."""
+        """Whether a request is among them."""
         if self._watch not in {None, asked.watch}:
             return False
         return all(

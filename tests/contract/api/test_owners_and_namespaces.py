@@ -127,10 +127,10 @@ def test_a_full_quota_refuses_pods(api, gated_pod):
 def test_a_quota_of_memory_requires_memory_requests(api, gated_pod):
     api.made("resourcequotas", quota(requests_memory="1Gi"))
     until_counted(api)
-    silent = api.create("pods", gated_pod("a"))
-    assert silent.status_code == 403
+    without_request = api.create("pods", gated_pod("a"))
+    assert without_request.status_code == 403
     message = "failed quota: q: must specify requests.memory for: main"
-    assert silent.json()["message"] == f'pods "a" is forbidden: {message}'
+    assert without_request.json()["message"] == f'pods "a" is forbidden: {message}'
     container = {"name": "main", "image": "x", "resources": {"requests": {"memory": "600Mi"}}}
     api.made("pods", gated_pod("a", containers=[container]))
     refused = api.create("pods", gated_pod("b", containers=[container]))

@@ -60,7 +60,7 @@ def test_a_gated_pod_cannot_be_bound(api, gated_pod):
 
 
 def test_an_unscheduled_pod_can_be_bound_to_any_name(api, gated_pod):
-    pod = gated_pod("p", schedulerName="tests.podrunner.io/nobody", schedulingGates=[])
+    pod = gated_pod("p", schedulerName="tests.podrunner.io/none", schedulingGates=[])
     version = api.made("pods", pod)["metadata"]["resourceVersion"]
     binding = {
         "metadata": {"name": "p", "annotations": {"a": "b"}},
@@ -91,9 +91,7 @@ def test_an_eviction_deletes(api, gated_pod):
 
 def test_a_bound_pod_ends_gracefully(api, gated_pod):
     """W5: it is Terminating until its node confirms its end."""
-    pod = gated_pod(
-        "p", schedulerName="tests.podrunner.io/nobody", schedulingGates=[], nodeName="no-such-node"
-    )
+    pod = gated_pod("p", schedulerName="tests.podrunner.io/none", schedulingGates=[], nodeName="no-such-node")
     api.made("pods", pod)
     ending = api.ok(api.delete("pods", "p", gracePeriodSeconds=20))
     assert ending["metadata"]["deletionGracePeriodSeconds"] == 20
@@ -111,7 +109,7 @@ def test_a_service_account_gets_a_token(api):
     made = api.ok(api.http.post(api.path("serviceaccounts", "default", "token"), json=spec))
     assert made["status"]["token"]
     assert made["status"]["expirationTimestamp"].endswith("Z")
-    assert api.http.post(api.path("serviceaccounts", "nobody", "token"), json=spec).status_code == 404
+    assert api.http.post(api.path("serviceaccounts", "absent", "token"), json=spec).status_code == 404
 
 
 def test_events_are_served_by_both_groups(api):

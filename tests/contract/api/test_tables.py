@@ -36,7 +36,7 @@ def test_a_pod_has_kubectls_columns(api, gated_pod):
 
 
 def test_a_running_pod_that_is_ready(api, gated_pod):
-    api.made("pods", gated_pod("p", schedulingGates=[], schedulerName="tests.podrunner.io/nobody"))
+    api.made("pods", gated_pod("p", schedulingGates=[], schedulerName="tests.podrunner.io/none"))
     state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
     last = {"terminated": {"exitCode": 1, "finishedAt": "2020-01-01T00:00:00Z"}}
     status = {

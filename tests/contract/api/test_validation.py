@@ -304,9 +304,9 @@ def test_image_deadline_and_more_tolerations_may_change(api, gated_pod):
 
 def test_a_missing_service_account_is_403(api, gated_pod):
     """L9: admission refuses the pod with the reason."""
-    refused = api.create("pods", gated_pod("p", serviceAccountName="nobody"))
+    refused = api.create("pods", gated_pod("p", serviceAccountName="absent"))
     assert refused.status_code == 403
-    message = f'error looking up service account {api.namespace}/nobody: serviceaccount "nobody" not found'
+    message = f'error looking up service account {api.namespace}/absent: serviceaccount "absent" not found'
     assert refused.json()["message"] == f'pods "p" is forbidden: {message}'
 
 

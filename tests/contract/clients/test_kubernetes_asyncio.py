@@ -46,10 +46,10 @@ async def test_a_pods_lifecycle(cluster, place, talker) -> None:
 
 async def _exec(client: ApiClient, place: str, command: list[str]) -> str:
     async with WsApiClient(configuration=client.configuration) as sockets:
-        said: str = await CoreV1Api(sockets).connect_get_namespaced_pod_exec(
+        output: str = await CoreV1Api(sockets).connect_get_namespaced_pod_exec(
             "talker", place, command=command, stderr=True, stdin=False, stdout=True, tty=False
         )
-        return said
+        return output
 
 
 async def test_a_lease_has_one_winner(cluster, place, lease) -> None:

@@ -108,7 +108,7 @@ NODE = {
 async def test_a_silent_node_is_waited_for_and_then_lost(
     cluster, quick: RunnerConfig, namespace: str, status: dict[str, str]
 ):
-    """P9; off: `suspicion` (or the patrol): no outcome ever. The pod is deleted by force, as nobody else can end it."""
+    """P9; off: `suspicion` (or the patrol): no outcome ever. The pod is deleted by force: nothing else can end it."""
     async with lost_soon(cluster, quick) as runner:
         pod = await runner.launch(job(annotations=scripted(running_s=None, terminating_s=3600)))
         await until(lambda: pod.timeline.started)
@@ -136,9 +136,9 @@ async def test_a_node_that_comes_back_in_time_costs_nothing(cluster, quick: Runn
 async def test_terminating_for_ever_is_lost_in_the_end(
     cluster, quick: RunnerConfig, namespace: str, finalizers: list[str]
 ):
-    """P9: deleted by somebody, on a node that never answers; off: ``Terminating`` in `suspicion`: no outcome ever.
+    """P9: deleted by another client, on a node that never answers; off: ``Terminating`` in `suspicion`.
 
-    A finalizer holds it even against force: the outcome is told after a moment (`_patience_with_deletion_s`).
+    A finalizer holds it even against force: the outcome is reported after a moment (`_patience_with_deletion_s`).
     """
     async with lost_soon(cluster, quick) as runner:
         pod = await runner.launch(job(annotations=scripted(running_s=None, terminating_s=3600)))

@@ -122,8 +122,8 @@ async def test_a_deletion_that_fails_is_tried_again(cluster, quick: RunnerConfig
 async def test_a_log_that_breaks_off_is_whole(quick: RunnerConfig, faults: Faults):
     """G1: cut in lines, ended too early, ended in good order; off: the resuming in `podrunner.logs.follow`.
 
-    The container runs on until all was read: of a log that is over, an early end in good order cannot be told from
-    the true end where it falls between two lines.
+    The container runs on until all was read: of a log that is over, an early end in good order cannot be distinguished
+    from the true end where it falls between two lines.
     """
     script = "for i in $(seq 0 59); do echo line $i; sleep 0.01; done; until [ -e read ]; do sleep 0.05; done"
     async with AsyncPodRunner(quick) as runner:

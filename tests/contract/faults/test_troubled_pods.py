@@ -1,4 +1,4 @@
-"""Pods that come to grief, seen over a line that breaks within every watch: the cause is told all the same, once.
+"""Pods that fail, seen over a connection that breaks within every watch: the cause is reported all the same, once.
 
 Each row is decided in ``podrunner.outcome``, whose tables have tests of their own; here the way there is tested.
 """
@@ -14,7 +14,12 @@ from podrunner.testing.faults import Faults
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
-PATIENCE = {"image_grace_s": 0.5, "config_grace_s": 0.5, "unschedulable_grace_s": 0.5, "startup_timeout_s": 8}
+SHORT_GRACES = {
+    "image_grace_s": 0.5,
+    "config_grace_s": 0.5,
+    "unschedulable_grace_s": 0.5,
+    "startup_timeout_s": 8,
+}
 
 OUT_OF_MEMORY = {"running_s": 0.2, "exit_code": 137, "reason": "OOMKilled"}
 EVICTED = {"running_s": 0.2, "pod_reason": "Evicted", "pod_message": "The node was low on resource: memory."}
@@ -35,7 +40,7 @@ PREEMPTED = {"pod_reason": "Preempting", "pod_message": "Preempted in order to a
         pytest.param(EVICTED, Category.EVICTED, None, id="P4"),
     ],
 )
-async def test_the_cause_is_told_over_a_breaking_line(
+async def test_the_cause_is_reported_over_a_breaking_line(
     cluster,
     quick: RunnerConfig,
     faults: Faults,
@@ -46,7 +51,7 @@ async def test_the_cause_is_told_over_a_breaking_line(
     """P1, P3, P4, P5, P6: scripted lives on a LocalCluster."""
     if cluster.local is None:
         pytest.skip("scripted lives are a LocalCluster's")
-    config = quick.model_copy(update={"pending": quick.pending.model_copy(update=PATIENCE)})
+    config = quick.model_copy(update={"pending": quick.pending.model_copy(update=SHORT_GRACES)})
     faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
     script = {"local.podrunner.io/script": json.dumps(life)}
     async with AsyncPodRunner(config, on_exit="cancel") as runner:
@@ -57,9 +62,9 @@ async def test_the_cause_is_told_over_a_breaking_line(
         assert faults.counts["cut"] > 0
 
 
-async def test_no_node_has_room_and_the_cause_is_told(cluster, quick: RunnerConfig, faults: Faults):
+async def test_no_node_has_room_and_the_cause_is_reported(cluster, quick: RunnerConfig, faults: Faults):
     """P2: which resource is short, and on how many nodes; off: `parse_unschedulable` (the text comes raw)."""
-    config = quick.model_copy(update={"pending": quick.pending.model_copy(update=PATIENCE)})
+    config = quick.model_copy(update={"pending": quick.pending.model_copy(update=SHORT_GRACES)})
     faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
     async with AsyncPodRunner(config, on_exit="cancel") as runner:
         workload = Workload(

@@ -54,7 +54,7 @@ async def runs(pod: AsyncPod) -> None:
 
 
 @pytest.mark.parametrize("how", ["gone", "gone_in_stream"])
-async def test_an_expired_version_is_nobodys_trouble(quick: RunnerConfig, proxy: FaultProxy, how: str):
+async def test_an_expired_version_is_no_failure(quick: RunnerConfig, proxy: FaultProxy, how: str):
     """W1; off: `GoneError` leading to a new list in `after_failure`: the watch begins again from where it was."""
     async with running(quick) as runner:
         pods = [await runner.launch(job(f"sleep 0.3; exit {n}")) for n in range(3)]
@@ -66,8 +66,8 @@ async def test_an_expired_version_is_nobodys_trouble(quick: RunnerConfig, proxy:
         assert max(ends(runner).values()) == 1
 
 
-async def test_a_compacted_history_is_nobodys_trouble(cluster, quick: RunnerConfig, proxy: FaultProxy):
-    """W1, by a real compaction while nobody is connected; off: as above."""
+async def test_a_compacted_history_is_no_failure(cluster, quick: RunnerConfig, proxy: FaultProxy):
+    """W1, by a real compaction while no watch is connected; off: as above."""
     if cluster.local is None:
         pytest.skip("only a LocalCluster is compacted on demand")
     async with running(quick) as runner:
@@ -95,8 +95,8 @@ async def test_a_half_open_connection_is_left(
         line.cut()  # the end of TLS waits for the other side
 
 
-async def test_what_is_told_again_is_told_once(quick: RunnerConfig, faults: Faults, proxy: FaultProxy):
-    """W3: every event thrice, and a list from before the end; held by the store, its graves and the supervisor."""
+async def test_repeated_events_are_reported_once(quick: RunnerConfig, faults: Faults, proxy: FaultProxy):
+    """W3: every event thrice, and a list from before the end; held by the store, its tombstones and the supervisor."""
     faults.on("GET", "pods", watch=True).repeat_events(3, times=None)
     async with running(quick) as runner:
         pods = [await runner.launch(job(f"exit {n}")) for n in range(4)]
@@ -122,7 +122,7 @@ async def test_a_foreign_pod_with_our_label_is_skipped(cluster, quick: RunnerCon
         assert runner.health().pods <= 1
 
 
-async def test_a_pod_deleted_while_nobody_looks_is_told(
+async def test_a_pod_deleted_between_two_lists_is_reported(
     cluster, quick: RunnerConfig, proxy: FaultProxy, namespace: str
 ):
     """W5, W7; off: the VANISHED of `PodStore.replace` (and the confirming look): the wait never ends."""
@@ -254,7 +254,7 @@ async def test_a_broken_server_is_asked_now_and_then(
 async def test_nothing_on_the_wire_ends_the_watch(quick: RunnerConfig, proxy: FaultProxy, spoil):
     """W11, half an object and worse. The loop expects all of these; nothing single that is switched off fails here.
 
-    That an error which nobody expects does not end it either is seen to fail in tests/unit/watch/test_reflector.py.
+    That an unexpected error does not end it either is tested in tests/unit/watch/test_reflector.py.
     """
     async with running(quick) as runner:
         spoil(proxy.faults.on("GET", "pods", watch=True))

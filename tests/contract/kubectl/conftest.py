@@ -163,15 +163,15 @@ def _candidates() -> list[Path]:
 
 
 def _version(binary: Path) -> tuple[int, int] | None:
-    asked = subprocess.run(
+    done = subprocess.run(
         [str(binary), "version", "--client", "-o", "json"],
         capture_output=True,
         timeout=TIMEOUT_S,
         check=False,
     )
     try:
-        said = json.loads(asked.stdout)["clientVersion"]
-        return int(said["major"]), int(re.match(r"\d+", said["minor"])[0])
+        version = json.loads(done.stdout)["clientVersion"]
+        return int(version["major"]), int(re.match(r"\d+", version["minor"])[0])
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -37,8 +37,10 @@ def settings(name: str, colour: str = "red") -> str:
 
 class TestApply:
     def test_apply_creates_then_leaves_unchanged_then_configures(self, kubectl) -> None:
-        said = [kubectl("apply", "-f", "-", stdin=settings("a", colour)) for colour in ("red", "red", "blue")]
-        assert said == ["configmap/a created\n", "configmap/a unchanged\n", "configmap/a configured\n"]
+        output = [
+            kubectl("apply", "-f", "-", stdin=settings("a", colour)) for colour in ("red", "red", "blue")
+        ]
+        assert output == ["configmap/a created\n", "configmap/a unchanged\n", "configmap/a configured\n"]
         assert kubectl("get", "cm", "a", "-o", "jsonpath={.data.colour}") == "blue"
 
     def test_apply_works_on_a_pod(self, kubectl) -> None:
@@ -72,16 +74,16 @@ class TestApply:
 
     @pytest.mark.parametrize("where", ["client", "server"])
     def test_dry_runs_change_nothing(self, kubectl, where: str) -> None:
-        said = kubectl("apply", f"--dry-run={where}", "-f", "-", stdin=settings(f"dry-{where}"))
-        assert said == f"configmap/dry-{where} created ({'server ' if where == 'server' else ''}dry run)\n"
+        output = kubectl("apply", f"--dry-run={where}", "-f", "-", stdin=settings(f"dry-{where}"))
+        assert output == f"configmap/dry-{where} created ({'server ' if where == 'server' else ''}dry run)\n"
         assert "NotFound" in kubectl.fails("get", "cm", f"dry-{where}")
 
     def test_server_side_apply(self, kubectl) -> None:
-        said = [
+        output = [
             kubectl("apply", "--server-side", "-f", "-", stdin=settings("s", colour))
             for colour in ("red", "blue")
         ]
-        assert said == ["configmap/s serverside-applied\n"] * 2
+        assert output == ["configmap/s serverside-applied\n"] * 2
         assert kubectl("get", "cm", "s", "-o", "jsonpath={.data.colour}") == "blue"
 
     def test_one_file_may_have_several_documents(self, kubectl, tmp_path) -> None:
@@ -147,8 +149,8 @@ class TestCreateAndReplace:
         manifest = POD.format(name="forced", image=kubectl.image)
         kubectl("create", "-f", "-", stdin=manifest)
         before = kubectl("get", "pod", "forced", "-o", "jsonpath={.metadata.uid}")
-        said = kubectl("replace", "--force", "-f", "-", stdin=manifest)
-        assert said.splitlines()[-1] == "pod/forced replaced"
+        output = kubectl("replace", "--force", "-f", "-", stdin=manifest)
+        assert output.splitlines()[-1] == "pod/forced replaced"
         assert kubectl("get", "pod", "forced", "-o", "jsonpath={.metadata.uid}") != before
         kubectl("delete", "pod", "forced", "--now", "--wait=false")
 

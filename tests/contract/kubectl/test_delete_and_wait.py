@@ -85,8 +85,8 @@ class TestWait:
 
     def test_wait_for_a_field(self, kubectl) -> None:
         kubectl("run", "done", "--image", kubectl.image, "--restart=Never", "--command", "--", "true")
-        said = kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=45s")
-        assert said == "pod/done condition met\n"
+        output = kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/done", "--timeout=45s")
+        assert output == "pod/done condition met\n"
 
     def test_wait_for_a_deletion(self, kubectl) -> None:
         kubectl.pod("leaving")

@@ -28,8 +28,8 @@ class TestLabels:
         )
 
     def test_an_annotation_is_set_changed_and_removed(self, kubectl, pod) -> None:
-        said = kubectl("annotate", "pod", pod, "example.com/note=any text: at all")
-        assert said.startswith("pod/target annotate"), said
+        output = kubectl("annotate", "pod", pod, "example.com/note=any text: at all")
+        assert output.startswith("pod/target annotate"), output
         path = r"jsonpath={.metadata.annotations.example\.com/note}"
         assert kubectl("get", "pod", pod, "-o", path) == "any text: at all"
 

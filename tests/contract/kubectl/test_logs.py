@@ -94,8 +94,8 @@ class TestSeveralContainers:
     def test_the_server_requires_a_container_name(self, kubectl, pair) -> None:
         path = f"/api/v1/namespaces/{kubectl.namespace}/pods/pair/log"
         message = kubectl.fails("get", "--raw", path)
-        asked = "Error from server (BadRequest): a container name must be specified for pod pair, choose one of: ["
-        assert message.startswith(asked), message
+        expected = "Error from server (BadRequest): a container name must be specified for pod pair, choose one of: ["
+        assert message.startswith(expected), message
         assert "first second]" in message
 
 

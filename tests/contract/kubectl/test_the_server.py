@@ -10,13 +10,13 @@ import pytest
 
 class TestTheServer:
     def test_the_server_has_a_version(self, any_kubectl) -> None:
-        said = json.loads(any_kubectl("version", "-o", "json"))
-        assert int(said["serverVersion"]["major"]) == 1
-        assert int(re.match(r"\d+", said["serverVersion"]["minor"])[0]) >= 27
+        output = json.loads(any_kubectl("version", "-o", "json"))
+        assert int(output["serverVersion"]["major"]) == 1
+        assert int(re.match(r"\d+", output["serverVersion"]["minor"])[0]) >= 27
 
     def test_cluster_info_names_the_server(self, any_kubectl, cluster) -> None:
-        said = re.sub(r"\x1b\[[\d;]*m", "", any_kubectl("cluster-info"))
-        assert f"control plane is running at {cluster.url}" in said
+        output = re.sub(r"\x1b\[[\d;]*m", "", any_kubectl("cluster-info"))
+        assert f"control plane is running at {cluster.url}" in output
 
     def test_the_types_are_listed(self, any_kubectl) -> None:
         rows = [line.split() for line in any_kubectl("api-resources").splitlines()]
@@ -28,9 +28,9 @@ class TestTheServer:
         assert {"v1", "coordination.k8s.io/v1"} <= set(any_kubectl("api-versions").split())
 
     def test_explain_describes_a_field(self, any_kubectl) -> None:
-        said = any_kubectl("explain", "pod.spec.containers.imagePullPolicy")
-        assert re.search(r"FIELD: +imagePullPolicy <string>", said)
-        assert "IfNotPresent" in said
+        output = any_kubectl("explain", "pod.spec.containers.imagePullPolicy")
+        assert re.search(r"FIELD: +imagePullPolicy <string>", output)
+        assert "IfNotPresent" in output
 
     def test_explain_of_an_unknown_field_is_an_error(self, any_kubectl) -> None:
         assert 'field "colour" does not exist' in any_kubectl.fails("explain", "pod.spec.colour")
@@ -40,8 +40,8 @@ class TestTheServer:
         assert any_kubectl("auth", "can-i", verb, "pods").strip() == "yes"
 
     def test_the_user_is_named(self, any_kubectl) -> None:
-        said = any_kubectl("auth", "whoami", "-o", "json") if any_kubectl.version >= (1, 28) else "{}"
-        assert any_kubectl.version < (1, 28) or json.loads(said)["status"]["userInfo"]["username"]
+        output = any_kubectl("auth", "whoami", "-o", "json") if any_kubectl.version >= (1, 28) else "{}"
+        assert any_kubectl.version < (1, 28) or json.loads(output)["status"]["userInfo"]["username"]
 
     def test_a_request_without_a_token_is_refused(self, any_kubectl, cluster, tmp_path) -> None:
         message = any_kubectl.fails(

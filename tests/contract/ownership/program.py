@@ -1,4 +1,4 @@
-"""A program that somebody ends by a signal: ``python program.py FACE WAITS KUBECONFIG NAMESPACE IMAGE PODS``.
+"""A program that a test ends by a signal: ``python program.py FACE WAITS KUBECONFIG NAMESPACE IMAGE PODS``.
 
 FACE is ``blocking``, ``asyncio`` or ``trio``. WAITS says in what it is interrupted: ``wait`` for a pod's outcome,
 ``launch`` while pods are made, ``close`` while leaving.

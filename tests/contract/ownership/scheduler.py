@@ -1,9 +1,9 @@
-"""A scheduler as a process of its own: launches its share, adopts what others leave, and writes down what it is told.
+"""A scheduler as a process of its own: launches its share, adopts a gone runner's pods, and records all events.
 
 Run by the tests beside it: ``python scheduler.py SETTINGS``, a JSON file with ``kubeconfig``, ``namespace``,
 ``image``, ``lease_s``, ``name``, ``first``, ``last``, ``record``, and how most pods are ``played``: ``scripted`` by a
 LocalCluster, ``simulated`` by kwok on a real API server, or ``really``. Each line of the record is one event, written
-as it comes; the process ends when told so by SIGTERM.
+as it comes; the process ends at SIGTERM.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Record:
         os.write(self._file, f"{line}\n".encode())
 
 
-async def tell(runner: AsyncPodRunner, record: Record) -> None:
+async def record_events(runner: AsyncPodRunner, record: Record) -> None:
     """Write down each event."""
     async with runner.events() as events:
         record.write("ready")
@@ -73,7 +73,7 @@ async def adopt_for_ever(runner: AsyncPodRunner, record: Record) -> None:
 async def schedule(config: RunnerConfig, workloads: list[Workload], record: Record) -> None:
     async with AsyncPodRunner(config, on_exit="detach") as runner, anyio.create_task_group() as tasks:
         await runner.wait_synced()
-        tasks.start_soon(tell, runner, record)
+        tasks.start_soon(record_events, runner, record)
         tasks.start_soon(adopt_for_ever, runner, record)
         with anyio.open_signal_receiver(signal.SIGTERM) as signals:
             await runner.launch_many(workloads)

@@ -12,7 +12,7 @@ import pytest
 
 PROGRAM = Path(__file__).with_name("program.py")
 WITHIN_S = 30
-"""A deletion's grace is 30 s at most; these processes end when they are told to."""
+"""A deletion's grace is 30 s at most; these processes end at SIGTERM."""
 
 
 @pytest.mark.processes
@@ -34,9 +34,9 @@ WITHIN_S = 30
 def test_a_signal_ends_a_program_and_its_pods(cluster, kubeconfig, namespace, face, waits, number):
     """S1, C1, C2: in a call, while pods are made, and while leaving."""
     count = 3 if waits != "launch" else 200 if cluster.is_local else 40
-    words = [PROGRAM, face, waits, kubeconfig, namespace, cluster.image, count]
+    arguments = [PROGRAM, face, waits, kubeconfig, namespace, cluster.image, count]
     program = subprocess.Popen(
-        [sys.executable, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert program.stdout is not None

@@ -1,4 +1,4 @@
-"""Three schedulers as real processes: one dies, one is stopped past its lease, and nothing is lost or told twice."""
+"""Three schedulers as real processes: one dies, one is stopped past its lease; no outcome is lost or doubled."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ class Scheduler:
         assert self.process.poll() is None, self.errors()
         return bool(self.lines(kind))
 
-    def told(self) -> Counter[str]:
+    def reported(self) -> Counter[str]:
         """How often each pod's outcome was reported here."""
         return Counter(line["uid"] for line in self.lines("finished"))
 
     def cut_off(self) -> set[str]:
-        """Pods whose outcome it told, but not their deletion: it was ended between the two."""
-        return set(self.told()) - {line["uid"] for line in self.lines("deleted")}
+        """Pods whose outcome it reported, but not their deletion: it was ended between the two."""
+        return set(self.reported()) - {line["uid"] for line in self.lines("deleted")}
 
     def stop(self) -> None:
         """Stop it, for certain."""
@@ -126,18 +126,18 @@ def schedulers(scene: Scene, tmp_path: Path) -> Iterator[list[Scheduler]]:
 def test_one_dies_and_one_is_stopped_past_its_lease(scene, schedulers):
     """A1, A3, A5: all pods finish once, each is reported by one owner, and none is left.
 
-    The one exception is a limit that the documentation names: who told an outcome and was ended before it saw the pod
-    deleted leaves it to be told again.
+    The one exception is a limit that the documentation names: a runner that reported an outcome and
+    ended before it saw the pod deleted leaves it to be reported again.
     """
     living, killed, stopped = schedulers
     until_blocking(
         lambda: all(scheduler.has("launched") for scheduler in schedulers), within_s=scene.patience_s
     )
-    until_blocking(lambda: killed.told().total() >= scene.pods // 12, within_s=scene.patience_s)
+    until_blocking(lambda: killed.reported().total() >= scene.pods // 12, within_s=scene.patience_s)
     killed.process.kill()
     killed.process.wait()
     stopped.stop()
-    told_before, cut_off = stopped.told(), killed.cut_off() | stopped.cut_off()
+    reported_before, cut_off = stopped.reported(), killed.cut_off() | stopped.cut_off()
 
     def all_known() -> bool:
         assert not living.has("fenced"), f"the machine is too busy for a lease of {scene.lease_s} s"
@@ -149,16 +149,16 @@ def test_one_dies_and_one_is_stopped_past_its_lease(scene, schedulers):
     time.sleep(1)  # it has had its time to say too much
 
     assert "lost its lease" in stopped.lines("fenced")[0]["said"], stopped.errors()
-    assert stopped.told() == told_before, "what is stopped past its lease reports no more"
-    told = living.told() + stopped.told() + killed.told()
-    assert {uid for uid, times in told.items() if times > 1} <= cut_off, "each outcome once"
-    assert max(living.told().values()) == 1
-    assert len(told) == scene.pods
+    assert stopped.reported() == reported_before, "what is stopped past its lease reports no more"
+    reported = living.reported() + stopped.reported() + killed.reported()
+    assert {uid for uid, times in reported.items() if times > 1} <= cut_off, "each outcome once"
+    assert max(living.reported().values()) == 1
+    assert len(reported) == scene.pods
     finished = [line for each in schedulers for line in each.lines("finished")]
     assert len({line["n"] for line in finished}) == scene.pods, "one pod per attempt"
     assert {line["said"] for line in finished} == {"succeeded"}
     lost = {line["uid"] for line in stopped.lines("lost")}
-    assert lost == {line["uid"] for line in stopped.lines("created")} - set(told_before)
+    assert lost == {line["uid"] for line in stopped.lines("created")} - set(reported_before)
     assert pods_left(scene) == []
     for scheduler in (living, stopped):
         scheduler.process.terminate()
@@ -167,4 +167,4 @@ def test_one_dies_and_one_is_stopped_past_its_lease(scene, schedulers):
 
 def known(schedulers: list[Scheduler]) -> int:
     """Of how many pods the outcome is known."""
-    return len(set().union(*(each.told() for each in schedulers)))
+    return len(set().union(*(each.reported() for each in schedulers)))

@@ -1,4 +1,4 @@
-"""A small HTTP server on a real loopback socket, in a thread of its own, that does what a test tells it to.
+"""A small HTTP server on a real loopback socket, in a thread of its own, that does what a test scripts.
 
 Each test runs with each transport, on each event loop that the transport knows.
 """
@@ -127,7 +127,7 @@ def anyio_backend(combination: tuple[str, str]) -> str:
 
 @pytest.fixture
 def config(combination: tuple[str, str]) -> RunnerConfig:
-    """Settings with the combination's transport, and a short patience."""
+    """Settings with the combination's transport, and short time limits."""
     return RunnerConfig(
         transport=combination[0], connections=2, request_timeout_s=5, tcp_keepalive=TcpKeepalive(idle_s=60)
     )

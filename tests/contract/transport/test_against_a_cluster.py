@@ -51,7 +51,7 @@ async def until_running(client, namespace, pod):
 
 
 async def until_gone(client, namespace, name):
-    """With no grace at all, a real API server may still wait for the node's last word."""
+    """With no grace at all, a real API server may still wait for the node's final status."""
     with anyio.fail_after(30):
         # A cluster has no event of ours to set.
         while (await client.list_pods(namespace, field_selector=f"metadata.name={name}")).items:
@@ -111,7 +111,7 @@ async def test_a_terminal_is_a_terminal(connected, cluster, namespace):
         await client.delete_pod(namespace, pod.metadata.name, grace_period_s=0)
 
 
-async def test_events_tell_of_the_pod(connected, cluster, namespace):
+async def test_events_name_the_pod(connected, cluster, namespace):
     async with connected() as client:
         pod = await client.create_pod(namespace, manifest(cluster))
         await until_running(client, namespace, pod)

@@ -100,7 +100,7 @@ async def test_stdin_is_written_while_output_is_read(client_for, stub):
     assert (result.exit_code, result.stdout) == (0, data)
 
 
-async def test_a_command_that_ends_without_reading_its_stdin_still_tells_its_exit_code(client_for, stub):
+async def test_a_command_that_ends_without_reading_its_stdin_still_reports_its_exit_code(client_for, stub):
     stub.answer = saying(ended(1))
     async with client_for(stub) as client:
         result = await client.run_exec("n", "a", ["false"], stdin=b"x" * 1_000_000)

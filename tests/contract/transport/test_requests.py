@@ -64,7 +64,7 @@ async def test_cookies_are_not_kept(opened, stub):
 
 
 async def test_the_environments_proxy_is_not_asked_per_request(opened, stub, monkeypatch):
-    """It was resolved once, when access was opened; the transport itself goes where it was told."""
+    """It was resolved once, when access was opened; the transport itself uses the proxy that it was given."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     stub.json({})

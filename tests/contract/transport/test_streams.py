@@ -1,4 +1,4 @@
-"""A stream gives what the server sends, as it sends it, and starves nobody."""
+"""A stream gives what the server sends, as it sends it, and starves no other task."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_a_stream_that_does_not_begin_in_time_is_a_timeout(opened, stub):
 
 
 async def test_a_stream_that_breaks_raises(opened, stub):
-    """W2: the end of a chunked body is told from a lost connection."""
+    """W2: the end of a chunked body is distinguished from a lost connection."""
 
     async def break_off(request):
         response = web.StreamResponse()

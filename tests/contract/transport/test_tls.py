@@ -1,4 +1,4 @@
-"""TLS: who is trusted, and under which name."""
+"""TLS: which certificates are trusted, and under which name."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ async def test_messages_go_both_ways_under_the_chosen_subprotocol(opened, stub):
     assert seen.headers["Authorization"] == "Bearer t"
 
 
-async def test_a_server_that_chooses_no_subprotocol_is_told_so(opened, stub):
+async def test_a_server_that_chooses_no_subprotocol_is_an_error(opened, stub):
     stub.answer = talking(echo, protocols=())
     async with opened(stub.url) as transport, transport.upgrade(UPGRADE, OFFERED) as socket:
         assert socket.subprotocol is None
@@ -116,7 +116,7 @@ async def test_text_is_taken_as_bytes(opened, stub):
 
 
 async def test_a_refusal_keeps_its_body(opened, stub):
-    """The server's own words tell why: without them a wrong container name is a riddle."""
+    """The server's own message says why: without it a wrong container name is not found."""
     stub.json({"kind": "Status", "message": "container x is not valid for pod y"}, status=400)
     async with opened(stub.url) as transport:
         with pytest.raises(HandshakeRefusedError) as caught:
@@ -152,7 +152,7 @@ async def test_a_handshake_that_does_not_come_in_time_is_a_timeout(opened, stub)
                 pass
 
 
-async def test_nobody_there_was_never_sent(opened):
+async def test_without_a_server_nothing_was_sent(opened):
     async with opened("http://127.0.0.1:9") as transport:
         with pytest.raises(TransportError) as caught:
             async with transport.upgrade(UPGRADE, OFFERED):

@@ -48,7 +48,7 @@ def asked(stub):
     return seen.method, parts.path, parse_qs(parts.query), json.loads(seen.body) if seen.body else None
 
 
-async def test_each_request_says_who_we_are_and_what_we_read(client_for, stub):
+async def test_each_request_carries_our_identity_and_what_we_read(client_for, stub):
     stub.json(POD)
     async with client_for(stub) as client:
         await client.read_pod("n", "a")

@@ -150,7 +150,7 @@ async def test_the_last_line_needs_no_line_feed_and_half_a_line_is_none(client_f
         assert await read(client) == ([], 1)
 
 
-async def test_a_broken_connection_is_told_from_an_end(client_for, stub):
+async def test_a_broken_connection_is_distinguished_from_an_end(client_for, stub):
     stub.answer = sending(line("ADDED", pod("a")), breaks=True)
     async with client_for(stub) as client, client.watch_pods("n") as stream:
         assert len(await anext(stream)) == 1

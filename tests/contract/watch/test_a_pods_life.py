@@ -37,7 +37,7 @@ class Scene:
     def __init__(self, client, config: RunnerConfig, *, streaming: str) -> None:
         self.client = client
         self.config = config
-        self.told: list[Observation] = []
+        self.reported: list[Observation] = []
         self.launcher = Launcher(client, owner="me", scope="default", config=config)
         self.reflector = Reflector(
             client,
@@ -47,11 +47,11 @@ class Scene:
             random=Random(1),
             sink=self._sink,
         )
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
 
     def _sink(self, batch: Sequence[Observation]) -> None:
-        self.told.extend(batch)
-        self._news.set()
+        self.reported.extend(batch)
+        self._changed.set()
 
     def plan(self, *command: str, task: str = "t"):
         return build_plan(self.config, Workload(key={"task": task}, command=list(command)))
@@ -60,24 +60,24 @@ class Scene:
         """Wait for an observation of some kind."""
         with anyio.fail_after(40):
             while True:
-                found = next((o for o in self.told if o.kind in kinds), None)
+                found = next((o for o in self.reported if o.kind in kinds), None)
                 if found is not None:
                     return found
-                await self.news()
+                await self.changed()
 
     async def outcome(self) -> Outcome:
         """Wait for the end of the pod."""
         with anyio.fail_after(40):
             while True:
-                for observation in self.told:
+                for observation in self.reported:
                     gone = observation.kind in {Kind.DELETED, Kind.VANISHED}
                     if outcome := classify(observation.pod, vanished=gone):
                         return outcome
-                await self.news()
+                await self.changed()
 
-    async def news(self) -> None:
-        self._news = anyio.Event()
-        await self._news.wait()
+    async def changed(self) -> None:
+        self._changed = anyio.Event()
+        await self._changed.wait()
 
 
 @asynccontextmanager
@@ -106,13 +106,13 @@ async def test_a_pod_is_launched_watched_and_understood(config: RunnerConfig, st
         assert (health.failures, health.relists, health.skipped, health.pods) == (0, 0, 0, 0)
 
 
-async def test_a_running_pod_that_somebody_deletes_is_told_as_such(config: RunnerConfig):
+async def test_a_running_pod_that_another_client_deletes_is_reported_as_such(config: RunnerConfig):
     """W5: the final status of a deleted pod says 143 or 137; the cause is the deletion."""
     async with scene(config) as at:
         launched = await at.launcher.launch(at.plan("sleep", "600"))
-        while not any(o.pod.status.phase == "Running" for o in at.told):
+        while not any(o.pod.status.phase == "Running" for o in at.reported):
             with anyio.fail_after(40):
-                await at.news()
+                await at.changed()
         await at.client.delete_pod(config.namespace, launched.pod.metadata.name, grace_period_s=1)
         assert (await at.outcome()).category is Category.DELETED_BY_OTHERS
 
@@ -136,7 +136,7 @@ async def test_a_relabelled_pod_has_left_and_comes_back(config: RunnerConfig):
         await at.client.patch_pod(config.namespace, name, {"metadata": {"labels": {OWNER: "other"}}})
         left = await at.until(Kind.LEFT)
         assert (left.pod.metadata.labels or {})[OWNER] == "other"
-        at.told.clear()
+        at.reported.clear()
         await at.client.patch_pod(config.namespace, name, {"metadata": {"labels": {OWNER: "me"}}})
         await at.until(Kind.ADDED)
         await at.launcher.delete(config.namespace, name, grace_period_s=0)

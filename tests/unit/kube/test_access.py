@@ -48,8 +48,8 @@ async def test_in_cluster_outside_of_one_says_what_to_do(tmp_path, environ):
         await open_access(
             RunnerConfig(cluster="in-cluster"), environ=environ, service_account=tmp_path / "none"
         )
-    for word in ("in_cluster", "does not run in a pod", "--kubeconfig", "--local", 'cluster="local"'):
-        assert word in str(caught.value)
+    for part in ("in_cluster", "does not run in a pod", "--kubeconfig", "--local", 'cluster="local"'):
+        assert part in str(caught.value)
 
 
 def test_auto_is_the_pods_cluster_then_a_kubeconfig(service_account, write, home, tmp_path):
@@ -63,9 +63,7 @@ def test_auto_is_the_pods_cluster_then_a_kubeconfig(service_account, write, home
     assert choose({**IN_POD, **listed}, folder=tmp_path / "none") == "kubeconfig"
     assert choose(listed) == "kubeconfig"
     assert choose({**IN_POD, **home}, RunnerConfig(kubeconfig=path)) == "kubeconfig"
-    assert choose(home, RunnerConfig(kubeconfig=tmp_path / "gone")) == "kubeconfig", (
-        "its absence will be told"
-    )
+    assert choose(home, RunnerConfig(kubeconfig=tmp_path / "gone")) == "kubeconfig", "its absence is reported"
     assert choose(listed, RunnerConfig(cluster="local")) == "local"
     (tmp_path / "home" / ".kube").mkdir(parents=True)
     (tmp_path / "home" / ".kube" / "config").write_text("")
@@ -88,8 +86,8 @@ async def test_auto_without_a_cluster_is_an_error_that_says_where_it_looked(tmp_
     with pytest.raises(ConfigError) as caught:
         await open_access(RunnerConfig(), environ=environ, service_account=tmp_path / "none")
     assert str(caught.value).startswith("cluster:")
-    for words in [*said, 'cluster="local"', "--local", "--kubeconfig"]:
-        assert words in str(caught.value)
+    for part in [*said, 'cluster="local"', "--local", "--kubeconfig"]:
+        assert part in str(caught.value)
 
 
 async def test_a_kubeconfig_is_found_by_its_variable(write):
@@ -184,7 +182,7 @@ async def test_an_embedders_client_is_taken_over(tmp_path):
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_an_embedders_hook_that_fails_is_told_without_its_secrets():
+async def test_an_embedders_hook_that_fails_is_an_error_without_its_secrets():
     configuration = Configuration(host="https://api.example")
     configuration.api_key = {}
 

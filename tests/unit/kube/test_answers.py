@@ -1,4 +1,4 @@
-"""Every answer of a server becomes the right error, and tells whether to try again."""
+"""Every answer of a server becomes the right error, which says whether to try again."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_status_and_message_decide_the_class_and_whether_to_try_again(status, re
     assert is_transient(error) is (cause is not None)
 
 
-def test_a_quota_conflict_is_also_told_by_its_details():
+def test_a_quota_conflict_is_also_recognised_by_its_details():
     """L4."""
     assert (
         trouble(answer(409, status_body("modified", "Conflict", kind="resourcequotas"))) is Trouble.CONFLICT

@@ -54,7 +54,7 @@ async def test_an_embedders_api_client_is_asked_for_its_configuration():
         assert client is not None
 
 
-async def test_a_certificate_that_cannot_be_read_is_told_on_opening(tmp_path):
+async def test_a_certificate_that_cannot_be_read_is_reported_on_opening(tmp_path):
     access = explicit_access("https://127.0.0.1:9", ca=tmp_path / "gone", environ={})
     with pytest.raises(ConfigError, match="authority"):
         async with connect(RunnerConfig(), access=access):
@@ -62,7 +62,7 @@ async def test_a_certificate_that_cannot_be_read_is_told_on_opening(tmp_path):
 
 
 def test_importing_the_room_imports_no_http_library():
-    """kubernetes-asyncio costs 0.36 s, aiohttp 0.17 s: only who opens a client pays."""
+    """kubernetes-asyncio costs 0.36 s, aiohttp 0.17 s: only a caller that opens a client pays."""
     heavy = "{'aiohttp', 'httpx', 'kubernetes_asyncio', 'tenacity', 'wsproto', 'trio'}"
     code = f"import sys, podrunner.kube; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

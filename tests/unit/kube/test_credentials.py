@@ -70,7 +70,7 @@ async def test_a_token_is_renewed_before_it_expires(clock):
     assert plugin.calls == 1
 
 
-async def test_one_renewal_serves_all_who_notice(clock):
+async def test_one_renewal_serves_all_requests_that_notice(clock):
     """L8."""
     plugin = Plugin(clock)
     credentials = renewed(plugin, clock)
@@ -102,7 +102,7 @@ async def test_while_it_is_renewed_the_others_use_what_is_still_valid(clock):
     assert sorted(values) == ["Bearer token-0", "Bearer token-0", "Bearer token-1"]
 
 
-async def test_one_renewal_serves_all_who_are_refused(clock):
+async def test_one_renewal_serves_all_requests_that_are_refused(clock):
     """L8."""
     plugin = Plugin(clock)
     credentials = renewed(plugin, clock)

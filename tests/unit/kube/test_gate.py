@@ -10,7 +10,7 @@ from podrunner.kube.gate import MAX_CLOSED_S, RetryAfterGate
 
 
 class Time:
-    """A clock that moves when somebody sleeps."""
+    """A clock that moves with each sleep."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -54,7 +54,7 @@ def test_the_longest_wait_counts_and_none_is_too_long(gate, time):
 
 
 @pytest.mark.anyio
-async def test_those_who_wait_come_back_spread(gate, time):
+async def test_waiting_requests_come_back_spread(gate, time):
     gate.close_for(10)
     await gate.wait()
     assert 10 <= time.slept[0] <= 12
@@ -63,7 +63,7 @@ async def test_those_who_wait_come_back_spread(gate, time):
 
 @pytest.mark.anyio
 async def test_a_closure_during_the_wait_is_waited_for_too(gate, time):
-    """L5: whoever wakes up looks again."""
+    """L5: a request that wakes up checks the gate again."""
     gate.close_for(1)
 
     async def close_again(seconds):

@@ -100,19 +100,19 @@ async def test_a_client_that_cannot_switch_protocols_says_so(mine):
 
 
 @pytest.mark.parametrize(
-    ("cause", "words"),
+    ("cause", "message"),
     [(OSError("certificate verify failed"), "certificate verify failed"), (None, "ConnectError")],
 )
-async def test_the_words_of_an_error_come_from_its_cause_where_it_has_none(cause, words):
+async def test_the_message_of_an_error_comes_from_its_cause_where_it_has_none(cause, message):
     def refuse(_):
         raise httpx.ConnectError("") from cause
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as client:
-        with pytest.raises(TransportError, match=words):
+        with pytest.raises(TransportError, match=message):
             await HttpxTransport(URL, requests=client).request(GET)
 
 
-async def test_a_missing_library_is_told_with_what_to_install(monkeypatch):
+async def test_a_missing_library_is_reported_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "podrunner.kube.httpx_transport", None)
     config = RunnerConfig(transport="httpx")
     with pytest.raises(ConfigError, match=r"podrunner\[httpx\]"):

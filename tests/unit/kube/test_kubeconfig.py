@@ -96,7 +96,7 @@ def test_impersonation_becomes_headers_or_an_error(write):
 @pytest.mark.parametrize(
     "user", [{"exec": {"command": "x"}}, {"auth-provider": {"name": "oidc"}}, {"new-kind": 1}]
 )
-def test_what_is_not_static_is_told(write, user):
+def test_what_is_not_static_is_reported(write, user):
     assert not read_kubeconfig([write(user)]).is_static
 
 
@@ -134,7 +134,7 @@ def test_a_malformed_file_is_an_error_that_says_where(tmp_path, text, problem):
     assert str(path) in str(caught.value)
 
 
-def test_what_there_is_to_choose_from_is_told(write):
+def test_what_there_is_to_choose_from_is_reported(write):
     with pytest.raises(ConfigError, match="There are: main"):
         read_kubeconfig([write()], context="typo")
 

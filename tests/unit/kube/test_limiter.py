@@ -85,8 +85,8 @@ async def test_a_create_does_not_wait_for_a_thousand_deletions(server: SlowServe
 
 
 @pytest.mark.parametrize("connections", [1, 2, 4])
-async def test_lanes_take_turns(server: SlowServer, connections: int):
-    """Nobody goes first always; off: the verb_class whose turn was longest ago."""
+async def test_verb_classes_are_served_in_rotation(server: SlowServer, connections: int):
+    """No class goes first always; off: the class that was served longest ago."""
     server.takes_s = 0.01
     client = client_of(server, connections)
     async with anyio.create_task_group() as tasks:
@@ -100,7 +100,7 @@ async def test_lanes_take_turns(server: SlowServer, connections: int):
 
 @pytest.mark.parametrize("flood", ["POST", "DELETE", "GET"])
 async def test_a_lane_that_is_stuck_leaves_room_for_the_others(server: SlowServer, flood: str):
-    """off: a verb_class may have all connections."""
+    """off: a class may have all connections."""
     server.stuck = {flood}
     client = client_of(server, 4)
     calls = {
@@ -139,8 +139,8 @@ async def test_leases_go_beside_the_lanes(server: SlowServer):
         tasks.cancel_scope.cancel()
 
 
-async def test_who_waits_at_the_gate_holds_no_turn(server: SlowServer):
-    """L5: the gate closes while somebody waits in line; off: the turn is kept."""
+async def test_a_request_that_waits_at_the_gate_holds_no_permit(server: SlowServer):
+    """L5: the gate closes while a request is queued; off: the permit is kept."""
     gate = RetryAfterGate()
     limiter = RequestLimiter(1)
     client = KubeClient(server, gate=gate, lanes=limiter)
@@ -151,7 +151,7 @@ async def test_who_waits_at_the_gate_holds_no_turn(server: SlowServer):
         gate.close_for(0.5)
         limiter.release(VerbClass.READ)
         await anyio.wait_all_tasks_blocked()
-        assert limiter.under_way(VerbClass.READ) == 0
+        assert limiter.in_flight(VerbClass.READ) == 0
     assert server.answered == ["GET"]
 
 
@@ -178,7 +178,7 @@ async def test_a_turn_is_given_back_whatever_happens(server: SlowServer):
     server.stuck = {"GET"}
     with anyio.move_on_after(0.05):
         await client.read_pod("n", "p")
-    assert limiter.under_way(VerbClass.READ) == 0
+    assert limiter.in_flight(VerbClass.READ) == 0
     assert await client.delete_pod("n", "p")
 
 
@@ -201,14 +201,14 @@ async def test_a_turn_that_comes_together_with_a_cancellation_goes_to_the_next()
         first.cancel()
         limiter.release(VerbClass.READ)
     assert len(got) == 1
-    assert sum(limiter.under_way(verb_class) for verb_class in VerbClass) == 1
+    assert sum(limiter.in_flight(verb_class) for verb_class in VerbClass) == 1
     assert not any(limiter.waiting(verb_class) for verb_class in VerbClass)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**32))
-def test_no_turn_is_lost_or_made_and_nobody_waits_while_there_is_room(connections: int, seed: int):
-    """Whatever comes, goes and is cancelled; off: `leave` wakes nobody."""
+def test_no_permit_is_lost_or_made_and_no_request_waits_while_one_is_free(connections: int, seed: int):
+    """Whatever comes, goes and is cancelled; off: `release` wakes no request."""
     random = Random(seed)
 
     async def play() -> None:
@@ -219,7 +219,7 @@ def test_no_turn_is_lost_or_made_and_nobody_waits_while_there_is_room(connection
             with anyio.move_on_after(random.choice([0.5, 5, 1000])):
                 await limiter.acquire(verb_class)
                 try:
-                    assert sum(limiter.under_way(each) for each in VerbClass) <= connections
+                    assert sum(limiter.in_flight(each) for each in VerbClass) <= connections
                     await anyio.sleep(random.random())
                 finally:
                     limiter.release(verb_class)
@@ -232,7 +232,7 @@ def test_no_turn_is_lost_or_made_and_nobody_waits_while_there_is_room(connection
                     await anyio.sleep(random.random() / 10)
         assert done == [40]
         assert not any(
-            limiter.under_way(verb_class) or limiter.waiting(verb_class) for verb_class in VerbClass
+            limiter.in_flight(verb_class) or limiter.waiting(verb_class) for verb_class in VerbClass
         )
 
     clock = trio.testing.MockClock(autojump_threshold=0)

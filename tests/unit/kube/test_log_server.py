@@ -62,7 +62,7 @@ async def test_a_file_that_the_server_does_not_have_is_nowhere(web):
         await reader().read(QUERY)
 
 
-async def test_a_worker_whose_host_nobody_knows_is_not_asked(web):
+async def test_a_worker_with_an_unknown_host_is_not_asked(web):
     with pytest.raises(LogError, match="no log found"):
         await reader().read(LogQuery(log_path=PATH))
     assert not web.calls

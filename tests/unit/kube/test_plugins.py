@@ -69,14 +69,14 @@ async def test_a_plugin_may_grant_a_client_certificate(plugin, write):
     assert granted.tls.certificate.read_text() == certificates.chain
 
 
-async def test_a_plugin_that_fails_is_told_without_its_secrets(plugin, write):
+async def test_a_plugin_that_fails_is_an_error_without_its_secrets(plugin, write):
     with pytest.raises(ConfigError, match="no luck") as caught:
         await open_access(RunnerConfig(kubeconfig=write(plugin(fails=True))), environ={})
     assert "kubectl auth whoami" in str(caught.value)
     assert "abcdefghijkl" not in str(caught.value)
 
 
-async def test_a_plugin_that_is_not_there_is_told(write):
+async def test_a_plugin_that_is_not_there_is_reported(write):
     user = {"exec": {"apiVersion": API, "command": "/no/such/plugin"}}
     with pytest.raises(ConfigError, match="context 'main' could not be obtained"):
         await open_access(RunnerConfig(kubeconfig=write(user)), environ={})
@@ -95,7 +95,7 @@ async def test_an_oidc_token_says_itself_when_it_ends(write):
     assert granted.grant.expires_at_s == ends
 
 
-async def test_an_expired_oidc_token_without_a_way_to_another_is_told(write):
+async def test_an_expired_oidc_token_without_a_way_to_another_is_reported(write):
     user = {"auth-provider": {"name": "oidc", "config": {"id-token": token(1)}}}
     with pytest.raises(ConfigError, match="refresh-token"):
         await fetch_grant(read_kubeconfig([write(user)]))

@@ -27,14 +27,14 @@ def ended(code):
 @pytest.mark.parametrize(
     ("data", "code"), [(status(status="Success"), 0), (ended("7"), 7), (ended("137"), 137), (ended("-1"), -1)]
 )
-def test_the_status_tells_the_exit_code(data, code):
+def test_the_status_carries_the_exit_code(data, code):
     assert exit_code_of(data) == code
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"plain words", "plain words"),
+        (b"plain text", "plain text"),
         (b"\xff", "\ufffd"),
         (b"[1]", r"\[1\]"),
         (status(status="Failure", message="why", reason="InternalError"), "why"),
@@ -45,7 +45,7 @@ def test_the_status_tells_the_exit_code(data, code):
         (status(status="Failure", reason="NonZeroExitCode", details=[]), "no reason"),
     ],
 )
-def test_anything_else_is_an_error_with_the_servers_words(data, message):
+def test_anything_else_is_an_error_with_the_servers_message(data, message):
     with pytest.raises(ExecError, match=message):
         exit_code_of(data)
 

@@ -32,7 +32,7 @@ CONFLICT = ConflictError(status=409, details={"kind": "resourcequotas"})
 
 
 class Server:
-    """Fails as told, then succeeds; and the sleep of whoever retries."""
+    """Fails as scripted, then succeeds; and the sleep of the caller that retries."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = deque(failures)
@@ -123,11 +123,11 @@ async def test_without_a_limit_it_goes_on():
     assert max(server.slept) <= 1.0
 
 
-async def test_whoever_asks_is_told_and_the_log_says_what_and_why(caplog):
-    told = []
+async def test_each_retry_is_reported_and_logged_with_its_reason(caplog):
+    reported = []
     with caplog.at_level(logging.INFO, "podrunner.kube.retry"):
-        await Server(LOST).run(on_retry=lambda error, wait_s: told.append((error, wait_s)))
-    assert told == [(LOST, 1.0)]
+        await Server(LOST).run(on_retry=lambda error, wait_s: reported.append((error, wait_s)))
+    assert reported == [(LOST, 1.0)]
     assert "create pod n/a failed, trying again in 1.0 s: connection reset" in caplog.text
 
 

@@ -56,7 +56,7 @@ def test_another_right_is_another_right(method, before, now):
 
 @pytest.mark.parametrize("reason", ["", 'RBAC: clusterrole.rbac.authorization.k8s.io "x" not found'])
 def test_the_second_verb_of_an_exec_is_a_right_too(reason):
-    """Since 1.35 exec needs ``create`` beside ``get``, and says so in other words."""
+    """Since 1.35 exec needs ``create`` beside ``get``, and says so in another message."""
     exec_ = f"{PODS}/a/exec"
     assert judged([("GET", exec_)], "GET", f"{exec_}?command=ls", f'pods "a" is forbidden: {reason}')
     assert not judged(

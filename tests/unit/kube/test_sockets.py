@@ -1,4 +1,4 @@
-"""Keepalive probes are really set, and the end of a connection is seen by whoever reads from it."""
+"""Keepalive probes are really set, and the end of a connection is seen by its reader."""
 
 from __future__ import annotations
 

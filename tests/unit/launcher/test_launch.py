@@ -49,8 +49,8 @@ def plan(name: str = "t", *, attempt: int = 1, secret: bool = False) -> PodPlan:
     return replace(made, secret=SECRET) if secret else made
 
 
-def launcher(server: FakeServer, *, owner: str = "me", told: list[float] | None = None) -> Launcher:
-    on_retry = None if told is None else lambda _error, wait_s: told.append(wait_s)
+def launcher(server: FakeServer, *, owner: str = "me", waits: list[float] | None = None) -> Launcher:
+    on_retry = None if waits is None else lambda _error, wait_s: waits.append(wait_s)
     return Launcher(
         server.client(), owner=owner, scope="default", config=CONFIG, random=Random(3), on_retry=on_retry
     )
@@ -125,13 +125,13 @@ async def test_the_next_attempt_is_another_pod():
     assert len(server.pods) == 2
 
 
-@pytest.mark.parametrize("made_by", ["nobody of us", "another runner", "another workload"])
+@pytest.mark.parametrize("made_by", ["another client", "another runner", "another workload"])
 async def test_a_name_that_somebody_else_has_is_an_error(made_by: str):
     """L2: a clear error; theirs is untouched; off: the question whose it is."""
     server = FakeServer()
     wanted = plan()
     match made_by:
-        case "nobody of us":
+        case "another client":
             server.put(wanted.name)
         case "another runner":
             await launcher(server, owner="other").launch(wanted)
@@ -141,7 +141,7 @@ async def test_a_name_that_somebody_else_has_is_an_error(made_by: str):
     with pytest.raises(OwnershipError, match="is there already") as caught:
         await launcher(server).launch(wanted)
     assert server.pods == before
-    expected = {"nobody of us": None, "another runner": "other", "another workload": "me"}
+    expected = {"another client": None, "another runner": "other", "another workload": "me"}
     assert caught.value.owner == expected[made_by]
 
 
@@ -161,7 +161,7 @@ async def test_passing_trouble_is_waited_out(trouble: dict[str, Any]):
     server = FakeServer()
     server.fail("POST", times=2, **trouble)
     waits: list[float] = []
-    launched = await launcher(server, told=waits).launch(plan())
+    launched = await launcher(server, waits=waits).launch(plan())
     assert launched.created
     assert len(server.pods) == 1
     assert len(waits) == 2
@@ -216,7 +216,7 @@ async def test_a_trouble_that_stays_is_an_error_of_this_launch_alone():
 
 
 async def test_a_pod_that_appears_after_the_launch_gave_up_is_unwanted():
-    """L1, C1: the server took the request after all; whoever sees the pod knows that nobody waits for it."""
+    """L1, C1: the server took the request after all; the pod is recognised as unwanted."""
     server = FakeServer()
     server.fail("POST", times=1, lose_reply=True)
     server.fail("GET", times=9, refuse=True)
@@ -387,7 +387,7 @@ class TestCancel:
         server.faults.clear()
         assert at_work.is_unwanted(await server.client().read_pod("default", name))
 
-    async def test_a_look_that_fails_is_told(self, caplog: pytest.LogCaptureFixture):
+    async def test_a_look_that_fails_is_reported(self, caplog: pytest.LogCaptureFixture):
         server = FakeServer()
         server.fail("POST", delay_reply_s=50)
         server.fail("GET", times=99, **status(403, "Forbidden"))
@@ -395,7 +395,7 @@ class TestCancel:
             await launcher(server).launch(plan())
         assert "may be left behind" in caplog.text
 
-    async def test_a_pod_that_cannot_be_deleted_is_told(self, caplog: pytest.LogCaptureFixture):
+    async def test_a_pod_that_cannot_be_deleted_is_reported(self, caplog: pytest.LogCaptureFixture):
         server = FakeServer()
         server.fail("POST", delay_reply_s=50)
         server.fail("DELETE", times=9, **status(403, "Forbidden"))

@@ -1,4 +1,4 @@
-"""A node that keeps a container's log, and a watch that tells of the container: what the collector stands between."""
+"""A node that keeps a container's log, and a watch that shows the container: the collector's two sources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NoWaiting(Random):
         return 0.0
 
 
-class FakeLife:
+class FakeState:
     """What the watch knows; a test sets it."""
 
     def __init__(self) -> None:
@@ -135,8 +135,8 @@ def stamped(number: int, text: bytes | None = None, *, second: int = 0) -> bytes
 
 
 @pytest.fixture
-def life() -> FakeLife:
-    return FakeLife()
+def life() -> FakeState:
+    return FakeState()
 
 
 @pytest.fixture

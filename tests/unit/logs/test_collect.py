@@ -6,12 +6,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 from podrunner.logs import CallableSink, FileLogSink, FollowLimits, LogCollector, LogCursor
-from tests.unit.logs.conftest import ADDRESS, FakeLife, FakeNode, NoWaiting, Sink, stamped
+from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
 
 pytestmark = pytest.mark.anyio
 
 
-def collector(node: FakeNode, life: FakeLife, *sinks, containers=("base",), **options) -> LogCollector:
+def collector(node: FakeNode, life: FakeState, *sinks, containers=("base",), **options) -> LogCollector:
     return LogCollector(
         node,
         ADDRESS,
@@ -83,7 +83,7 @@ async def test_when_every_sink_failed_reading_ends(node, life):
     assert len(job.status.errors) >= 1
 
 
-async def test_a_gap_is_told(node, life, sink):
+async def test_a_gap_is_reported(node, life, sink):
     life.end(restart=5)
     heard = []
     job = collector(node, life, lambda _: sink, on_trouble=heard.append)

@@ -96,7 +96,7 @@ def test_a_later_run_begins_at_its_beginning():
 
 @pytest.mark.parametrize("began_at", ["2024-05-01T10:20:01Z", ""])
 def test_lines_of_a_later_run_that_were_taken_for_the_earlier_ones_are_not_read_twice(began_at):
-    """The node had restarted the container before the watch told of it."""
+    """The node had restarted the container before the watch reported it."""
     cursor = next_run(advance(FRESH, text((1, 5))), 1, began_at)
     assert Resumption.after(cursor).admit(text((1, 4), (1, 5), (1, 6)))[:2] == (text((1, 6)), None)
     assert Resumption.after(cursor).admit(text((1, 7)))[:2] == (text((1, 7)), None)

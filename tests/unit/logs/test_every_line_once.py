@@ -29,7 +29,7 @@ LIMITS = FollowLimits(idle_s=5, drain_s=10)
 
 steps = st.one_of(
     st.tuples(st.just("write"), st.integers(1, 5), st.booleans()),
-    st.tuples(st.sampled_from(["tick", "rotate", "break", "end", "hang", "tell"])),
+    st.tuples(st.sampled_from(["tick", "rotate", "break", "end", "hang", "report"])),
     st.tuples(st.just("refuse"), st.integers(1, 3)),
     st.tuples(st.just("restart"), st.booleans()),
     st.tuples(st.just("kill"), st.floats(0, 1), st.booleans()),
@@ -67,7 +67,7 @@ class Scheduler:
         self.scope.cancel()
         self.sink.lose(written)
         if in_a_cut and self.max_bytes is not None and self.path.exists():
-            rotate(self.path)  # and no cursor that tells of it
+            rotate(self.path)  # and no cursor that shows it
 
     @staticmethod
     async def _run(collector: LogCollector, scope: anyio.CancelScope) -> None:
@@ -99,7 +99,7 @@ async def play(script, chunk: int, path: Path, max_bytes: int | None) -> tuple[V
             await act(node, scheduler, step)
         node.end()
         await anyio.sleep(STEP_S)
-        node.tell_end()
+        node.report_end()
         with anyio.fail_after(300):
             await scheduler.collector.done.wait()
     assert not scheduler.collector.status.errors
@@ -123,12 +123,12 @@ async def act(node: VirtualNode, scheduler: Scheduler, step) -> None:
         case ("refuse", count):
             node.refusals += count
             node.each_connection("break")
-        case ("restart", told):
+        case ("restart", reported):
             node.restart()
-            if told:
-                node.tell()
+            if reported:
+                node.report()
             else:
-                node.untold = True
+                node.is_late = True
         case ("kill", written, in_a_cut):
             scheduler.kill(written, in_a_cut=in_a_cut)
             await anyio.lowlevel.checkpoint()
@@ -182,8 +182,8 @@ def stretches(content: list[str], at: dict[str, int], total: int):
 def first_was_late(node: VirtualNode, missing: int, order: list[int], behind: list[str]) -> bool:
     """Nothing of its run was read before it: by the first request it had rotated away, or the next run had begun.
 
-    Of the former there is no trace anywhere; the latter gap can be told only behind the next run's first lines. Nor is
-    there a trace of a run that had two successors by its first request, of which the watch had told one only.
+    Of the former there is no trace anywhere; the latter gap can be reported only behind the next run's first lines.
+    Nor is there a trace of a run that had two successors by its first request, of which the watch reported only one.
     """
     run, line = next(
         (run, missing - begin)
@@ -191,7 +191,7 @@ def first_was_late(node: VirtualNode, missing: int, order: list[int], behind: li
         if begin <= missing
     )
     nothing_read = not any(missing - line <= index < missing for index in order)
-    overtaken = run.number + 2 < len(node.runs) and node.untold
+    overtaken = run.number + 2 < len(node.runs) and node.is_late
     return nothing_read and (line < run.kept_from or overtaken or any(map(is_gap, behind)))
 
 

@@ -7,14 +7,14 @@ import anyio.lowlevel
 import pytest
 from podrunner.errors import ForbiddenError, NotFoundError, ServerError, TransportError
 from podrunner.logs import ContainerFollower, FollowLimits, GapReason, LogCursor
-from tests.unit.logs.conftest import ADDRESS, FakeLife, FakeNode, NoWaiting, Sink, stamped
+from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
 
 pytestmark = pytest.mark.anyio
 
 QUICK = FollowLimits(idle_s=30, drain_s=0.05)
 
 
-def follower(node: FakeNode, life: FakeLife, sink: Sink, *, limits=QUICK, cursor=None) -> ContainerFollower:
+def follower(node: FakeNode, life: FakeState, sink: Sink, *, limits=QUICK, cursor=None) -> ContainerFollower:
     async def emit(item, cursor):
         await (sink.gap(item, cursor) if hasattr(item, "reason") else sink.write(item, cursor))
 
@@ -54,7 +54,7 @@ async def test_a_last_line_without_an_end_is_read(node, life, sink):
 
 @pytest.mark.parametrize("cut", [35, 40, 45, 70])
 async def test_an_answer_that_ends_within_a_line_is_no_end(node, life, sink, cut: int):
-    """G1: a proxy ended it early, but in good order; off: `_confirmed`: half a line, and nothing after it."""
+    """G1: a proxy ended it early, but in good order; off: `last_line` in `_end_run`: half a line, and no more."""
     life.end()
     node.write(*(stamped(i) for i in range(1, 4)))
 
@@ -168,7 +168,7 @@ async def test_a_follow_that_hangs_is_ended_by_the_pods_state(node, life, sink):
 
 
 async def test_a_silent_connection_is_replaced(node, life, sink):
-    """G3: after a rotation the follow gives nothing more, without a word; off: `idle_s`."""
+    """G3: after a rotation the follow gives nothing more, without an error; off: `idle_s`."""
     node.write(stamped(1))
 
     async def stalled(data):
@@ -201,7 +201,7 @@ async def test_a_slow_sink_is_not_taken_for_a_silent_server(node, life, sink):
 
 
 async def test_rotation_during_a_break_is_a_gap(node, life, sink):
-    """G3: what rotated away between two connections is recorded; off: telling of the gap."""
+    """G3: what rotated away between two connections is recorded; off: reporting the gap."""
     node.write(stamped(1), stamped(2))
 
     async def broken(data):
@@ -231,7 +231,7 @@ async def test_the_previous_run_is_read_before_the_present_one(node, life, sink)
     assert [item.restart for item in sink.items] == [0, 0, 1]
 
 
-async def test_runs_that_nobody_can_read_any_more_are_a_gap(node, life, sink):
+async def test_runs_that_can_no_longer_be_read_are_a_gap(node, life, sink):
     node.write(stamped(1), run=3)
     life.end(restart=3)
     await follower(node, life, sink).run()
@@ -252,7 +252,7 @@ async def test_a_crash_loop_is_followed_run_by_run(node, life, sink):
 
 
 async def test_a_refusing_server_is_asked_for_a_bounded_time_only(node, life, sink):
-    """G8: the rest is a gap; nothing is raised; off: losing patience."""
+    """G8: the rest is a gap; nothing is raised; off: `gives_up_at`."""
     life.end()
     node.otherwise = ServerError(status=500, server_message="etcd")
     with anyio.fail_after(5):
@@ -348,7 +348,7 @@ async def test_the_last_run_but_one_is_read_though_several_passed(node, life, si
     assert [gap.reason for gap in sink.gaps] == [GapReason.RESTARTED]
 
 
-async def test_a_run_that_the_watch_has_not_told_of_is_not_taken_for_the_one_before(node, life, sink):
+async def test_a_run_that_the_watch_has_not_reported_is_not_taken_for_the_one_before(node, life, sink):
     """The node restarts the container; the log that it then shows is not what the reader asked for."""
     node.write(stamped(1), stamped(2))
 
@@ -379,7 +379,7 @@ async def test_a_request_that_is_never_answered_is_given_up(node, life, sink):
 
 @pytest.mark.parametrize("steps", range(25))
 async def test_reading_can_be_cancelled_at_any_step(node, life, sink, steps):
-    """While it waits for a turn, opens, reads, or writes; off: opening in a task of its own (by `TaskGroup.start`)."""
+    """While it waits for a permit, opens, reads, or writes; off: opening in a task (by `TaskGroup.start`)."""
 
     async def endless(data):
         while True:

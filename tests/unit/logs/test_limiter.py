@@ -1,4 +1,4 @@
-"""Many logs over few connections: the limit holds, everybody gets a turn, and no line is lost by it."""
+"""Many logs over few connections: the limit holds, each reader gets a permit, and no line is lost by it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kinds(*permits) -> list[bool]:
 
 
 @pytest.mark.anyio
-async def test_turns_are_held_up_to_the_limit_and_handed_on_in_order():
+async def test_permits_are_held_up_to_the_limit_and_handed_on_in_order():
     limiter = LogStreamLimiter(5)
     held = [limiter.request(draining=False) for _ in range(4)]
     first, second = limiter.request(draining=False), limiter.request(draining=False)
@@ -53,7 +53,7 @@ async def test_a_share_is_kept_for_logs_of_ended_containers():
 
 
 @pytest.mark.anyio
-async def test_ended_containers_use_what_nobody_waits_for_and_leave_followers_theirs():
+async def test_ended_containers_use_spare_permits_and_leave_followers_theirs():
     limiter = LogStreamLimiter(5)
     drains = [limiter.request(draining=True) for _ in range(7)]
     assert kinds(*drains) == [True] * 5 + [False] * 2
@@ -77,7 +77,7 @@ async def test_a_waiting_follower_whose_container_ends_goes_to_the_others_that_d
 
 
 @pytest.mark.anyio
-async def test_as_many_are_asked_to_leave_as_others_wait_those_that_hold_longest_first():
+async def test_as_many_permits_are_recalled_as_readers_wait_the_longest_held_first():
     limiter = LogStreamLimiter(5, turn_s=7)
     held = [limiter.request(draining=False) for _ in range(4)]
     assert all(permit.ends_at == math.inf for permit in held)
@@ -87,7 +87,7 @@ async def test_as_many_are_asked_to_leave_as_others_wait_those_that_hold_longest
 
 
 @pytest.mark.anyio
-async def test_whoever_stops_waiting_takes_nobodys_place():
+async def test_a_reader_that_stops_waiting_takes_no_permit():
     limiter = LogStreamLimiter(2)
     held = limiter.request(draining=False)
     with anyio.move_on_after(0):
@@ -151,7 +151,7 @@ class Pods:
             node.end()
         await anyio.sleep(STEP_S)
         for node in self.nodes:
-            node.tell_end()
+            node.report_end()
 
 
 async def play(limit: int, script, chunk: int, folder: Path) -> tuple[Pods, list[list[str]]]:
@@ -180,12 +180,12 @@ async def act(node: VirtualNode, step) -> None:
         case ("refuse", count):
             node.refusals += count
             node.each_connection("break")
-        case ("restart", told):
+        case ("restart", reported):
             node.restart()
-            if told:
-                node.tell()
+            if reported:
+                node.report()
             else:
-                node.untold = True
+                node.is_late = True
         case ("kill", _, _):
             pass  # of the scheduler: the neighbour's
         case (("break" | "end" | "hang") as fate,):
@@ -211,7 +211,7 @@ def virtually(loop: str, function, *args):
     chunk=st.sampled_from([7, 64, 1000]),
     limit=st.sampled_from([2, 3]),
 )
-def test_taking_turns_loses_no_line_and_keeps_the_limit(loop, script, chunk, limit):
+def test_sharing_permits_loses_no_line_and_keeps_the_limit(loop, script, chunk, limit):
     """G1, G2, G3: four pods over one or two connections for followers; off: dropping what was read before."""
     with tempfile.TemporaryDirectory() as folder:
         pods, contents = virtually(loop, play, limit, script, chunk, Path(folder))
@@ -235,13 +235,13 @@ async def many_writers() -> None:
         seen = [len({batch.data for batch in items}) for items in got]
         await pods.end()
     texts = [[text for batch in items for text in batch.texts()] for items in got]
-    assert min(seen) >= 4, "in 30 s, six turns of two followers each: everybody had some"
+    assert min(seen) >= 4, "in 30 s, six slices of two followers each: each reader had one"
     assert texts == [node.truth for node in pods.nodes]
     assert pods.most[0] <= 3
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_nobody_starves_though_all_write_without_end(loop):
+def test_no_reader_starves_though_all_write_without_end(loop):
     """Off: `LogStreamLimiter._recall`."""
     virtually(loop, many_writers)
 
@@ -297,7 +297,7 @@ async def quiet_followers_and_one_more() -> None:
         before = anyio.current_time()
         pods.nodes[2].write(1, one_stamp=False)
         pods.nodes[2].end()
-        pods.nodes[2].tell_end()
+        pods.nodes[2].report_end()
         await pods.collector(2, CallableSink(got.append)).run()
         assert anyio.current_time() - before < 1, "no turn of the others was waited for"
         await pods.end()
@@ -319,9 +319,9 @@ async def stuck_sinks_and_one_more() -> None:
     for node in pods.nodes:
         node.write(1, one_stamp=False)
     pods.nodes[1].end()
-    pods.nodes[1].tell_end()
+    pods.nodes[1].report_end()
     pods.nodes[2].end()
-    pods.nodes[2].tell_end()
+    pods.nodes[2].report_end()
     async with anyio.create_task_group() as group:
         for number in (0, 1, 2):
             group.start_soon(pods.collector(number, CallableSink(stuck)).run)
@@ -335,7 +335,7 @@ async def stuck_sinks_and_one_more() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_sink_that_is_stuck_keeps_its_own_pod_only(loop):
-    """The connection behind it is closed for others; off: `Connection.over` while a sink is waited for."""
+    """The connection behind it is closed for others; off: `Connection._until_left` while a sink is waited for."""
     virtually(loop, stuck_sinks_and_one_more)
 
 
@@ -353,7 +353,7 @@ async def nobody_waits() -> None:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_connection_is_kept_while_nobody_waits_for_it(loop):
+def test_a_connection_is_kept_while_no_reader_waits_for_it(loop):
     """Turns cost nothing below the limit; off: `StreamPermit.recall`, when every turn ends by itself."""
     virtually(loop, nobody_waits)
 
@@ -377,8 +377,8 @@ async def first_comes_when_all_are_free(flowing: bool) -> None:  # noqa: FBT001
 
 @pytest.mark.parametrize("flowing", [True, False])
 @pytest.mark.parametrize("loop", LOOPS)
-def test_who_came_when_connections_were_plentiful_leaves_when_asked(loop, flowing):
-    """The first two hold their connections without a task beside; off: `when_asked` in `_opened`."""
+def test_a_reader_that_connected_while_permits_were_spare_leaves_when_recalled(loop, flowing):
+    """The first two hold their connections without a task beside; off: `on_recall` in `Connection.opened`."""
     virtually(loop, first_comes_when_all_are_free, flowing)
 
 

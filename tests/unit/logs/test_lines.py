@@ -32,7 +32,7 @@ def test_a_character_cut_in_two_is_read_whole():
 
 
 def test_bytes_that_are_no_text_become_replacement_characters():
-    """G5: a binary line kills nobody; off: replacing what is no UTF-8."""
+    """G5: a binary line is no error; off: replacing what is no UTF-8."""
     assert LogBatch("base", 0, STAMP + b"a\xffb\n").texts() == ["a�b"]
 
 

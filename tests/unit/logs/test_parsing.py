@@ -46,7 +46,7 @@ def test_a_line_may_say_how_bad_it_is(text, level):
     assert level_of(LogLine(text)) == level
 
 
-def test_a_prefix_tells_whose_line_it_is():
+def test_a_prefix_names_the_pod_of_a_line():
     line = LogLine("hello", "2024-05-01T10:20:30Z", "base")
     assert prefixed(line, "pod-1") == "[pod/pod-1/base] hello"
     assert prefixed(line, "pod-1", timestamp=True) == "[pod/pod-1/base] 2024-05-01T10:20:30Z hello"

@@ -1,4 +1,4 @@
-"""The log of a pod that nobody watches: each line once over broken connections, and an end when the pod has one."""
+"""The log of a pod that is polled: each line once over broken connections, and an end when the pod has one."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def _quick(monkeypatch):
 
 
 class Node(FakeNode):
-    """Also shows the pod: each look the next of what is told, then the last for ever."""
+    """Also shows the pod: the next of the given states at each read, then the last for ever."""
 
-    def __init__(self, *told: Pod | Exception) -> None:
+    def __init__(self, *shown: Pod | Exception) -> None:
         super().__init__()
-        self.told = [*told]
+        self.shown = [*shown]
 
     async def read_pod(self, namespace: str, name: str) -> Pod:
         assert (namespace, name) == ("default", "pod-1")
-        found = self.told.pop(0) if len(self.told) > 1 else self.told[0]
+        found = self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]
         if isinstance(found, Exception):
             raise found
         return found
@@ -80,11 +80,14 @@ async def test_it_ends_with_the_pod_and_asks_no_more_than_it_must():
     assert [request["follow"] for request in node.requests] == [True, False]
 
 
-async def test_a_look_that_fails_concludes_nothing():
+async def test_a_look_that_fails_concludes_nothing(monkeypatch):
     """W8; off: the return of `_PolledPod._look`."""
     node = Node(pod(), ServerError(status=500), pod(ENDED))
     node.write(stamped(1), stamped(2))
     node.scripts = [only_the_first, only_the_first]
+    monkeypatch.setattr(
+        polled, "_POLL_EVERY_S", 60
+    )  # after each connection only: no poll between fails and succeeds
     assert await followed(node) == b"line 1\nline 2\n"
 
 

@@ -104,7 +104,7 @@ async def test_the_error_says_why_each_place_failed(tmp_path, node):
 
 
 async def test_a_path_out_of_the_folder_is_no_place(tmp_path, node):
-    """G10: whoever asks; off: `safe_log_path`."""
+    """G10: for any caller; off: `safe_log_path`."""
     (tmp_path / "secret.log").write_text("secret")
     with pytest.raises(LogError, match=r"no log found.*LocalFile failed"):
         await LogReader([LocalFile(tmp_path / "logs")]).read(LogQuery(log_path="../secret.log"))

@@ -57,13 +57,13 @@ class VirtualNode:
     Attributes:
         chunk: Bytes per batch of a connection.
         refusals: How many requests to come are refused.
-        untold: Whether the watch ever heard late of a restart.
+        is_late: Whether the watch ever reported a restart late.
     """
 
     def __init__(self, chunk: int) -> None:
         self.chunk = chunk
         self.refusals = 0
-        self.untold = False
+        self.is_late = False
         self.second, self.nano = 0, 0
         self.runs = [Run(0, self._began_at())]
         self.connections: list[Connection] = []
@@ -104,7 +104,7 @@ class VirtualNode:
     def _began_at(self) -> str:
         return "2024-05-01T10:{:02d}:{:02d}Z".format(*divmod(self.second, 60))
 
-    # What happens to those who read
+    # What happens to the readers
 
     def each_connection(self, fate: str) -> None:
         for connection in self.connections:
@@ -140,14 +140,14 @@ class VirtualNode:
 
     # The watch
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """The watch learns how things stand, but not yet that the pod is over."""
         self.view = ContainerView(
             self.run.number, started=True, ended=self.run.ended, began_at=self.run.began_at
         )
         self._wake()
 
-    def tell_end(self) -> None:
+    def report_end(self) -> None:
         self.view = ContainerView(
             self.run.number, started=True, ended=True, final=True, began_at=self.run.began_at
         )

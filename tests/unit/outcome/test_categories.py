@@ -1,4 +1,4 @@
-"""Each end that a pod can have, told from its last record."""
+"""Each end that a pod can have, by its last record."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def outcome_of(record: Pod, **how: object) -> Outcome:
     ids=lambda record: record.status.phase,
 )
 def test_a_pod_that_is_not_over_has_no_outcome(record: Pod):
-    """Nothing is told before it is certain: a pod that may still go on yields None."""
+    """Nothing is reported before it is certain: a pod that may still go on yields None."""
     assert classify(record) is None
 
 
@@ -203,7 +203,7 @@ def test_each_end_has_its_category_fault_and_start(case: tuple[Pod, Category, Fa
 
 
 def test_out_of_memory_names_the_container_and_its_exit_code():
-    """P6: OOMKilled is told as such, with the container."""
+    """P6: OOMKilled is reported as such, with the container."""
     outcome = outcome_of(pod("Failed", ended("base", 137, reason="OOMKilled"), ended("side")))
     assert (outcome.container, outcome.exit_code, outcome.signal, outcome.reason) == (
         "base",
@@ -215,7 +215,7 @@ def test_out_of_memory_names_the_container_and_its_exit_code():
     assert "OOMKilled" in outcome.message
 
 
-def test_the_termination_message_is_told():
+def test_the_termination_message_is_reported():
     outcome = outcome_of(pod("Failed", ended("base", 2, message="no such table\n")))
     assert outcome.message == "container base ended with exit code 2: no such table"
 
@@ -314,7 +314,7 @@ def test_an_end_of_its_own_before_the_eviction_is_its_own():
 
 @pytest.mark.parametrize("reason", ["Evicted", "Preempting", "Terminated", "NodeShutdown"])
 def test_the_kubelets_word_counts_though_its_condition_is_dated_later(reason: str):
-    """P4; off: `_KUBELETS_WORD` in `_ended_by_itself_before`: by the condition's time the exit code came first.
+    """P4; off: `_KUBELETS_REASONS` in `_ended_by_itself_before`: by the condition's time the exit code came first.
 
     The kubelet dates the condition when it writes it, after the containers have ended.
     """
@@ -325,7 +325,7 @@ def test_the_kubelets_word_counts_though_its_condition_is_dated_later(reason: st
 
 
 def test_what_was_evicted_and_deleted_later_was_evicted():
-    """The deletion is the garbage collector's, or anybody's, and explains nothing; off: `_KUBELETS_WORD`."""
+    """The deletion is the garbage collector's, or any client's, and explains nothing; off: `_KUBELETS_REASONS`."""
     record = pod("Failed", ended("base", 143, end=10), reason="Evicted", deleted_at=20)
     assert outcome_of(record).category is Category.EVICTED
     assert outcome_of(record, cancelled=True).category is Category.EVICTED
@@ -381,7 +381,7 @@ class TestTheLastWordOfADeletion:
     """W5, C1: a kubelet that has ended a pod deletes it once more: without grace, and the time is that of the end."""
 
     @staticmethod
-    def last_word(exit_code: int, *, reason: str = "Error") -> Pod:
+    def final_status(exit_code: int, *, reason: str = "Error") -> Pod:
         return pod("Failed", ended("base", exit_code, reason=reason, end=31), deleted_at=33)
 
     @pytest.mark.parametrize("exit_code", [137, 143])
@@ -391,28 +391,28 @@ class TestTheLastWordOfADeletion:
     def test_what_was_killed_meanwhile_was_killed_by_it(
         self, exit_code: int, category: Category, *, cancelled: bool
     ):
-        """off: `_is_killed` in `_deleted_before`: it failed by itself, two seconds before anybody deleted it."""
-        outcome = outcome_of(self.last_word(exit_code), cancelled=cancelled, vanished=True)
+        """off: `_is_killed` in `_deleted_before`: it failed by itself, two seconds before it was deleted."""
+        outcome = outcome_of(self.final_status(exit_code), cancelled=cancelled, vanished=True)
         assert outcome.category is category
 
     def test_what_an_earlier_record_told_decides(self):
         """off: `asked_at` in `classify`."""
         marked = pod("Running", runs("base"), deleted_at=30, grace_s=1)
         asked_at = deletion_asked_at(marked)
-        assert outcome_of(self.last_word(1), asked_at=asked_at).category is Category.DELETED_BY_OTHERS
+        assert outcome_of(self.final_status(1), asked_at=asked_at).category is Category.DELETED_BY_OTHERS
         late = deletion_asked_at(pod("Running", deleted_at=32, grace_s=1))
-        assert outcome_of(self.last_word(137), asked_at=late).category is Category.FAILED
+        assert outcome_of(self.final_status(137), asked_at=late).category is Category.FAILED
 
     def test_an_event_tells_that_the_kubelet_stopped_it(self):
         """off: `_kill_told`."""
-        record = self.last_word(1)
+        record = self.final_status(1)
         outcome = outcome_of(record)
         assert outcome.category is Category.FAILED
         assert events_may_tell(record, outcome)
         other = Event(reason="Killing", message="Stopping container proxy")
         assert outcome_of(record, events=[other]).category is Category.FAILED
-        told = Event(reason="Killing", message="Stopping container base")
-        assert outcome_of(record, events=[other, told]).category is Category.DELETED_BY_OTHERS
+        killing = Event(reason="Killing", message="Stopping container base")
+        assert outcome_of(record, events=[other, killing]).category is Category.DELETED_BY_OTHERS
 
     @pytest.mark.parametrize(
         ("message", "container", "category"),
@@ -432,10 +432,10 @@ class TestTheLastWordOfADeletion:
         """Row V3."""
         about = ObjectReference(field_path=f"spec.containers{{{container}}}")
         event = Event(reason="Killing", message=message, involved_object=about)
-        assert outcome_of(self.last_word(1), events=[event]).category is category
+        assert outcome_of(self.final_status(1), events=[event]).category is category
 
     def test_an_end_for_memory_is_its_own(self):
-        assert outcome_of(self.last_word(137, reason="OOMKilled")).category is Category.OOM_KILLED
+        assert outcome_of(self.final_status(137, reason="OOMKilled")).category is Category.OOM_KILLED
 
     def test_where_the_time_is_known_no_event_is_asked_for(self):
         record = pod("Failed", ended("base", 1, end=10), deleted_at=20, grace_s=30)
@@ -549,13 +549,13 @@ def test_the_outcome_is_json():
     import json
 
     outcome = outcome_of(pod("Failed", ended("base", 3, begin=5, end=65)))
-    told = json.loads(json.dumps(outcome.with_log_tail(("last words",)).to_dict()))
-    assert told["category"] == "failed"
-    assert told["fault"] == "workload"
-    assert told["timings"]["queue_s"] == 5
-    assert told["timings"]["run_s"] == 60
-    assert told["log_tail"] == ["last words"]
-    assert told["evidence"][0]["source"] == "rule"
+    document = json.loads(json.dumps(outcome.with_log_tail(("last words",)).to_dict()))
+    assert document["category"] == "failed"
+    assert document["fault"] == "workload"
+    assert document["timings"]["queue_s"] == 5
+    assert document["timings"]["run_s"] == 60
+    assert document["log_tail"] == ["last words"]
+    assert document["evidence"][0]["source"] == "rule"
 
 
 @pytest.mark.parametrize(
@@ -591,8 +591,8 @@ def test_exit_0_on_the_kubelets_sigterm_is_no_success(exit_code: int, limit_s: i
         (pod("Succeeded"), None),
     ],
 )
-def test_what_the_main_container_left_in_its_termination_message_is_told(record: Pod, left: str | None):
-    """A small result needs no more; off: taking the runtime's words for the container's."""
+def test_what_the_main_container_left_in_its_termination_message_is_reported(record: Pod, left: str | None):
+    """A small result needs no more; off: taking the runtime's message for the container's."""
     outcome = outcome_of(record, main_container="base")
     assert outcome.termination_message == left
     assert outcome.to_dict()["termination_message"] == left

@@ -20,7 +20,7 @@ def with_deadline(record: Pod, limit_s: int) -> Pod:
 
 
 CASES = {
-    "killed, and nobody said why": (pod("Running", ended("base", 137)), True),
+    "killed, without a reason": (pod("Running", ended("base", 137)), True),
     "all of several killed": (pod("Running", ended("base", 143), ended("side", 137)), True),
     "with its native sidecar": (
         pod("Running", ended("base", 143), init=(ended("proxy", 0),), init_containers=PROXY),
@@ -42,14 +42,14 @@ CASES = {
 
 
 @pytest.mark.parametrize(("record", "due"), CASES.values(), ids=CASES)
-def test_the_pods_own_word_is_due_when_all_its_containers_have_ended(record: Pod, *, due: bool):
+def test_the_final_status_is_awaited_when_all_containers_have_ended(record: Pod, *, due: bool):
     """A kubelet kills all containers of a pod at once, and says why with its next write."""
     outcome = classify(record)
     assert outcome is not None
     assert awaits_final_status(record, outcome) is due
 
 
-def test_a_pod_of_several_whose_other_container_was_not_told_of_goes_on():
+def test_a_pod_of_several_whose_other_container_was_not_reported_goes_on():
     several = (ContainerSpec(name="base"), ContainerSpec(name="side"))
     record = pod("Running", ended("base", 3), containers=several)
     outcome = classify(record)

@@ -24,5 +24,5 @@ BOTH = (ContainerSpec(name="base"), ContainerSpec(name="proxy"))
     ],
 )
 def test_only_a_container_that_is_not_over_keeps_it_running(record: Pod, *, expected: bool):
-    """The kubelet tells of the last end while the phase is still Running, or even Pending: such a pod is over."""
+    """The kubelet reports the last end while the phase is still Running, or even Pending: such a pod is over."""
     assert goes_on(record) is expected

@@ -26,7 +26,7 @@ RUNNING = (
 
 @dataclass(frozen=True)
 class Life:
-    """Records in the order in which a watch tells them, and what is to come out."""
+    """Records in the order in which a watch reports them, and the expected outcome."""
 
     records: tuple[Pod, ...]
     vanishes: bool

@@ -1,4 +1,4 @@
-"""Patience with pods that do not end: silent nodes, deletions that hang, runs without end."""
+"""Deadlines of pods that do not end: silent nodes, deletions that hang, runs without end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patience with pods that do not start: grace per reason, on the caller's clock."""
+"""Deadlines of pods that do not start: grace per reason, on the caller's clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pod that the API server never took still has an outcome, with the server's words."""
+"""A pod that the API server refused still has an outcome, with the server's message."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from podrunner.outcome import Category, Fault, refused_by_api
         (TransportError("connection refused"), "infrastructure", "TransportError"),
     ],
 )
-def test_a_refusal_is_an_outcome_with_the_servers_words(error: PodrunnerError, fault: str, reason: str):
+def test_a_refusal_is_an_outcome_with_the_servers_message(error: PodrunnerError, fault: str, reason: str):
     """L6, L9."""
     outcome = refused_by_api(error)
     assert outcome.category is Category.REJECTED_BY_API

@@ -1,4 +1,4 @@
-"""Leases: who is still there, decided on a time that is handed in; and taking a name."""
+"""Leases: which runners are alive, decided on a given time; and taking a name."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ async def test_of_two_that_wait_one_gets_it(cluster):
 
 
 @pytest.mark.anyio
-async def test_no_right_to_leases_is_told(cluster):
+async def test_no_right_to_leases_is_reported(cluster):
     class Refusing(Cluster):
         def _lease(self, request):
             from tests.support.fake_server import _status
@@ -188,7 +188,7 @@ async def test_a_lease_that_cannot_be_given_back_runs_out(cluster):
 
 
 @pytest.mark.anyio
-async def test_who_was_stopped_past_its_lease_does_not_give_back_anothers(cluster):
+async def test_a_runner_that_was_stopped_past_its_lease_does_not_give_back_anothers(cluster):
     """A3: a successor of its name took it, and its pods would be adopted; off: the version in `_delete_at`."""
     lease = keeper(cluster)
     await lease.acquire()
@@ -225,18 +225,18 @@ async def test_a_lease_whose_answer_was_lost_is_ours(cluster):
 
 
 @pytest.mark.anyio
-async def test_who_was_stopped_past_its_lease_is_no_owner_and_renews_nothing(cluster):
-    """A3: by its own clocks, before anybody is asked; a stop of the process is a long silence of its loop."""
-    told: list[str] = []
+async def test_a_runner_that_was_stopped_past_its_lease_is_no_owner_and_renews_nothing(cluster):
+    """A3: by its own clocks, before the server is asked; a stop of the process is a long silence of its loop."""
+    reported: list[str] = []
     lease = keeper(cluster)
-    lease.guard(told.append)
+    lease.guard(reported.append)
     await lease.acquire()
     await anyio.sleep(59)
     assert lease.is_held()
     await anyio.sleep(2)
     assert not lease.is_held()
     assert not lease.is_held()
-    assert told == ["not renewed for 61 s"]
+    assert reported == ["not renewed for 61 s"]
     await lease.keep()
     assert cluster.count("PUT") == 0
     assert lease_state(cluster.leases["podrunner-me"], now=Clock()()) is LeaseState.HELD, "others wait longer"

@@ -67,7 +67,7 @@ async def test_it_is_an_async_context_manager_too(cluster: LocalCluster):
             assert http.get(PODS).status_code == 200
 
 
-def test_nobody_else_gets_through(cluster: LocalCluster, proxy: FaultProxy):
+def test_no_other_client_gets_through(cluster: LocalCluster, proxy: FaultProxy):
     """The proxy has an administrator's credentials: its own token is needed, and no other is in its kubeconfig."""
     assert httpx.get(proxy.url + PODS, trust_env=False).status_code == 401
     assert cluster.token not in proxy.kubeconfig.read_text()

@@ -1,4 +1,4 @@
-"""A reflector at work on a server in memory, and what it told."""
+"""A reflector at work on a server in memory, and what it reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Watched:
 
     def __init__(self, server: FakeServer, *, accept: Callable[..., bool] | None, **settings: Any) -> None:
         self.server = server
-        self.told: list[Observation] = []
+        self.reported: list[Observation] = []
         self.broken_sink = 0
         self.reflector = Reflector(
             server.client(),
@@ -38,11 +38,11 @@ class Watched:
         if self.broken_sink:
             self.broken_sink -= 1
             raise RuntimeError("a receiver with a bug")
-        self.told.extend(batch)
+        self.reported.extend(batch)
 
     def of(self, *kinds: Kind) -> list[str]:
         """Name the pods of the observations of some kinds, in order."""
-        return [observation.pod.metadata.name for observation in self.told if observation.kind in kinds]
+        return [observation.pod.metadata.name for observation in self.reported if observation.kind in kinds]
 
     @property
     def truth(self) -> dict[str, str]:

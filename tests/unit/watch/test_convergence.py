@@ -91,7 +91,7 @@ def check(watched: Watched) -> None:
     """The store equals the server, and each pod's observations make sense."""
     assert watched.known == watched.truth
     by_uid = defaultdict(list)
-    for observation in watched.told:
+    for observation in watched.reported:
         by_uid[observation.pod.metadata.uid].append(observation.kind)
     for uid, kinds in by_uid.items():
         ends = [kind for kind in kinds if kind in {Kind.DELETED, Kind.VANISHED}]
@@ -117,7 +117,7 @@ async def outage(server: FakeServer, how: dict[str, Any]) -> None:
 
 
 async def scenario(steps: list[tuple[Any, ...]], *, streaming: str, broken: dict[str, Any]) -> None:
-    """Play a history, then an outage; then both sides agree within a bounded time, and an hour of peace is quiet."""
+    """Play a history, then an outage; then both sides agree within a bounded time, and no relist follows in an hour."""
     server = FakeServer()
     server.put("a")
     async with watching(server, streaming_lists=streaming, page_size=2) as watched:

@@ -51,7 +51,7 @@ def test_the_table_of_failures(
 
 
 def test_a_broken_streaming_list_begins_with_nothing():
-    """W8: what half a list told is forgotten."""
+    """W8: half a list is forgotten."""
     broken = Streaming(found={"u1": pod()})
     assert after_failure(broken, BROKEN, streaming="auto").state == Streaming()
 
@@ -100,13 +100,13 @@ class TestStore:
         assert observation is not None
         assert observation.kind is Kind.MODIFIED
 
-    def test_an_older_version_tells_nothing(self):
+    def test_an_older_version_reports_nothing(self):
         store = PodStore()
         store.apply("ADDED", pod(version="10"))
         assert store.apply("MODIFIED", pod(version="9")) is None
         assert store.apply("DELETED", pod(version="9")) is None
 
-    def test_a_deletion_of_an_unknown_pod_is_told_once(self):
+    def test_a_deletion_of_an_unknown_pod_is_reported_once(self):
         store = PodStore()
         observation = store.apply("DELETED", pod(version="9"))
         assert observation is not None

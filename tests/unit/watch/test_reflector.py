@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_first_list_is_told_page_by_page_but_at_once():
+async def test_the_first_list_is_reported_page_by_page_but_at_once():
     server = FakeServer()
     for number in range(5):
         server.put(f"p{number}")
@@ -30,16 +30,16 @@ async def test_the_first_list_is_told_page_by_page_but_at_once():
         assert watched.reflector.health().synced
 
 
-async def test_changes_are_told_in_order_with_the_record_before():
+async def test_changes_are_reported_in_order_with_the_record_before():
     server = FakeServer()
     async with watching(server) as watched:
         server.put("a")
         server.phase("a", "Running")
         server.remove("a")
         await soon()
-        assert [o.kind for o in watched.told] == [Kind.ADDED, Kind.MODIFIED, Kind.MODIFIED, Kind.DELETED]
+        assert [o.kind for o in watched.reported] == [Kind.ADDED, Kind.MODIFIED, Kind.MODIFIED, Kind.DELETED]
         assert server.count("GET", "/pods/a") == 0
-        before = watched.told[1].previous
+        before = watched.reported[1].previous
         assert before is not None
         assert before.status.phase == "Pending"
         assert len(watched.reflector.store) == 0
@@ -52,7 +52,7 @@ async def test_one_watch_serves_all_pods():
         for number in range(200):
             server.put(f"p{number}")
         await soon()
-        assert len(watched.told) == 200
+        assert len(watched.reported) == 200
         assert server.count("GET") == 2
 
 
@@ -102,7 +102,7 @@ async def test_a_continue_token_that_runs_out_leads_to_one_whole_list():
     gone = json.dumps({"kind": "Status", "code": 410, "reason": "Expired"}).encode()
     server.fail("GET", "continue=", status=410, body=gone)
     async with watching(server, page_size=2) as watched:
-        assert len(watched.told) == 5
+        assert len(watched.reported) == 5
         assert "limit=" not in server.requests[2][2]
 
 
@@ -188,7 +188,7 @@ async def test_a_silent_connection_is_counted_as_interrupted_since_its_last_sign
         assert health.interrupted_s > 120
 
 
-async def test_replayed_events_are_told_once():
+async def test_replayed_events_are_reported_once():
     """W3; off: `_out_of_date` of the store. What a watch from a stale version repeats is known."""
     server = FakeServer()
     async with watching(server) as watched:
@@ -196,14 +196,14 @@ async def test_replayed_events_are_told_once():
         server.phase("a", "Running")
         server.phase("a", "Succeeded")
         await soon()
-        told = len(watched.told)
+        reported = len(watched.reported)
         for change in server.history:
             server.watches[0].tell(change)
         await soon()
-        assert len(watched.told) == told
+        assert len(watched.reported) == reported
 
 
-async def test_a_late_event_does_not_raise_the_dead():
+async def test_a_late_event_does_not_add_a_deleted_pod_again():
     """W3; off: `has_tombstone` in `_out_of_date`. An event about a deleted pod is delivered after the deletion."""
     server = FakeServer()
     async with watching(server) as watched:
@@ -219,7 +219,7 @@ async def test_a_late_event_does_not_raise_the_dead():
 
 
 async def test_a_foreign_pod_with_our_label_is_skipped(caplog: pytest.LogCaptureFixture):
-    """W4; off: `accept` in `_is_ours`. Counted, told once, and the watch goes on."""
+    """W4; off: `accept` in `_is_ours`. Counted, logged once, and the watch goes on."""
     server = FakeServer()
     server.put("theirs")
 
@@ -250,7 +250,7 @@ async def test_garbage_in_the_stream_is_skipped():
         assert watched.reflector.health().skipped == 3
 
 
-async def test_a_deletion_while_nobody_looked_is_found_by_the_next_list():
+async def test_a_deletion_between_two_lists_is_found_by_the_next_list():
     """W7; off: VANISHED in `PodStore.replace`. The relist's diff reports it, with the last known record."""
     server = FakeServer()
     server.put("a", status={"phase": "Running"})
@@ -261,7 +261,7 @@ async def test_a_deletion_while_nobody_looked_is_found_by_the_next_list():
         server.compact()
         server.end_watches()
         await anyio.sleep(60)
-        (gone,) = [o for o in watched.told if o.kind is Kind.VANISHED]
+        (gone,) = [o for o in watched.reported if o.kind is Kind.VANISHED]
         assert gone.pod.status.phase == "Running"
 
 
@@ -277,8 +277,8 @@ async def test_the_same_name_again_is_another_pod():
         server.compact()
         server.end_watches()
         await anyio.sleep(60)
-        assert [o.kind for o in watched.told] == [Kind.ADDED, Kind.ADDED, Kind.VANISHED]
-        assert len({o.pod.metadata.uid for o in watched.told}) == 2
+        assert [o.kind for o in watched.reported] == [Kind.ADDED, Kind.ADDED, Kind.VANISHED]
+        assert len({o.pod.metadata.uid for o in watched.reported}) == 2
 
 
 async def test_a_success_seen_only_in_the_deletion_is_in_the_record():
@@ -288,8 +288,8 @@ async def test_a_success_seen_only_in_the_deletion_is_in_the_record():
     async with watching(server) as watched:
         server.remove("a", status={"phase": "Succeeded"})
         await soon()
-        assert watched.told[-1].kind is Kind.DELETED
-        assert watched.told[-1].pod.status.phase == "Succeeded"
+        assert watched.reported[-1].kind is Kind.DELETED
+        assert watched.reported[-1].pod.status.phase == "Succeeded"
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ async def test_the_waits_start_short_again_only_after_a_healthy_time():
 
 
 async def test_a_receiver_with_a_bug_does_not_end_the_watch():
-    """W11; off: handing over one by one in `_tell`. What it missed is handed over once more."""
+    """W11; off: handing over one by one in `_report`. What it missed is handed over once more."""
     server = FakeServer()
     async with watching(server) as watched:
         watched.broken_sink = 1
@@ -454,7 +454,7 @@ class TestStreamingLists:
             assert server.count("GET", "sendInitialEvents") == 2
 
     async def test_a_list_that_breaks_off_is_not_believed(self):
-        """W8: nothing is told before the server says that the list is complete."""
+        """W8: nothing is reported before the server says that the list is complete."""
         server = FakeServer()
         server.put("a")
         half = json.dumps({"type": "ADDED", "object": server.pods["default", "a"]}).encode() + b"\n"
@@ -464,7 +464,7 @@ class TestStreamingLists:
             assert sorted(watched.of(Kind.ADDED)) == ["a", "b"]
             assert watched.of(Kind.VANISHED) == []
 
-    async def test_what_half_a_list_told_is_forgotten(self, monkeypatch: pytest.MonkeyPatch):
+    async def test_half_a_list_is_forgotten(self, monkeypatch: pytest.MonkeyPatch):
         """W8: the watch ends in good order, but before the list was complete; meanwhile a pod goes."""
         server = FakeServer()
         server.put("a")
@@ -508,7 +508,7 @@ class TestStreamingLists:
 
         monkeypatch.setattr(server, "_initial_events", send)
         async with watching(server, streaming_lists="on") as watched:
-            assert watched.told == []
+            assert watched.reported == []
 
 
 class TestSecondLook:
@@ -521,7 +521,7 @@ class TestSecondLook:
         async with watching(server) as watched:
             server.change("a", metadata={"labels": {"app": "other"}})
             await soon()
-            (left,) = [o for o in watched.told if o.kind is not Kind.ADDED]
+            (left,) = [o for o in watched.reported if o.kind is not Kind.ADDED]
             assert left.kind is Kind.LEFT
             assert (left.pod.metadata.labels or {})["app"] == "other"
             server.change("a", metadata={"labels": {"app": "x"}})
@@ -536,7 +536,7 @@ class TestSecondLook:
             server.mark_deleted("a")
             server.change("a", metadata={"labels": {"app": "other"}})
             await soon()
-            assert watched.told[-1].kind is Kind.LEFT
+            assert watched.reported[-1].kind is Kind.LEFT
 
     async def test_a_pod_that_a_finalizer_holds_may_still_leave(self):
         """P9, A1: its grace is over, but it is still there."""
@@ -547,7 +547,7 @@ class TestSecondLook:
             server.mark_deleted("a", grace_s=0)
             server.change("a", metadata={"labels": {"app": "other"}})
             await soon()
-            assert watched.told[-1].kind is Kind.LEFT
+            assert watched.reported[-1].kind is Kind.LEFT
 
     async def test_a_pod_that_came_back_before_the_answer_has_not_left(self):
         """A1: labelled away and back while the look failed; the late answer is about another time."""
@@ -609,7 +609,7 @@ def forbid(server: FakeServer, verb: str, times: int) -> None:
     server.fail("GET", part, times=times, status=403, body=json.dumps(body).encode())
 
 
-async def test_a_right_that_is_missing_is_told_to_who_waits_until_it_is_granted(
+async def test_a_right_that_is_missing_is_an_error_to_waiting_callers_until_it_is_granted(
     caplog: pytest.LogCaptureFixture,
 ):
     """Off: the refusal in `wait_synced`: the wait has no end."""
@@ -630,7 +630,7 @@ async def test_a_right_that_is_missing_is_told_to_who_waits_until_it_is_granted(
     assert caplog.text.count("cannot list") == 1, "not each time again"
 
 
-async def test_who_waits_for_a_watch_that_is_ended_is_told():
+async def test_a_caller_that_waits_for_an_ended_watch_gets_an_error():
     server = FakeServer()
     server.fail("GET", times=10_000, status=500)
     watched = Watched(server, accept=None)
@@ -660,7 +660,7 @@ async def test_a_right_to_watch_that_never_was_is_warned_of(caplog: pytest.LogCa
 
 
 async def test_rights_that_a_young_server_has_not_read_yet_are_waited_for(caplog: pytest.LogCaptureFixture):
-    """What was allowed before is no reason to warn anybody."""
+    """What was allowed before is no reason for a warning."""
     server = FakeServer()
     with caplog.at_level(logging.WARNING):
         async with watching(server) as watched:

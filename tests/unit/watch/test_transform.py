@@ -1,4 +1,4 @@
-"""Records are held small: what nobody reads is dropped, what pods have in common is shared (W13)."""
+"""Records are held small: fields that are not read are dropped, what pods have in common is shared (W13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends that the watch shows late or never: told by the answer to a deletion, or by the kubelet's second write.
+"""Ends that the watch shows late or never: shown by the answer to a deletion, or by the kubelet's second write.
 
 What a docstring names after "off:" was switched off and the test seen to fail.
 """

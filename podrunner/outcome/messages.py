@@ -1,4 +1,4 @@
-"""The sentences in which ends are told to people. Nothing is decided here."""
+"""Messages that describe how pods and containers ended. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sentence(reason: str | None, message: str | None) -> str:
 
 
 def signal_of(end: ContainerStateTerminated | None) -> int | None:
-    """Return the signal that ended a process: told, or 128 below its exit code as shells count; None for none."""
+    """Return the signal that ended a process: as reported, or its exit code less 128 as shells count; None for none."""
     if end is None:
         return None
     if end.signal:
@@ -36,11 +36,11 @@ def signal_of(end: ContainerStateTerminated | None) -> int | None:
 
 def describe_end(container: str, end: ContainerStateTerminated | None) -> str:
     """Say how a container ended."""
-    who = f"container {container}" if container else "the pod"
+    subject = f"container {container}" if container else "the pod"
     if end is None:
-        return f"{who} ended"
+        return f"{subject} ended"
     said = f": {shorten(end.message)}" if end.message and end.message.strip() else ""
-    return f"{who} {_how(end)}{_why(end)}{said}"
+    return f"{subject} {_how(end)}{_why(end)}{said}"
 
 
 def _how(end: ContainerStateTerminated) -> str:

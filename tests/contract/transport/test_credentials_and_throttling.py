@@ -1,4 +1,4 @@
-"""What happens around a request: a token that is refused, a server that asks for peace, too many creates."""
+"""What happens around a request: a token that is refused, a server that throttles, too many creates."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def wants(token, document):
     return answer
 
 
-async def test_an_expired_token_is_renewed_once_for_all_who_notice(config, stub):
+async def test_an_expired_token_is_renewed_once_for_all_requests_that_notice(config, stub):
     """L8; off: the second try after a 401."""
     stub.answer = wants("token-1", POD)
     credentials = Rotating()
@@ -108,9 +108,9 @@ async def test_any_body_of_a_429_is_survived_and_its_wait_closes_the_gate(client
             await client.create_pod("n", POD)
         assert caught.value.retry_after_s == 20
         assert client.gate.closed
-        with anyio.move_on_after(0.1) as patience:
+        with anyio.move_on_after(0.1) as waiting:
             await client.create_pod("n", POD)
-        assert patience.cancelled_caught, "another create waits too"
+        assert waiting.cancelled_caught, "another create waits too"
     assert len(stub.seen) == 1
 
 
