@@ -1,7 +1,7 @@
 """What the mutation tests showed, by module: ``python -m tests.support.mutants``, after ``mutmut run``.
 
-The exit code is 1 if the tests noticed less than 90 % of a module's mutants. A mutant that makes them run into their time
-limit is noticed: its loop has no end.
+The exit code is 1 if the tests noticed less than 90 % of a module's mutants. A mutant that makes them run into their
+time limit is noticed: its loop has no end.
 """
 
 from __future__ import annotations
