@@ -1,7 +1,4 @@
-"""Ends that the watch shows late or never: shown by the answer to a deletion, or by the kubelet's second write.
-
-What a docstring names after "off:" was switched off and the test seen to fail.
-"""
+"""Ends that the watch shows late or never: shown by the answer to a deletion, or by the kubelet's second write."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ def job(script: str = "true", **fields: Any) -> Workload:
 async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
     cluster, quick: RunnerConfig, proxy: FaultProxy, namespace: str, exit_code: int, category: Category
 ):
-    """P3; off: the supervisor's look at the answer to the deletion: cancelled. No watch or list ever shows the end."""
+    """P3: no watch or list ever shows the end."""
     end = f"/tmp/podrunner-{uuid.uuid4().hex}"
     script = f"until rm {end} 2>/dev/null; do sleep 0.1; done; exit {exit_code}"
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:
@@ -57,7 +54,7 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
 
 
 async def test_an_eviction_in_two_writes_is_an_eviction(cluster, quick: RunnerConfig, namespace: str):
-    """P4; off: `awaits_final_status`: failed, the user's fault. The test writes as a kubelet does, in its order."""
+    """P4: the test writes as a kubelet does, in its order."""
     if cluster.local is None:
         pytest.skip("a real kubelet writes its pods' status itself")
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:

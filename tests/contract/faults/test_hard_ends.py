@@ -1,7 +1,4 @@
-"""P7, P8, P9: sidecars that run on, logs that race the status, nodes that say no more. End to end on a cluster.
-
-What a docstring names after "off:" was switched off and the test seen to fail.
-"""
+"""P7, P8, P9: sidecars that run on, logs that race the status, nodes that say no more. End to end on a cluster."""
 
 from __future__ import annotations
 
@@ -42,10 +39,10 @@ SIDECAR = {"name": "proxy", "command": ["sh", "-c", "trap 'exit 9' TERM; while :
 async def test_a_sidecar_does_not_keep_the_work(
     cluster, quick: RunnerConfig, namespace: str, exit_code: int, category: Category, *, native: bool
 ):
-    """P7; off: `ended_for_good` of the main container in `is_over`: no end while the sidecar runs.
+    """P7: the main container decides.
 
-    A plain container beside it would run for ever; it is ended with the pod, also where failed pods are kept (off:
-    `goes_on` in `_is_to_be_deleted`). A native one is the kubelet's business.
+    A plain container beside it would run for ever; it is ended with the pod, also where failed pods are kept. A native
+    one is the kubelet's business.
     """
     sidecar = {**SIDECAR, "image": cluster.image}
     part = "initContainers" if native else "containers"
@@ -108,7 +105,7 @@ NODE = {
 async def test_a_silent_node_is_waited_for_and_then_lost(
     cluster, quick: RunnerConfig, namespace: str, status: dict[str, str]
 ):
-    """P9; off: `suspicion` (or the patrol): no outcome ever. The pod is deleted by force: nothing else can end it."""
+    """P9: the pod is deleted by force: nothing else can end it."""
     async with lost_soon(cluster, quick) as runner:
         pod = await runner.launch(job(annotations=scripted(running_s=None, terminating_s=3600)))
         await until(lambda: pod.timeline.started)
@@ -123,7 +120,7 @@ async def test_a_silent_node_is_waited_for_and_then_lost(
 
 
 async def test_a_node_that_comes_back_in_time_costs_nothing(cluster, quick: RunnerConfig, namespace: str):
-    """P9: within the grace; off: the grace (with 0 it is lost at once)."""
+    """P9: within the grace."""
     async with lost_soon(cluster, quick, node_lost_grace_s=30) as runner:
         pod = await runner.launch(job(annotations=scripted(running_s=1.0, exit_code=4)))
         await until(lambda: pod.timeline.started)
@@ -136,7 +133,7 @@ async def test_a_node_that_comes_back_in_time_costs_nothing(cluster, quick: Runn
 async def test_terminating_for_ever_is_lost_in_the_end(
     cluster, quick: RunnerConfig, namespace: str, finalizers: list[str]
 ):
-    """P9: deleted by another client, on a node that never answers; off: ``Terminating`` in `suspicion`.
+    """P9: deleted by another client, on a node that never answers.
 
     A finalizer holds it even against force: the outcome is reported after a moment (`_patience_with_deletion_s`).
     """

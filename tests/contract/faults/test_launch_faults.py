@@ -1,7 +1,4 @@
-"""Launching over a line with faults, end to end: one pod per attempt, and errors that belong to one pod.
-
-What a docstring names after "off:" is what the test is to fail without.
-"""
+"""Launching over a line with faults, end to end: one pod per attempt, and errors that belong to one pod."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ def names(cluster, namespace: str) -> list[str]:
 
 @pytest.mark.parametrize("times", [1, 3])
 async def test_a_lost_answer_makes_no_second_pod(cluster, quick: RunnerConfig, faults: Faults, times: int):
-    """L1; off: `may_exist` in the launcher and the look after a 409: `AlreadyExistsError`."""
+    """L1."""
     kept = quick.model_copy(update={"delete_pods": False})
     async with AsyncPodRunner(kept) as runner:
         faults.on("POST", "pods").lose_reply(times=times)
@@ -43,7 +40,7 @@ async def test_a_lost_answer_makes_no_second_pod(cluster, quick: RunnerConfig, f
 
 
 async def test_a_dropped_create_is_sent_again(cluster, quick: RunnerConfig, faults: Faults):
-    """L1: the server never saw it; off: the retry."""
+    """L1: the server never saw it."""
     async with AsyncPodRunner(quick) as runner:
         faults.on("POST", "pods").drop(times=2)
         pod = await runner.launch(job("exit 0"))
@@ -70,7 +67,7 @@ QUOTA_CONFLICT = {
 
 @pytest.mark.parametrize(("status", "body"), [(403, QUOTA), (409, QUOTA_CONFLICT), (500, "no leader")])
 async def test_backpressure_is_waited_out(quick: RunnerConfig, faults: Faults, status: int, body: object):
-    """L3, L4; off: the row in `is_transient`: the launch fails at once."""
+    """L3, L4."""
     async with AsyncPodRunner(quick) as runner:
         faults.on("POST", "pods").answer(status, json.dumps(body), times=3)
         pods = await runner.launch_many([job("exit 0") for _ in range(4)])
@@ -79,7 +76,7 @@ async def test_backpressure_is_waited_out(quick: RunnerConfig, faults: Faults, s
 
 
 async def test_throttling_gates_all_creates_and_any_body_is_survived(quick: RunnerConfig, faults: Faults):
-    """L5; off: the gate (`RetryAfterGate`): the others go on asking at once."""
+    """L5."""
     async with AsyncPodRunner(quick) as runner:
         await runner.wait_synced()
         faults.on("POST", "pods").answer(429, b"\xff<html>slow down</html>", retry_after_s=3)
@@ -96,7 +93,7 @@ async def test_throttling_gates_all_creates_and_any_body_is_survived(quick: Runn
 
 
 async def test_errors_belong_to_one_pod(quick: RunnerConfig, faults: Faults):
-    """L7: one is refused for good, others run; off: `_work_through`'s except."""
+    """L7: one is refused for good, others run."""
     async with AsyncPodRunner(quick) as runner:
         faults.on("POST", "pods", skip=1).answer(422, times=1)
         batch = await runner.launch_many([job("exit 0") for _ in range(5)], concurrency=1)
@@ -110,7 +107,7 @@ async def test_errors_belong_to_one_pod(quick: RunnerConfig, faults: Faults):
 
 
 async def test_a_deletion_that_fails_is_tried_again(cluster, quick: RunnerConfig, faults: Faults):
-    """L7, promise 4: nothing is left behind a stuttering server; off: the retry in `Launcher.delete`."""
+    """L7, promise 4: nothing is left behind a stuttering server."""
     async with AsyncPodRunner(quick) as runner:
         faults.on("DELETE", "pods").answer(500, times=2)
         faults.on("DELETE", "pods").lose_reply(times=1)
@@ -120,7 +117,7 @@ async def test_a_deletion_that_fails_is_tried_again(cluster, quick: RunnerConfig
 
 
 async def test_a_log_that_breaks_off_is_whole(quick: RunnerConfig, faults: Faults):
-    """G1: cut in lines, ended too early, ended in good order; off: the resuming in `podrunner.logs.follow`.
+    """G1: cut in lines, ended too early, ended in good order.
 
     The container runs on until all was read: of a log that is over, an early end in good order cannot be distinguished
     from the true end where it falls between two lines.
@@ -146,7 +143,7 @@ async def test_a_log_that_breaks_off_is_whole(quick: RunnerConfig, faults: Fault
 async def test_a_wrong_clock_of_the_server_changes_no_outcome(
     cluster, quick: RunnerConfig, proxy: FaultProxy, by_s: float
 ):
-    """P1, P3: waits are measured by our clock; off: `seen_at` (with the creation's stamp, the pod is given up)."""
+    """P1, P3: waits are measured by our clock."""
     if cluster.local is None:
         pytest.skip("only a LocalCluster's clock is set on demand")
     pending = {"image_grace_s": 30, "startup_timeout_s": 30}

@@ -63,7 +63,7 @@ async def test_the_cause_is_reported_over_a_breaking_line(
 
 
 async def test_no_node_has_room_and_the_cause_is_reported(cluster, quick: RunnerConfig, faults: Faults):
-    """P2: which resource is short, and on how many nodes; off: `parse_unschedulable` (the text comes raw)."""
+    """P2: which resource is short, and on how many nodes."""
     config = quick.model_copy(update={"pending": quick.pending.model_copy(update=SHORT_GRACES)})
     faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
     async with AsyncPodRunner(config, on_exit="cancel") as runner:

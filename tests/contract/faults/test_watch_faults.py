@@ -1,7 +1,4 @@
-"""The watch over a line with faults, end to end: one outcome per pod, the true one, and few requests.
-
-What a docstring names after "off:" is what the test is to fail without. Switched off and seen to fail: all but W11.
-"""
+"""The watch over a line with faults, end to end: one outcome per pod, the true one, and few requests."""
 
 from __future__ import annotations
 
@@ -55,7 +52,7 @@ async def runs(pod: AsyncPod) -> None:
 
 @pytest.mark.parametrize("how", ["gone", "gone_in_stream"])
 async def test_an_expired_version_is_no_failure(quick: RunnerConfig, proxy: FaultProxy, how: str):
-    """W1; off: `GoneError` leading to a new list in `after_failure`: the watch begins again from where it was."""
+    """W1."""
     async with running(quick) as runner:
         pods = [await runner.launch(job(f"sleep 0.3; exit {n}")) for n in range(3)]
         getattr(proxy.faults.on("GET", "pods", watch=True), how)(times=2)
@@ -67,7 +64,7 @@ async def test_an_expired_version_is_no_failure(quick: RunnerConfig, proxy: Faul
 
 
 async def test_a_compacted_history_is_no_failure(cluster, quick: RunnerConfig, proxy: FaultProxy):
-    """W1, by a real compaction while no watch is connected; off: as above."""
+    """W1, by a real compaction while no watch is connected."""
     if cluster.local is None:
         pytest.skip("only a LocalCluster is compacted on demand")
     async with running(quick) as runner:
@@ -83,7 +80,7 @@ async def test_a_compacted_history_is_no_failure(cluster, quick: RunnerConfig, p
 async def test_a_half_open_connection_is_left(
     config: RunnerConfig, tcp: TcpProxy, proxy: FaultProxy, way: str
 ):
-    """W2, with TLS and without; off: the deadline in `Reflector._drain`: the outcome never comes."""
+    """W2, with TLS and without."""
     line = tcp if way == "tcp" else proxy
     async with running(through(config, line.kubeconfig)) as runner:
         pod = await runner.launch(job(f"{WAIT_FOR_GO}; sleep 1; exit 4"))
@@ -109,7 +106,7 @@ async def test_repeated_events_are_reported_once(quick: RunnerConfig, faults: Fa
 
 
 async def test_a_foreign_pod_with_our_label_is_skipped(cluster, quick: RunnerConfig, namespace: str):
-    """W4; off: `accept` in the reflector (a pod without our stamp is then counted as ours)."""
+    """W4."""
     async with running(quick) as runner:
         with cluster.http() as http:
             manifest = {
@@ -125,7 +122,7 @@ async def test_a_foreign_pod_with_our_label_is_skipped(cluster, quick: RunnerCon
 async def test_a_pod_deleted_between_two_lists_is_reported(
     cluster, quick: RunnerConfig, proxy: FaultProxy, namespace: str
 ):
-    """W5, W7; off: the VANISHED of `PodStore.replace` (and the confirming look): the wait never ends."""
+    """W5, W7."""
     async with running(quick) as runner:
         pod = await runner.launch(job("sleep 60"))
         await runs(pod)
@@ -143,7 +140,7 @@ async def test_a_pod_deleted_between_two_lists_is_reported(
 async def test_a_success_in_the_last_event_counts(
     cluster, quick: RunnerConfig, proxy: FaultProxy, namespace: str
 ):
-    """W6: it ends and is deleted while the line is down; off: going on from the last version (a list: it vanished).
+    """W6: it ends and is deleted while the line is down.
 
     That the DELETED event's own status counts is tested in tests/unit/watch/test_reflector.py, where nothing else is.
     """
@@ -159,7 +156,7 @@ async def test_a_success_in_the_last_event_counts(
 
 
 async def test_stale_knowledge_is_raised_and_recovers(quick: RunnerConfig, proxy: FaultProxy):
-    """W8: nothing is inferred from lists that fail; off: `check_fresh` in the handle's `status`."""
+    """W8: nothing is inferred from lists that fail."""
     async with running(quick) as runner:
         pod = await runner.launch(job(f"{WAIT_FOR_GO}; exit 5"))
         await runs(pod)
@@ -178,7 +175,7 @@ async def test_stale_knowledge_is_raised_and_recovers(quick: RunnerConfig, proxy
 async def test_same_name_made_anew_is_another_pod(
     cluster, quick: RunnerConfig, proxy: FaultProxy, namespace: str
 ):
-    """W9; off: the UID as the store's key (by name, the foreign success becomes ours)."""
+    """W9."""
     async with running(quick) as runner:
         pod = await runner.launch(job("sleep 60"))
         await runs(pod)
@@ -208,7 +205,7 @@ async def test_same_name_made_anew_is_another_pod(
 async def test_a_broken_server_is_asked_now_and_then(
     quick: RunnerConfig, proxy: FaultProxy, faults: Faults, status: int, body: str, retry_after_s: int | None
 ):
-    """W10; off: the wait in `Reflector._failed`: thousands of requests."""
+    """W10."""
     async with running(quick) as runner:
         pod = await runner.launch(job("sleep 0.2; exit 6"))
         faults.on("GET", "pods").answer(status, body, retry_after_s=retry_after_s, times=None)

@@ -69,7 +69,7 @@ def _port_there(opened: socket.socket) -> int | None:
 
 @pytest.mark.parametrize("ask", [request, stream, upgrade])
 async def test_a_cancelled_question_leaves_no_socket(opened, tls_stub, certificates, still, ask):
-    """TLS sends close_notify and waits for the server's; a cancelled caller need not wait; off: an open socket."""
+    """TLS sends close_notify and waits for the server's; a cancelled caller need not wait."""
     access = explicit_access(tls_stub.url, ca=certificates.authority.encode())
     async with opened("", access=access) as transport, anyio.create_task_group() as tasks:
         tasks.start_soon(ask, transport)

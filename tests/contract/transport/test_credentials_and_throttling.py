@@ -50,7 +50,7 @@ def wants(token, document):
 
 
 async def test_an_expired_token_is_renewed_once_for_all_requests_that_notice(config, stub):
-    """L8; off: the second try after a 401."""
+    """L8."""
     stub.answer = wants("token-1", POD)
     credentials = Rotating()
     access = Access(url=stub.url, credentials=credentials)

@@ -30,7 +30,7 @@ def _peer_port(found: socket.socket) -> int | None:
 
 @pytest.mark.parametrize("enabled", [True, False])
 async def test_probes_are_set_on_every_connection(config, stub, *, enabled: bool):
-    """W2; off: `socket_options` in `connect` (for both transports)."""
+    """W2."""
     stub.json({})
     keepalive = TcpKeepalive(enabled=enabled, idle_s=61, interval_s=7, count=3)
     transport = open_transport(config.with_changes(tcp_keepalive=keepalive), explicit_access(stub.url))

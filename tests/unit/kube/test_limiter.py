@@ -72,7 +72,6 @@ POD = {"metadata": {"name": "p"}}
 
 
 async def test_a_create_does_not_wait_for_a_thousand_deletions(server: SlowServer):
-    """off: one line for all: it would be the last of 101."""
     client = client_of(server, 4)
     async with anyio.create_task_group() as tasks:
         for _ in range(100):
@@ -86,7 +85,7 @@ async def test_a_create_does_not_wait_for_a_thousand_deletions(server: SlowServe
 
 @pytest.mark.parametrize("connections", [1, 2, 4])
 async def test_verb_classes_are_served_in_rotation(server: SlowServer, connections: int):
-    """No class goes first always; off: the class that was served longest ago."""
+    """No class goes first always."""
     server.takes_s = 0.01
     client = client_of(server, connections)
     async with anyio.create_task_group() as tasks:
@@ -100,7 +99,6 @@ async def test_verb_classes_are_served_in_rotation(server: SlowServer, connectio
 
 @pytest.mark.parametrize("flood", ["POST", "DELETE", "GET"])
 async def test_a_lane_that_is_stuck_leaves_room_for_the_others(server: SlowServer, flood: str):
-    """off: a class may have all connections."""
     server.stuck = {flood}
     client = client_of(server, 4)
     calls = {
@@ -128,7 +126,7 @@ async def test_a_lane_alone_uses_what_there_is(server: SlowServer):
 
 
 async def test_leases_go_beside_the_lanes(server: SlowServer):
-    """A3: a lease that is renewed too late is lost; off: it waits like others."""
+    """A3: a lease that is renewed too late is lost."""
     server.stuck = {"POST", "DELETE", "GET"}
     client = client_of(server, 1)
     async with anyio.create_task_group() as tasks:
@@ -140,7 +138,7 @@ async def test_leases_go_beside_the_lanes(server: SlowServer):
 
 
 async def test_a_request_that_waits_at_the_gate_holds_no_permit(server: SlowServer):
-    """L5: the gate closes while a request is queued; off: the permit is kept."""
+    """L5: the gate closes while a request is queued."""
     gate = RetryAfterGate()
     limiter = RequestLimiter(1)
     client = KubeClient(server, gate=gate, lanes=limiter)
@@ -156,7 +154,7 @@ async def test_a_request_that_waits_at_the_gate_holds_no_permit(server: SlowServ
 
 
 async def test_waiting_in_line_does_not_make_the_server_look_slow(server: SlowServer):
-    """The adaptive limit learns from the server alone; off: the time in line counts."""
+    """The adaptive limit learns from the server alone."""
     now = [0.0]
     creates = AdaptiveLimit(maximum=8, initial=8, clock=lambda: now[0])
     limiter = RequestLimiter(1)
@@ -172,7 +170,7 @@ async def test_waiting_in_line_does_not_make_the_server_look_slow(server: SlowSe
 
 
 async def test_a_turn_is_given_back_whatever_happens(server: SlowServer):
-    """S1; off: the finally."""
+    """S1."""
     limiter = RequestLimiter(1)
     client = KubeClient(server, gate=RetryAfterGate(), lanes=limiter)
     server.stuck = {"GET"}
@@ -208,7 +206,7 @@ async def test_a_turn_that_comes_together_with_a_cancellation_goes_to_the_next()
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 2**32))
 def test_no_permit_is_lost_or_made_and_no_request_waits_while_one_is_free(connections: int, seed: int):
-    """Whatever comes, goes and is cancelled; off: `release` wakes no request."""
+    """Whatever comes, goes and is cancelled."""
     random = Random(seed)
 
     async def play() -> None:

@@ -70,7 +70,6 @@ async def test_a_worker_with_an_unknown_host_is_not_asked(web):
 
 @pytest.mark.parametrize("partial", [True, False])
 async def test_a_page_begins_at_its_offset_also_where_the_server_knows_no_ranges(web, partial):
-    """Off: skipping what a whole answer has before the offset."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.headers["range"] == "bytes=4-"
@@ -131,7 +130,7 @@ async def test_a_url_is_shown_and_so_holds_no_credentials(url):
 
 
 async def test_a_path_out_of_the_servers_folder_is_not_asked_for(web):
-    """G10: an adopted pod's annotation may say anything; off: `checked_log_path`."""
+    """G10: an adopted pod's annotation may say anything."""
     with pytest.raises(LogError, match="ServerLog failed"):
         await reader().read(LogQuery(log_path="../admin", host="worker-1"))
     assert not web.calls

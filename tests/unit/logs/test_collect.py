@@ -55,7 +55,7 @@ async def test_an_async_function_is_awaited(node, state):
 
 
 async def test_a_failing_sink_is_counted_and_the_others_go_on(node, state, sink):
-    """G8: no sink's trouble reaches the pod; off: dropping a sink that fails."""
+    """G8: no sink's trouble reaches the pod."""
     node.write(stamped(1))
     state.end()
     heard = []

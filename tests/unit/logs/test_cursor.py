@@ -36,7 +36,7 @@ def test_lines_without_a_stamp_do_not_move_the_cursor():
     ],
 )
 def test_the_server_is_asked_in_whole_seconds(stamp, since):
-    """G2: sinceTime has no fraction; off: cutting it off."""
+    """G2: sinceTime has no fraction."""
     assert since_time(LogCursor("u", "c", stamp=stamp)) == since
 
 
@@ -50,10 +50,7 @@ def test_stamps_of_different_spelling_compare():
     st.data(),
 )
 def test_a_resumed_stream_continues_exactly_after_the_cursor(stamps, data):
-    """G1, G2: no line lost, none twice, also where many lines share a stamp and however the resumed bytes are cut.
-
-    Off: counting the lines of one time stamp.
-    """
+    """G1, G2: no line lost, none twice, also where many lines share a stamp and however the resumed bytes are cut."""
     seen = data.draw(st.integers(0, len(stamps)))
     cursor = advance(FRESH, text(*stamps[:seen])) if seen else FRESH
     start = stamps[seen - 1][0] if seen else 0

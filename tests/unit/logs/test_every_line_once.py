@@ -210,8 +210,7 @@ def begins(node: VirtualNode) -> list[int]:
 def test_the_files_are_the_output_minus_the_recorded_gaps(loop, script, chunk, max_bytes):
     """G1, G2, G3, G7: for any order of writes, rotations, breaks, hangs, restarts of container, kubelet, scheduler.
 
-    In one file, in parts, and in packed parts; the scheduler may die in the middle of a cut. Off: dropping what was
-    read before the break; cutting the file to the cursor; undoing a cut.
+    In one file, in parts, and in packed parts; the scheduler may die in the middle of a cut.
     """
     node, content = played(loop, script, chunk, max_bytes)
     check(node, content, script)

@@ -54,7 +54,7 @@ async def test_a_last_line_without_an_end_is_read(node, state, sink):
 
 @pytest.mark.parametrize("cut", [35, 40, 45, 70])
 async def test_an_answer_that_ends_within_a_line_is_no_end(node, state, sink, cut: int):
-    """G1: a proxy ended it early, but in good order; off: `last_line` in `_end_run`: half a line, and no more."""
+    """G1: a proxy ended it early, but in good order."""
     state.end()
     node.write(*(stamped(i) for i in range(1, 4)))
 
@@ -68,7 +68,6 @@ async def test_an_answer_that_ends_within_a_line_is_no_end(node, state, sink, cu
 
 
 async def test_answers_that_end_each_time_within_another_line_are_a_gap(node, state, sink):
-    """Off: the bound of `drain_s`: it would be asked for ever."""
     state.end()
     node.write(stamped(1), stamped(2, b"a long line of which each answer shows another part"))
 
@@ -86,7 +85,7 @@ async def test_answers_that_end_each_time_within_another_line_are_a_gap(node, st
 
 
 async def test_a_followed_container_is_verified_after_its_end(node, state, sink):
-    """G1: a follow that ended in good order proves nothing; off: the request after the end."""
+    """G1: a follow that ended in good order proves nothing."""
     node.write(stamped(1))
 
     async def cut_short(data):
@@ -102,10 +101,7 @@ async def test_a_followed_container_is_verified_after_its_end(node, state, sink)
 
 
 async def test_a_broken_stream_is_resumed_without_loss_or_repeat(node, state, sink):
-    """G1: connection loss in the middle of a line; G2: the resumed second holds lines that were seen.
-
-    Off: dropping what was seen.
-    """
+    """G1: connection loss in the middle of a line; G2: the resumed second holds lines that were seen."""
     node.write(*(stamped(i) for i in range(1, 6)))
 
     async def broken(data):
@@ -151,7 +147,7 @@ async def test_at_the_end_only_means_no_request_before(node, state, sink):
 
 
 async def test_a_follow_that_hangs_is_ended_by_the_pods_state(node, state, sink):
-    """G7: the stream stays open for ever; the watch says that it is over; off: listening to the watch."""
+    """G7: the stream stays open for ever; the watch says that it is over."""
     node.write(stamped(1))
 
     async def hanging(data):
@@ -168,7 +164,7 @@ async def test_a_follow_that_hangs_is_ended_by_the_pods_state(node, state, sink)
 
 
 async def test_a_silent_connection_is_replaced(node, state, sink):
-    """G3: after a rotation the follow gives nothing more, without an error; off: `idle_s`."""
+    """G3: after a rotation the follow gives nothing more, without an error."""
     node.write(stamped(1))
 
     async def stalled(data):
@@ -201,7 +197,7 @@ async def test_a_slow_sink_is_not_taken_for_a_silent_server(node, state, sink):
 
 
 async def test_rotation_during_a_break_is_a_gap(node, state, sink):
-    """G3: what rotated away between two connections is recorded; off: reporting the gap."""
+    """G3: what rotated away between two connections is recorded."""
     node.write(stamped(1), stamped(2))
 
     async def broken(data):
@@ -252,7 +248,7 @@ async def test_a_crash_loop_is_followed_run_by_run(node, state, sink):
 
 
 async def test_a_refusing_server_is_asked_for_a_bounded_time_only(node, state, sink):
-    """G8: the rest is a gap; nothing is raised; off: `gives_up_at`."""
+    """G8: the rest is a gap; nothing is raised."""
     state.end()
     node.otherwise = ServerError(status=500, server_message="etcd")
     with anyio.fail_after(5):
@@ -297,7 +293,7 @@ async def test_no_right_to_read_logs_ends_at_once(node, state, sink):
 
 
 async def test_a_restarting_kubelet_is_not_taken_for_a_lost_pod(node, state, sink):
-    """G1: a kubelet that has just come up answers 404 for a moment; off: waiting for the pod to be gone."""
+    """G1: a kubelet that has just come up answers 404 for a moment."""
     state.end()
     node.write(stamped(1))
     node.scripts = [NotFoundError(status=404)]
@@ -319,7 +315,7 @@ async def test_a_complete_cursor_needs_no_request(node, state, sink):
 
 
 async def test_rotation_just_before_the_end_is_a_gap(node, state, sink):
-    """G3: the line where the reader stood is gone, and nothing came after it; off: `Resumption.end`."""
+    """G3: the line where the reader stood is gone, and nothing came after it."""
     node.write(stamped(1))
 
     async def broken(data):
@@ -368,7 +364,6 @@ async def test_a_run_that_the_watch_has_not_reported_is_not_taken_for_the_one_be
 
 
 async def test_a_request_that_is_never_answered_is_given_up(node, state, sink):
-    """Off: ending what opens together with the reading."""
     node.write(stamped(1))
     state.end()
     node.never_open = 1
@@ -379,7 +374,7 @@ async def test_a_request_that_is_never_answered_is_given_up(node, state, sink):
 
 @pytest.mark.parametrize("steps", range(25))
 async def test_reading_can_be_cancelled_at_any_step(node, state, sink, steps):
-    """While it waits for a permit, opens, reads, or writes; off: opening in a task (by `TaskGroup.start`)."""
+    """While it waits for a permit, opens, reads, or writes."""
 
     async def endless(data):
         while True:
@@ -397,7 +392,7 @@ async def test_reading_can_be_cancelled_at_any_step(node, state, sink, steps):
 
 
 async def test_a_takers_own_error_ends_the_reading_as_it_is(node, state, sink):
-    """It is no trouble with the connection, and comes in no group; off: `Connection.failure`."""
+    """It is no trouble with the connection, and comes in no group."""
     node.write(stamped(1))
     state.end()
 

@@ -43,7 +43,7 @@ async def test_permits_are_held_up_to_the_limit_and_handed_on_in_order():
 
 @pytest.mark.anyio
 async def test_a_share_is_kept_for_logs_of_ended_containers():
-    """G4: what holds up a deletion does not stand in line behind what may run for days; off: the share."""
+    """G4: what holds up a deletion does not stand in line behind what may run for days."""
     limiter = LogStreamLimiter(5)
     for _ in range(9):
         limiter.request(draining=False)
@@ -64,7 +64,6 @@ async def test_ended_containers_use_spare_permits_and_leave_followers_theirs():
 
 @pytest.mark.anyio
 async def test_a_waiting_follower_whose_container_ends_goes_to_the_others_that_drain():
-    """Off: promote()."""
     limiter = LogStreamLimiter(2)
     limiter.request(draining=False)
     waiting = limiter.request(draining=False)
@@ -212,7 +211,7 @@ def virtually(loop: str, function, *args):
     limit=st.sampled_from([2, 3]),
 )
 def test_sharing_permits_loses_no_line_and_keeps_the_limit(loop, script, chunk, limit):
-    """G1, G2, G3: four pods over one or two connections for followers; off: dropping what was read before."""
+    """G1, G2, G3: four pods over one or two connections for followers."""
     with tempfile.TemporaryDirectory() as folder:
         pods, contents = virtually(loop, play, limit, script, chunk, Path(folder))
     for number, (node, content) in enumerate(zip(pods.nodes, contents, strict=True)):
@@ -242,7 +241,6 @@ async def many_writers() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_no_reader_starves_though_all_write_without_end(loop):
-    """Off: `LogStreamLimiter._recall`."""
     virtually(loop, many_writers)
 
 
@@ -261,7 +259,6 @@ async def silent_ones() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_silent_log_is_left_too(loop):
-    """Off: leaving while the server is waited for; idle_s is longer than all slices."""
     virtually(loop, silent_ones)
 
 
@@ -284,7 +281,7 @@ async def slow_sinks_always_busy() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_log_that_never_waits_for_the_server_is_left_too(loop):
-    """Its sink is slow, and not stuck; off: leaving between two batches."""
+    """Its sink is slow, and not stuck."""
     virtually(loop, slow_sinks_always_busy)
 
 
@@ -306,7 +303,7 @@ async def quiet_followers_and_one_more() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_an_ended_pods_log_is_drained_at_once(loop):
-    """G4: its deletion waits for it; off: the share of those that drain."""
+    """G4: its deletion waits for it."""
     virtually(loop, quiet_followers_and_one_more)
 
 
@@ -335,7 +332,7 @@ async def stuck_sinks_and_one_more() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_sink_that_is_stuck_keeps_its_own_pod_only(loop):
-    """The connection behind it is closed for others; off: `Connection._until_left` while a sink is waited for."""
+    """The connection behind it is closed for others."""
     virtually(loop, stuck_sinks_and_one_more)
 
 
@@ -354,7 +351,7 @@ async def nobody_waits() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_connection_is_kept_while_no_reader_waits_for_it(loop):
-    """Turns cost nothing below the limit; off: `StreamPermit.recall`, when every turn ends by itself."""
+    """Turns cost nothing below the limit."""
     virtually(loop, nobody_waits)
 
 
@@ -378,7 +375,7 @@ async def first_comes_when_all_are_free(flowing: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize("flowing", [True, False])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_reader_that_connected_while_permits_were_spare_leaves_when_recalled(loop, flowing):
-    """The first two hold their connections without a task beside; off: `on_recall` in `Connection.opened`."""
+    """The first two hold their connections without a task beside."""
     virtually(loop, first_comes_when_all_are_free, flowing)
 
 
@@ -402,5 +399,4 @@ async def some_are_stuck_from_the_start() -> None:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_sinks_that_are_stuck_from_the_start_hold_half_of_the_connections_at_most(loop):
-    """Off: the bound of `has_spare` (always true): the fifth and sixth are never read."""
     virtually(loop, some_are_stuck_from_the_start)

@@ -23,7 +23,7 @@ def test_any_cutting_of_a_stream_gives_the_same_lines(lines, data):
 
 
 def test_a_character_cut_in_two_is_read_whole():
-    """G5: UTF-8 split across batches; off: keeping half lines back."""
+    """G5: UTF-8 split across batches."""
     data = STAMP + "grüße €\n".encode()
     assembler = LineAssembler()
     pieces = [assembler.feed(data[i : i + 1]) for i in range(len(data))]
@@ -32,12 +32,12 @@ def test_a_character_cut_in_two_is_read_whole():
 
 
 def test_bytes_that_are_no_text_become_replacement_characters():
-    """G5: a binary line is no error; off: replacing what is no UTF-8."""
+    """G5: a binary line is no error."""
     assert LogBatch("base", 0, STAMP + b"a\xffb\n").texts() == ["a�b"]
 
 
 def test_a_line_of_a_megabyte_comes_whole():
-    """G6: no limit of 16 KiB; off: the larger one."""
+    """G6: no limit of 16 KiB."""
     assembler = LineAssembler()
     chunks = [STAMP, *[b"x" * 16_384] * 64, b"\n"]
     got = b"".join(map(assembler.feed, chunks))
@@ -45,7 +45,7 @@ def test_a_line_of_a_megabyte_comes_whole():
 
 
 def test_empty_lines_and_carriage_returns_are_kept():
-    """G6: any content; only a line feed ends a line; off: against `splitlines()`."""
+    """G6: any content; only a line feed ends a line."""
     data = STAMP + b"\n" + STAMP + b"10%\r20%\r\n" + STAMP + "a\x0cb\u2028c\n".encode()
     assert LogBatch("base", 0, data).texts() == ["", "10%\r20%\r", "a\x0cb\u2028c"]
 
@@ -75,7 +75,7 @@ def test_texts_and_content_with_and_without_time_stamps():
 
 
 def test_records_carry_the_containers_own_time():
-    """G9: the time is the node's, not ours; off: keeping it."""
+    """G9: the time is the node's, not ours."""
     records = LogBatch("base", 2, STAMP + b"one\n").records()
     assert records == [LogLine("one", "2024-05-01T10:20:30.123456789Z", "base", 2)]
     assert str(records[0]) == "one"

@@ -66,7 +66,7 @@ async def broken(data: bytes):
 
 
 async def test_a_broken_connection_is_resumed_without_loss_or_repeat():
-    """G1; off: `follow_pod`, a plain follow instead."""
+    """G1."""
     node = Node(pod(), pod(), pod(ENDED))
     node.write(stamped(1), stamped(2), stamped(3))
     node.scripts = [broken]
@@ -81,7 +81,7 @@ async def test_it_ends_with_the_pod_and_asks_no_more_than_it_must():
 
 
 async def test_a_poll_that_fails_concludes_nothing(monkeypatch):
-    """W8; off: the return of `_PolledPod._poll`."""
+    """W8."""
     node = Node(pod(), ServerError(status=500), pod(ENDED))
     node.write(stamped(1), stamped(2))
     node.scripts = [only_the_first, only_the_first]
@@ -93,7 +93,7 @@ async def test_a_poll_that_fails_concludes_nothing(monkeypatch):
 
 @pytest.mark.parametrize("gone", [NotFoundError(status=404), pod(uid="uid-2")])
 async def test_what_went_with_the_pod_is_a_gap(gone):
-    """A pod of the same name is another pod; off: the comparison of UIDs."""
+    """A pod of the same name is another pod."""
     node = Node(pod(), gone)
     node.write(stamped(1), stamped(2))
     node.scripts = [broken]
@@ -105,7 +105,7 @@ async def test_what_went_with_the_pod_is_a_gap(gone):
 
 
 async def test_the_last_lines_come_first_and_nothing_is_left_out_after_a_break():
-    """More is written meanwhile than the tail is long; off: the look at `since_time`: a gap where none need be."""
+    """More is written meanwhile than the tail is long."""
     node = Node(pod(), pod(), pod(ENDED))
     node.write(stamped(1), stamped(2))
 
@@ -125,7 +125,7 @@ async def test_so_many_bytes_are_left_out():
 
 
 async def test_earlier_runs_are_left_out_and_later_ones_followed():
-    """From their beginning; off: the tail for the first run only."""
+    """From their beginning."""
     node = Node(
         pod(restarts=3, policy="OnFailure"),
         pod(restarts=4, policy="OnFailure"),
@@ -163,7 +163,6 @@ async def test_an_unknown_container_is_an_error_at_once():
 
 
 async def test_an_error_of_the_readers_own_stays_what_it_is():
-    """off: `failure` in `follow_pod`: an ExceptionGroup."""
     node = Node(pod())
     node.write(stamped(1))
     node.scripts = [whole]

@@ -55,7 +55,7 @@ async def test_another_containers_file_is_found(tmp_path, path, node):
 
 
 async def test_parts_are_read_in_order(tmp_path, path, node):
-    """Packed ones too; off: the parts."""
+    """Packed ones too."""
     for text in ("one\n", "two\n"):
         path.write_text(text)
         rotate(path)
@@ -104,7 +104,7 @@ async def test_the_error_says_why_each_place_failed(tmp_path, node):
 
 
 async def test_a_path_out_of_the_folder_is_no_place(tmp_path, node):
-    """G10: for any caller; off: `safe_log_path`."""
+    """G10: for any caller."""
     (tmp_path / "secret.log").write_text("secret")
     with pytest.raises(LogError, match=r"no log found.*LocalFile failed"):
         await LogReader([LocalFile(tmp_path / "logs")]).read(LogQuery(log_path="../secret.log"))
@@ -144,7 +144,7 @@ async def test_a_line_longer_than_a_page_comes_in_pieces(tmp_path, path, node):
 
 
 async def test_a_page_reads_no_more_of_a_file_than_it_shows(tmp_path, path, node, monkeypatch):
-    """Memory is bounded however long the log is; off: the limit while reading."""
+    """Memory is bounded however long the log is."""
     path.write_bytes(b"0123456789\n" * 1_000_000)
     read = 0
     run_sync = anyio.to_thread.run_sync
@@ -180,7 +180,6 @@ async def test_a_log_is_saved_as_it_is(tmp_path, path, node):
 
 
 async def test_a_log_that_breaks_off_leaves_no_half_file(tmp_path, node):
-    """Off: writing beside it first."""
 
     async def broken(data):
         yield stamped(1) + b"\n"

@@ -63,7 +63,7 @@ async def test_a_batch_longer_than_a_file_may_be_is_not_cut(tmp_path):
 @pytest.mark.anyio
 @pytest.mark.parametrize("compress", [False, True])
 async def test_a_crash_in_the_middle_of_a_cut_is_undone(tmp_path, compress):
-    """The file was rotated, and the cursor is older; off: `undo_rotation`."""
+    """The file was rotated, and the cursor is older."""
     sink = FileLogSink(tmp_path / "1.log")
     await sink.open(uid="uid-1", container="base")
     cursor = await feed(sink, FRESH, 1)
@@ -84,7 +84,7 @@ async def test_a_crash_in_the_middle_of_a_cut_is_undone(tmp_path, compress):
 
 @pytest.mark.anyio
 async def test_what_a_crash_of_the_machine_took_is_a_gap_in_the_file(tmp_path):
-    """The file is shorter than the cursor says; off: `_restore` of a shorter file."""
+    """The file is shorter than the cursor says."""
     sink = FileLogSink(tmp_path / "1.log")
     await sink.open(uid="uid-1", container="base")
     cursor = await feed(sink, FRESH, 1, 2)
@@ -163,7 +163,6 @@ def test_a_reader_goes_on_while_the_log_is_cut_and_packed(tmp_path):
 
 
 def test_what_is_written_between_two_looks_and_then_cut_off_is_not_missed(tmp_path, monkeypatch):
-    """Off: the second read of a file that has become a segment."""
     path = tmp_path / "1.log"
     path.write_bytes(b"one\n")
     files = LogFiles(path)

@@ -40,7 +40,7 @@ async def test_a_byte_stream_gets_the_containers_bytes():
 
 
 async def test_what_an_encoding_cannot_say_is_replaced():
-    """A terminal of the last century fails no log; off: the replacing."""
+    """A terminal of the last century fails no log."""
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     await fed(StreamSink(stream))
@@ -65,7 +65,7 @@ async def test_an_async_stream_gets_bytes_and_stays_open():
 
 
 async def test_a_closed_stream_is_counted_and_the_others_go_on(node, state, sink):
-    """G8: the reader at the other end went away; off: dropping a sink that fails."""
+    """G8: the reader at the other end went away."""
     node.write(stamped(1))
     state.end()
     closed = io.StringIO()
@@ -77,7 +77,7 @@ async def test_a_closed_stream_is_counted_and_the_others_go_on(node, state, sink
 
 
 async def test_a_slow_sink_holds_back_the_server_and_not_the_memory(node, state):
-    """Nothing is read ahead of a sink; off: awaiting it."""
+    """Nothing is read ahead of a sink."""
     read = 0
     state.end()
 
@@ -99,7 +99,7 @@ async def test_a_slow_sink_holds_back_the_server_and_not_the_memory(node, state)
 
 
 async def test_output_without_line_ends_takes_bounded_memory(node, state):
-    """100 MB in one line; off: `MAX_LINE_BYTES`."""
+    """100 MB in one line."""
     state.end()
     sizes = []
 

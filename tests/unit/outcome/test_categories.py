@@ -193,7 +193,7 @@ ENDS = {
 
 @pytest.mark.parametrize("case", ENDS.values(), ids=ENDS)
 def test_each_end_has_its_category_fault_and_start(case: tuple[Pod, Category, Fault | None, bool]):
-    """P4, P5, P6; off: `started` (always true), the rule "out of memory". The cause, the fault, and the start."""
+    """P4, P5, P6: the cause, the fault, and the start."""
     record, category, fault, started = case
     outcome = outcome_of(record)
     assert (outcome.category, outcome.fault, outcome.started) == (category, fault, started)
@@ -221,7 +221,7 @@ def test_the_termination_message_is_reported():
 
 
 def test_a_plain_sidecar_does_not_hide_the_end_of_the_work():
-    """P7; off: `ended_for_good` in `is_over`. The main container decides, though another runs on."""
+    """P7: the main container decides, though another runs on."""
     record = pod("Running", ended("base"), runs("istio-proxy"))
     assert outcome_of(record).category is Category.SUCCEEDED
     assert classify(record, main_container="istio-proxy") is None
@@ -314,7 +314,7 @@ def test_an_end_of_its_own_before_the_eviction_is_its_own():
 
 @pytest.mark.parametrize("reason", ["Evicted", "Preempting", "Terminated", "NodeShutdown"])
 def test_the_kubelets_word_counts_though_its_condition_is_dated_later(reason: str):
-    """P4; off: `_KUBELETS_REASONS` in `_ended_by_itself_before`: by the condition's time the exit code came first.
+    """P4.
 
     The kubelet dates the condition when it writes it, after the containers have ended.
     """
@@ -325,14 +325,13 @@ def test_the_kubelets_word_counts_though_its_condition_is_dated_later(reason: st
 
 
 def test_what_was_evicted_and_deleted_later_was_evicted():
-    """The deletion is the garbage collector's, or any client's, and explains nothing; off: `_KUBELETS_REASONS`."""
+    """The deletion is the garbage collector's, or any client's, and explains nothing."""
     record = pod("Failed", ended("base", 143, end=10), reason="Evicted", deleted_at=20)
     assert outcome_of(record).category is Category.EVICTED
     assert outcome_of(record, cancelled=True).category is Category.EVICTED
 
 
 def test_what_was_evicted_before_its_owner_cancelled_it_was_evicted():
-    """Off: `TERMINATION_BY_KUBELET` in `_disrupted_before`: the eviction is then taken for the cancel's doing."""
     early = disrupted("TerminationByKubelet", second=8)
     record = pod("Failed", ended("base", 143, end=10), reason="Evicted", deleted_at=20, conditions=(early,))
     assert outcome_of(record, cancelled=True).category is Category.EVICTED
@@ -349,7 +348,7 @@ def test_exit_0_after_a_kubelets_eviction_is_a_success_where_kubernetes_says_so(
 
 
 def test_exit_0_of_a_pod_that_failed_by_its_eviction_is_none():
-    """Kubelets before 1.27: the phase is Failed, and nothing but the eviction can be why; off: `_cut_short`."""
+    """Kubelets before 1.27: the phase is Failed, and nothing but the eviction can be why."""
     assert outcome_of(pod("Failed", ended("base"), reason="Evicted")).category is Category.EVICTED
     beside = pod("Failed", ended("base"), ended("side", 137), reason="Evicted")
     assert outcome_of(beside).category is Category.SUCCEEDED
@@ -361,7 +360,7 @@ def test_an_init_failure_before_a_deletion_is_its_own():
 
 
 def test_what_the_answer_to_the_deletion_shows_as_ended_came_first():
-    """Whatever the clocks say; off: `ended_first` in `gather`: within a second, or by a fast clock, it is a cancel."""
+    """Whatever the clocks say."""
     record = pod("Failed", ended("base", 7, end=20), deleted_at=20)
     assert outcome_of(record, cancelled=True).category is Category.CANCELLED
     assert ended_before_deletion(record)
@@ -391,12 +390,10 @@ class TestTheLastWordOfADeletion:
     def test_what_was_killed_meanwhile_was_killed_by_it(
         self, exit_code: int, category: Category, *, cancelled: bool
     ):
-        """off: `_is_killed` in `_deleted_before`: it failed by itself, two seconds before it was deleted."""
         outcome = outcome_of(self.final_status(exit_code), cancelled=cancelled, vanished=True)
         assert outcome.category is category
 
     def test_what_an_earlier_record_told_decides(self):
-        """off: `asked_at` in `classify`."""
         marked = pod("Running", runs("base"), deleted_at=30, grace_s=1)
         asked_at = deletion_asked_at(marked)
         assert outcome_of(self.final_status(1), asked_at=asked_at).category is Category.DELETED_BY_OTHERS
@@ -404,7 +401,6 @@ class TestTheLastWordOfADeletion:
         assert outcome_of(self.final_status(137), asked_at=late).category is Category.FAILED
 
     def test_an_event_tells_that_the_kubelet_stopped_it(self):
-        """off: `_kill_told`."""
         record = self.final_status(1)
         outcome = outcome_of(record)
         assert outcome.category is Category.FAILED
@@ -445,7 +441,7 @@ class TestTheLastWordOfADeletion:
 
 
 def test_a_node_that_told_of_the_end_was_not_lost():
-    """Its API server was restarted, say, and it was not ready for a moment; off: `lost` in `_deletion_explained`."""
+    """Its API server was restarted, say, and it was not ready for a moment."""
     record = pod("Failed", ended("base", 137, end=25), deleted_at=20, grace_s=1)
     unready = Event(reason="NodeNotReady", message="Node is not ready")
     assert outcome_of(record, events=[unready]).category is Category.DELETED_BY_OTHERS
@@ -520,7 +516,7 @@ class TestGone:
 
 
 def test_an_earlier_record_tells_that_the_work_had_begun():
-    """P5; off: `previous` in `gather`. The last record has no container statuses any more, or was reset."""
+    """P5: the last record has no container statuses any more, or was reset."""
     last = pod("Failed", reason="NodeLost")
     assert outcome_of(last).started is False
     assert outcome_of(last, previous=pod("Running", runs("base"))).started is True
@@ -530,7 +526,7 @@ def test_an_earlier_record_tells_that_the_work_had_begun():
 
 
 def test_a_drain_before_the_start_costs_the_user_no_retry():
-    """P4; off: `started` (always true). Not started, and the infrastructure's fault."""
+    """P4: not started, and the infrastructure's fault."""
     record = pod("Pending", conditions=(disrupted("EvictionByEvictionAPI"),), deleted_at=8)
     outcome = outcome_of(record, vanished=True)
     assert (outcome.category, outcome.started, outcome.fault) == (
@@ -592,7 +588,7 @@ def test_exit_0_on_the_kubelets_sigterm_is_no_success(exit_code: int, limit_s: i
     ],
 )
 def test_what_the_main_container_left_in_its_termination_message_is_reported(record: Pod, left: str | None):
-    """A small result needs no more; off: taking the runtime's message for the container's."""
+    """A small result needs no more."""
     outcome = outcome_of(record, main_container="base")
     assert outcome.termination_message == left
     assert outcome.to_dict()["termination_message"] == left

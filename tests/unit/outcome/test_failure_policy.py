@@ -83,7 +83,7 @@ def test_a_condition_counts_with_its_status(pattern: dict[str, str], *, matches:
 
 
 def test_the_first_rule_that_applies_decides():
-    """As in a Job's podFailurePolicy; off: `next` over the rules, the last one wins."""
+    """As in a Job's podFailurePolicy."""
     keep = rule("keep", "default", on_exit_codes={"values": [42]})
     later = rule("later", "retry", on_categories=["failed"])
     assert decided_by(judged(FAILED, keep, later)) == [("keep", "default")]
@@ -100,7 +100,6 @@ def test_the_first_rule_that_applies_decides():
     ],
 )
 def test_no_rule_is_about_a_success_or_what_its_owner_ended(record: Pod, how: dict[str, Any]):
-    """Off: `_BEYOND_RULES`."""
     any_code = rule(on_exit_codes={"operator": "NotIn", "values": [0]})
     any_reason = rule("r", on_reasons=["Completed", "Error"])
     outcome = judged(record, any_code, any_reason, **how)

@@ -53,7 +53,7 @@ def test_each_reason_has_its_own_grace(record: Pod, grace_s: float, category: Ca
 
 
 def test_unschedulable_tells_which_resource_and_how_many_nodes():
-    """P2; off: `parse_unschedulable`. The cause is in the message."""
+    """P2: the cause is in the message."""
     verdict = pending_verdict(pod(conditions=(NO_ROOM,)), first_seen_s=0, now_s=700, policy=POLICY)
     assert verdict is not None
     assert "3 of 3 nodes: Insufficient cpu" in verdict.message

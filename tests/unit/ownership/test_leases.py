@@ -189,7 +189,7 @@ async def test_a_lease_that_cannot_be_given_back_runs_out(cluster):
 
 @pytest.mark.anyio
 async def test_a_runner_that_was_stopped_past_its_lease_does_not_give_back_anothers(cluster):
-    """A3: a successor of its name took it, and its pods would be adopted; off: the version in `_delete_at`."""
+    """A3: a successor of its name took it, and its pods would be adopted."""
     lease = keeper(cluster)
     await lease.acquire()
     await anyio.sleep(3600)
@@ -201,7 +201,6 @@ async def test_a_runner_that_was_stopped_past_its_lease_does_not_give_back_anoth
 
 @pytest.mark.anyio
 async def test_a_lease_is_given_back_though_the_answer_to_its_renewal_was_lost(cluster):
-    """Off: the look after the conflict in `_give_back`: its successors wait until it runs out."""
     lease = keeper(cluster)
     await lease.acquire()
     cluster.fail("PUT", "/leases", lose_reply=True)
@@ -266,7 +265,7 @@ async def test_a_machine_that_slept_is_known_by_the_time_of_day(cluster):
 async def test_a_renewal_without_an_answer_is_looked_at_and_sent_again_if_it_was_not_done(
     cluster, fault, requests, silence_s
 ):
-    """A3: it counts from when it was sent. Off: `_came_through`: another is refused, for its version, first."""
+    """A3: it counts from when it was sent."""
     lease = keeper(cluster)
     await lease.acquire()
     cluster.fail("PUT", "/leases", **fault)

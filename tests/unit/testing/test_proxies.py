@@ -108,7 +108,6 @@ def test_a_frozen_connection_is_silent_and_open(proxy: FaultProxy):
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_connection_that_comes_as_it_stops_is_closed_too(cluster: LocalCluster):
-    """off: `_accept` as a coroutine, which is cancelled before it begins: an unclosed transport."""
     for _ in range(10):
         with ExitStack() as stack:
             proxy = stack.enter_context(TcpProxy.blocking(cluster))

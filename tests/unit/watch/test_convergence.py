@@ -140,11 +140,7 @@ async def scenario(steps: list[tuple[Any, ...]], *, streaming: str, broken: dict
 def test_the_store_converges_to_the_servers_state(
     steps: list[tuple[Any, ...]], streaming: str, broken: dict[str, Any]
 ):
-    """W1, W3, W5, W7, W8, W9, W10, W11: one end per UID that ended, none for one that lives, and bounded requests.
-
-    Off: the wait in `Reflector._failed`: hundreds of requests in a minute of the outage; 300 s for the longest wait
-    between reconnects: not recovered in time.
-    """
+    """W1, W3, W5, W7, W8, W9, W10, W11: one end per UID that ended, none for one that lives, and bounded requests."""
 
     async def play_it() -> None:
         await scenario(steps, streaming=streaming, broken=broken)

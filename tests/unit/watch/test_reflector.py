@@ -58,7 +58,7 @@ async def test_one_watch_serves_all_pods():
 
 @pytest.mark.parametrize("gone_in_stream", [False, True], ids=["at the start", "in the stream"])
 async def test_an_expired_version_leads_to_a_new_list(*, gone_in_stream: bool):
-    """W1; off: `GoneError` in `after_failure`. 410, to the watch or as its first event: relist, diff, go on."""
+    """W1: 410, to the watch or as its first event: relist, diff, go on."""
     server = FakeServer(gone_in_stream=gone_in_stream)
     server.put("kept")
     server.put("changed")
@@ -107,7 +107,7 @@ async def test_a_continue_token_that_runs_out_leads_to_one_whole_list():
 
 
 async def test_silence_is_taken_for_a_dead_connection():
-    """W2; off: the first deadline in `_drain`. A half-open connection is left in a bounded time; nothing is lost."""
+    """W2: a half-open connection is left in a bounded time; nothing is lost."""
     server = FakeServer()
     server.put("a")
     async with watching(server, inactivity_s=120) as watched:
@@ -123,7 +123,7 @@ async def test_silence_is_taken_for_a_dead_connection():
 
 
 async def test_silence_after_a_sign_of_life_is_a_dead_connection_too():
-    """W2; off: moving the deadline with each batch (`_drain`): the watch hangs, perhaps for ever."""
+    """W2."""
     server = FakeServer()
     server.put("a")
     async with watching(server, inactivity_s=120, server_timeout_s=3600) as watched:
@@ -189,7 +189,7 @@ async def test_a_silent_connection_is_counted_as_interrupted_since_its_last_sign
 
 
 async def test_replayed_events_are_reported_once():
-    """W3; off: `_out_of_date` of the store. What a watch from a stale version repeats is known."""
+    """W3: what a watch from a stale version repeats is known."""
     server = FakeServer()
     async with watching(server) as watched:
         server.put("a")
@@ -204,7 +204,7 @@ async def test_replayed_events_are_reported_once():
 
 
 async def test_a_late_event_does_not_add_a_deleted_pod_again():
-    """W3; off: `has_tombstone` in `_out_of_date`. An event about a deleted pod is delivered after the deletion."""
+    """W3: an event about a deleted pod is delivered after the deletion."""
     server = FakeServer()
     async with watching(server) as watched:
         server.put("a")
@@ -219,7 +219,7 @@ async def test_a_late_event_does_not_add_a_deleted_pod_again():
 
 
 async def test_a_foreign_pod_with_our_label_is_skipped(caplog: pytest.LogCaptureFixture):
-    """W4; off: `accept` in `_is_ours`. Counted, logged once, and the watch goes on."""
+    """W4: counted, logged once, and the watch goes on."""
     server = FakeServer()
     server.put("theirs")
 
@@ -251,7 +251,7 @@ async def test_garbage_in_the_stream_is_skipped():
 
 
 async def test_a_deletion_between_two_lists_is_found_by_the_next_list():
-    """W7; off: VANISHED in `PodStore.replace`. The relist's diff reports it, with the last known record."""
+    """W7: the relist's diff reports it, with the last known record."""
     server = FakeServer()
     server.put("a", status={"phase": "Running"})
     async with watching(server) as watched:
@@ -266,7 +266,7 @@ async def test_a_deletion_between_two_lists_is_found_by_the_next_list():
 
 
 async def test_the_same_name_again_is_another_pod():
-    """W9; off: the UID as key (the name instead). Deleted and made anew between two lists: two pods."""
+    """W9: deleted and made anew between two lists: two pods."""
     server = FakeServer()
     server.put("a")
     async with watching(server) as watched:
@@ -282,7 +282,7 @@ async def test_the_same_name_again_is_another_pod():
 
 
 async def test_a_success_seen_only_in_the_deletion_is_in_the_record():
-    """W6; off: the event's own record in `_removed` (the known one instead)."""
+    """W6."""
     server = FakeServer()
     server.put("a", status={"phase": "Running"})
     async with watching(server) as watched:
@@ -298,7 +298,7 @@ async def test_a_success_seen_only_in_the_deletion_is_in_the_record():
     ids=["500", "429", "empty 200 at once", "403"],
 )
 async def test_a_broken_server_is_asked_at_a_bounded_rate(answer: dict[str, object]):
-    """W10; off: the wait in `_failed`; `_SHORT_WATCH_S`. A few requests a minute, not thousands; then in step."""
+    """W10: a few requests a minute, not thousands; then in step."""
     server = FakeServer()
     async with watching(server) as watched:
         server.fail("GET", times=10_000, **answer)
@@ -355,7 +355,7 @@ async def test_the_waits_start_short_again_only_after_a_healthy_time():
 
 
 async def test_a_receiver_with_a_bug_does_not_end_the_watch():
-    """W11; off: handing over one by one in `_report`. What it missed is handed over once more."""
+    """W11: what it missed is handed over once more."""
     server = FakeServer()
     async with watching(server) as watched:
         watched.broken_sink = 1
@@ -373,7 +373,7 @@ async def test_a_receiver_with_a_bug_does_not_end_the_watch():
 
 
 async def test_an_error_of_any_kind_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch):
-    """W11; off: the broad except in `_step`. Even a bug within leads to a wait and another try."""
+    """W11: even a bug within leads to a wait and another try."""
     server = FakeServer()
     async with watching(server) as watched:
         monkeypatch.setattr(watched.reflector._store, "apply", lambda *_: 1 / 0)
@@ -388,7 +388,7 @@ async def test_an_error_of_any_kind_does_not_end_the_watch(monkeypatch: pytest.M
 
 
 async def test_large_foreign_annotations_are_not_held():
-    """W13; off: the slimming of events. kubectl's last-applied-configuration is a whole pod."""
+    """W13: kubectl's last-applied-configuration is a whole pod."""
     server = FakeServer()
     notes = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 9000, "podrunner.io/key": "y" * 9000}
     async with watching(server) as watched:
@@ -401,7 +401,7 @@ async def test_large_foreign_annotations_are_not_held():
 
 @pytest.mark.parametrize("streaming", ["off", "auto"])
 async def test_a_list_is_held_small_too(streaming: str):
-    """W13; off: the slimming in `_list`, or in `_collect`."""
+    """W13."""
     server = FakeServer()
     server.put("a")
     server.change(
@@ -612,7 +612,6 @@ def forbid(server: FakeServer, verb: str, times: int) -> None:
 async def test_a_right_that_is_missing_is_an_error_to_waiting_callers_until_it_is_granted(
     caplog: pytest.LogCaptureFixture,
 ):
-    """Off: the refusal in `wait_synced`: the wait has no end."""
     server = FakeServer()
     server.put("a")
     forbid(server, "list", times=3)
@@ -647,7 +646,7 @@ async def test_a_caller_that_waits_for_an_ended_watch_gets_an_error():
 
 
 async def test_a_right_to_watch_that_never_was_is_warned_of(caplog: pytest.LogCaptureFixture):
-    """The list was allowed, and that is another right; off: `WATCH` in `_right`."""
+    """The list was allowed, and that is another right."""
     server = FakeServer()
     forbid(server, "watch", times=3)
     with caplog.at_level(logging.WARNING):
