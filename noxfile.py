@@ -145,6 +145,15 @@ def cluster(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Changes of the deciding modules that their tests must notice: 90 % of each module's. About an hour."""
+    install(session, "mutation")
+    # The same examples each time: a mutant is not to survive by chance.
+    session.run("mutmut", "run", "--max-children", "2", *session.posargs, env={"CI": "1"})
+    session.run("python", "-m", "tests.support.mutants")
+
+
+@nox.session
 def nightly(session: nox.Session) -> None:
     """What is too long for CI: 1,000 worlds of each simulation, mutation tests, each version of Kubernetes."""
     install(session)
@@ -156,6 +165,7 @@ def nightly(session: nox.Session) -> None:
         tests = ["python", "-m", "pytest", *ONE_BY_ONE, *CLUSTER_TESTS]
         node = ["python", "tests/cluster/up.py", "--", *tests]
         session.run(*node, env={"PODRUNNER_TEST_KUBERNETES": version}, success_codes=[0, NO_NODE_HERE])
+    session.notify("mutation")
 
 
 @nox.session

@@ -148,6 +148,8 @@ def _summary(model: type[BaseModel]) -> str:
 
 def _rows(model: type[BaseModel]) -> Iterator[str]:
     texts = attribute_texts(model)
+    if undescribed := [name for name in model.model_fields if name not in {*texts, "kind"}]:
+        raise LookupError(f"the docstring of {model.__name__} has no text for {', '.join(undescribed)}")
     for name, field in model.model_fields.items():
         if name != "kind":
             yield f"| `{name}` | {_default(field)} | {_as_markdown(texts[name])} |"

@@ -92,10 +92,7 @@ def settled(ask) -> dict[str, int]:
 async def test_each_uid_has_one_outcome_and_it_is_the_servers(
     config, node, kubeconfig, workload, admin, namespace
 ):
-    """W1, W2, W5, W7, W11, L1: connections cut, frozen, refused and slow, the API server killed twice.
-
-    off: the look for a pod that may exist, in `Launcher._create` and after a 409: launches are refused.
-    """
+    """W1, W2, W5, W7, W11, L1: connections cut, frozen, refused and slow, the API server killed twice."""
     path = f"/api/v1/namespaces/{namespace}/pods"
     with TcpProxy.blocking(kubeconfig) as proxy, trouble(proxy) as done:
         here = config.with_changes(kubeconfig=proxy.kubeconfig, delete_pods=False, **QUICK)

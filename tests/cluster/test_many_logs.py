@@ -97,10 +97,7 @@ def test_the_check_finds_a_hole():
 def test_each_line_once_though_lines_are_cut_and_the_scheduler_dies(
     node, cluster, kubeconfig, namespace, pods, tmp_path, capsys
 ):
-    """G1, G3, A5: rotation at 1 MiB, connections cut at random, kill -9 and a successor that appends.
-
-    off: the cut to the recorded size in `FileLogSink`: lines twice.
-    """
+    """G1, G3, A5: rotation at 1 MiB, connections cut at random, kill -9 and a successor that appends."""
     logs = tmp_path / "logs"
     began = time.monotonic()
     with (

@@ -222,7 +222,6 @@ def test_a_task_may_name_its_template(tmp_path):
 
 @pytest.mark.parametrize("run", [{"execution_date": "2019-08-15T01:16:36+00:00"}, {"run_id": "manual__1"}])
 def test_a_later_try_of_a_task_is_the_task_with_that_number(run):
-    """off: labels and log path left as they are."""
     first = Workload.airflow(dag_id="d", task_id="t", **run)
     second = Workload.airflow(dag_id="d", task_id="t", try_number=2, **run)
     assert first.of_try(first.key.next_attempt()) == second

@@ -75,5 +75,4 @@ def test_the_path_of_any_key_stays_below_the_folder(parts, attempt):
     ],
 )
 def test_another_attempt_has_another_file(path, expected):
-    """off: the path as it is."""
     assert log_path_of_attempt(path, 2, before=1) == expected

@@ -100,7 +100,7 @@ def test_a_running_pod_can_be_seen_read_entered_and_deleted(podrunner, sleeper) 
 
 
 def test_a_log_is_followed_over_a_connection_that_breaks(environment, config) -> None:
-    """G1, as ``podrunner logs --follow`` shows it. off: `follow_pod` in `PodLog`."""
+    """G1, as ``podrunner logs --follow`` shows it."""
     command = ["sh", "-c", "echo one; until [ -e go ]; do sleep 0.1; done; echo two"]
     kept = config.model_copy(update={"delete_pods": False})
     with PodRunner(kept, on_exit="cancel") as runner, TcpProxy.blocking(config.kubeconfig) as proxy:

@@ -39,7 +39,7 @@ SIDECAR = {"name": "proxy", "command": ["sh", "-c", "trap 'exit 9' TERM; while :
 async def test_a_sidecar_does_not_keep_the_work(
     cluster, quick: RunnerConfig, namespace: str, exit_code: int, category: Category, *, native: bool
 ):
-    """P7.
+    """P7: the main container decides.
 
     A plain container beside it would run for ever; it is ended with the pod, also where failed pods are kept. A native
     sidecar is ended by the kubelet.

@@ -30,7 +30,7 @@ def run(config: RunnerConfig, script: str = "echo main", **fields):
 
 
 def test_every_containers_log_has_a_file_of_its_own(config: RunnerConfig, folder):
-    """G4: init container and sidecar too; off: `Collection._containers`."""
+    """G4: init container and sidecar too."""
     say = {"image": config.image, "command": ["sh", "-c", "echo prepared"]}
     stay = {"image": config.image, "command": ["sh", "-c", "echo beside; exec sleep 100"]}
     here = kept_in(config, folder, containers="all")

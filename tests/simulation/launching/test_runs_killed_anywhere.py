@@ -160,5 +160,5 @@ def check(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whoever_dies_anywhere_its_runs_are_finished_once(seed: int, monkeypatch: pytest.MonkeyPatch):
-    """P4, A5, C3, L1; off: kept pods are not noted."""
+    """P4, A5, C3, L1."""
     play_in_virtual_time(play, seed, monkeypatch)

@@ -19,7 +19,7 @@ KEYS = st.builds(
 
 @given(KEYS, st.none() | st.text())
 def test_any_key_and_hint_make_a_valid_name(key, hint):
-    """L10; off: the slug as it was given."""
+    """L10."""
     name = pod_name(key, hint)
     assert DNS_1123_LABEL.fullmatch(name)
     assert re.fullmatch(r".*-[0-9a-f]{32}", name)
@@ -51,7 +51,6 @@ def test_attempts_have_names_of_their_own():
 
 @given(KEYS, st.integers(1, 20), st.integers(1, 20))
 def test_relaunches_have_names_of_their_own(key, one, other):
-    """off: relaunches named like their attempt."""
     names = {pod_name(WorkloadKey(key.parts, key.attempt, relaunch=number)) for number in (0, one, other)}
     assert len(names) == len({0, one, other})
 

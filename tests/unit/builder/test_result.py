@@ -31,7 +31,7 @@ def test_both_containers_mount_one_empty_volume():
 
 
 def test_the_container_is_small_plain_and_after_the_main_one():
-    """A native sidecar would end with the main container; off: `pod.after`."""
+    """A native sidecar would end with the main container."""
     pod = build_pod(CONFIG, leaves())
     assert [container["name"] for container in pod["spec"]["containers"]] == ["base", "podrunner-result"]
     assert "initContainers" not in pod["spec"]
@@ -47,7 +47,7 @@ def test_without_a_result_nothing_is_added():
 
 
 def test_the_path_is_an_annotation_that_nothing_overrides():
-    """A successor of the runner reads it there; off: the line in `_identify`."""
+    """A successor of the runner reads it there."""
     workload = leaves(
         annotations={"podrunner.io/result-path": "x"},
         overrides={"metadata": {"annotations": {"podrunner.io/result-path": "/etc/passwd"}}},
@@ -68,7 +68,7 @@ def test_the_path_is_an_annotation_that_nothing_overrides():
 def test_the_image_is_the_main_containers_unless_one_is_set(
     config: dict[str, Any], fields: dict[str, Any], image: str, policy: str | None
 ):
-    """Off: `fill_image`. A hook sees it, as it may have to change every image."""
+    """A hook sees it, as it may have to change every image."""
     seen: list[dict[str, Any]] = []
     pod = PodBuilder(RunnerConfig(**config), pod_hook=seen.append).build(leaves(**fields)).manifest
     for found in (pod, *seen):
@@ -93,14 +93,13 @@ def test_overrides_reach_the_container():
 
 
 def test_a_pod_whose_result_could_not_be_read_is_refused():
-    """Off: the check in `PodBuilder.build`."""
     gone = {"spec": {"containers": [{"name": "podrunner-result", "$patch": "delete"}]}}
     with pytest.raises(SpecError, match="result's container is gone"):
         build_pod(CONFIG, leaves(overrides=gone))
 
 
 def test_a_folder_that_is_mounted_already_is_refused():
-    """An empty volume would hide the mounted files; off: `result_mount`."""
+    """An empty volume would hide the mounted files."""
     with pytest.raises(SpecError, match="a folder of its own"):
         build_pod(CONFIG, leaves(volume_mounts=[{"name": "v", "mountPath": "/airflow/xcom/"}]))
 
@@ -118,7 +117,7 @@ def test_a_workloads_file_may_set_it():
 
 
 def test_each_part_is_explained_by_its_setting():
-    """Off: `_UPON_WORKLOAD`. An image that the configuration names is attributed to the configuration."""
+    """An image that the configuration names is attributed to the configuration."""
     config = RunnerConfig(image="i", result_sidecar_image="alpine")
     found = {row.path: row.source for row in explain_pod(config, leaves())}
     beside = "spec.containers[podrunner-result]"

@@ -45,7 +45,6 @@ def test_it_serves_and_leaves_nothing():
 
 
 def test_a_client_that_leaves_before_the_answer_is_no_error_of_the_server(monkeypatch, caplog):
-    """off: the answer to a ConnectionError in `ApiServer._handle`: aiohttp logs a traceback."""
 
     async def leave(_self, _request):
         raise ConnectionResetError("Cannot write to closing transport")

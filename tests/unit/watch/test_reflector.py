@@ -388,7 +388,7 @@ async def test_an_error_of_any_kind_does_not_end_the_watch(monkeypatch: pytest.M
 
 
 async def test_large_foreign_annotations_are_not_held():
-    """W13."""
+    """W13: kubectl's last-applied-configuration is a whole pod."""
     server = FakeServer()
     notes = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 9000, "podrunner.io/key": "y" * 9000}
     async with watching(server) as watched:
