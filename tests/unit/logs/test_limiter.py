@@ -296,7 +296,7 @@ async def quiet_followers_and_one_more() -> None:
         pods.nodes[2].end()
         pods.nodes[2].report_end()
         await pods.collector(2, CallableSink(got.append)).run()
-        assert anyio.current_time() - before < 1, "no turn of the others was waited for"
+        assert anyio.current_time() - before < 1, "no time slice of the others was waited for"
         await pods.end()
     assert [batch.texts() for batch in got] == [["run 0 line 0"]]
 

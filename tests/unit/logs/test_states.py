@@ -391,6 +391,24 @@ def test_each_row_of_the_table_is_tried():
     assert {(type(row.state), type(row.event)) for row in ROWS.values()} == TABLE.keys()
 
 
+@pytest.mark.parametrize(("view", "seen"), [(NOT_STARTED, False), (RUNNING, True), (NEVER_BEGAN, False)])
+def test_a_container_that_only_ended_was_not_seen_running(view: ContainerView, *, seen: bool):
+    assert start(FRESH, view, LIMITS).seen_running is seen
+    noted, _ = step(a(Queued, seen_running=False), ContainerChanged(view))
+    assert noted.seen_running is seen
+    assert step(a(Queued), ContainerChanged(view))[0].seen_running, "it is not forgotten"
+
+
+@pytest.mark.parametrize(("cursor", "after"), [(FRESH, None), (AT_1, AT_1.stamp)])
+def test_a_gap_says_after_which_line_and_why(cursor: LogCursor, after: str | None):
+    _, effects = step(a(Reading, cursor=cursor), StreamFailed(FORBIDDEN, 5))
+    (gap,) = [effect.item for effect in effects]
+    assert isinstance(gap, LogGap)
+    assert (gap.container, gap.after, gap.before, gap.restart) == ("base", after, None, 0)
+    assert "pods/log is forbidden" in gap.message
+    assert effects[0].cursor == cursor
+
+
 def test_the_backoff_is_bounded():
     state = a(Reading)
     for _ in range(20):
