@@ -22,7 +22,7 @@ async def test_killed_while_pods_are_launched(config, workload, node, pods):
         await anyio.sleep(0.15)
         await to_thread.run_sync(node.restart_api)
         outcomes = [await pod.wait(120) for pod in launched]
-    assert [outcome.category for outcome in outcomes] == [Category.SUCCEEDED] * 25
+    assert [str(outcome) for outcome in outcomes if outcome.category is not Category.SUCCEEDED] == []
     assert len({pod.uid for pod in launched}) == 25
     assert pods() == []
 

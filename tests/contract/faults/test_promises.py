@@ -25,10 +25,10 @@ def job(script: str) -> Workload:
 
 
 def pods_in(cluster: Cluster, namespace: str) -> list[str]:
-    """The names of the pods that there are, as the administrator sees them."""
+    """The names of the pods that there are and that are not being deleted, as the administrator sees them."""
     with cluster.http() as http:
         pods = http.get(f"/api/v1/namespaces/{namespace}/pods").json()["items"]
-    return [pod["metadata"]["name"] for pod in pods]
+    return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
 
 def ends(events: list[RunnerEvent]) -> list[tuple[str, int | None]]:
