@@ -409,6 +409,11 @@ def test_a_gap_says_after_which_line_and_why(cursor: LogCursor, after: str | Non
     assert effects[0].cursor == cursor
 
 
+def test_the_gap_of_unread_runs_names_the_last_of_them():
+    _, effects = step(a(Waiting), ContainerChanged(replace(RESTARTED, restart=3)))
+    assert [effect.item.message for effect in effects] == ["runs up to 1 were not read to their end"]
+
+
 def test_the_backoff_is_bounded():
     state = a(Reading)
     for _ in range(20):
