@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run, since_time, stamp_ns
-from podrunner.logs.record import GapReason
+from podrunner.logs.record import GapReason, LogGap
 
 FRESH = LogCursor("uid-1", "base")
 
@@ -40,6 +40,18 @@ def test_the_server_is_asked_in_whole_seconds(stamp, since):
     assert since_time(LogCursor("u", "c", stamp=stamp)) == since
 
 
+@pytest.mark.parametrize(
+    ("stamp", "nanoseconds"),
+    [
+        ("1970-01-01T00:00:02Z", 2_000_000_000),
+        ("1970-01-01T00:00:02.5Z", 2_500_000_000),
+        ("1970-01-01T01:00:02.000000007+01:00", 2_000_000_007),
+    ],
+)
+def test_a_stamp_is_so_many_nanoseconds(stamp, nanoseconds):
+    assert stamp_ns(stamp) == nanoseconds
+
+
 def test_stamps_of_different_spelling_compare():
     assert stamp_ns("2024-05-01T12:20:30.5+02:00") == stamp_ns("2024-05-01T10:20:30.500000000Z")
     assert stamp_ns("2024-05-01T10:20:30Z") < stamp_ns("2024-05-01T10:20:30.000000001Z")
@@ -62,6 +74,38 @@ def test_a_resumed_stream_continues_exactly_after_the_cursor(stamps, data):
         assert gap is None
     assert got == text(*stamps[seen:])
     assert Resumption.after(cursor).admit(text(*resumed)).lines == got
+
+
+@pytest.mark.parametrize(
+    ("read", "resumed", "new"),
+    [
+        ([(1, 5)], [(1, 4), (1, 5), (1, 5), (1, 6)], [(1, 5), (1, 6)]),
+        ([(1, 5), (1, 5)], [(1, 4), (1, 5), (1, 5), (1, 6)], [(1, 6)]),
+        ([(1, 5), (1, 5)], [(1, 5), (1, 5)], []),
+    ],
+)
+def test_as_many_lines_of_the_cursors_stamp_are_dropped_as_were_read(read, resumed, new):
+    """G2: wherever they stand in a batch."""
+    resumption = Resumption.after(advance(FRESH, text(*read)))
+    assert resumption.admit(text(*resumed))[:2] == (text(*new), None)
+    assert resumption.admit(b"\n" + text(*resumed))[:2] == (text(*new), None)
+
+
+def test_a_stamp_in_another_spelling_is_no_later_one():
+    resumption = Resumption.after(LogCursor("u", "c", stamp="2024-05-01T10:20:01.5Z", lines=1))
+    assert resumption.admit(b"2024-05-01T10:20:01.500000000Z n\n") == (b"", None, resumption)
+
+
+def test_a_gap_says_where_it_is_and_why():
+    resumption = Resumption.after(LogCursor("u", "c", 3, stamp="2024-05-01T10:20:01Z", lines=1))
+    assert resumption.end() == LogGap(
+        "c",
+        GapReason.ROTATED,
+        after="2024-05-01T10:20:01Z",
+        before=None,
+        restart=3,
+        message="the last line read is no longer there",
+    )
 
 
 def test_a_cursor_whose_line_rotated_away_is_a_gap():
@@ -89,6 +133,12 @@ def test_fewer_lines_of_the_cursors_stamp_than_were_read_are_a_gap():
 def test_a_later_run_begins_at_its_beginning():
     cursor = advance(FRESH, text((1, 5)))
     assert next_run(cursor, 2, "2024-05-01T10:20:02Z") == LogCursor("uid-1", "base", 2)
+
+
+def test_what_was_read_of_the_moment_in_which_a_later_run_began_is_kept():
+    cursor = LogCursor("u", "c", stamp="2024-05-01T10:20:01Z", lines=2)
+    kept = LogCursor("u", "c", 1, stamp="2024-05-01T10:20:01Z", lines=2, inherited=True)
+    assert next_run(cursor, 1, "2024-05-01T10:20:01Z") == kept
 
 
 @pytest.mark.parametrize("began_at", ["2024-05-01T10:20:01Z", ""])
