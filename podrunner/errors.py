@@ -173,8 +173,9 @@ class ForbiddenError(ApiError):
     """403: RBAC or admission refuses; the message says which.
 
     Attributes:
-        was_allowed: Whether the same kind of request had been allowed before, and it is a right that is missing now: an
-            API server that has just started answers so until it has read the rights.
+        was_allowed: Whether it is a right that is missing, and the same kind of request had been allowed before, or any
+            request had been and one got no answer a moment ago: an API server that has just started answers so until
+            it has read the rights.
     """
 
     was_allowed: bool = False

@@ -16,26 +16,38 @@ if TYPE_CHECKING:
 __all__ = ["KnownRights"]
 
 
+_READS_RIGHTS_WITHIN_S = 30.0
+"""An API server that starts has read all role bindings after a few seconds, on a busy machine after some more."""
+
+
 class KnownRights:
     """Remembers what was allowed: by verb, resource, namespace, and whether one object was meant."""
 
-    __slots__ = ("_allowed",)
+    __slots__ = ("_allowed", "_may_not_be_read_until_s")
 
     def __init__(self) -> None:
         self._allowed: set[tuple[str, ...]] = set()
+        self._may_not_be_read_until_s = float("-inf")
 
     def note(self, method: str, target: str) -> None:
         """A request was allowed."""
         self._allowed.add(_right(method, target))
 
-    def judge(self, error: ForbiddenError, target: str) -> None:
-        """Says on the error whether it refuses a right that was there before.
+    def interrupted(self, now_s: float) -> None:
+        """A request got no answer: the server may be starting anew, and not know any right for a while."""
+        self._may_not_be_read_until_s = now_s + _READS_RIGHTS_WITHIN_S
+
+    def judge(self, error: ForbiddenError, target: str, *, now_s: float) -> None:
+        """Says on the error whether it refuses a right that was there before, or that the server may not know yet.
 
         Args:
             error: The refusal.
             target: Path and query that were asked for.
+            now_s: The present time on the clock of :meth:`interrupted`.
         """
-        error.was_allowed = _about_rights(error) and _right(error.method, target) in self._allowed
+        known = _right(error.method, target) in self._allowed
+        starting = bool(self._allowed) and now_s < self._may_not_be_read_until_s
+        error.was_allowed = _about_rights(error) and (known or starting)
 
 
 _SECOND_VERB = re.compile(r'pods "[^"]*" is forbidden: (RBAC: .*)?', re.DOTALL)

@@ -5,7 +5,7 @@ Between the typed verbs (``client``), which know Kubernetes' paths and objects, 
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from time import time
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from podrunner.kube.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from podrunner.kube.limiter import VerbClass
 
@@ -147,7 +147,8 @@ class Session:
             request = make(authorization)
             if before_send is not None:
                 before_send()
-            return await self._transport.request(request), request
+            with self._noting_interruptions():
+                return await self._transport.request(request), request
 
         authorization = await self._credentials.authorization()
         response, request = await ask(authorization)
@@ -182,7 +183,17 @@ class Session:
     ) -> tuple[ResponseStream, Request]:
         headers = self._headers_for(authorization, None, accept=accept)
         request = Request("GET", target, headers, None, self._timeout_s)
-        return await stack.enter_async_context(self._transport.stream(request)), request
+        with self._noting_interruptions():
+            return await stack.enter_async_context(self._transport.stream(request)), request
+
+    @contextmanager
+    def _noting_interruptions(self) -> Iterator[None]:
+        """Note a request without an answer: after it a server may have started that does not know the rights yet."""
+        try:
+            yield
+        except TransportError:
+            self._rights.interrupted(anyio.current_time())
+            raise
 
     async def _error_body(self, stream: ResponseStream) -> bytes:
         """Read the body of a refusal, as far as it comes in time: the status alone says enough."""
@@ -248,7 +259,7 @@ class Session:
         if error.retry_after_s is not None:
             self.gate.close_for(error.retry_after_s)
         if isinstance(error, ForbiddenError):
-            self._rights.judge(error, request.target)
+            self._rights.judge(error, request.target, now_s=anyio.current_time())
         return error
 
     async def aclose(self) -> None:

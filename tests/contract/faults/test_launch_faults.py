@@ -20,6 +20,15 @@ def job(script: str, **fields) -> Workload:
     return Workload(key={"job": uuid.uuid4().hex}, command=["sh", "-c", script], **fields)
 
 
+NOT_READ_YET = {
+    "kind": "Status",
+    "status": "Failure",
+    "code": 403,
+    "reason": "Forbidden",
+    "message": 'pods "x" is forbidden: User "system:serviceaccount:n:podrunner" cannot get resource "pods"',
+}
+
+
 def names(cluster, namespace: str) -> list[str]:
     """The pods that there are, as the administrator sees them."""
     with cluster.http() as http:
@@ -37,6 +46,18 @@ async def test_a_lost_answer_makes_no_second_pod(cluster, quick: RunnerConfig, f
         assert names(cluster, quick.namespace) == [pod.name]
         assert (await pod.wait(20)).exit_code == 7
         assert faults.counts["lose-reply"] == 1  # looked up, not sent again
+
+
+async def test_the_server_that_lost_the_answer_may_not_know_the_rights_yet(
+    cluster, quick: RunnerConfig, faults: Faults
+):
+    """L1: it was restarted, and refuses at first to show the pod that it made. That pod is the launch's."""
+    async with AsyncPodRunner(quick) as runner:
+        faults.on("POST", "pods").lose_reply()
+        faults.on("GET", "pods", watch=False).answer(403, NOT_READ_YET, times=2)
+        pod = await runner.launch(job("exit 0"))
+        assert names(cluster, quick.namespace) == [pod.name]
+        assert (await pod.wait(20)).succeeded
 
 
 async def test_a_dropped_create_is_sent_again(cluster, quick: RunnerConfig, faults: Faults):

@@ -19,7 +19,7 @@ def judged(allowed: list[tuple[str, str]], method: str, target: str, message: st
         rights.note(*each)
     path = target.partition("?")[0]
     error = ForbiddenError(status=403, server_message=message, method=method, path=path)
-    rights.judge(error, target)
+    rights.judge(error, target, now_s=0.0)
     assert is_transient(error) is error.was_allowed
     return error.was_allowed
 
@@ -72,6 +72,25 @@ def test_the_second_verb_of_an_exec_is_a_right_too(reason):
 def test_what_admission_refuses_is_refused_for_good(message):
     """L6, L9."""
     assert not judged([("POST", PODS)], "POST", PODS, message)
+
+
+def refused_after(*, allowed: bool, waited_s: float, message: str = REFUSED) -> bool:
+    """Whether a right that was never used is taken for one that the server does not know yet."""
+    rights = KnownRights()
+    if allowed:
+        rights.note("POST", PODS)
+    rights.interrupted(100.0)
+    error = ForbiddenError(status=403, server_message=message, method="GET", path=f"{PODS}/a")
+    rights.judge(error, f"{PODS}/a", now_s=100.0 + waited_s)
+    return error.was_allowed
+
+
+def test_after_a_request_without_an_answer_the_server_may_not_know_any_right_yet():
+    """L1: the reply to a create was lost in a restart; looking for the pod is refused at first."""
+    assert refused_after(allowed=True, waited_s=1)
+    assert not refused_after(allowed=False, waited_s=1), "credentials that never had a right"
+    assert not refused_after(allowed=True, waited_s=31), "it had the time to read them"
+    assert not refused_after(allowed=True, waited_s=1, message='admission webhook "x" denied the request')
 
 
 def test_it_is_tried_a_few_times_even_where_all_else_is_tried_for_ever():
