@@ -185,7 +185,7 @@ class Pod:
     ) -> LogStream:
         """The log as a stream of lines: ``for line in pod.logs()``.
 
-        The reading begins with the first line asked for. While somebody reads, the end of the pod does not delete it
+        The reading begins with the first line asked for. While it is being read, the end of the pod does not delete it
         for ``logs.drain_timeout_s``. Of a pod that is gone, the local file is read, if there is one.
 
         Args:
@@ -250,7 +250,7 @@ class Pod:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's own.
 
         Raises:
-            OwnershipError: The pod is another runner's now, or will be: how it ends is told there.
+            OwnershipError: The pod is another runner's now, or will be: its end is reported there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
         self._bridge.call(self._pod.cancel, grace_period_s=grace_period_s)
@@ -262,7 +262,7 @@ class Pod:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's own.
 
         Raises:
-            OwnershipError: The pod is another runner's now, or will be: how it ends is told there.
+            OwnershipError: The pod is another runner's now, or will be: its end is reported there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
         self._bridge.call(self._pod.delete, grace_period_s=grace_period_s)

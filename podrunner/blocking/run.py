@@ -79,7 +79,7 @@ class Run:
             grace_period_s: Seconds that the pod's processes have to end; None: the configuration's, or the pod's own.
 
         Raises:
-            OwnershipError: Another runner goes on with the run, or will: how it ends is told there.
+            OwnershipError: Another runner goes on with the run, or will: its end is reported there.
             RunnerClosedError: The runner was closed and left the run to a successor.
         """
         self._bridge.call(self._run.cancel, grace_period_s=grace_period_s)

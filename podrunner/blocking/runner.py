@@ -122,7 +122,7 @@ class PodRunner:
         self._bridge.exit(exc)
 
     def close(self, policy: ClosePolicy | str = ClosePolicy.DRAIN) -> None:
-        """Stops taking orders and ends the pods by a policy.
+        """Launches nothing more and ends the pods by a policy.
 
         Leaving the context does it; a second call does nothing.
 

@@ -2,7 +2,7 @@
 
 The container waits beside the main one and keeps the volume readable after the main container has ended. It is a plain
 container, since the kubelet ends native sidecars together with the main container. Reading the file does not belong
-here (``podrunner.runner.result``).
+here (``podrunner.runner.results``).
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ async def _serve(kubeconfig: Path, *, folder: Path | None, port: int, strict_ima
 
 @contextmanager
 def _handed_out(source: Path, target: Path) -> Iterator[None]:
-    """Copy the kubeconfig in one step, so that whoever waits for the file never reads half of it."""
+    """Copy the kubeconfig in one step, so that a process that waits for the file never reads half of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     partial.unlink(missing_ok=True)

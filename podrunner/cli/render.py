@@ -1,4 +1,4 @@
-"""``podrunner render`` and ``podrunner config check``: what a configuration means, told offline."""
+"""``podrunner render`` and ``podrunner config check``: what a configuration means, shown offline."""
 
 from __future__ import annotations
 

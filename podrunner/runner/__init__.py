@@ -6,16 +6,15 @@ layer makes, and the blocking face (``podrunner.blocking``).
 
 from __future__ import annotations
 
-from podrunner.runner.batch import FailedLaunch, LaunchBatch
-from podrunner.runner.core import AsyncPodRunner, LogSinks
 from podrunner.runner.engine import ClosePolicy
+from podrunner.runner.event_queue import AsyncEvents
 from podrunner.runner.events import EventKind, RunnerEvent
-from podrunner.runner.handle import AsyncPod
+from podrunner.runner.handles import AsyncPod, AsyncRun
 from podrunner.runner.health import RunnerHealth
 from podrunner.runner.log_stream import AsyncLogStream
 from podrunner.runner.retries import RetryPolicy
-from podrunner.runner.run import AsyncRun
-from podrunner.runner.subscription import AsyncEvents
+from podrunner.runner.runner import AsyncPodRunner, LogSinks
+from podrunner.runner.submission import FailedLaunch, LaunchBatch
 
 __all__ = [
     "AsyncEvents",

@@ -1,14 +1,14 @@
-"""The engine: what exists while a runner is open. Wires the layers together, owns the tasks, and ends the pods.
+"""The engine: what exists while a runner is open. Wires the rooms together, owns the tasks, and closes.
 
-Each decision lives in a layer below: what a pod looks like in the builder, creating it in the launcher, what
-happened to it in the watch and ``podrunner.outcome``, its log in ``podrunner.logs``, whose it is in
-``podrunner.ownership``. What users call is :mod:`podrunner.runner.core`.
+Each decision lives elsewhere: what a pod looks like in the builder, creating it in the launcher, what happened to it in
+the watch and ``podrunner.outcome``, what follows in :mod:`podrunner.runner.lifecycle`, its log in ``podrunner.logs``,
+which runner owns it in ``podrunner.ownership``. What users call is :mod:`podrunner.runner.runner`.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -18,39 +18,40 @@ import anyio
 from podrunner.builder import PodBuilder, safe_label
 from podrunner.builder.labels import KEY, OWNER
 from podrunner.config.failure_policy import conditions_of
-from podrunner.kube import RequestRetry, retrying
+from podrunner.errors import ConfigError
+from podrunner.kube import KubeClient, RequestRetry, connect, retrying
 from podrunner.launcher import Launcher
 from podrunner.ownership import Adopter, LeaseKeeper, RetainedPods, ScopeReader
-from podrunner.runner.access import open_client
-from podrunner.runner.background import Background
-from podrunner.runner.desk import Desk
+from podrunner.runner.context import Fence, RunnerContext
+from podrunner.runner.finalize import Finalizer, PodDeleter
 from podrunner.runner.health import RunnerHealth, combine
+from podrunner.runner.log_collection import LogCollection
+from podrunner.runner.periodic import PeriodicTasks
 from podrunner.runner.runs import Runs
-from podrunner.runner.staleness import tell_staleness
-from podrunner.runner.supervision import Supervisor
-from podrunner.runner.tracked import TrackedPod
-from podrunner.runner.upkeep import Upkeep
+from podrunner.runner.states import Rules
+from podrunner.runner.submission import SubmissionQueue
+from podrunner.runner.supervisor import Supervisor
+from podrunner.runner.tasks import SupervisedTasks
+from podrunner.runner.tracked import TrackedPod, TrackedPods
 from podrunner.watch import Reflector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AsyncExitStack
     from random import Random
 
     from podrunner.builder import OwnershipMetadata, PodHook
     from podrunner.config import RunnerConfig
-    from podrunner.kube import KubeClient
     from podrunner.logs import SinkFactory
     from podrunner.outcome.record import Pod
-    from podrunner.runner.events import EventBus
+    from podrunner.runner.event_queue import EventBus
     from podrunner.watch import WatchHealth
 
-__all__ = ["ClosePolicy", "Engine", "Equipment", "open_engine"]
+__all__ = ["ClosePolicy", "Engine", "RunnerResources", "open_client", "open_engine"]
 
 _logger = logging.getLogger(__name__)
 
-# After a cancel: a pod's default grace period, as much again for the node to say so, and what the log may
-# take.
+# After a cancel: a pod's default grace period, as much again for the node to confirm the end, and the log's time.
 _CLOSE_WITHIN_S: Final = 90.0
 # After a drain all that is left is deleting pods whose processes have ended.
 _GONE_WITHIN_S: Final = 35.0
@@ -69,15 +70,15 @@ class ClosePolicy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Equipment:
-    """What a runner brings, whether it is open or not.
+class RunnerResources:
+    """What a runner has, whether it is open or not.
 
     Attributes:
-        owner: The runner's name, stamped on its pods.
+        owner: The runner's name, which its pods bear.
         bus: Takes all events.
         random: Source of jitter.
-        pod_hook: An embedder's last word on each pod; None: none.
-        extra_sinks: An embedder's own sinks for a pod; None: none.
+        pod_hook: An embedder's hook, applied to each manifest before the create request; None: none.
+        extra_sinks: Makes an embedder's own sinks for a pod; None: none.
     """
 
     owner: str
@@ -87,8 +88,48 @@ class Equipment:
     extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None
 
 
+@asynccontextmanager
+async def open_client(config: RunnerConfig, client: Any = None) -> AsyncIterator[KubeClient]:
+    """Opens the client that a configuration means, without a request; closes what was opened.
+
+    Args:
+        config: The configuration; ``cluster="local"`` starts a LocalCluster that lives as long as the client.
+        client: An embedder's :class:`KubeClient`, used as it is and left open, or its kubernetes-asyncio
+            ``ApiClient``, whose configuration and credentials are used; None: as configured.
+
+    Raises:
+        ConfigError: The cluster cannot be reached as configured.
+    """
+    if isinstance(client, KubeClient):
+        yield client
+    elif client is not None:
+        async with connect(config, api_client=client) as connected:
+            yield connected
+    elif config.cluster == "local":
+        async with _open_local(config) as connected:
+            yield connected
+    else:
+        async with connect(config) as connected:
+            yield connected
+
+
+@asynccontextmanager
+async def _open_local(config: RunnerConfig) -> AsyncIterator[KubeClient]:
+    from podrunner.local import LocalCluster
+
+    try:
+        local = LocalCluster()
+    except ConfigError as error:
+        remedy = "Run pip install 'podrunner[local]'."
+        raise ConfigError(error.problem, key="cluster", value="local", remedy=remedy) from error
+    async with local as cluster:
+        there = config.model_copy(update={"cluster": "kubeconfig", "kubeconfig": cluster.kubeconfig})
+        async with connect(there) as connected:
+            yield connected
+
+
 async def open_engine(
-    stack: AsyncExitStack, config: RunnerConfig, given_client: Any, *, equipment: Equipment
+    stack: AsyncExitStack, config: RunnerConfig, given_client: Any, *, resources: RunnerResources
 ) -> Engine:
     """Reaches the cluster, takes the Lease and starts all tasks.
 
@@ -96,7 +137,7 @@ async def open_engine(
         stack: Closes all of it, in the right order.
         config: The configuration.
         given_client: An embedder's own client, which stays open; None: as configured.
-        equipment: What the runner brings.
+        resources: What the runner has.
 
     Raises:
         PodrunnerError: The cluster cannot be reached, or it refuses the Lease.
@@ -105,28 +146,28 @@ async def open_engine(
     lease = LeaseKeeper(
         client,
         config.namespace,
-        owner=equipment.owner,
+        owner=resources.owner,
         scope=config.scope,
         duration_s=config.lease_duration_s,
     )
     await retrying(lease.acquire, policy=RequestRetry.of(config.retry), name=f"take lease {lease.name}")
     stack.push_async_callback(_shielded, lease.release)
-    background = Background(await stack.enter_async_context(anyio.create_task_group()))
-    stack.callback(background.cancel)
-    engine = Engine(client, lease, config=config, equipment=equipment, background=background)
+    tasks = SupervisedTasks(await stack.enter_async_context(anyio.create_task_group()))
+    stack.callback(tasks.cancel)
+    engine = Engine(client, lease, config=config, resources=resources, tasks=tasks)
     engine.start()
     return engine
 
 
 class Engine:
-    """The layers of one open runner, and its tasks.
+    """The rooms of one open runner, and its tasks.
 
     Attributes:
-        client: The API server.
-        desk: Takes orders.
+        pods: All pods.
+        queue: Launches them.
         runs: All runs.
-        supervisor: All pods.
-        background: All tasks.
+        context: What handles ask.
+        tasks: All tasks.
         reflectors: One per watch.
     """
 
@@ -136,62 +177,104 @@ class Engine:
         lease: LeaseKeeper,
         *,
         config: RunnerConfig,
-        equipment: Equipment,
-        background: Background,
+        resources: RunnerResources,
+        tasks: SupervisedTasks,
     ) -> None:
-        self._config = config
-        self._owner = owner = equipment.owner
+        self._client = client
         self._lease = lease
-        self._bus = equipment.bus
-        self._random = random = equipment.random
+        self._config = config
+        self._owner = owner = resources.owner
+        self._bus = resources.bus
+        self._random = random = resources.random
+        self._fence = Fence(lease.is_held)
         self._launcher = Launcher(
             client, owner=owner, scope=config.scope, config=config, random=random, may_act=lease.is_held
         )
-        self.client: KubeClient = client
-        self.background: Background = background
-        self.supervisor: Supervisor = Supervisor(
+        self._logs = LogCollection(
             client,
-            self._launcher,
-            config=config,
+            config,
+            tasks=tasks,
+            random=random,
+            extra_sinks=resources.extra_sinks,
             bus=self._bus,
-            group=background,
-            random=random,
-            may_act=lease.is_held,
-            extra_sinks=equipment.extra_sinks,
         )
-        self.desk: Desk = Desk(
-            client,
+        self._finalizer = Finalizer(client, config, limiter=self._logs.limiter)
+        self._deleter = PodDeleter(self._launcher, config, may_act=self._fence.may_act)
+        self.tasks: SupervisedTasks = tasks
+        self.pods: TrackedPods = TrackedPods()
+        self._supervisor = self._make_supervisor()
+        self.queue: SubmissionQueue = SubmissionQueue(
+            self.pods,
             self._launcher,
-            builder=PodBuilder(config, owner=owner, pod_hook=equipment.pod_hook),
-            supervisor=self.supervisor,
+            builder=PodBuilder(config, owner=owner, pod_hook=resources.pod_hook),
+            supervisor=self._supervisor,
             config=config,
-            group=background,
-            random=random,
+            fence=self._fence,
+            tasks=tasks,
+        )
+        self.context: RunnerContext = self._make_context()
+        self.runs: Runs = Runs(self.queue, self.context, tasks=tasks, random=random)
+        self.reflectors: list[Reflector] = [self._reflector(namespace) for namespace in self._watched]
+
+    def _make_supervisor(self) -> Supervisor:
+        return Supervisor(
+            self.pods,
+            self._client,
+            self._launcher,
+            tasks=self.tasks,
+            finalizer=self._finalizer,
+            deleter=self._deleter,
+            logs=self._logs,
+            bus=self._bus,
+            may_act=self._fence.may_act,
+            on_end=self._note_end,
+        )
+
+    def _make_context(self) -> RunnerContext:
+        return RunnerContext(
+            self._client,
+            config=self._config,
+            random=self._random,
+            limiter=self._logs.limiter,
+            fence=self._fence,
+            pods=self.pods,
+            queue=self.queue,
+            supervisor=self._supervisor,
+            deleter=self._deleter,
+            tasks=self.tasks,
             watches=self._watches,
         )
-        self.runs: Runs = Runs(self.desk, group=background, random=random)
-        self.reflectors: list[Reflector] = [self._reflector(namespace) for namespace in self._watched]
+
+    def _note_end(self, pod: TrackedPod) -> None:
+        self.runs.note_end(pod)
 
     # Tasks
 
     def start(self) -> None:
         """Starts all tasks."""
-        self._lease.guard(self._fence)
+        self._lease.guard(self._lose_lease)
         for namespace, reflector in zip(self._watched, self.reflectors, strict=True):
-            self.background.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}")
-        self.background.start_soon(self.supervisor.lookout.patrol, name="patrol")
-        self.background.start_soon(
-            tell_staleness, self._watches, self.supervisor.report_staleness, name="staleness"
-        )
-        self.background.start_soon(self._lease.keep, name="lease")
+            self.tasks.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}")
+        self._supervisor.start()
+        self.tasks.start_soon(self._lease.keep, name="lease")
+        self._periodic().start(self.tasks)
+
+    def _periodic(self) -> PeriodicTasks:
         retained = RetainedPods(
             self._scope_reader(),
             self._launcher.delete,
             owner=self._owner,
-            is_settled=self.supervisor.is_settled,
+            is_settled=self.pods.is_settled,
         )
-        upkeep = Upkeep(self._config, self._watched, adopt=self.adopt, retained=retained, random=self._random)
-        upkeep.start(self.background)
+        return PeriodicTasks(
+            self._config,
+            self._watched,
+            adopt=self.adopt,
+            retained=retained,
+            watches=self._watches,
+            report_staleness=self._supervisor.report_staleness,
+            random=self._random,
+        )
 
     @property
     def _watched(self) -> tuple[str | None, ...]:
@@ -202,35 +285,39 @@ class Engine:
 
     def _reflector(self, namespace: str | None) -> Reflector:
         return Reflector(
-            self.client,
+            self._client,
             namespace=namespace,
             label_selector=f"{OWNER}={safe_label(self._owner)}",
             settings=self._config.watch,
             random=self._random,
-            sink=self.supervisor.observe,
+            sink=self._supervisor.observe,
             accept=self._is_ours,
             conditions=conditions_of(self._config.failure_policy),
         )
 
     def _is_ours(self, pod: Pod) -> bool:
-        # Asked of every event: the whole stamp is read only where it is needed.
+        # Asked of every event: the ownership metadata is read as a whole only where it is needed.
         annotations = pod.metadata.annotations or {}
         return annotations.get(OWNER) == self._owner and KEY in annotations
 
     def _scope_reader(self) -> ScopeReader:
         config = self._config
         return ScopeReader(
-            self.client,
+            self._client,
             scope=config.scope,
             lease_namespace=config.namespace,
             policy=RequestRetry.of(config.retry),
             page_size=config.watch.page_size,
         )
 
-    def _fence(self, why: str) -> None:
+    def _lose_lease(self, why: str) -> None:
+        """Relinquishes whatever is not over, and begins or deletes nothing any more."""
         _logger.error("runner %s lost its lease and acts no more: %s", self._owner, why)
-        self.runs.stop(leave=True)
-        self.desk.fence(why)
+        self.runs.stop(relinquish=True)
+        self._fence.lost_because = why
+        self._deleter.freeze()
+        self._supervisor.lose_all(why)
+        self.queue.relinquish(why)
 
     # What earlier runners left
 
@@ -241,53 +328,65 @@ class Engine:
             ApiError: Pods or leases cannot be read.
             RunnerClosedError: The runner is not open.
         """
-        self.desk.check_open()
+        self._fence.check_open()
         adopted = []
-        adopter = Adopter(self.client, self._scope_reader(), owner=self._owner)
-        found = adopter.adopt(self._watched, known=self.desk.knows, on_retained=self.runs.note_kept)
+        adopter = Adopter(self._client, self._scope_reader(), owner=self._owner)
+        found = adopter.adopt(self._watched, known=self._knows, on_retained=self.runs.note_retained)
         async with aclosing(found) as won:
-            async for pod, stamp in won:
-                tracked = self.desk.adopt(_adopted(pod, stamp), pod)
+            async for pod, ownership in won:
+                tracked = self._supervisor.adopt(self._as_tracked(pod, ownership), pod)
                 self.runs.note_adopted(tracked)
                 adopted.append(tracked)
         return adopted
 
+    def _knows(self, pod: Pod) -> bool:
+        """Whether a pod is tracked, or being created: then its creation is the one that tracks it."""
+        meta = pod.metadata
+        return self.pods.get(meta.uid) is not None or self._launcher.is_launching(meta.namespace, meta.name)
+
+    def _as_tracked(self, pod: Pod, ownership: OwnershipMetadata) -> TrackedPod:
+        containers = pod.spec.containers
+        main = ownership.main_container or (containers[0].name if containers else "base")
+        meta = pod.metadata
+        rules = Rules(main, self._config)
+        return TrackedPod(ownership.key, meta.namespace, meta.name, rules=rules, log_path=ownership.log_path)
+
     # Looking
 
     def health(self) -> RunnerHealth:
-        """How well the runner is."""
-        supervisor = self.supervisor
+        """Returns how well the runner is."""
         fields: dict[str, Any] = combine(
             self._watches(),
-            pods=len(list(supervisor.pods)),
-            active=supervisor.active,
-            submitted=self.desk.queued,
+            pods=len(self.pods),
+            active=self.pods.active,
+            submitted=self.queue.queued,
             runs=self.runs.active,
             events_waiting=len(self._bus.queue),
             events_coalesced=self._bus.queue.coalesced,
-            log_troubles=supervisor.log_troubles,
-            logs_waiting=supervisor.log_limiter.waiting,
-            deletes_failing=supervisor.deletions.failing,
+            log_troubles=self._logs.troubles,
+            logs_waiting=self._logs.limiter.waiting,
+            deletes_failing=self._deleter.failing,
         )
-        return RunnerHealth(lease=self.desk.fenced_because or "held", **fields)
+        return RunnerHealth(lease=self._fence.lost_because or "held", **fields)
 
     async def idle(self) -> None:
         """Returns when nothing is queued, every run is over and every pod is done."""
         await self.runs.idle()
-        await self.desk.idle()
-        await self.supervisor.idle()
+        await self.queue.idle()
+        await self.pods.idle()
 
     # Closing
 
     async def close(self, policy: ClosePolicy) -> None:
-        """Stops taking orders and ends the pods by a policy. A second call does nothing.
+        """Takes no more calls and ends the pods by a policy. A second call does nothing.
 
         If waiting is interrupted (cancelled, Ctrl-C), the rest is cancelled.
         """
-        if self.desk.is_closed:
+        if self._fence.is_closed:
             return
-        self.desk.close("the runner is closed")
-        self.supervisor.close()
+        self._fence.closed_because = "the runner is closed"
+        self.pods.notify()
+        self._finalizer.close()
         try:
             await self._close_by(policy)
         except BaseException:
@@ -296,42 +395,30 @@ class Engine:
                     await self._close_by(ClosePolicy.CANCEL)
             raise
         finally:
-            self.desk.leave_alone()
+            self._supervisor.leave_all()
             self._bus.close()
 
     async def _close_by(self, policy: ClosePolicy) -> None:
-        if policy is ClosePolicy.DETACH or self.background.is_cancelled:
-            self.runs.stop(leave=True)
-            self.supervisor.deletions.freeze()
+        if policy is ClosePolicy.DETACH or self.tasks.is_cancelled:
+            self.runs.stop(relinquish=True)
+            self._deleter.freeze()
         elif policy is ClosePolicy.DRAIN:
             await self.idle()
             with anyio.move_on_after(_GONE_WITHIN_S):
-                await self.supervisor.deletions.over()
+                await self._deleter.wait_gone()
         else:
-            self.runs.stop(leave=False)
+            self.runs.stop(relinquish=False)
             await self._cancel_all()
 
     async def _cancel_all(self) -> None:
-        desk, supervisor = self.desk, self.supervisor
         with anyio.move_on_after(_CLOSE_WITHIN_S, shield=True) as scope:
-            await desk.cancel_all()
-            await desk.idle()
-            await desk.cancel_all()
-            await supervisor.idle()
-            await supervisor.deletions.over()
+            await self.context.cancel_all()
+            await self.queue.idle()
+            await self.context.cancel_all()
+            await self.pods.idle()
+            await self._deleter.wait_gone()
         if scope.cancelled_caught:
-            _logger.error("%d pods did not end in %.0f s", supervisor.active, _CLOSE_WITHIN_S)
-
-
-def _adopted(pod: Pod, stamp: OwnershipMetadata) -> TrackedPod:
-    main = stamp.main_container or (pod.spec.containers[0].name if pod.spec.containers else "base")
-    return TrackedPod(
-        stamp.key,
-        pod.metadata.namespace,
-        pod.metadata.name,
-        main_container=main,
-        log_path=stamp.log_path,
-    )
+            _logger.error("%d pods did not end in %.0f s", self.pods.active, _CLOSE_WITHIN_S)
 
 
 async def _shielded(function: Callable[[], Any]) -> None:

@@ -30,7 +30,7 @@ class RunnerHealth(msgspec.Struct, frozen=True):
         submitted: Submissions that wait or are being created.
         runs: Runs that are not over.
         events_waiting: Events that wait for :meth:`poll_events`.
-        events_coalesced: Events that gave way to newer ones of the same pod because nobody took them in time.
+        events_coalesced: Events that gave way to newer ones of the same pod because they were not taken in time.
         log_troubles: Gaps and other troubles with logs, ever.
         logs_waiting: Logs that wait for their turn because ``logs.max_follows`` connections are taken.
         deletes_failing: Pods whose deletion keeps failing.

@@ -1,7 +1,7 @@
-"""A pod's log as a stream of lines: what ``pod.logs()`` gives.
+"""A pod's log as a stream of lines: what ``pod.logs()`` returns.
 
-The reading is done by a task of the runner's, which hands whole batches over a short queue; iterating
-therefore holds no task group and no connection of its own, may stop anywhere, and may be done from any task
+The reading (:class:`PodLogReading`) is done by a task of the runner's, which hands whole batches over a short queue;
+iterating therefore holds no task group and no connection of its own, may stop anywhere, and may be done from any task
 or, in batches, from another thread. How lines are read from the server belongs to :mod:`podrunner.logs`.
 """
 
@@ -9,22 +9,37 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
 
-from podrunner.errors import PodrunnerError
-from podrunner.logs import LogBatch, LogGap, LogLine
-from podrunner.runner.each import Each
+from podrunner.errors import LogError, PodrunnerError
+from podrunner.logs import (
+    ContainerFollower,
+    ContainerView,
+    FollowLimits,
+    LocalFile,
+    LogBatch,
+    LogCursor,
+    LogGap,
+    LogLine,
+    LogQuery,
+)
+from podrunner.logs.lines import LineAssembler
+from podrunner.runner.iteration import iter_items
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-__all__ = ["AsyncLogStream"]
+    from podrunner.runner.context import RunnerContext
+    from podrunner.runner.tracked import TrackedPod
+
+__all__ = ["AsyncLogStream", "PodLogReading"]
 
 T = TypeVar("T")
 
@@ -73,7 +88,7 @@ class AsyncLogStream:
         self.close()
 
     def __aiter__(self) -> AsyncIterator[str]:
-        return Each(self.next_lines)
+        return iter_items(self.next_lines)
 
     def __del__(self) -> None:
         # Dropped half-read: the reading task, which knows only the other end of the queue, comes to its end.
@@ -94,7 +109,7 @@ class AsyncLogStream:
 
     def records(self) -> AsyncIterator[LogLine | LogGap]:
         """Iterates over records instead of lines."""
-        return Each(self.next_records)
+        return iter_items(self.next_records)
 
     def close(self) -> None:
         """Ends the reading."""
@@ -173,3 +188,107 @@ def _records(item: Item) -> list[LogLine | LogGap]:
     if isinstance(item, LogBatch):
         return [*item.records()]
     return [item] if isinstance(item, LogGap) else [LogLine(text) for text in item]
+
+
+class PodLogReading:
+    """One reading of a container's log: from the pod, or of a pod that is gone from the local file.
+
+    Args:
+        pod: The pod. It is not deleted while its log is read, up to ``logs.drain_timeout_s``.
+        context: The runner's.
+        container: The container's name.
+        follow: Whether to go on until the container is over.
+        since: Only lines from that time on, or of the last so many seconds before the reading begins; None: all.
+    """
+
+    def __init__(
+        self,
+        pod: TrackedPod,
+        context: RunnerContext,
+        container: str,
+        *,
+        follow: bool,
+        since: datetime | float | None,
+    ) -> None:
+        self._pod = pod
+        self._context = context
+        self._container = container
+        self._follow = follow
+        self._since = since
+
+    async def run(self, put: Put) -> None:
+        """Reads the log and puts what is read.
+
+        Raises:
+            PodrunnerError: The log cannot be read at all.
+        """
+        if self._pod.is_gone:
+            await self._read_file(put)
+            return
+        self._pod.begin_reading()
+        try:
+            await self._read_pod(put)
+        finally:
+            self._pod.end_reading()
+
+    async def _read_pod(self, put: Put) -> None:
+        pod, context = self._pod, self._context
+        while self._follow and not pod.uid and pod.outcome is None:
+            await pod.changed()
+        restart = pod.container(self._container).restart
+        follower = ContainerFollower(
+            context.client,
+            pod.address,
+            pod if self._follow else _Now(pod),
+            lambda item, _: put(item),
+            cursor=LogCursor(pod.uid, self._container, restart=restart),
+            limits=FollowLimits(drain_s=context.config.logs.drain_timeout_s, since=_since_time(self._since)),
+            limiter=context.limiter,
+            random=context.random,
+        )
+        await follower.run()
+
+    async def _read_file(self, put: Put) -> None:
+        folder, pod = self._context.config.logs.folder, self._pod
+        query = LogQuery(pod.log_path, container=self._container, main_container=pod.main_container)
+        if folder is None:
+            raise self._no_file()
+        lines = LineAssembler()
+        async with LocalFile(folder).open(query) as found:
+            if found is None:
+                raise self._no_file()
+            async for batch in found.batches:
+                await put(_decoded(lines.feed(batch)))
+            await put(_decoded(lines.rest()))
+
+    def _no_file(self) -> LogError:
+        pod = self._pod
+        return LogError(f"pod {pod.namespace}/{pod.name} is gone, and there is no local file of its log")
+
+
+def _decoded(lines: bytes) -> list[str]:
+    return lines.decode("utf-8", "replace").split("\n")[:-1]
+
+
+class _Now:
+    """A pod's state cut off at the present: what there is to read now is all that there will be."""
+
+    def __init__(self, pod: TrackedPod) -> None:
+        self._pod = pod
+
+    def container(self, name: str) -> ContainerView:
+        view = self._pod.container(name)
+        return ContainerView(view.restart, view.started, ended=True, final=True, gone=view.gone)
+
+    async def changed(self) -> None:
+        await self._pod.changed()
+
+
+def _since_time(since: datetime | float | None) -> str | None:
+    if since is None:
+        return None
+    if isinstance(since, datetime):
+        moment = since.astimezone(UTC)
+    else:
+        moment = datetime.fromtimestamp(datetime.now(UTC).timestamp() - since, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,23 +1,22 @@
 """Runs: a workload with its tries, one pod after another, until one is the last.
 
-A thin layer over the desk: each try is a submission like any other, with its own pod, handle, outcome and events. No
-task runs while a pod does; only between two tries one waits. Whether there is another try is decided in
-:mod:`podrunner.runner.retries`; what users hold is :class:`podrunner.runner.run.AsyncRun`.
+A thin layer over the submission queue: each try is a submission like any other, with its own pod, handle, outcome and
+events. No task runs while a pod does; only between two tries one waits. Whether there is another try is decided in
+:mod:`podrunner.runner.retries`; what callers hold is :class:`podrunner.runner.handles.AsyncRun`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 
 from podrunner.errors import PodrunnerError
 from podrunner.outcome import classify, refused_by_api
-from podrunner.runner.notify import Notify
 from podrunner.runner.retries import RetryPolicy, next_try, wait_before
+from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
     from random import Random
@@ -25,8 +24,9 @@ if TYPE_CHECKING:
     from podrunner.builder import OwnershipMetadata
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Pod
-    from podrunner.runner.background import Background
-    from podrunner.runner.desk import Desk
+    from podrunner.runner.context import RunnerContext
+    from podrunner.runner.submission import SubmissionQueue
+    from podrunner.runner.tasks import SupervisedTasks
     from podrunner.runner.tracked import TrackedPod
     from podrunner.workload import Workload, WorkloadKey
 
@@ -34,11 +34,11 @@ __all__ = ["Runs", "TrackedRun"]
 
 _logger = logging.getLogger(__name__)
 
-# Adopted pods whose workloads nobody has run yet: a few kilobytes each. Of more than these, the oldest are forgotten.
-_ADOPTED_KEPT: Final = 10_000
-# The next try waits for the former pod's log to be read and its deletion to be accepted, so that two never write one
+# Pods of earlier runners whose workloads were not run here yet: a few kilobytes each. Of more, the oldest is dropped.
+_PRIOR_ATTEMPTS: Final = 10_000
+# The next try waits for the prior pod's log to be read and its deletion to be accepted, so that two never write one
 # log. Beyond the time for the log this long, for a server that refuses the deletion for good.
-_FORMER_MARGIN_S: Final = 60.0
+_PRIOR_MARGIN_S: Final = 60.0
 
 _Place = tuple[str, str]
 """Namespace and identity."""
@@ -54,7 +54,7 @@ class TrackedRun:
         group: Of its submissions.
         tries: Its pods so far, the present one last.
         outcome: The outcome of its last pod, once the run is over.
-        left: Whether another runner goes on with it: no outcome will come from here.
+        is_relinquished: Whether another runner goes on with it: no outcome will come from here.
         cancelled: Whether there shall be no further try.
         pause: What ends the wait for the next try; None while a pod is under way.
     """
@@ -66,7 +66,7 @@ class TrackedRun:
         self.group = group
         self.tries: list[TrackedPod] = []
         self.outcome: Outcome | None = None
-        self.left: bool = False
+        self.is_relinquished: bool = False
         self.cancelled: bool = False
         self.pause: anyio.CancelScope | None = None
         self._end = Notify()
@@ -74,12 +74,12 @@ class TrackedRun:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of it here."""
-        return self.outcome is not None or self.left
+        return self.outcome is not None or self.is_relinquished
 
     def end(self, outcome: Outcome | None) -> None:
-        """The run is over, with an outcome, or (None) left to another runner."""
+        """The run is over, with an outcome, or (None) relinquished to another runner."""
         assert not self.is_over, f"run {self.workload.key} is over already"
-        self.outcome, self.left = outcome, outcome is None
+        self.outcome, self.is_relinquished = outcome, outcome is None
         self._end.notify_all()
 
     async def ended(self) -> None:
@@ -88,16 +88,23 @@ class TrackedRun:
             await self._end.wait()
 
 
-class _Former(NamedTuple):
-    """The newest pod of a workload that an earlier runner made: adopted, or over, told and kept."""
+class PriorAttempt(NamedTuple):
+    """The newest pod of a workload that an earlier runner created: adopted, or over, reported and retained.
+
+    Attributes:
+        key: The pod's.
+        tracked: The adopted pod; None: it was not adopted.
+        pod: The record of the retained pod.
+        main_container: Of the retained pod; None: the record does not say.
+    """
 
     key: WorkloadKey
     tracked: TrackedPod | None
     pod: Pod | None = None
     main_container: str | None = None
 
-    def kept_outcome(self) -> Outcome:
-        assert self.pod is not None, "asked of kept pods only"
+    def retained_outcome(self) -> Outcome:
+        assert self.pod is not None, "asked of retained pods only"
         main = self.main_container or "base"
         outcome = classify(self.pod, main_container=main)
         outcome = outcome or classify(self.pod, main_container=main, vanished=True)
@@ -109,20 +116,26 @@ class Runs:
     """All runs of one runner.
 
     Args:
-        desk: Takes the submissions.
-        group: Where waiting for the next try happens.
+        queue: Takes the submissions.
+        context: Cancels pods.
+        tasks: Where waiting for the next try happens.
         random: Source of jitter.
     """
 
-    def __init__(self, desk: Desk, *, group: Background, random: Random) -> None:
-        self._desk = desk
-        self._group = group
+    def __init__(
+        self, queue: SubmissionQueue, context: RunnerContext, *, tasks: SupervisedTasks, random: Random
+    ) -> None:
+        self._queue = queue
+        self._context = context
+        self._config = context.config
+        self._tasks = tasks
         self._random = random
-        self._default = RetryPolicy.of(desk.config.run_retry)
+        self._default = RetryPolicy.of(context.config.run_retry)
+        self._trying: dict[TrackedPod, TrackedRun] = {}
         self._live: dict[_Place, TrackedRun] = {}
-        self._former: OrderedDict[_Place, _Former] = OrderedDict()
+        self._prior: OrderedDict[_Place, PriorAttempt] = OrderedDict()
         self._stopped = False
-        self._leaving = False
+        self._relinquishing = False
         self._idle = Notify()
 
     @property
@@ -136,61 +149,66 @@ class Runs:
         """Begins a run, or goes on with one that is known.
 
         Raises:
-            PodrunnerError: As :meth:`Desk.submit`.
+            PodrunnerError: As :meth:`SubmissionQueue.submit`.
         """
-        self._desk.check_open()
+        self._context.check_open()
         place = self._place(workload)
         if (known := self._live.get(place)) is not None:
             return known
         run = TrackedRun(workload, policy or self._default, priority=priority, group=group)
-        former = self._former.pop(place, None)
-        if former is None or _order(former.key) < _order(workload.key):
-            first = self._desk.submit(workload, priority=priority, group=group)
+        prior = self._prior.pop(place, None)
+        if prior is None or _order(prior.key) < _order(workload.key):
+            first = self._queue.submit(workload, priority=priority, group=group)
             self._live[place] = run
             self._take(run, first)
         else:
             self._live[place] = run
-            self._go_on(run, former)
+            self._go_on(run, prior)
         return run
 
-    def _go_on(self, run: TrackedRun, former: _Former) -> None:
-        if former.tracked is not None:
-            self._take(run, former.tracked)
+    def _go_on(self, run: TrackedRun, prior: PriorAttempt) -> None:
+        if prior.tracked is not None:
+            self._take(run, prior.tracked)
         else:
-            self._judge(run, former.key, former.kept_outcome())
+            self._judge(run, prior.key, prior.retained_outcome())
 
     def _place(self, workload: Workload) -> _Place:
-        return workload.namespace or self._desk.config.namespace, workload.key.identity
+        return workload.namespace or self._config.namespace, workload.key.identity
 
     # What earlier runners left
 
     def note_adopted(self, tracked: TrackedPod) -> None:
         """A pod was adopted: should its workload be run, the run goes on with it."""
-        self._note((tracked.namespace, tracked.key.identity), _Former(tracked.key, tracked))
+        self._note((tracked.namespace, tracked.key.identity), PriorAttempt(tracked.key, tracked))
 
-    def note_kept(self, pod: Pod, stamp: OwnershipMetadata) -> None:
-        """A pod is there that is over, and whose outcome was told: should its workload be run, it counts."""
-        former = _Former(stamp.key, None, pod, stamp.main_container)
-        self._note((pod.metadata.namespace, stamp.key.identity), former)
+    def note_retained(self, pod: Pod, ownership: OwnershipMetadata) -> None:
+        """A pod is there that is over, and whose outcome was reported: should its workload be run, it counts."""
+        prior = PriorAttempt(ownership.key, None, pod, ownership.main_container)
+        self._note((pod.metadata.namespace, ownership.key.identity), prior)
 
-    def _note(self, place: _Place, former: _Former) -> None:
-        known = self._former.pop(place, None)
-        newest = former if known is None or _order(known.key) <= _order(former.key) else known
-        self._former[place] = newest
-        if len(self._former) > _ADOPTED_KEPT:
-            self._former.popitem(last=False)
+    def _note(self, place: _Place, prior: PriorAttempt) -> None:
+        known = self._prior.pop(place, None)
+        newest = prior if known is None or _order(known.key) <= _order(prior.key) else known
+        self._prior[place] = newest
+        if len(self._prior) > _PRIOR_ATTEMPTS:
+            self._prior.popitem(last=False)
 
     # One try after another
 
     def _take(self, run: TrackedRun, tracked: TrackedPod) -> None:
         run.tries.append(tracked)
-        if tracked.outcome is not None or tracked.lost:
-            self._ended(run)
+        if tracked.state.is_ended:
+            self._note_end(run, tracked)
         else:
-            tracked.on_end = partial(self._ended, run)
+            self._trying[tracked] = run
 
-    def _ended(self, run: TrackedRun) -> None:
-        tracked = run.tries[-1]
+    def note_end(self, tracked: TrackedPod) -> None:
+        """A pod has its outcome, or will not get one here: if it is a run's present try, the run goes on."""
+        run = self._trying.pop(tracked, None)
+        if run is not None:
+            self._note_end(run, tracked)
+
+    def _note_end(self, run: TrackedRun, tracked: TrackedPod) -> None:
         if tracked.outcome is None:
             self._end(run, None)
         else:
@@ -201,10 +219,10 @@ class Runs:
         if following is None:
             self._end(run, outcome)
         elif self._stopped:
-            self._end(run, None if self._leaving else outcome)
+            self._end(run, None if self._relinquishing else outcome)
         else:
             run.pause = anyio.CancelScope()
-            self._group.start_soon(self._try_again, run, *following, outcome, name=f"next try of {key}")
+            self._tasks.start_soon(self._try_again, run, *following, outcome, name=f"next try of {key}")
 
     def _following(
         self, run: TrackedRun, key: WorkloadKey, outcome: Outcome
@@ -230,23 +248,23 @@ class Runs:
                 await self._pause(run, wait_s)
                 if not run.pause.cancel_called:  # an end that came in the same instant as the place in line
                     workload = run.workload.of_try(key)
-                    submitted = self._desk.enqueue(workload, priority=run.priority, group=run.group)
+                    submitted = self._queue.enqueue(workload, priority=run.priority, group=run.group)
         except PodrunnerError as error:
             outcome = refused_by_api(error)
         finally:
             run.pause = None
             if submitted is None:
-                self._end(run, None if self._leaving else outcome)
+                self._end(run, None if self._relinquishing else outcome)
         if submitted is not None:
             self._take(run, submitted)
 
     async def _pause(self, run: TrackedRun, wait_s: float) -> None:
         until = anyio.current_time() + wait_s
         if run.tries:
-            with anyio.move_on_after(self._desk.config.logs.drain_timeout_s + _FORMER_MARGIN_S):
+            with anyio.move_on_after(self._config.logs.drain_timeout_s + _PRIOR_MARGIN_S):
                 await run.tries[-1].finished()
         await anyio.sleep_until(until)
-        await self._desk.room_in_line()
+        await self._queue.wait_for_room()
 
     def _end(self, run: TrackedRun, outcome: Outcome | None) -> None:
         run.end(outcome)
@@ -262,16 +280,16 @@ class Runs:
             run.pause.cancel()
             await run.ended()
         elif not run.is_over:
-            await self._desk.cancel(run.tries[-1], grace_period_s=grace_period_s)
+            await self._context.cancel(run.tries[-1], grace_period_s=grace_period_s)
 
-    def stop(self, *, leave: bool) -> None:
+    def stop(self, *, relinquish: bool) -> None:
         """No further tries of any run.
 
         Args:
-            leave: Whether a successor goes on with those that would have had another; else they are over.
+            relinquish: Whether a successor goes on with those that would have had another; else they are over.
         """
         self._stopped = True
-        self._leaving = self._leaving or leave
+        self._relinquishing = self._relinquishing or relinquish
         for run in tuple(self._live.values()):
             if run.pause is not None:
                 run.pause.cancel()

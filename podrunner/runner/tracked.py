@@ -1,191 +1,240 @@
-"""One pod as the runner knows it: its last record, its one outcome, and who waits for it.
+"""The pods of one runner: each with its identity, its state and the tasks that wait for it; and all together.
 
-State only. What an observation means and what is done about it is :mod:`podrunner.runner.supervision`; what
-users see is the handle in :mod:`podrunner.runner.handle`. A pod's outcome is settled here and nowhere else,
-once.
+What belongs here: holding states, looking pods up, counting, waking. What follows on what is decided in
+:mod:`podrunner.runner.lifecycle`; only :class:`podrunner.runner.supervisor.Supervisor` moves a pod from one state to
+the next.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress, container_view
-from podrunner.runner.notify import Notify
+from podrunner.runner.events import EventKind, RunnerEvent
+from podrunner.runner.states import (
+    Finished,
+    New,
+    Relinquished,
+    State,
+    is_gone,
+    outcome_of,
+    snapshot_of,
+)
+from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Iterator
 
     from podrunner.errors import PodrunnerError
-    from podrunner.outcome import Outcome, Waiting
+    from podrunner.outcome import Outcome
     from podrunner.outcome.record import Pod
+    from podrunner.runner.states import Rules
     from podrunner.workload import WorkloadKey
 
-__all__ = ["Intent", "TrackedPod"]
-
-
-class Intent(StrEnum):
-    """Why the runner itself ends a pod."""
-
-    CANCEL = "cancel"
-    """The caller wants it."""
-    GIVE_UP = "give-up"
-    """It did not start within the pending policy's patience."""
-    RUN_TIMEOUT = "run-timeout"
-    """It ran longer than it may."""
+__all__ = ["TrackedPod", "TrackedPods"]
 
 
 class TrackedPod:
     """A pod that this runner owns, or is about to create.
 
     Attributes:
-        key: What it is for.
+        key: The workload's identity and attempt.
         namespace: Its namespace.
         name: Its name.
         main_container: The container whose end is the pod's.
         log_path: Where its log goes below the log folder; None: nowhere.
-        pod: The last record; None before it exists.
-        outcome: Its one outcome; None while it is not over.
-        launch_error: What kept it from being created; None if nothing did.
-        intent: Why the runner ends it; None: it does not.
-        verdict: The outcome that goes with ``intent``, if it is not a plain cancel.
-        ended_first: Whether the answer to its deletion showed that it had ended before.
-        asked_at: When its deletion was asked for, by the server's clock; None: it was not, or nobody knows.
-        ending: Whether its end was seen, and the outcome is about to be settled.
-        heard_out: Whether its own last word is awaited, or was.
-        deletion_told: Whether its deletion was told as an event.
-        gone: Whether it is no longer there.
-        lost: Whether another runner took it over.
-        status: Its last printed status.
-        collector: What collects its log, if something does.
+        state: Where it stands in its life.
+        collector: What collects its log; None: nothing does.
         files: Its log files, whose cursors are removed when the pod is gone.
         readers: How many read its log just now.
-        seen_at: When (on the runner's clock) the pod was first tracked.
-        started_at: When its main container was first looked at as running; None: it was not yet.
-        waiting: What it waits for, and since when.
-        suspect_since: Since when its node is suspect, or None.
-        done: Set when nothing more will be done about it.
-        on_end: Called once, when the outcome is there or will not come from here.
     """
 
     def __init__(
-        self,
-        key: WorkloadKey,
-        namespace: str,
-        name: str,
-        *,
-        main_container: str = "base",
-        log_path: str | None = None,
+        self, key: WorkloadKey, namespace: str, name: str, *, rules: Rules, log_path: str | None = None
     ) -> None:
         self.key = key
         self.namespace = namespace
         self.name = name
-        self.main_container = main_container
+        self.main_container: str = rules.main_container
         self.log_path = log_path
-        self.pod: Pod | None = None
-        self.outcome: Outcome | None = None
-        self.launch_error: PodrunnerError | None = None
-        self.intent: Intent | None = None
-        self.verdict: Outcome | None = None
-        self.grace_period_s: int | None = None
-        self.ended_first = False
-        self.asked_at: datetime | None = None
-        self.ending = False
-        self.heard_out = False
-        self.deletion_told = False
-        self.gone = False
-        self.lost: bool = False
-        self.status = ""
+        self.state: State = New(rules=rules)
         self.collector: LogCollector | None = None
         self.files: list[FileLogSink] = []
         self.readers: int = 0
-        self.seen_at: float = 0.0
-        self.started_at: float | None = None
-        self.waiting: Waiting | None = None
-        self.suspect_since: float | None = None
-        self.done: bool = False
-        self.on_end: Callable[[], None] = _nothing
         self._change = Notify()
         self._end = Notify()
 
     def __repr__(self) -> str:
         return f"<pod {self.namespace}/{self.name} {self.status or 'not created'}>"
 
+    # What the state says
+
+    @property
+    def pod(self) -> Pod | None:
+        """The last record; None before the pod exists."""
+        known = snapshot_of(self.state)
+        return None if known is None else known.pod
+
     @property
     def uid(self) -> str:
         """The pod's UID; "" before it exists."""
-        return self.pod.metadata.uid if self.pod is not None else ""
+        pod = self.pod
+        return "" if pod is None else pod.metadata.uid
+
+    @property
+    def status(self) -> str:
+        """Its last printed status; "" before it exists."""
+        known = snapshot_of(self.state)
+        return "" if known is None else known.status
 
     @property
     def address(self) -> PodAddress:
         """Where to find it."""
         return PodAddress(self.namespace, self.name, self.uid)
 
-    # The pod's life, as log collection sees it
+    @property
+    def outcome(self) -> Outcome | None:
+        """Its one outcome; None while there is none."""
+        return outcome_of(self.state)
+
+    @property
+    def launch_error(self) -> PodrunnerError | None:
+        """Why it could not be created; None if it could, or is not yet."""
+        return self.state.launch_error if isinstance(self.state, Finished) else None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it existed and is no longer there."""
+        return is_gone(self.state)
+
+    @property
+    def is_relinquished(self) -> bool:
+        """Whether its outcome will not come from here."""
+        return isinstance(self.state, Relinquished)
+
+    def event(self, kind: EventKind, *, outcome: Outcome | None = None, message: str = "") -> RunnerEvent:
+        """Returns an event about the pod, with its present status."""
+        return RunnerEvent(kind, self.key, self.namespace, self.name, self.uid, self.status, outcome, message)
+
+    # The pod's containers, as log collection sees them
 
     def container(self, name: str) -> ContainerView:
-        """A container's state as it is now known."""
-        if self.pod is None:
+        """Returns a container's state as it is now known."""
+        pod = self.pod
+        if pod is None:
             return ContainerView(final=self.outcome is not None)
-        return container_view(self.pod, name, gone=self.gone)
+        return container_view(pod, name, gone=self.is_gone)
+
+    # Waiting
+
+    def move(self, state: State) -> None:
+        """Takes the next state and wakes the tasks that wait for it."""
+        self.state = state
+        self.notify()
+        if state.is_ended:
+            self._end.notify_all()
+
+    def notify(self) -> None:
+        """Wakes the tasks that wait for a change."""
+        self._change.notify_all()
 
     async def changed(self) -> None:
         """Returns when something about the pod has changed after the call."""
         await self._change.wait()
 
-    def notify(self) -> None:
-        """Wakes those who wait for a change."""
-        self._change.notify_all()
-
-    def begin_reading(self) -> None:
-        """Somebody reads the log: the pod is not deleted before they are through, within the drain time."""
-        self.readers += 1
-
-    def end_reading(self) -> None:
-        """Somebody is through with the log."""
-        self.readers -= 1
-        self.notify()
-
-    # The outcome
-
-    def settle(self, outcome: Outcome) -> None:
-        """Gives the pod its outcome: the only place where that happens, and it happens once."""
-        assert self.outcome is None, f"{self!r} has an outcome already"
-        assert not self.lost, f"{self!r} is another runner's"
-        self.outcome = outcome
-        self._end_told()
-
-    def lose(self) -> None:
-        """The pod is another runner's now: no outcome will come from here."""
-        if self.outcome is None:
-            self.lost = True
-        self._end_told()
-
-    def finish(self) -> None:
-        """Nothing more will be done about this pod."""
-        self.done = True
-        self._wake()
-
-    async def settled(self) -> None:
+    async def ended(self) -> None:
         """Returns when the outcome is there, or will not come from here."""
-        while self.outcome is None and not self.lost:
+        while not self.state.is_ended:
             await self._end.wait()
 
     async def finished(self) -> None:
-        """Returns when nothing more will be done: outcome settled, log read, deleted or kept by policy."""
-        while not self.done:
+        """Returns when nothing more will be done: outcome settled, log read, deleted or retained by policy."""
+        while not self.state.is_done:
             await self._end.wait()
 
-    def _end_told(self) -> None:
-        self._wake()
-        told, self.on_end = self.on_end, _nothing
-        told()
+    def begin_reading(self) -> None:
+        """The log is being read: the pod is not deleted before that ends, within the drain time."""
+        self.readers += 1
 
-    def _wake(self) -> None:
+    def end_reading(self) -> None:
+        """A reader of the log is through."""
+        self.readers -= 1
         self.notify()
-        self._end.notify_all()
 
 
-def _nothing() -> None:
-    """Nobody wants to be told."""
+class TrackedPods:
+    """All pods of one runner, by UID once they exist and by name from their submission on.
+
+    Attributes:
+        active: How many exist and have no outcome.
+        open: How many exist and have something still to be done about them.
+    """
+
+    def __init__(self) -> None:
+        self.active: int = 0
+        self.open: int = 0
+        self._by_uid: dict[str, TrackedPod] = {}
+        self._by_name: dict[tuple[str, str], TrackedPod] = {}
+        self._change = Notify()
+
+    def __len__(self) -> int:
+        return len(self._by_uid)
+
+    def __iter__(self) -> Iterator[TrackedPod]:
+        """Goes through the pods that exist, as they are at the moment of the call."""
+        return iter(tuple(self._by_uid.values()))
+
+    def get(self, uid: str) -> TrackedPod | None:
+        """Returns the pod of a UID; None: it is not tracked."""
+        return self._by_uid.get(uid)
+
+    def named(self, namespace: str, name: str) -> TrackedPod | None:
+        """Returns the pod of a name, unless it is gone; None: there is none."""
+        known = self._by_name.get((namespace, name))
+        return None if known is None or known.is_gone else known
+
+    def not_created(self) -> list[TrackedPod]:
+        """Returns those that were submitted and do not exist (yet)."""
+        return [pod for pod in self._by_name.values() if not pod.uid]
+
+    def is_settled(self, uid: str) -> bool | None:
+        """Returns whether nothing more is to be done about a pod, nor its log read; None: it is not tracked."""
+        pod = self._by_uid.get(uid)
+        return None if pod is None else pod.state.is_done and not pod.readers
+
+    def add_name(self, pod: TrackedPod) -> None:
+        """Makes a pod known by its name."""
+        self._by_name[pod.namespace, pod.name] = pod
+
+    def add(self, pod: TrackedPod, uid: str) -> None:
+        """Makes a pod that exists known by its UID."""
+        self._by_uid[uid] = pod
+
+    def move(self, pod: TrackedPod, state: State) -> None:
+        """Gives a pod its next state and wakes the tasks that wait for it."""
+        before = pod.state
+        pod.move(state)
+        if (state.is_active, state.is_open) != (before.is_active, before.is_open):
+            self.active += state.is_active - before.is_active
+            self.open += state.is_open - before.is_open
+            self.notify()
+
+    def remove(self, pod: TrackedPod) -> None:
+        """Forgets a pod."""
+        self._by_uid.pop(pod.uid, None)
+        if self._by_name.get((pod.namespace, pod.name)) is pod:
+            del self._by_name[pod.namespace, pod.name]
+        self.notify()
+
+    def notify(self) -> None:
+        """Wakes the tasks that wait for a change of the pods as a whole."""
+        self._change.notify_all()
+
+    async def changed(self) -> None:
+        """Returns when after the call :attr:`active` or :attr:`open` has changed, or a pod was forgotten."""
+        await self._change.wait()
+
+    async def idle(self) -> None:
+        """Returns when nothing is left to do about any pod."""
+        while self.open:
+            await self._change.wait()

@@ -97,7 +97,7 @@ async def break_for_a_while(world: World) -> None:
 
 
 async def recovered(world: World, runner: AsyncPodRunner) -> None:
-    """A bounded time after the last fault all is well, and after the last pod's end all is told."""
+    """A bounded time after the last fault all is well, and after the last pod's end all is reported."""
     peace_s = anyio.current_time()
     await anyio.sleep(RECOVERY_S)
     health = runner.health()
@@ -115,8 +115,9 @@ async def recovered(world: World, runner: AsyncPodRunner) -> None:
 def check(world: World, cancelled: set[str], events: Iterable[RunnerEvent]) -> None:
     """One pod per workload, one outcome per pod, and it is the truth.
 
-    Whoever cancels a pod that ends at that moment may be told either. A second pod is made only if the answer about the
-    first was lost, and somebody removed that one before it could be looked up: the API cannot tell that it ever was.
+    The caller that cancels a pod which ends at that moment may get either outcome. A second pod is made only if the
+    answer about the first was lost, and another client removed that one before it could be looked up: then the API
+    shows no trace of it.
     """
     again = [uid for uids in world.created.values() for uid in uids[:-1]]
     assert all(world.truth[uid].categories >= REMOVED for uid in again), "one launch, one pod"
@@ -125,13 +126,13 @@ def check(world: World, cancelled: set[str], events: Iterable[RunnerEvent]) -> N
         if event.kind is EventKind.FINISHED:
             finished[event.uid or event.name].append(event.outcome)
     assert all(len(outcomes) == 1 for outcomes in finished.values())
-    told = {uid: outcomes[0] for uid, outcomes in finished.items()}
+    reported = {uid: outcomes[0] for uid, outcomes in finished.items()}
     for name, uid in ((name, uid) for name, uids in world.created.items() for uid in uids):
-        if uid not in told:
+        if uid not in reported:
             # Its launch was cancelled while the pod was being made, or its answer was lost: there is no pod any more.
             assert not any(pod["metadata"]["uid"] == uid for pod in world.pods.values()), uid
             continue
-        truth, outcome = world.truth[uid], told[uid]
+        truth, outcome = world.truth[uid], reported[uid]
         allowed = truth.categories | ({Category.CANCELLED} if name in cancelled else set())
         assert outcome.category in allowed, (uid, truth, outcome)
         if outcome.category in {Category.SUCCEEDED, Category.FAILED, Category.OOM_KILLED}:

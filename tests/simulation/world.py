@@ -218,7 +218,7 @@ class World(Cluster):
             )
 
     def cut_inside_an_event(self) -> None:
-        """Break the connections within an event that is told again later."""
+        """Break the connections within an event that is sent again later."""
         for watch in self.watches:
             if self.history:
                 watch.push(_half(self.history[-1]))
@@ -236,7 +236,7 @@ def _half(change: Change) -> bytes:
 
 
 def refused(_: Request) -> None:
-    """Nobody listens."""
+    """Is dropped."""
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[Request], Response]:

@@ -54,10 +54,10 @@ def test_a_signal_ends_the_cluster_and_all_it_runs(tmp_path: Path, number) -> No
         assert client.stdout.readline() == "ready\n"
         assert _running(mark)
         cluster.send_signal(number)
-        shown, told = cluster.communicate(timeout=40)
+        shown, errors = cluster.communicate(timeout=40)
         assert cluster.returncode == 0
         assert str(kubeconfig) in shown
-        assert "no process is left" in told
+        assert "no process is left" in errors
         assert not kubeconfig.exists()
         assert not _running(mark)
     finally:

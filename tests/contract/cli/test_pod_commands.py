@@ -199,7 +199,7 @@ def test_an_empty_command_is_refused_before_a_cluster_is_asked(podrunner) -> Non
     assert podrunner("run", "--").returncode == 2
 
 
-def test_what_the_server_calls_invalid_is_told_with_its_field(podrunner, tmp_path) -> None:
+def test_what_the_server_calls_invalid_is_shown_with_its_field(podrunner, tmp_path) -> None:
     file = tmp_path / "podrunner.toml"
     file.write_text('volume_mounts = [{name = "nowhere", mountPath = "/data"}]\n')
     ended = podrunner("run", "--config", str(file), "--", "true")

@@ -48,7 +48,7 @@ def test_what_a_container_leaves_comes_with_its_outcome(config: RunnerConfig):
 
 @pytest.mark.anyio
 async def test_a_successor_reads_what_a_predecessors_pod_left(config: RunnerConfig):
-    """The pod waits for somebody to read it, and ends when told to; off (on a real node): the `trap`."""
+    """The pod waits until the result is read, and ends on SIGTERM."""
     workload = leaves("left", 'sleep 1; echo done > "$0"', termination_grace_period_s=300)
     async with AsyncPodRunner(config, on_exit=ClosePolicy.DETACH) as first:
         left = await first.launch(workload)

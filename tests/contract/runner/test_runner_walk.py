@@ -158,7 +158,7 @@ async def test_a_successor_adopts_what_a_runner_left(config: RunnerConfig, tmp_p
 
 
 @pytest.mark.anyio
-async def test_a_refused_pod_is_told(config: RunnerConfig):
+async def test_a_refused_pod_is_reported(config: RunnerConfig):
     """L6 on a cluster: the server's own words."""
     bad = shell("bad", "true", overrides={"spec": {"restartPolicy": "Sometimes"}})
     async with AsyncPodRunner(config) as runner:

@@ -2,7 +2,7 @@
 
 A seed is one world in virtual time: a runner that launches, cancels and adopts, on a network that loses answers. At one
 of its requests (before the server sees it, or after it did what was asked) the runner dies or is cut off for longer
-than its lease. Two others adopt. Between two requests nothing changes that anybody else can see, so these are all the
+than its lease. Two others adopt. Between two requests nothing changes that another client can see, so these are all the
 instants that count. ``SEEDS=1000`` plays more worlds, ``SEED=17`` one.
 """
 
@@ -29,7 +29,7 @@ INHERITED, LAUNCHED, SUCCESSORS_OWN = range(3), range(3, 8), range(8, 10)
 
 
 async def leave_pods(world: World) -> None:
-    """Somebody was here before."""
+    """An earlier runner left pods."""
     async with AsyncPodRunner(configured(owner="old"), client=world.client(), on_exit="detach") as runner:
         await runner.launch_many(map(workload, INHERITED))
 
@@ -95,7 +95,7 @@ async def play(seed: int) -> None:
 def check(world: World, first: Scheduler, *successors: Scheduler, before: Counter[str]) -> None:
     """One pod per attempt, one outcome per pod."""
     assert set(world.made.values()) == {1}, "never two pods for an attempt"
-    assert first.outcomes() == before, "who lost its lease tells nothing more"
+    assert first.outcomes() == before, "a runner that lost its lease reports nothing more"
     by_living = sum((each.outcomes() for each in successors), Counter())
     tellers: dict[str, list[str]] = defaultdict(list)
     for each in (first, *successors):
@@ -104,12 +104,12 @@ def check(world: World, first: Scheduler, *successors: Scheduler, before: Counte
     assert set(by_living.values()) <= {1}, "never an outcome twice"
     assert set(before.values()) <= {1}
     for uid, names in tellers.items():
-        # Told to a process that died, or was cut off, before the pod could be deleted: its successor tells it too.
+        # Reported by a process that died, or was cut off, before it could delete the pod: its successor reports it too.
         assert len(names) == 1 or (len(names) == 2 and names[0] == "first"), (uid, names)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whoever_dies_anywhere_leaves_nothing_and_nothing_happens_twice(
+def test_wherever_a_runner_dies_it_leaves_nothing_and_nothing_happens_twice(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ):
     """A1, A2, A3, A5, C1, C2, C3, L1: launch, cancel and adopt, killed between any two requests."""

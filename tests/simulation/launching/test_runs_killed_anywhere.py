@@ -2,7 +2,7 @@
 
 A seed is one world in virtual time, on a network that loses answers. A scheduler runs workloads whose pods are
 preempted now and then before they begin, cancels one, and dies or is cut off. Its successors adopt, and run what was
-not told as succeeded: as a scheduler does that keeps what it was told, and nothing else. ``SEEDS=1000`` plays more
+not reported as succeeded: as a scheduler does that keeps what was reported, and nothing else. ``SEEDS=1000`` plays more
 worlds, ``SEED=17`` one.
 """
 
@@ -29,7 +29,7 @@ PREEMPTED = {"type": "DisruptionTarget", "status": "True", "reason": "Preemption
 
 
 class PreemptingWorld(World):
-    """Now and then a pod makes room before it began; it remembers who was made when."""
+    """Now and then a pod makes room before it began; it remembers which was created when."""
 
     def __init__(self, random: Random) -> None:
         super().__init__(random)
@@ -59,13 +59,13 @@ class PreemptingWorld(World):
                         self.change(name, status={"phase": "Failed", "conditions": [PREEMPTED]})
 
     def owner_of(self, number: int) -> str | None:
-        """Who owns the newest pod of a workload that is not over."""
+        """Returns the owner of the newest pod of a workload that is not over."""
         ours = [pod for pod in self.pods.values() if identity_of(pod) == workload(number).key.identity]
         live = [pod for pod in ours if pod["status"]["phase"] not in {"Succeeded", "Failed"}]
         return next((pod["metadata"]["annotations"]["podrunner.io/owner"] for pod in live), None)
 
     def busy(self) -> bool:
-        """Whether something runs, or is not told yet."""
+        """Whether something runs, or is not reported yet."""
         return any("podrunner.io/told" not in pod["metadata"]["annotations"] for pod in self.pods.values())
 
 
@@ -73,8 +73,8 @@ def identity_of(pod: dict[str, Any]) -> str:
     return pod["metadata"]["annotations"]["podrunner.io/key"]
 
 
-def told_as_succeeded(*schedulers: Scheduler) -> set[str]:
-    events = [event for each in schedulers for event in each.told]
+def reported_as_succeeded(*schedulers: Scheduler) -> set[str]:
+    events = [event for each in schedulers for event in each.reported]
     return {event.key.identity for event in events if event.outcome is not None and event.outcome.succeeded}
 
 
@@ -96,7 +96,9 @@ async def play(seed: int) -> None:
     async def first_work(runner: AsyncPodRunner) -> None:
         runs = [runner.run(workload(number), retry=POLICY) for number in RUN]
         await anyio.sleep(random.uniform(0, 12))
-        with suppress(OwnershipError):  # it lost its lease meanwhile: who adopts the run goes on with it
+        with suppress(
+            OwnershipError
+        ):  # it lost its lease meanwhile: the runner that adopts the run goes on with it
             await runs[CANCELLED].cancel()
             cancelled_at.append(anyio.current_time())
 
@@ -125,18 +127,18 @@ async def play(seed: int) -> None:
 async def run_again(
     world: PreemptingWorld, number: int, first: Scheduler, *successors: Scheduler
 ) -> AsyncRun | None:
-    """Run a workload where its pod is, if there is one and it was not told that it succeeded."""
-    who = next((each for each in successors if each.name == world.owner_of(number)), successors[0])
+    """Run a workload where its pod is, if there is one and its success was not reported."""
+    owner = next((each for each in successors if each.name == world.owner_of(number)), successors[0])
     while True:
         try:
-            await who.runner.adopt()
+            await owner.runner.adopt()
         except PodrunnerError:
             await anyio.sleep(1)
         else:
             break
-    if workload(number).key.identity in told_as_succeeded(first, *successors):
+    if workload(number).key.identity in reported_as_succeeded(first, *successors):
         return None
-    return who.runner.run(workload(number), retry=POLICY)
+    return owner.runner.run(workload(number), retry=POLICY)
 
 
 def check(
@@ -153,12 +155,15 @@ def check(
     for each in (first, *successors):
         assert set(each.outcomes().values()) <= {1}, "never an outcome twice"
     relaunches = {
-        event.key.relaunch for each in successors for event in each.told if event.kind is EventKind.CREATED
+        event.key.relaunch
+        for each in successors
+        for event in each.reported
+        if event.kind is EventKind.CREATED
     }
-    assert all(event.key.attempt == 1 for each in successors for event in each.told), relaunches
+    assert all(event.key.attempt == 1 for each in successors for event in each.reported), relaunches
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whoever_dies_anywhere_its_runs_are_finished_once(seed: int, monkeypatch: pytest.MonkeyPatch):
+def test_wherever_a_runner_dies_its_runs_are_finished_once(seed: int, monkeypatch: pytest.MonkeyPatch):
     """P4, A5, C3, L1."""
     play_in_virtual_time(play, seed, monkeypatch)

@@ -112,12 +112,12 @@ class Line:
 
 
 class Scheduler:
-    """A runner with a name, and what it was told while it lived."""
+    """A runner with a name, and what it reported while it lived."""
 
     def __init__(self, name: str, line: Line, **settings: Any) -> None:
         self.name = name
         self.line = line
-        self.told: list[RunnerEvent] = []
+        self.reported: list[RunnerEvent] = []
         self.dead = False
         self.scope = anyio.CancelScope()
         self.runner = AsyncPodRunner(
@@ -137,13 +137,13 @@ class Scheduler:
         """Do the work, then adopt until it dies."""
         with self.scope:
             async with self.runner, anyio.create_task_group() as tasks:
-                self.runner._bus.emit = self._tell  # what is told, is told at that instant
+                self.runner._bus.emit = self._report  # what is reported, is reported at that instant
                 tasks.start_soon(work, self.runner)
                 await self._adopt()
 
-    def _tell(self, event: RunnerEvent) -> None:
+    def _report(self, event: RunnerEvent) -> None:
         if not self.dead:
-            self.told.append(event)
+            self.reported.append(event)
 
     async def _adopt(self) -> None:
         while True:
@@ -160,7 +160,7 @@ class Scheduler:
         self.scope.cancel()
 
     def outcomes(self) -> Counter[str]:
-        return Counter(event.uid for event in self.told if event.kind is EventKind.FINISHED and event.uid)
+        return Counter(event.uid for event in self.reported if event.kind is EventKind.FINISHED and event.uid)
 
 
 def play_in_virtual_time(play: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:

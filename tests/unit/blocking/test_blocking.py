@@ -148,7 +148,7 @@ def test_outside_its_context_it_says_so():
 
 
 def test_within_an_event_loop_it_refuses(cluster, opened):
-    """S2: a clear error, on asyncio and trio; off: the question whether an event loop runs."""
+    """S2: a clear error, on asyncio and trio."""
 
     async def call(runner):
         runner.health()

@@ -1,4 +1,4 @@
-"""A runner that is closed under somebody's call, and one that a forked child inherits."""
+"""A runner that is closed during a call of another thread, and one that a forked child inherits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_closing_ends_the_calls_of_other_threads(cluster, opened):
     assert len(raised) == 1
 
 
-def test_a_forked_child_is_told_and_does_not_hang(cluster, opened):
+def test_a_forked_child_gets_an_error_and_does_not_hang(cluster, opened):
     """S1: a child has no thread of its parent; leaving there touches nothing of the parent's."""
     with opened() as runner:
         pod = runner.launch(workload())

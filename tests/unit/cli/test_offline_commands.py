@@ -63,7 +63,7 @@ def test_config_check_shows_the_settings_without_secrets(tmp_path: Path) -> None
     assert "hunter2" not in shown.stdout
 
 
-def test_config_check_runs_a_files_commands_only_when_told_to(tmp_path: Path) -> None:
+def test_config_check_runs_a_files_commands_only_when_allowed(tmp_path: Path) -> None:
     file = tmp_path / "airflow.cfg"
     file.write_text(
         "[core]\nsql_alchemy_conn_cmd = echo postgresql://db/x\n[kubernetes]\ndags_in_image = True\n"

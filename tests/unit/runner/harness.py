@@ -40,11 +40,11 @@ class Cluster(FakeServer):
 
     def tell(self, name: str, phase: str, *, init: Any = (), **states: dict[str, Any]) -> None:
         """How each container is, by its name; those in `init` are init containers."""
-        told = [_status_of(state, name) for name, state in states.items()]
+        statuses = [_status_of(state, name) for name, state in states.items()]
         status = {
             "phase": phase,
-            "initContainerStatuses": [it for it in told if it["name"] in init],
-            "containerStatuses": [it for it in told if it["name"] not in init],
+            "initContainerStatuses": [it for it in statuses if it["name"] in init],
+            "containerStatuses": [it for it in statuses if it["name"] not in init],
         }
         self.change(name, status=status)
 
@@ -200,7 +200,7 @@ class FakeCommand:
         return None
 
     async def send(self, data: bytes) -> None:
-        """Nobody reads it."""
+        """Drops it: the command reads nothing."""
 
 
 def _ended(exit_code: int) -> bytes:

@@ -33,7 +33,7 @@ async def test_pods_of_a_runner_that_left_are_adopted(cluster: Cluster):
 
 
 async def test_a_pod_that_ended_meanwhile_has_its_outcome_at_once(cluster: Cluster):
-    """A4: completed pods are told and cleaned up."""
+    """A4: completed pods are reported and cleaned up."""
     await leave_pods(cluster)
     cluster.play_all(exit_code=2)
     async with running(cluster, delete_pods_on_failure=True) as runner:
@@ -61,7 +61,7 @@ async def test_other_scopes_and_foreign_pods_are_left_alone(cluster: Cluster):
 
 
 async def test_of_two_adopters_one_wins_each_pod(cluster: Cluster):
-    """A1: compare and swap; the losers see it; off: the resourceVersion in the swap."""
+    """A1: compare and swap; the losers see it."""
     await leave_pods(cluster, count=20)
     async with running(cluster) as first, running(cluster) as second:
         won: dict[str, list] = {}
@@ -77,7 +77,7 @@ async def test_of_two_adopters_one_wins_each_pod(cluster: Cluster):
 
 
 async def test_a_busy_server_is_asked_again(cluster: Cluster):
-    """A2: nobody is taken for gone for want of an answer; off: the retries of an adoption's requests."""
+    """A2: no runner is taken for gone for want of an answer."""
     await leave_pods(cluster)
     async with running(cluster) as runner:
         cluster.fail("PATCH", status=429)
@@ -184,7 +184,7 @@ async def test_what_was_reported_and_is_kept_is_not_reported_again(cluster: Clus
 
 
 async def test_a_mark_that_is_refused_holds_nothing_up(cluster: Cluster, caplog: pytest.LogCaptureFixture):
-    """L7: without the right to patch, a kept pod is told again by a successor, and that is all."""
+    """L7: without the right to patch, a kept pod is reported again by a successor, and that is all."""
     cluster.fail("PATCH", times=99, status=403, body=b'{"kind": "Status", "reason": "Forbidden"}')
     async with running(cluster) as runner:
         pod = await runner.launch(workload())

@@ -29,9 +29,9 @@ class BadWeather(Cluster):
         self.made: Counter[str] = Counter()
 
     async def _arrive(self, request: Request) -> Fault | None:
-        told = await super()._arrive(request)
-        if told is not None or not request.path.endswith("/pods") or request.method != "POST":
-            return told
+        fault = await super()._arrive(request)
+        if fault is not None or not request.path.endswith("/pods") or request.method != "POST":
+            return fault
         kind = self.random.choices([*WEATHER, "fair"], [*WEATHER.values(), 1 - sum(WEATHER.values())])[0]
         self.weather[kind] += 1
         return {

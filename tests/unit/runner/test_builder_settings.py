@@ -60,7 +60,7 @@ async def test_a_hook_must_give_a_pod(cluster: Cluster):
 
 
 @pytest.mark.anyio
-async def test_what_has_no_effect_is_told_once(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+async def test_what_has_no_effect_is_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixture):
     idle = {"metadata": {"name": "mine"}}
     with caplog.at_level(logging.WARNING, logger="podrunner"):
         async with running(cluster) as runner:

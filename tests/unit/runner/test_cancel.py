@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_pending_pod_is_deleted(cluster: Cluster):
-    """C2: cancelled while Pending, it goes; off: the deletion in `evict`."""
+    """C2: cancelled while Pending, it goes."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         await pod.cancel()
@@ -93,6 +93,18 @@ async def test_a_launch_whose_task_is_cancelled_leaves_no_pod(cluster: Cluster):
         assert runner.health().active == 0
         again = await runner.launch(workload())
         assert again.uid
+
+
+async def test_a_cancel_goes_on_though_its_caller_is_cancelled(cluster: Cluster):
+    """C2: by a time-out, or Ctrl-C: else the pod would be neither deleted nor ever cancelled again."""
+    cluster.fail("DELETE", delay_s=0.5)
+    async with running(cluster) as runner:
+        pod = await runner.launch(workload())
+        with anyio.move_on_after(0.1) as scope:
+            await pod.cancel()
+        assert scope.cancelled_caught
+        assert (await pod.wait(5)).category is Category.CANCELLED
+        assert not cluster.pods
 
 
 async def test_leaving_normally_waits_for_the_pods(cluster: Cluster):
@@ -185,7 +197,7 @@ async def test_refused_deletions_are_tried_again_and_shown(cluster: Cluster):
 
 
 async def test_a_runner_that_lost_its_lease_acts_no_more(cluster: Cluster):
-    """A3: fencing: somebody else holds the lease."""
+    """A3: fencing: another runner holds the lease."""
     async with running(cluster, owner="me", lease_duration_s=1.0) as runner:
         pod = await runner.launch(workload())
         lease = cluster.leases["podrunner-me"]
@@ -206,7 +218,7 @@ async def test_a_runner_that_lost_its_lease_acts_no_more(cluster: Cluster):
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 async def test_a_request_that_waits_while_the_lease_is_lost_is_never_sent(cluster: Cluster, method: str):
-    """A3: a launch, and a deletion, held back by the server's ``Retry-After``. off: `before_send` in `Session`."""
+    """A3: a launch, and a deletion, held back by the server's ``Retry-After``."""
     async with running(cluster, owner="me", lease_duration_s=1.0) as runner:
         pod = await runner.launch(workload())
         cluster.fail(method, status=429, headers={"Retry-After": "3"})
@@ -228,7 +240,7 @@ async def test_a_request_that_waits_while_the_lease_is_lost_is_never_sent(cluste
 
 @pytest.mark.parametrize("act", ["cancel", "delete"])
 async def test_a_pod_that_was_left_to_another_runner_is_not_ended_in_silence(cluster: Cluster, act: str):
-    """A3; off: `_check_left` in the handle. Nobody may believe that their pod is ending."""
+    """A3: the caller must not believe that the pod is ending."""
     async with running(cluster, owner="me", lease_duration_s=1.0) as runner:
         pod = await runner.launch(workload())
         run = runner.run(workload(2))
@@ -247,7 +259,6 @@ async def test_a_pod_that_was_left_to_another_runner_is_not_ended_in_silence(clu
 
 @pytest.mark.parametrize("on_exit", ["drain", "cancel", "detach"])
 async def test_a_kept_pod_is_not_deleted_by_a_runner_that_is_closed(cluster: Cluster, on_exit: str):
-    """Off: `_check_left`; `lost` in the Lease's `release`."""
     async with running(cluster, delete_pods=False, on_exit=on_exit) as runner:
         pod = await runner.launch(workload())
         cluster.play(pod.name)
@@ -259,7 +270,6 @@ async def test_a_kept_pod_is_not_deleted_by_a_runner_that_is_closed(cluster: Clu
 
 
 async def test_a_runner_that_left_its_pods_deletes_none_though_it_has_its_lease_still(cluster: Cluster):
-    """Off: `frozen` in `leaves_alone`."""
     async with running(cluster, delete_pods=False) as runner:
         pod = await runner.launch(workload())
         cluster.play(pod.name)
@@ -320,15 +330,17 @@ async def test_nothing_is_remembered_of_pods_that_are_gone(cluster: Cluster):
         await runner.launch_many(workload(n) for n in range(20))
         cluster.play_all()
         await until(lambda: not runner.pods())
-        desk, supervisor = runner._desk, runner._entered().supervisor
-        await until(lambda: not desk._by_name)
-        lookout = supervisor.lookout
-        for held in (supervisor._by_uid, lookout._unseen, lookout._attention, supervisor._early):
+        engine = runner._entered()
+        supervisor, pods = engine._supervisor, engine.pods
+        await until(lambda: not pods._by_name)
+        monitor = supervisor._monitor
+        for held in (pods._by_uid, monitor._unseen, monitor._watched, supervisor._early, engine.runs._trying):
             assert not held
+        assert (pods.active, pods.open) == (0, 0)
 
 
 async def test_a_crash_of_the_runner_itself_is_loud_and_quick(cluster: Cluster):
-    """S1: no hang: whoever uses the runner hears of it."""
+    """S1: no hang: the code that uses the runner gets the error."""
 
     async def crash() -> None:
         raise ZeroDivisionError
@@ -336,21 +348,21 @@ async def test_a_crash_of_the_runner_itself_is_loud_and_quick(cluster: Cluster):
     with anyio.fail_after(5), pytest.raises(ExceptionGroup) as raised:  # noqa: PT012  # the way out
         async with running(cluster, on_exit="drain") as runner:
             await runner.launch(workload())
-            runner._entered().background.start_soon(crash, name="crash")
+            runner._entered().tasks.start_soon(crash, name="crash")
             await anyio.sleep_forever()
     assert raised.group_contains(ZeroDivisionError)
 
 
 async def test_an_orphan_of_a_cancelled_launch_is_swept(cluster: Cluster):
-    """C1: the server made the pod long after anybody looked for it."""
+    """C1: the server created the pod long after the launch had looked for it."""
     cluster.fail("POST", delay_s=0.1, delay_reply_s=30)
     async with running(cluster) as runner:
         with anyio.move_on_after(0.05):
             await runner.launch(workload())
         assert not cluster.pods
-        name = runner._desk._builder.build(workload()).name
-        launcher = runner._desk._launcher
-        plan = runner._desk._builder.build(workload())
+        queue = runner._entered().queue
+        plan = queue._builder.build(workload())
+        name, launcher = plan.name, queue._launcher
         stamped = launcher._stamped(plan, plan.key)
         cluster._create("default", stamped)
         await until(lambda: ("default", name) not in cluster.pods)

@@ -15,7 +15,6 @@ POLICY = [
 
 
 async def test_an_outcome_names_the_rule_that_decided(cluster: Cluster):
-    """Off: `apply_failure_policy` in `Supervisor.settle`."""
     async with running(cluster, failure_policy=POLICY) as runner:
         pods = {code: await runner.launch(workload(code)) for code in (75, 1)}
         for code, pod in pods.items():
@@ -27,7 +26,7 @@ async def test_an_outcome_names_the_rule_that_decided(cluster: Cluster):
 
 
 async def test_a_condition_of_anybodys_is_there_to_be_matched(cluster: Cluster):
-    """Records are held without the conditions that nobody reads; off: `conditions` of the reflector."""
+    """Records are held without the conditions that no rule reads."""
     rule = {
         "name": "own",
         "action": "retry",

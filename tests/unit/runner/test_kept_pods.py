@@ -22,7 +22,7 @@ def kept(number: int, age_s: int) -> RetainedPod:
 
 @given(AGES, st.none() | st.integers(0, 1000), st.none() | st.integers(0, 20))
 def test_what_is_left_is_within_both_limits_and_nothing_younger_went(ages, max_age_s, max_count):
-    """A4; off: either limit."""
+    """A4."""
     pods = [kept(number, age) for number, age in enumerate(ages)]
     swept = beyond_limits(pods, now=NOW, max_age_s=max_age_s, max_count=max_count)
     left = [pod for pod in pods if pod not in swept]
@@ -36,7 +36,7 @@ def test_what_is_left_is_within_both_limits_and_nothing_younger_went(ages, max_a
 
 
 async def fail_pods(cluster: Cluster, runner: AsyncPodRunner, count: int, *, first: int = 0) -> list[str]:
-    """So many pods that fail, one a second, told and kept."""
+    """So many pods that fail, one a second, reported and kept."""
     names = []
     for number in range(first, first + count):
         pod = await runner.launch(workload(number))
@@ -59,7 +59,7 @@ in_virtual_time = pytest.mark.parametrize(
 
 @in_virtual_time
 async def test_more_kept_pods_than_the_limit_are_swept_the_oldest_first(cluster: Cluster):
-    """A4; off: the sweep."""
+    """A4."""
     async with running(cluster, kept_pods_max_count=2, kept_pods_sweep_every_s=60) as runner:
         names = await fail_pods(cluster, runner, 4)
         assert there(cluster) == names
@@ -71,7 +71,7 @@ async def test_more_kept_pods_than_the_limit_are_swept_the_oldest_first(cluster:
 
 @in_virtual_time
 async def test_the_pods_of_a_runner_that_is_gone_are_swept_too(cluster: Cluster):
-    """A4: told by one who is gone; nobody else will; off: its Lease is not looked at."""
+    """A4: its owner reported it and is gone."""
     async with running(cluster, owner="gone") as runner:
         await fail_pods(cluster, runner, 2)
     async with running(cluster, kept_pods_max_count=1, kept_pods_sweep_every_s=60) as runner:
@@ -82,7 +82,7 @@ async def test_the_pods_of_a_runner_that_is_gone_are_swept_too(cluster: Cluster)
 
 @in_virtual_time
 async def test_a_living_runners_kept_pods_are_its_own_business(cluster: Cluster):
-    """A3; off: whose they are."""
+    """A3."""
     async with running(cluster, owner="other") as other:
         names = await fail_pods(cluster, other, 2)
         async with running(cluster, kept_pods_max_count=0, kept_pods_sweep_every_s=10):
@@ -91,8 +91,8 @@ async def test_a_living_runners_kept_pods_are_its_own_business(cluster: Cluster)
 
 
 @in_virtual_time
-async def test_what_was_not_told_is_never_swept(cluster: Cluster):
-    """Promise 2: it is somebody's outcome still; off: the mark is not asked for."""
+async def test_what_was_not_reported_is_never_swept(cluster: Cluster):
+    """Promise 2: its outcome was not reported yet."""
     async with running(cluster, owner="gone") as runner:
         await runner.launch(workload())
     cluster.play_all(exit_code=1)
@@ -107,7 +107,7 @@ async def test_what_was_not_told_is_never_swept(cluster: Cluster):
 
 @in_virtual_time
 async def test_what_runs_is_never_swept(cluster: Cluster):
-    """A4: whoever put the mark on it; off: the phase is not looked at."""
+    """A4: whatever the mark says."""
     async with running(cluster, owner="gone") as runner:
         pod = await runner.launch(workload())
     cluster.run(pod.name)
@@ -119,11 +119,11 @@ async def test_what_runs_is_never_swept(cluster: Cluster):
 
 @in_virtual_time
 async def test_foreign_pods_and_other_scopes_are_left_alone(cluster: Cluster):
-    """W4; off: the stamp is not read."""
+    """W4."""
     labels = {"app.kubernetes.io/managed-by": "podrunner", "podrunner.io/scope": "default"}
-    told = {"podrunner.io/told": "failed"}
+    reported = {"podrunner.io/told": "failed"}
     foreign = cluster.put("foreign", labels=labels, status={"phase": "Failed"})
-    cluster.change("foreign", metadata={"annotations": told})
+    cluster.change("foreign", metadata={"annotations": reported})
     async with running(cluster, scope="other") as other:
         await fail_pods(cluster, other, 1)
     async with running(cluster, kept_pods_max_count=0, kept_pods_sweep_every_s=10):
@@ -134,7 +134,7 @@ async def test_foreign_pods_and_other_scopes_are_left_alone(cluster: Cluster):
 
 @in_virtual_time
 async def test_a_pod_of_the_same_name_that_came_since_is_not_deleted(cluster: Cluster):
-    """A4: the UID is a condition of the deletion; off: the precondition."""
+    """A4: the UID is a condition of the deletion."""
     async with running(cluster, kept_pods_max_count=0, kept_pods_sweep_every_s=10) as runner:
         (name,) = await fail_pods(cluster, runner, 1)
         asked = cluster.fail("DELETE", delay_s=5)
@@ -147,7 +147,7 @@ async def test_a_pod_of_the_same_name_that_came_since_is_not_deleted(cluster: Cl
 
 @in_virtual_time
 async def test_a_kept_pod_whose_log_is_being_read_is_left_until_that_is_over(cluster: Cluster):
-    """G4; off: readers are not asked for."""
+    """G4."""
     async with running(
         cluster, kept_pods_max_count=0, kept_pods_sweep_every_s=10, logs={"drain_timeout_s": 1}
     ) as runner:
@@ -165,7 +165,7 @@ async def test_a_kept_pod_whose_log_is_being_read_is_left_until_that_is_over(clu
 async def test_a_busy_server_holds_the_sweep_up_and_no_more(
     cluster: Cluster, caplog: pytest.LogCaptureFixture
 ):
-    """A2, L7: a list, a deletion that are refused for good: the next sweep comes; off: the error ends the loop."""
+    """A2, L7: a list, a deletion that are refused for good: the next sweep comes."""
     async with running(cluster, kept_pods_max_count=0, kept_pods_sweep_every_s=10) as runner:
         await fail_pods(cluster, runner, 2)
         cluster.fail("DELETE", status=403, body=b"{}")
@@ -188,7 +188,7 @@ async def test_without_limits_nothing_is_listed(cluster: Cluster):
 
 @in_virtual_time
 async def test_the_pods_of_a_runner_that_died_are_adopted_without_being_asked(cluster: Cluster):
-    """A5: told by events; off: the adoption."""
+    """A5: events report it."""
     async with running(cluster, adopt_every_s=30) as runner:
         async with running(cluster, owner="dies") as dying:
             pod = await dying.launch(workload())

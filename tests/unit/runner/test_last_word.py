@@ -28,7 +28,7 @@ def evict(cluster: Cluster, name: str) -> None:
 
 
 async def test_an_exit_code_before_the_kubelets_own_word_decides_nothing(cluster: Cluster):
-    """P4; off: `awaits_final_status` in the supervisor's `_judge`: told as failed, the user's fault."""
+    """P4: else it is the workload's fault."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
@@ -43,7 +43,7 @@ async def test_an_exit_code_before_the_kubelets_own_word_decides_nothing(cluster
 
 
 async def test_a_kubelet_that_says_no_more_is_not_waited_for_long(cluster: Cluster):
-    """Its node died between the two writes: what is known is told after 10 s."""
+    """Its node died between the two writes: what is known is reported after 10 s."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
@@ -56,7 +56,7 @@ async def test_a_kubelet_that_says_no_more_is_not_waited_for_long(cluster: Clust
 
 @pytest.mark.parametrize("part", ["/pods?", "/pods"], ids=["watch and lists fail", "all reads fail"])
 async def test_a_word_that_the_watch_cannot_show_is_asked_for(cluster: Cluster, part: str):
-    """W8: nothing is concluded from silence while the watch is down; off: `read_again`: failed, after 10 s."""
+    """W8: nothing is concluded from silence while the watch is down."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
@@ -72,7 +72,7 @@ async def test_a_word_that_the_watch_cannot_show_is_asked_for(cluster: Cluster, 
         assert (await pod.wait(60)).category is Category.EVICTED
 
 
-async def test_a_success_waits_for_nobodys_word(cluster: Cluster):
+async def test_a_success_awaits_no_final_status(cluster: Cluster):
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
@@ -94,10 +94,10 @@ async def test_a_cancel_while_the_word_is_due_changes_nothing_of_the_end(cluster
 
 
 @pytest.mark.parametrize(("exit_code", "category"), [(0, Category.SUCCEEDED), (7, Category.FAILED)])
-async def test_an_end_that_only_the_answer_to_the_deletion_shows_is_told(
+async def test_an_end_that_only_the_answer_to_the_deletion_shows_is_reported(
     cluster: Cluster, exit_code: int, category: Category
 ):
-    """P3; off: `Deletions._note`'s look at the answer: cancelled, though it had ended before.
+    """P3.
 
     The watch is broken from before the pod's end until after its removal, so that no event or list ever shows it.
     """
@@ -120,7 +120,7 @@ async def test_an_end_that_only_the_answer_to_the_deletion_shows_is_told(
 
 
 async def test_an_answer_to_a_repeated_deletion_may_show_its_doing(cluster: Cluster):
-    """The first answer was lost; the pod that it ended shows 143. Off: `repeated`: told as failed."""
+    """The first answer was lost; the pod that it ended shows 143."""
     cluster.obedient = False
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
@@ -137,14 +137,14 @@ async def test_an_answer_to_a_repeated_deletion_may_show_its_doing(cluster: Clus
 
 
 async def test_an_older_record_from_a_watch_that_is_behind_is_no_news(cluster: Cluster):
-    """The answer to the deletion says Terminating; off: `is_older` in `_learn`: the status goes back and forth."""
+    """The answer to the deletion says Terminating."""
     cluster.obedient = False
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
         await until(lambda: pod.phase == "Running")
         cluster.muted = True
-        cluster.change(pod.name, metadata={"labels": {"of-somebody": "else"}})
+        cluster.change(pod.name, metadata={"labels": {"of-another": "else"}})
         await pod.cancel()
         assert pod.status == "Terminating"
         cluster.muted = False

@@ -22,7 +22,7 @@ async def test_a_pod_whose_launch_was_given_up_is_swept_though_it_was_seen_befor
 
 
 async def test_it_is_swept_while_others_are_launched(cluster: Cluster):
-    """C1: something more is told of it, but a slow launch is under way all the time."""
+    """C1: the watch shows it again, but a slow launch is under way all the time."""
     async with running(cluster) as runner, anyio.create_task_group() as others:
         cluster.fail("POST", lose_reply=True)
         cluster.fail("GET", "/pods/", status=403)

@@ -81,7 +81,7 @@ async def test_the_wanted_containers_logs_are_collected(cluster: Cluster, wanted
 
 
 async def test_a_container_that_never_starts_leaves_no_log_and_no_trouble(cluster: Cluster):
-    """G8: the init container fails, the main one never runs; off: waiting for a start before the sinks are opened."""
+    """G8: the init container fails, the main one never runs."""
     kept = Kept()
     async with running(cluster, log_sinks=kept, logs={"containers": "all"}) as runner:
         pod = await runner.launch(with_others())
@@ -99,7 +99,7 @@ async def test_a_container_that_never_starts_leaves_no_log_and_no_trouble(cluste
 
 
 async def test_a_sidecar_that_goes_on_does_not_hold_up_the_deletion(cluster: Cluster):
-    """P7, G4: the pod is deleted once the main container's log was read; off: `LogCollector.drained`."""
+    """P7, G4: the pod is deleted once the main container's log was read."""
     async with running(
         cluster, log_sinks=Kept(), logs={"containers": "all", "drain_timeout_s": 3600}
     ) as runner:
@@ -143,7 +143,7 @@ async def test_mode_end_reads_once_and_only_after_the_end(cluster: Cluster):
     assert lines == ["one", "two"]
 
 
-async def test_mode_on_demand_reads_only_what_somebody_asks_for(cluster: Cluster):
+async def test_mode_on_demand_reads_only_what_is_asked_for(cluster: Cluster):
     async with running(cluster, log_sinks=Kept(), logs={"follow": "on-demand"}) as runner:
         read, unread = await runner.launch(workload(1)), await runner.launch(workload(2))
         for pod in (read, unread):

@@ -1,4 +1,4 @@
-"""Many pods cost one watch, and a restart among many floods nobody. In virtual time."""
+"""Many pods cost one watch, and a restart among many floods no reader. In virtual time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ anyio_backend = virtual_time
 
 
 async def test_one_watch_serves_a_runner_however_many_pods_it_has(cluster: Cluster):
-    """W12; off: `_take` forgetting who is unseen: every pod is asked for by name, again and again."""
+    """W12."""
     async with running(cluster, delete_pods=False) as runner:
         await runner.launch_many(workload(number) for number in range(200))
         before = cluster.count("GET", "/pods")
@@ -33,8 +33,8 @@ async def test_one_watch_serves_a_runner_however_many_pods_it_has(cluster: Clust
         assert len(cluster.watches) == 1
 
 
-async def test_a_restart_among_many_pods_floods_nobody(cluster: Cluster):
-    """W14; off: `page_size` of the adopter (one list of all); `_coalesce` of the queue (an event for each change)."""
+async def test_a_restart_among_many_pods_floods_no_reader(cluster: Cluster):
+    """W14."""
     count, limit = 120, 10
     async with running(cluster, on_exit="detach") as first:
         await first.launch_many(workload(number) for number in range(count))

@@ -41,7 +41,7 @@ PATHS = {
 
 @pytest.mark.parametrize(("settings", "paths"), PATHS.values(), ids=PATHS)
 async def test_each_namespace_has_one_watch_or_all_have_one(cluster: Cluster, settings, paths: set[str]):
-    """W12; off: `_watched` (only the first namespace): outcomes of the others never come."""
+    """W12."""
     namespaces = ["default"] if not settings else ["default", "other"]
     async with running(cluster, **settings) as runner:
         pods = [
@@ -59,7 +59,7 @@ async def test_each_namespace_has_one_watch_or_all_have_one(cluster: Cluster, se
 
 
 async def test_a_namespace_that_is_out_of_reach_is_stale_alone(cluster: Cluster):
-    """W8: what is known of the others stays good, to handles and events; off: `WatchHealth.covers` (always True)."""
+    """W8: what is known of the others stays good, to handles and events."""
     async with running(
         cluster, namespaces=("default", "other"), watch={"stale_after_s": 0.1, "backoff_initial_s": 0.05}
     ) as runner:
@@ -84,7 +84,7 @@ async def test_a_namespace_that_is_out_of_reach_is_stale_alone(cluster: Cluster)
 
 
 async def test_runners_in_one_process_report_their_own(cluster: Cluster):
-    """Two owners on one cluster, one of them for two namespaces; off: `_watched` (only the first namespace)."""
+    """Two owners on one cluster, one of them for two namespaces."""
     async with (
         running(cluster, owner="first") as first,
         running(cluster, owner="second", namespaces=("default", "other")) as second,
@@ -97,5 +97,5 @@ async def test_runners_in_one_process_report_their_own(cluster: Cluster):
         with anyio.fail_after(5):
             assert {(await pod.wait()).category for pod in (*mine, *theirs, away)} == {Category.SUCCEEDED}
         for runner, pods in ((first, mine), (second, [*theirs, away])):
-            told = [event.uid for event in runner.poll_events() if event.kind is EventKind.FINISHED]
-            assert sorted(told) == sorted(pod.uid for pod in pods)
+            reported = [event.uid for event in runner.poll_events() if event.kind is EventKind.FINISHED]
+            assert sorted(reported) == sorted(pod.uid for pod in pods)

@@ -7,16 +7,16 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.runner.line import WaitingLine
+from podrunner.runner.submission import FairPriorityQueue
 from tests.unit.runner.harness import Cluster, running, until, workload
 
 
-def taken(line: WaitingLine[str]) -> list[str]:
+def taken(line: FairPriorityQueue[str]) -> list[str]:
     return [line.take() for _ in range(len(line))]
 
 
 def test_groups_take_turns():
-    line: WaitingLine[str] = WaitingLine()
+    line: FairPriorityQueue[str] = FairPriorityQueue()
     for number in range(4):
         line.put(f"many {number}", group="many")
     line.put("few 0", group="few")
@@ -25,21 +25,21 @@ def test_groups_take_turns():
 
 
 def test_a_higher_priority_goes_first():
-    line: WaitingLine[str] = WaitingLine()
+    line: FairPriorityQueue[str] = FairPriorityQueue()
     line.put("usual")
     line.put("urgent", priority=5)
     line.put("any time", priority=-5)
     assert taken(line) == ["urgent", "usual", "any time"]
 
 
-def test_an_empty_line_says_so():
-    with pytest.raises(IndexError, match="nobody waits"):
-        WaitingLine().take()
+def test_an_empty_queue_says_so():
+    with pytest.raises(IndexError, match="the queue is empty"):
+        FairPriorityQueue().take()
 
 
 @given(st.lists(st.tuples(st.integers(-2, 2), st.sampled_from("abc"))))
 def test_everybody_is_served_once_by_priority_and_in_order_in_a_group(orders: list[tuple[int, str]]):
-    line: WaitingLine[tuple[int, str, int]] = WaitingLine()
+    line: FairPriorityQueue[tuple[int, str, int]] = FairPriorityQueue()
     for number, (priority, group) in enumerate(orders):
         line.put((priority, group, number), priority=priority, group=group)
     assert len(line) == len(list(line)) == len(orders)

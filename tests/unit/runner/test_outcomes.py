@@ -11,7 +11,7 @@ from tests.unit.runner.harness import Cluster, kinds, running, until, workload
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_pod_that_succeeds_is_told_and_deleted(cluster: Cluster):
+async def test_a_pod_that_succeeds_is_reported_and_deleted(cluster: Cluster):
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         assert (pod.phase, pod.status, pod.outcome) == ("Pending", "Pending", None)
@@ -26,7 +26,7 @@ async def test_a_pod_that_succeeds_is_told_and_deleted(cluster: Cluster):
 
 
 async def test_a_pod_that_fails_is_kept_with_the_tail_of_its_log(cluster: Cluster):
-    """P6; off: `_log_tail` in `Evidence.add`. The last lines tell why."""
+    """P6: The last lines tell why."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.logs[pod.name] = [
@@ -63,7 +63,7 @@ async def test_pods_are_kept_if_wanted(cluster: Cluster):
 
 
 async def test_a_pod_that_vanishes_while_running_has_one_outcome(cluster: Cluster):
-    """W5: somebody else deletes it."""
+    """W5: another client deletes it."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
@@ -74,7 +74,7 @@ async def test_a_pod_that_vanishes_while_running_has_one_outcome(cluster: Cluste
         assert kinds(runner) == ["created", "finished", "deleted"]
 
 
-async def test_a_success_told_by_the_deletion_alone_counts(cluster: Cluster):
+async def test_a_success_shown_by_the_deletion_alone_counts(cluster: Cluster):
     """W6: the DELETED event's status is read."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
@@ -87,7 +87,7 @@ async def test_a_success_told_by_the_deletion_alone_counts(cluster: Cluster):
 
 
 async def test_a_pod_missing_after_a_relist_has_one_outcome(cluster: Cluster):
-    """W7; off: VANISHED in `PodStore.replace`. The deletion was missed between list and watch."""
+    """W7: The deletion was missed between list and watch."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         await until(lambda: runner.health().watches[0].pods == 1)
@@ -139,7 +139,7 @@ async def test_two_launches_of_one_attempt_at_once_are_one_pod(cluster: Cluster)
 
 
 async def test_a_refused_launch_raises_and_leaves_nothing(cluster: Cluster):
-    """L6: a 422 is told at once."""
+    """L6: a 422 is reported at once."""
     cluster.fail("POST", status=422, body=b'{"kind":"Status","reason":"Invalid","message":"spec.x: bad"}')
     async with running(cluster) as runner:
         with pytest.raises(InvalidError, match=r"spec\.x"):
@@ -151,7 +151,7 @@ async def test_a_refused_launch_raises_and_leaves_nothing(cluster: Cluster):
 
 
 async def test_a_refused_submission_has_an_outcome(cluster: Cluster):
-    """L9: rejected by the API, with its message; off: the failure of a submission is not told."""
+    """L9: rejected by the API, with its message."""
     cluster.fail(
         "POST", status=403, body=b'{"kind":"Status","reason":"Forbidden","message":"no quota for you"}'
     )
@@ -203,7 +203,7 @@ async def test_a_thousand_pods_have_a_thousand_outcomes(cluster: Cluster):
 
 
 async def test_a_right_that_was_there_before_is_waited_for_and_one_that_never_was_is_not(cluster: Cluster):
-    """A server that has just started refuses until it has read the bindings; off: `KnownRights.judge` in `Session`."""
+    """A server that has just started refuses until it has read the bindings."""
     words = b'User \\"me\\" cannot create resource \\"pods\\" in API group \\"\\"'
     refusal = {"status": 403, "body": b'{"kind": "Status", "reason": "Forbidden", "message": "%s"}' % words}
     async with running(cluster) as runner:

@@ -10,7 +10,7 @@ import pytest
 from podrunner import AsyncPodRunner
 from podrunner.errors import ForbiddenError, RunnerClosedError, StaleError
 from podrunner.outcome import Category
-from podrunner.runner.desk import Desk
+from podrunner.runner.supervisor import Supervisor
 from tests.support.event_loops import virtual_time
 from tests.support.fake_server import EPOCH
 from tests.unit.runner.harness import Cluster, configured, kinds, running, until, workload
@@ -28,7 +28,7 @@ anyio_backend = virtual_time
 
 
 async def test_an_image_that_cannot_be_had_is_given_up_and_the_pod_deleted_first(cluster: Cluster):
-    """P1, P3; off: the patrol's verdicts; the deletion in `evict`. A grace, then the pod goes, then its outcome."""
+    """P1, P3: A grace, then the pod goes, then its outcome."""
     async with running(cluster, pending={"image_grace_s": 120}) as runner:
         pod = await runner.launch(workload())
         began = anyio.current_time()
@@ -54,7 +54,7 @@ async def test_an_image_that_comes_at_last_is_no_failure(cluster: Cluster):
 
 
 async def test_a_pod_that_finishes_while_it_is_given_up_keeps_its_own_outcome(cluster: Cluster):
-    """P3: what ended by itself before the deletion is told as it was."""
+    """P3: what ended by itself before the deletion is reported as it was."""
     cluster.fail("DELETE", times=2, status=500)
     async with running(cluster, pending={"startup_timeout_s": 10}) as runner:
         pod = await runner.launch(workload())
@@ -65,7 +65,7 @@ async def test_a_pod_that_finishes_while_it_is_given_up_keeps_its_own_outcome(cl
 
 
 async def test_a_pod_that_does_not_start_in_time_is_given_up(cluster: Cluster):
-    """P3: the start-up deadline; off: giving up in `_look_after`, or the deletion in `evict`."""
+    """P3: the start-up deadline."""
     async with running(cluster, pending={"startup_timeout_s": 30}) as runner:
         pod = await runner.launch(workload())
         assert (await pod.wait(100)).category is Category.STARTUP_TIMEOUT
@@ -73,7 +73,7 @@ async def test_a_pod_that_does_not_start_in_time_is_given_up(cluster: Cluster):
 
 
 async def test_a_pod_that_runs_too_long_is_ended(cluster: Cluster):
-    """The run deadline; off: `run_verdict`."""
+    """The run deadline."""
     async with running(cluster, run_timeout_s=100) as runner:
         pod = await runner.launch(workload())
         cluster.run(pod.name)
@@ -85,7 +85,7 @@ async def test_a_pod_that_runs_too_long_is_ended(cluster: Cluster):
 
 
 async def test_a_pod_that_finds_no_node_in_time_is_given_up(cluster: Cluster):
-    """P2: the schedule deadline, with its cause; off: the grace in `pending_verdict`."""
+    """P2: the schedule deadline, with its cause."""
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": NO_CPU}
     async with running(cluster, pending={"unschedulable_grace_s": 60}) as runner:
         pod = await runner.launch(workload())
@@ -102,8 +102,8 @@ async def test_a_pod_that_finds_no_node_in_time_is_given_up(cluster: Cluster):
 async def test_a_restart_of_the_scheduler_does_not_prolong_a_deadline(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, deadline: str
 ):
-    """A5: each successor would begin to count anew; off: adopted pods are not backdated."""
-    monkeypatch.setitem(Desk.__init__.__kwdefaults__, "now", virtual_now)
+    """A5: each successor would begin to count anew."""
+    monkeypatch.setitem(Supervisor.__init__.__kwdefaults__, "now", virtual_now)
     settings = {"run": {"run_timeout_s": 100}, "startup": {"pending": {"startup_timeout_s": 100}}}[deadline]
     async with running(cluster, **settings) as runner:
         pod = await runner.launch(workload())
@@ -131,8 +131,8 @@ async def test_a_dead_node_does_not_keep_a_pod_terminating_for_ever(cluster: Clu
         assert len(cluster.pods) == 1
 
 
-async def test_a_pod_that_somebody_else_deletes_on_a_dead_node_is_lost(cluster: Cluster):
-    """P9; off: ``Terminating`` in `suspicion`."""
+async def test_a_pod_that_another_client_deletes_on_a_dead_node_is_lost(cluster: Cluster):
+    """P9."""
     cluster.obedient = False
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
@@ -147,7 +147,7 @@ async def test_a_pod_that_somebody_else_deletes_on_a_dead_node_is_lost(cluster: 
 
 @pytest.mark.parametrize("forced", [True, False])
 async def test_what_is_lost_is_deleted_by_force_only_if_wanted(cluster: Cluster, *, forced: bool):
-    """P9: a node that nobody hears from cannot end it; off: the grace period 0 in `evict`."""
+    """P9: a silent node cannot end it."""
     cluster.obedient = False
     async with running(cluster, force_delete_lost=forced, node_lost_grace_s=60) as runner:
         pod = await runner.launch(workload())
@@ -161,7 +161,7 @@ async def test_what_is_lost_is_deleted_by_force_only_if_wanted(cluster: Cluster,
 
 
 async def test_a_deletion_without_grace_that_hangs_is_not_waited_for_as_if_it_had_one(cluster: Cluster):
-    """P9: something holds the pod; off: `is not None` in `_patience_with_deletion_s`: 30 s more, the default."""
+    """P9: something holds the pod."""
     cluster.obedient = False
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
@@ -175,7 +175,7 @@ async def test_a_deletion_without_grace_that_hangs_is_not_waited_for_as_if_it_ha
 
 
 async def test_stale_knowledge_raises(cluster: Cluster):
-    """W8; off: `check_fresh`. An interrupted watch is never served as if it were the truth."""
+    """W8: An interrupted watch is never served as if it were the truth."""
     async with running(cluster, watch={"stale_after_s": 60}) as runner:
         pod = await runner.launch(workload())
         cluster.fail("GET", times=10_000, refuse=True)
@@ -194,7 +194,7 @@ async def test_stale_knowledge_raises(cluster: Cluster):
 
 
 async def test_readers_of_events_hear_of_stale_knowledge_and_go_on(cluster: Cluster):
-    """W8; off: `tell_staleness`: whoever waits for events takes an interrupted watch for quiet pods."""
+    """W8."""
     async with running(cluster, watch={"stale_after_s": 60}) as runner, runner.events() as events:
         pod, other = [await runner.launch(workload(number)) for number in range(2)]
         cluster.play(other.name)
@@ -206,15 +206,15 @@ async def test_readers_of_events_hear_of_stale_knowledge_and_go_on(cluster: Clus
         cluster.fail("GET", times=10_000, refuse=True)
         cluster.break_watches()
         with anyio.fail_after(70):
-            (told,) = await events.next_batch()
-        assert (told.kind, told.uid, told.status) == ("stale", pod.uid, "Pending")
-        assert "interrupted for 6" in told.message
+            (event,) = await events.next_batch()
+        assert (event.kind, event.uid, event.status) == ("stale", pod.uid, "Pending")
+        assert "interrupted for 6" in event.message
         await anyio.sleep(600)
         assert events.poll() == []
         cluster.faults.clear()
         with anyio.fail_after(60):
-            (told,) = await events.next_batch()
-        assert (told.kind, told.uid, told.message) == ("recovered", pod.uid, "")
+            (event,) = await events.next_batch()
+        assert (event.kind, event.uid, event.message) == ("recovered", pod.uid, "")
         cluster.play(pod.name)
         assert (await pod.wait(5)).succeeded
         assert kinds(runner, pod) == ["stale", "recovered", "finished"]
@@ -262,8 +262,10 @@ async def test_a_pod_never_seen_by_the_watch_and_gone_has_an_outcome(cluster: Cl
 MISSING = 'pods is forbidden: User "u" cannot watch resource "pods" in API group ""'
 
 
-async def test_a_right_to_watch_that_is_missing_is_told_and_never_waited_for_without_end(cluster: Cluster):
-    """W8, from the very first: who waits for the watch hears why, events tell of it, and closing ends the wait."""
+async def test_a_right_to_watch_that_is_missing_is_reported_and_never_waited_for_without_end(
+    cluster: Cluster,
+):
+    """W8, from the very first: `wait_synced` raises why, events report it, and closing ends the wait."""
     body = json.dumps({"kind": "Status", "code": 403, "reason": "Forbidden", "message": MISSING}).encode()
     cluster.fail("GET", "/pods?", status=403, body=body, times=10_000)
     config = configured(watch={"stale_after_s": 60})

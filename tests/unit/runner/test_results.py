@@ -24,7 +24,7 @@ def ended(exit_code: int = 0) -> dict[str, Any]:
 
 
 def end_main(cluster: Cluster, name: str, exit_code: int = 0, *, beside: dict[str, Any] = RUNS) -> None:
-    """The main container ends, and the one beside it is as told."""
+    """The main container ends, and the one beside it is as given."""
     cluster.tell(name, "Running", **{"base": ended(exit_code), "podrunner-result": beside})
 
 
@@ -35,7 +35,7 @@ def file(text: str) -> FakeCommand:
 
 
 async def test_the_result_comes_with_the_outcome_and_then_the_pod_goes(cluster: Cluster):
-    """Off: `with_result` in `Evidence.add`. The file is read in the container that still runs."""
+    """The file is read in the container that still runs."""
     cluster.on_exec = lambda _: file('{"rows": 3}')
     async with running(cluster) as runner:
         pod = await runner.launch(workload(result_path=PATH))
@@ -70,14 +70,14 @@ async def test_who_names_no_result_is_asked_for_none(cluster: Cluster):
 
 
 async def test_a_failure_has_no_result(cluster: Cluster):
-    """Off: `outcome.succeeded` in `Evidence.add`. What a failed program left may be half of it."""
+    """What a failed program left may be half of it."""
     async with running(cluster, delete_pods=False) as runner:
         pod = await runner.launch(workload(result_path=PATH))
         end_main(cluster, pod.name, exit_code=3)
         outcome = await pod.wait(5)
         assert (outcome.category, outcome.result, outcome.result_error) == (Category.FAILED, None, None)
         assert cluster.commands == []
-        await until(lambda: not cluster.pods)  # it would run on for nobody, whatever the policy
+        await until(lambda: not cluster.pods)  # it would run on without an owner, whatever the policy
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_a_failure_has_no_result(cluster: Cluster):
 async def test_what_cannot_be_read_is_said_and_changes_nothing(
     cluster: Cluster, command: FakeCommand, why: str
 ):
-    """One look is enough; off: `without_result`. A success stays one."""
+    """One look is enough. A success stays one."""
     cluster.on_exec = lambda _: command
     async with running(cluster) as runner:
         pod = await runner.launch(workload(result_path=PATH))
@@ -115,7 +115,7 @@ async def test_what_cannot_be_read_is_said_and_changes_nothing(
     ],
 )
 async def test_a_text_that_came_in_part_is_read_again(cluster: Cluster, broken: FakeCommand):
-    """Off: the comparison of lengths in `_look`. A connection may end in good order, and too early."""
+    """A connection may end in good order, and too early."""
     answers = [broken, file('{"rows": 3}')]
     cluster.on_exec = lambda _: answers.pop(0)
     async with running(cluster) as runner:
@@ -126,7 +126,6 @@ async def test_a_text_that_came_in_part_is_read_again(cluster: Cluster, broken: 
 
 
 async def test_a_server_in_trouble_is_asked_again_but_one_that_refuses_is_not(cluster: Cluster):
-    """Off: `retrying` in `_read`."""
     cluster.on_exec = lambda _: file("yes")
     async with running(cluster) as runner:
         first, second = [await runner.launch(workload(number, result_path=PATH)) for number in (1, 2)]
@@ -142,7 +141,7 @@ async def test_a_server_in_trouble_is_asked_again_but_one_that_refuses_is_not(cl
 
 
 async def test_a_second_container_that_starts_late_is_waited_for(cluster: Cluster):
-    """Off: `tracked.changed()` in `_within_reach`. A short program ends before it runs."""
+    """A short program ends before it runs."""
     cluster.on_exec = lambda _: file("yes")
     async with running(cluster) as runner:
         pod = await runner.launch(workload(result_path=PATH))
@@ -155,7 +154,7 @@ async def test_a_second_container_that_starts_late_is_waited_for(cluster: Cluste
 
 @pytest.mark.parametrize("beside", [ended(143), WAITS])
 async def test_a_pod_that_ended_before_the_look_says_so(cluster: Cluster, beside: dict[str, Any]):
-    """Whoever drained the node was faster; off: the last two lines of the loop in `_within_reach`."""
+    """The drain of the node was faster."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload(result_path=PATH))
         cluster.tell(pod.name, "Succeeded", **{"base": ended(), "podrunner-result": beside})
@@ -165,7 +164,6 @@ async def test_a_pod_that_ended_before_the_look_says_so(cluster: Cluster, beside
 
 
 async def test_a_pod_that_vanishes_before_the_look_says_so(cluster: Cluster):
-    """Off: `tracked.gone` in `_within_reach`."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload(result_path=PATH))
         end_main(cluster, pod.name, beside=WAITS)
@@ -178,7 +176,7 @@ async def test_a_pod_that_vanishes_before_the_look_says_so(cluster: Cluster):
 
 @pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
 async def test_a_second_container_that_never_starts_is_said(cluster: Cluster):
-    """Its image may be a wrong one. In virtual time; off: `_too_slow`."""
+    """Its image may be a wrong one. In virtual time."""
     async with running(cluster) as runner:
         pod = await runner.launch(workload(result_path=PATH))
         end_main(cluster, pod.name, beside=WAITS)
@@ -190,7 +188,6 @@ async def test_a_second_container_that_never_starts_is_said(cluster: Cluster):
 
 @pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
 async def test_a_connection_that_hangs_holds_the_outcome_up_for_a_minute_at_most(cluster: Cluster):
-    """Off: the two time limits. In virtual time."""
     cluster.on_exec = lambda _: FakeCommand(b"11\n", hangs=True, exit_code=None)
     async with running(cluster, retry={"attempts": 0}) as runner:
         pod = await runner.launch(workload(result_path=PATH))
@@ -202,7 +199,7 @@ async def test_a_connection_that_hangs_holds_the_outcome_up_for_a_minute_at_most
 
 
 async def test_a_successor_reads_the_result_too(cluster: Cluster):
-    """The pod itself says where its result lies; off: the annotation."""
+    """The pod itself says where its result lies."""
     cluster.on_exec = lambda _: file("yes")
     async with running(cluster, owner="first") as runner:
         left = await runner.launch(workload(result_path=PATH))
@@ -213,8 +210,8 @@ async def test_a_successor_reads_the_result_too(cluster: Cluster):
         assert (await pod.wait(5)).result == "yes"
 
 
-async def test_a_result_is_told_to_who_asks_alone(cluster: Cluster, caplog: pytest.LogCaptureFixture):
-    """It may be secret; off: `repr=False` on `Outcome.result`."""
+async def test_a_result_is_in_the_outcome_alone(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    """It may be secret."""
     caplog.set_level(logging.DEBUG)
     cluster.on_exec = lambda _: file(SECRET)
     async with running(cluster) as runner:

@@ -97,7 +97,7 @@ def test_a_wait_of_ones_own_sees_the_outcome():
 
 @pytest.mark.parametrize(("said", "waited"), [(-5.0, 0.0), (float("nan"), 360.0), (float("inf"), 360.0)])
 def test_a_wait_that_makes_no_sense_is_none_or_the_longest(said, waited):
-    """No hot loop, and nobody waits for ever."""
+    """No hot loop, and no endless wait."""
     assert wait_before(RetryPolicy(wait=lambda _: said), FAILED, tries=1, random=Random(1)) == waited
 
 

@@ -35,7 +35,7 @@ def launches(run: AsyncRun) -> list[tuple[int, int]]:
 
 
 async def test_what_was_preempted_before_it_began_is_launched_anew_without_charge(cluster: Cluster):
-    """P4: another pod of the same attempt; off: no free tries."""
+    """P4: another pod of the same attempt."""
     async with running(cluster, delete_pods_on_failure=True) as runner:
         run = runner.run(workload(), retry=QUICK)
         preempt(cluster, await pod_of(run, 0))
@@ -50,7 +50,7 @@ async def test_what_was_preempted_before_it_began_is_launched_anew_without_charg
 
 
 async def test_free_tries_have_a_budget(cluster: Cluster):
-    """No cluster that preempts everything is asked for ever; off: the budget."""
+    """No cluster that preempts everything is asked for ever."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=RetryPolicy(infrastructure_retries=2, wait=0.01))
         for number in range(3):
@@ -71,7 +71,7 @@ async def test_a_failure_is_tried_again_when_asked_for(cluster: Cluster):
 
 
 async def test_by_default_a_failure_is_the_schedulers_business(cluster: Cluster):
-    """Its own retries are the scheduler's; off: everything is retried."""
+    """Its own retries are the scheduler's."""
     async with running(cluster) as runner:
         run = runner.run(workload())
         cluster.play(await pod_of(run, 0), exit_code=1)
@@ -90,7 +90,7 @@ async def test_the_configuration_says_how_runs_are_retried(cluster: Cluster):
 
 
 async def test_between_two_tries_nothing_is_asked_of_the_server(cluster: Cluster):
-    """W10: no hot loop; off: no wait."""
+    """W10: no hot loop."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=PATIENT)
         preempt(cluster, await pod_of(run, 0))
@@ -106,7 +106,7 @@ async def test_between_two_tries_nothing_is_asked_of_the_server(cluster: Cluster
 
 @pytest.mark.parametrize("anyio_backend", [pytest.param("trio", id="virtual")], indirect=True)
 async def test_the_wait_is_as_long_as_the_policy_says(cluster: Cluster):
-    """In virtual time; off: half of it."""
+    """In virtual time."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=RetryPolicy(wait=100))
         preempt(cluster, await pod_of(run, 0))
@@ -119,7 +119,7 @@ async def test_the_wait_is_as_long_as_the_policy_says(cluster: Cluster):
 
 
 async def test_a_run_that_is_cancelled_while_its_pod_runs_has_no_further_try(cluster: Cluster):
-    """C3: one path; off: the mark of the cancel."""
+    """C3: one path."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=ANY_END)
         cluster.run(await pod_of(run, 0))
@@ -141,7 +141,7 @@ async def test_a_pod_that_fails_as_its_run_is_cancelled_is_not_followed_by_anoth
 
 
 async def test_a_run_that_is_cancelled_between_two_tries_is_over_at_once(cluster: Cluster):
-    """C1: its outcome is that of the pod before; off: the wait is not cancelled."""
+    """C1: its outcome is that of the pod before."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=PATIENT)
         preempt(cluster, await pod_of(run, 0))
@@ -155,14 +155,14 @@ async def test_a_run_that_is_cancelled_between_two_tries_is_over_at_once(cluster
 
 
 async def test_an_end_in_the_instant_in_which_there_is_room_has_no_further_try(cluster: Cluster):
-    """C1: whoever was woken goes on to his next wait before he hears of it; off: the look at the scope.
+    """C1: a task that was woken goes on to its next wait before it is cancelled.
 
     White box: the two are made to happen in one step.
     """
     async with running(cluster, max_active_pods=1, submit_queue_size=1) as runner:
         run = runner.run(workload(0), retry=RetryPolicy(wait=0))
         name = await pod_of(run, 0)
-        desk, runs = runner._engine.desk, runner._engine.runs
+        queue, runs = runner._engine.queue, runner._engine.runs
         waiting = [runner.submit(workload(number)) for number in (1,)]
         former = run.pods[0]._tracked
         former.begin_reading()
@@ -172,13 +172,13 @@ async def test_an_end_in_the_instant_in_which_there_is_room_has_no_further_try(c
         former.end_reading()
         await anyio.sleep(0.1)
         await waiting[1].cancel()
-        desk._queue.clear()
-        desk._room.notify_all()
-        runs.stop(leave=False)
+        queue._queue.clear()
+        runner._engine.pods.notify()
+        runs.stop(relinquish=False)
         assert (await run.wait(5)).category is Category.PREEMPTED
         await anyio.sleep(0.1)
         assert len(run.pods) == 1
-        assert not desk._queue
+        assert not queue._queue
 
 
 async def test_a_queued_run_is_cancelled(cluster: Cluster):
@@ -199,7 +199,7 @@ async def test_a_pod_that_its_caller_cancels_ends_its_run(cluster: Cluster):
 
 
 async def test_a_workload_that_is_being_run_is_not_run_beside(cluster: Cluster):
-    """Promise 1; off: each call begins a run."""
+    """Promise 1."""
     async with running(cluster) as runner:
         run = runner.run(workload())
         assert runner.run(workload()) == run
@@ -208,7 +208,7 @@ async def test_a_workload_that_is_being_run_is_not_run_beside(cluster: Cluster):
 
 
 async def test_draining_waits_for_the_tries_that_are_left(cluster: Cluster):
-    """What was taken is done: a run is, when its last pod is over; off: close does not wait for runs."""
+    """What was taken is done: a run is, when its last pod is over."""
     async with running(cluster, on_exit="drain") as runner:
         run = runner.run(workload(), retry=RetryPolicy(wait=0.2))
         preempt(cluster, await pod_of(run, 0))
@@ -225,7 +225,7 @@ async def test_draining_waits_for_the_tries_that_are_left(cluster: Cluster):
 
 
 async def test_closing_by_cancel_ends_a_run_between_two_tries(cluster: Cluster):
-    """S1: bounded; off: stop."""
+    """S1: bounded."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=PATIENT)
         preempt(cluster, await pod_of(run, 0))
@@ -252,7 +252,7 @@ async def test_a_runner_that_detaches_leaves_its_runs(cluster: Cluster, moment: 
 
 
 async def test_the_next_try_waits_until_the_former_pods_log_is_read(cluster: Cluster):
-    """G4: two pods never write one log at once; off: the former pod's end is not waited for."""
+    """G4: two pods never write one log at once."""
     async with running(cluster) as runner:
         run = runner.run(workload(), retry=QUICK)
         name = await pod_of(run, 0)
@@ -267,7 +267,7 @@ async def test_the_next_try_waits_until_the_former_pods_log_is_read(cluster: Clu
 
 
 async def test_a_runner_that_loses_its_lease_gives_its_runs_up(cluster: Cluster):
-    """A3: also those between two tries, which a successor goes on with; off: the fence does not stop runs."""
+    """A3: also those between two tries, which a successor goes on with."""
     async with running(cluster, owner="me", lease_duration_s=1) as runner:
         run = runner.run(workload(), retry=PATIENT)
         preempt(cluster, await pod_of(run, 0))
@@ -295,7 +295,7 @@ async def adopted_run(runner: AsyncPodRunner) -> AsyncRun:
 
 
 async def test_a_successor_goes_on_with_the_newest_attempt(cluster: Cluster):
-    """A5: from labels and annotations alone; off: the run begins with its first attempt."""
+    """A5: from labels and annotations alone."""
     await leave_a_run(cluster, 1)
     async with running(cluster, owner="second") as runner:
         run = await adopted_run(runner)
@@ -306,8 +306,8 @@ async def test_a_successor_goes_on_with_the_newest_attempt(cluster: Cluster):
         assert launches(run) == [(2, 0), (3, 0)]
 
 
-async def test_a_successor_counts_a_failed_pod_that_was_told_and_kept(cluster: Cluster):
-    """A5: the runner went between two tries; the failed pod says which was the last; off: kept pods are not noted."""
+async def test_a_successor_counts_a_failed_pod_that_was_reported_and_kept(cluster: Cluster):
+    """A5: the runner went between two tries; the failed pod says which was the last."""
     async with running(cluster, owner="first") as runner:
         first = runner.run(workload(), retry=RetryPolicy(attempts=3, wait=3600, retry_if=lambda _: True))
         cluster.play(await pod_of(first, 0), exit_code=1)
@@ -340,7 +340,7 @@ async def test_a_successor_does_not_run_again_what_succeeded(cluster: Cluster):
 
 
 async def test_what_ended_before_its_run_was_asked_for_counts(cluster: Cluster):
-    """Promise 2: the adopted pod was told, deleted and forgotten by the time."""
+    """Promise 2: the adopted pod was reported, deleted and forgotten by the time."""
     await leave_a_run(cluster, 1, delete_pods_on_failure=True)
     async with running(cluster, owner="second", delete_pods_on_failure=True) as runner:
         (pod,) = await runner.adopt()
@@ -364,7 +364,7 @@ async def test_a_later_attempt_than_was_left_is_begun(cluster: Cluster):
 
 
 async def test_submitting_what_was_adopted_gives_the_adopted_pod(cluster: Cluster):
-    """Promise 2: the handle gets the outcome; off: adopted pods are not known by name."""
+    """Promise 2: the handle gets the outcome."""
     async with running(cluster) as runner:
         await runner.launch(workload())
     async with running(cluster) as runner:
@@ -399,7 +399,7 @@ async def test_a_create_that_fails_is_tried_again_for_free(cluster: Cluster):
 
 
 async def test_a_workload_that_makes_no_later_try_ends_its_run(cluster: Cluster):
-    """L6: the hook refuses; that is told, and nobody waits for ever."""
+    """L6: the hook refuses; that is reported, and there is no endless wait."""
 
     def refuse_relaunches(pod: dict[str, Any]) -> None:
         if len(cluster.pods) > 0:
@@ -414,7 +414,7 @@ async def test_a_workload_that_makes_no_later_try_ends_its_run(cluster: Cluster)
 
 
 async def test_a_full_line_is_waited_for(cluster: Cluster):
-    """Flow: `submit_when_room` waits where `submit` raises; off: it does not wait."""
+    """Flow: `submit_when_room` waits where `submit` raises."""
     async with running(cluster, max_active_pods=1, submit_queue_size=2) as runner:
         pods = [runner.submit(workload(0))]
         await until(lambda: pods[0].uid)
@@ -439,8 +439,8 @@ async def test_a_full_line_is_waited_for(cluster: Cluster):
             assert (await pod.wait(5)).succeeded
 
 
-async def test_who_waits_for_room_is_told_that_the_runner_closes(cluster: Cluster):
-    """S1: nobody waits for ever; off: closing wakes nobody."""
+async def test_a_wait_for_room_ends_when_the_runner_closes(cluster: Cluster):
+    """S1: no endless wait."""
     async with running(cluster, max_active_pods=1, submit_queue_size=1) as runner:
         first = runner.submit(workload(0))
         await until(lambda: first.uid)

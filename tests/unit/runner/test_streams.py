@@ -9,7 +9,7 @@ import pytest
 from podrunner.errors import LogError, NotFoundError, UsageError
 from podrunner.logs import CallableSink, LogGap, LogLine
 from podrunner.runner import EventKind, RunnerEvent
-from podrunner.runner.events import EventQueue
+from podrunner.runner.event_queue import EventQueue
 from podrunner.workload import WorkloadKey
 from tests.unit.runner.harness import Cluster, running, until, workload
 
@@ -88,7 +88,7 @@ async def test_lines_of_a_log(cluster: Cluster):
 
 
 async def test_a_short_pods_log_is_there_for_who_asks_a_moment_later(cluster: Cluster):
-    """G4: it is over, and not yet deleted; off: lingering."""
+    """G4: it is over, and not yet deleted."""
     async with running(cluster, logs={"follow": "on-demand"}) as runner:
         pod = await runner.launch(workload())
         cluster.logs[pod.name] = LINES
@@ -170,7 +170,7 @@ async def test_a_missing_log_is_a_gap_and_no_failure(cluster: Cluster):
 
 
 async def test_a_users_own_sink_gets_the_log_and_troubles_are_events(cluster: Cluster):
-    """G8: a sink that fails is told, and the pod is not touched by it."""
+    """G8: a sink that fails is reported, and the pod is not touched by it."""
     got: list[object] = []
 
     def sinks(pod):
@@ -193,7 +193,7 @@ async def test_a_users_own_sink_gets_the_log_and_troubles_are_events(cluster: Cl
 
 
 async def test_a_pod_is_not_deleted_before_its_log_is_read(cluster: Cluster):
-    """G4: drained, then deleted; off: draining."""
+    """G4: drained, then deleted."""
     order: list[str] = []
     gate = anyio.Event()
 
@@ -250,7 +250,7 @@ async def test_gaps_are_lines_and_records():
 
 
 async def test_all_that_waits_is_taken_at_once():
-    """A reader in another thread pays for each crossing; off: the loop in `AsyncLogStream._waiting`."""
+    """A reader in another thread pays for each crossing."""
     gap, put_all = LogGap("base", "rotated"), anyio.Event()
     from podrunner.runner.log_stream import AsyncLogStream
 

@@ -9,27 +9,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-__all__ = ["Each"]
+__all__ = ["iter_items"]
 
 T = TypeVar("T")
 
 
-class Each(Generic[T]):
-    """An asynchronous iterator over the items of batches.
+def iter_items(take: Callable[[], Awaitable[list[T]]]) -> AsyncIterator[T]:
+    """Returns an asynchronous iterator over the items of batches.
 
     Args:
-        take: Gives the next batch; an empty one is the end.
+        take: Returns the next batch; an empty one is the end.
     """
+    return _Items(take)
 
+
+class _Items(Generic[T]):
     __slots__ = ("_items", "_take")
 
     def __init__(self, take: Callable[[], Awaitable[list[T]]]) -> None:
         self._take = take
         self._items: Iterator[T] = iter(())
 
-    def __aiter__(self) -> Each[T]:
+    def __aiter__(self) -> _Items[T]:
         return self
 
     async def __anext__(self) -> T:

@@ -93,14 +93,14 @@ async def _read(client: KubeClient, tracked: TrackedPod, path: str, *, policy: R
 
 async def _within_reach(tracked: TrackedPod) -> None:
     """Returns when the container from which the file can be read runs."""
-    while not (tracked.gone or tracked.lost) and tracked.pod is not None:
+    while not (tracked.is_gone or tracked.is_relinquished) and tracked.pod is not None:
         state = _state(tracked.pod)
         if state.running is not None:
             return
         if state.terminated is not None or tracked.pod.status.phase in _ENDED:
             raise _UnreadableError(f"the container {RESULT_CONTAINER} has ended")
         await tracked.changed()
-    raise _UnreadableError("the pod is gone" if tracked.gone else "another runner took it over")
+    raise _UnreadableError("the pod is gone" if tracked.is_gone else "another runner took it over")
 
 
 def _state(pod: Pod) -> ContainerState:
@@ -117,14 +117,14 @@ def _too_slow(tracked: TrackedPod) -> str:
 async def _look(client: KubeClient, tracked: TrackedPod, path: str) -> bytes:
     command = ["sh", "-c", _READ, path]
     async with client.exec(tracked.namespace, tracked.name, command, container=RESULT_CONTAINER) as session:
-        told, errors = await _collect(session)
+        output, errors = await _collect(session)
         exit_code = session.exit_code
     if exit_code == _NO_FILE:
         raise _UnreadableError("the main container left no such file")
     if exit_code != 0:
         words = redact(errors.decode(errors="replace")) or "no word of why"
         raise _UnreadableError(f"exit code {exit_code} ({words})")
-    length, _, data = told.partition(b"\n")
+    length, _, data = output.partition(b"\n")
     if not length.strip().isdigit() or int(length) != len(data):
         raise TransportError("the connection ended before the whole file came", method="GET")
     return data
@@ -132,19 +132,19 @@ async def _look(client: KubeClient, tracked: TrackedPod, path: str) -> bytes:
 
 async def _collect(session: ExecSession) -> tuple[bytes, bytes]:
     """All output, and the first errors. Refuses a file that is too long before it is held."""
-    told, errors = bytearray(), bytearray()
-    async for output in session:
-        if output.stream == "stderr":
-            errors += output.data[: max(0, 200 - len(errors))]
+    output, errors = bytearray(), bytearray()
+    async for chunk in session:
+        if chunk.stream == "stderr":
+            errors += chunk.data[: max(0, 200 - len(errors))]
             continue
-        told += output.data
-        if len(told) > _MAX_BYTES + _HEADER_BYTES or _announced(told) > _MAX_BYTES:
+        output += chunk.data
+        if len(output) > _MAX_BYTES + _HEADER_BYTES or _announced(output) > _MAX_BYTES:
             raise _UnreadableError(f"the file is larger than {_MAX_BYTES} bytes")
-    return bytes(told), bytes(errors)
+    return bytes(output), bytes(errors)
 
 
-def _announced(told: bytearray) -> int:
+def _announced(output: bytearray) -> int:
     """How long the file is, once that was said."""
-    end = told.find(b"\n", 0, _HEADER_BYTES)
-    length = bytes(told[:end]).strip() if end >= 0 else b""
+    end = output.find(b"\n", 0, _HEADER_BYTES)
+    length = bytes(output[:end]).strip() if end >= 0 else b""
     return int(length) if length.isdigit() else 0

@@ -1,40 +1,31 @@
-"""The handle of one pod: what a user holds. Every method asks the runner that made it; nothing is decided here."""
+"""The handles that callers hold: of one pod, and of a run with its tries. Nothing is decided here.
+
+Every method asks the runner that made the handle, through its :class:`~podrunner.runner.context.RunnerContext`.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from podrunner.errors import LogError, NotFoundError, OwnershipError, RunnerClosedError, UsageError
-from podrunner.logs import (
-    ContainerFollower,
-    ContainerView,
-    FollowLimits,
-    LocalFile,
-    LogCursor,
-    LogDocument,
-    LogQuery,
-    LogReader,
-    LogStatus,
-    PodLog,
-    configured_places,
-)
-from podrunner.logs.lines import LineAssembler
+from podrunner.logs import LogDocument, LogQuery, LogReader, LogStatus, PodLog, configured_places
 from podrunner.outcome import Outcome, Timings, main_status, timings_of
-from podrunner.runner.log_stream import AsyncLogStream, Put
+from podrunner.runner.log_stream import AsyncLogStream, PodLogReading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from podrunner.errors import PodrunnerError
     from podrunner.kube import ExecResult
-    from podrunner.runner.desk import Desk
+    from podrunner.runner.context import RunnerContext
+    from podrunner.runner.runs import Runs, TrackedRun
     from podrunner.runner.tracked import TrackedPod
     from podrunner.workload import WorkloadKey
 
-__all__ = ["AsyncPod"]
+__all__ = ["AsyncPod", "AsyncRun"]
 
 
 class AsyncPod:
@@ -43,9 +34,9 @@ class AsyncPod:
     Two handles of one pod are equal.
     """
 
-    def __init__(self, tracked: TrackedPod, desk: Desk) -> None:
+    def __init__(self, tracked: TrackedPod, context: RunnerContext) -> None:
         self._tracked = tracked
-        self._desk = desk
+        self._context = context
 
     def __repr__(self) -> str:
         return repr(self._tracked)
@@ -88,7 +79,7 @@ class AsyncPod:
         Raises:
             StaleError: The watch has been interrupted for too long: what is known may be wrong.
         """
-        self._desk.check_fresh(self._tracked)
+        self._context.check_fresh(self._tracked)
         return self._tracked.status
 
     @property
@@ -98,7 +89,7 @@ class AsyncPod:
         Raises:
             StaleError: The watch has been interrupted for too long: what is known may be wrong.
         """
-        self._desk.check_fresh(self._tracked)
+        self._context.check_fresh(self._tracked)
         pod = self._tracked.pod
         return pod.status.phase if pod is not None else ""
 
@@ -139,12 +130,12 @@ class AsyncPod:
         """
         tracked = self._tracked
         with anyio.move_on_after(timeout_s):
-            await tracked.settled()
+            await tracked.ended()
         if tracked.outcome is not None:
             return tracked.outcome
-        if tracked.lost:
-            self._raise_lost()
-        self._desk.check_fresh(tracked)
+        if tracked.is_relinquished:
+            self._raise_relinquished()
+        self._context.check_fresh(tracked)
         raise TimeoutError(f"pod {self.namespace}/{self.name} was not over after {timeout_s:g} s")
 
     def logs(
@@ -157,7 +148,7 @@ class AsyncPod:
     ) -> AsyncLogStream:
         """The log as a stream of lines: ``async for line in pod.logs()``.
 
-        The reading begins with the first line asked for. While somebody reads, the end of the pod does not
+        The reading begins with the first line asked for. While it is being read, the end of the pod does not
         delete it for ``logs.drain_timeout_s``. Of a pod that is gone, the local file is read, if there is
         one.
 
@@ -173,10 +164,8 @@ class AsyncPod:
         name = container or self._tracked.main_container
         self._check_container(name)
 
-        async def produce(put: Put) -> None:
-            await self._produce(put, name, follow=follow, since=_since_time(since))
-
-        return AsyncLogStream(produce, self._desk.start, timestamps=timestamps)
+        reading = PodLogReading(self._tracked, self._context, name, follow=follow, since=since)
+        return AsyncLogStream(reading.run, self._context.start, timestamps=timestamps)
 
     async def read_log(self, *, container: str | None = None, tail_lines: int | None = None) -> LogDocument:
         """Reads the log as it is now: from the local file, else from the pod, else from the configured log server.
@@ -196,8 +185,8 @@ class AsyncPod:
             container,
             main_container=tracked.main_container,
         )
-        pod = PodLog(self._desk.client, tail_lines=tail_lines, turns=self._desk.log_limiter)
-        return await LogReader(configured_places(self._desk.config.logs, pod)).read(query)
+        pod = PodLog(self._context.client, tail_lines=tail_lines, turns=self._context.limiter)
+        return await LogReader(configured_places(self._context.config.logs, pod)).read(query)
 
     async def exec(
         self, command: Sequence[str], *, container: str | None = None, stdin: bytes | None = None
@@ -215,7 +204,7 @@ class AsyncPod:
             UsageError: The pod does not exist (yet, or any more).
         """
         self._check_there()
-        return await self._desk.client.run_exec(
+        return await self._context.client.run_exec(
             self.namespace,
             self.name,
             command,
@@ -231,7 +220,7 @@ class AsyncPod:
         """
         if not self.uid:
             raise NotFoundError(status=404, server_message=f"pod {self.name} does not exist yet")
-        return await self._desk.client.read_pod_manifest(self.namespace, self.name)
+        return await self._context.client.read_pod_manifest(self.namespace, self.name)
 
     async def cancel(self, *, grace_period_s: int | None = None) -> None:
         """Ends the pod, wherever it is: queued, being created, pending or running.
@@ -245,11 +234,11 @@ class AsyncPod:
                 own.
 
         Raises:
-            OwnershipError: The pod is another runner's now, or will be: how it ends is told there.
+            OwnershipError: The pod is another runner's now, or will be: its end is reported there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
-        await self._desk.cancel(self._tracked, grace_period_s=grace_period_s)
-        self._check_left(over=self._tracked.outcome is not None)
+        await self._context.cancel(self._tracked, grace_period_s=grace_period_s)
+        self._check_ours(over=self._tracked.outcome is not None)
 
     async def delete(self, *, grace_period_s: int | None = None) -> None:
         """Deletes the pod, whatever the policy says. One that has not ended is cancelled.
@@ -259,31 +248,31 @@ class AsyncPod:
                 own.
 
         Raises:
-            OwnershipError: The pod is another runner's now, or will be: how it ends is told there.
+            OwnershipError: The pod is another runner's now, or will be: its end is reported there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
-        await self._desk.delete(self._tracked, grace_period_s=grace_period_s)
-        self._check_left(over=self._tracked.gone or not self._tracked.uid)
+        await self._context.delete(self._tracked, grace_period_s=grace_period_s)
+        self._check_ours(over=self._tracked.is_gone or not self._tracked.uid)
 
-    def _check_left(self, *, over: bool) -> None:
+    def _check_ours(self, *, over: bool) -> None:
         """Says that nothing was done to a pod that is another runner's, or is about to be."""
-        if self._tracked.lost or (self._desk.leaves_alone and not over):
-            self._raise_lost()
+        if self._tracked.is_relinquished or (self._context.is_relinquishing and not over):
+            self._raise_relinquished()
 
-    def _raise_lost(self) -> None:
-        if self._desk.is_closed:
+    def _raise_relinquished(self) -> None:
+        if self._context.is_closed:
             raise RunnerClosedError(f"the runner was closed and left pod {self.namespace}/{self.name} alone")
-        why = self._desk.fenced_because
+        why = self._context.lost_because
         whose = "another runner took over" if why is None else f"this runner lost its lease ({why}) and so"
         raise OwnershipError(
-            f"{whose} pod {self.namespace}/{self.name}: its outcome is reported by whoever adopted it",
+            f"{whose} pod {self.namespace}/{self.name}: its outcome is reported by the runner that adopted it",
             namespace=self.namespace,
             name=self.name,
         )
 
     def _check_there(self) -> None:
-        if not self.uid or self._tracked.gone:
-            when = "any more" if self._tracked.gone else "yet"
+        if not self.uid or self._tracked.is_gone:
+            when = "any more" if self._tracked.is_gone else "yet"
             raise UsageError(f"pod {self.namespace}/{self.name} does not exist {when}")
 
     def _check_container(self, name: str) -> None:
@@ -293,75 +282,92 @@ class AsyncPod:
         if names and name not in names:
             raise LogError(f"pod {self.name} has no container {name!r}, only {', '.join(names)}")
 
-    async def _produce(self, put: Put, container: str, *, follow: bool, since: str | None) -> None:
-        tracked = self._tracked
-        if tracked.gone:
-            await self._put_file(put, container)
-            return
-        tracked.begin_reading()
-        try:
-            await self._follow(put, container, follow=follow, since=since)
-        finally:
-            tracked.end_reading()
 
-    async def _follow(self, put: Put, container: str, *, follow: bool, since: str | None) -> None:
-        life = self._tracked if follow else _Now(self._tracked)
-        while follow and not self._tracked.uid and self._tracked.outcome is None:
-            await self._tracked.changed()
-        follower = ContainerFollower(
-            self._desk.client,
-            self._tracked.address,
-            life,
-            lambda item, _: put(item),
-            cursor=LogCursor(self.uid, container, restart=self._tracked.container(container).restart),
-            limits=FollowLimits(drain_s=self._desk.config.logs.drain_timeout_s, since=since),
-            limiter=self._desk.log_limiter,
-            random=self._desk.random,
+class AsyncRun:
+    """A workload that is run, with as many pods as its retry policy allows. Made by :meth:`AsyncPodRunner.run`.
+
+    Each try is a pod with a handle, an outcome and events of its own. Two handles of one run are equal.
+    """
+
+    def __init__(self, run: TrackedRun, runs: Runs, context: RunnerContext) -> None:
+        self._run = run
+        self._runs = runs
+        self._context = context
+
+    def __repr__(self) -> str:
+        return f"<run {self.key} {len(self._run.tries)} pods>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AsyncRun) and other._run is self._run
+
+    def __hash__(self) -> int:
+        return hash(id(self._run))
+
+    @property
+    def key(self) -> WorkloadKey:
+        """What is run, as it was handed in: the pods' own keys say which attempt and relaunch they are."""
+        return self._run.workload.key
+
+    @property
+    def pods(self) -> list[AsyncPod]:
+        """The pods of all tries so far that this runner made or adopted, in their order."""
+        return [AsyncPod(tracked, self._context) for tracked in self._run.tries]
+
+    @property
+    def pod(self) -> AsyncPod | None:
+        """The pod of the present or last try; None before the first that this runner made or adopted."""
+        return AsyncPod(self._run.tries[-1], self._context) if self._run.tries else None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome of the last pod; None while the run is not over, also between two tries."""
+        return self._run.outcome
+
+    async def wait(self, timeout_s: float | None = None) -> Outcome:
+        """Waits until the run is over: a pod succeeded, or there is no further try.
+
+        Args:
+            timeout_s: Seconds to wait at most; None: as long as it takes.
+
+        Returns:
+            The outcome of the last pod. A run that was cancelled between two tries keeps that of the pod before.
+
+        Raises:
+            TimeoutError: The time is over; the run goes on.
+            StaleError: The time is over, and nothing is known because the watch is interrupted.
+            OwnershipError: Another runner took the pod over, and goes on with the run.
+            RunnerClosedError: The runner was closed meanwhile and left the run to a successor.
+        """
+        run = self._run
+        with anyio.move_on_after(timeout_s):
+            await run.ended()
+        if run.outcome is not None:
+            return run.outcome
+        if run.is_relinquished:
+            self._raise_relinquished()
+        if run.tries:
+            self._context.check_fresh(run.tries[-1])
+        raise TimeoutError(f"run {self.key} was not over after {timeout_s:g} s")
+
+    async def cancel(self, *, grace_period_s: int | None = None) -> None:
+        """Ends the run, wherever it is: the present pod is cancelled, and there is no further try.
+
+        Args:
+            grace_period_s: Seconds that the pod's processes have to end; None: the configuration's, or the pod's own.
+
+        Raises:
+            OwnershipError: Another runner goes on with the run, or will: its end is reported there.
+            RunnerClosedError: The runner was closed and left the run to a successor.
+        """
+        await self._runs.cancel(self._run, grace_period_s=grace_period_s)
+        if self._run.is_relinquished or (self._context.is_relinquishing and self._run.outcome is None):
+            self._raise_relinquished()
+
+    def _raise_relinquished(self) -> None:
+        if self._context.is_closed:
+            raise RunnerClosedError(f"the runner was closed and left run {self.key} to a successor")
+        raise OwnershipError(
+            f"another runner goes on with run {self.key}: its outcome is reported there",
+            namespace="",
+            name="",
         )
-        await follower.run()
-
-    async def _put_file(self, put: Put, container: str) -> None:
-        folder = self._desk.config.logs.folder
-        query = LogQuery(
-            self._tracked.log_path, container=container, main_container=self._tracked.main_container
-        )
-        if folder is None:
-            raise self._no_file()
-        lines = LineAssembler()
-        async with LocalFile(folder).open(query) as found:
-            if found is None:
-                raise self._no_file()
-            async for batch in found.batches:
-                await put(_texts(lines.feed(batch)))
-            await put(_texts(lines.rest()))
-
-    def _no_file(self) -> LogError:
-        return LogError(f"pod {self.namespace}/{self.name} is gone, and there is no local file of its log")
-
-
-def _texts(lines: bytes) -> list[str]:
-    return lines.decode("utf-8", "replace").split("\n")[:-1]
-
-
-class _Now:
-    """A pod's life cut off at the present: what there is to read now is all that there will be."""
-
-    def __init__(self, tracked: TrackedPod) -> None:
-        self._tracked = tracked
-
-    def container(self, name: str) -> ContainerView:
-        view = self._tracked.container(name)
-        return ContainerView(view.restart, view.started, ended=True, final=True, gone=view.gone)
-
-    async def changed(self) -> None:
-        await self._tracked.changed()
-
-
-def _since_time(since: datetime | float | None) -> str | None:
-    if since is None:
-        return None
-    if isinstance(since, datetime):
-        moment = since.astimezone(UTC)
-    else:
-        moment = datetime.fromtimestamp(datetime.now(UTC).timestamp() - since, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""AsyncPodRunner: what users call. Every method asks the engine, and gives out handles; nothing is decided here."""
+"""AsyncPodRunner: what callers use. Every method asks the engine and returns handles; nothing is decided here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import anyio
 
 from podrunner.errors import RunnerClosedError
 from podrunner.ownership import new_owner
-from podrunner.runner.batch import FailedLaunch, LaunchBatch
-from podrunner.runner.engine import ClosePolicy, Engine, Equipment, open_engine
-from podrunner.runner.events import EventBus, RunnerEvent
-from podrunner.runner.handle import AsyncPod
-from podrunner.runner.run import AsyncRun
-from podrunner.runner.subscription import AsyncEvents
+from podrunner.runner.engine import ClosePolicy, Engine, RunnerResources, open_engine
+from podrunner.runner.event_queue import AsyncEvents, EventBus
+from podrunner.runner.handles import AsyncPod, AsyncRun
+from podrunner.runner.submission import FailedLaunch, LaunchBatch
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
     from podrunner.logs import SinkFactory
-    from podrunner.runner.desk import Desk
+    from podrunner.runner.events import RunnerEvent
     from podrunner.runner.health import RunnerHealth
     from podrunner.runner.retries import RetryPolicy
     from podrunner.runner.tracked import TrackedPod
@@ -80,7 +78,7 @@ class AsyncPodRunner:
     async def __aenter__(self) -> Self:
         if self._engine is not None:
             raise RunnerClosedError("a runner is entered once; make a new one")
-        equipment = Equipment(
+        resources = RunnerResources(
             owner=self._owner,
             bus=self._bus,
             random=self._random,
@@ -88,7 +86,7 @@ class AsyncPodRunner:
             extra_sinks=self._extra_sinks if self._log_sinks else None,
         )
         async with AsyncExitStack() as stack:
-            self._engine = await open_engine(stack, self._config, self._given_client, equipment=equipment)
+            self._engine = await open_engine(stack, self._config, self._given_client, resources=resources)
             self._stack = stack.pop_all()
         return self
 
@@ -105,7 +103,7 @@ class AsyncPodRunner:
             raise
         if isinstance(exc, anyio.get_cancelled_exc_class()):
             return await self._stack.__aexit__(exc_type, exc, traceback)
-        # A task group would wrap the body's own error in a group: it is not told of it.
+        # A task group would wrap the body's own error in a group: it does not get it.
         await self._stack.aclose()
         return None
 
@@ -117,7 +115,7 @@ class AsyncPodRunner:
         return self._log_sinks(self._handle(tracked))
 
     async def close(self, policy: ClosePolicy | str = ClosePolicy.DRAIN) -> None:
-        """Stops taking orders and ends the pods by a policy.
+        """Launches nothing more and ends the pods by a policy.
 
         Leaving the context does it; a second call does nothing.
 
@@ -146,7 +144,7 @@ class AsyncPodRunner:
             TransportError: The server could not be reached.
             RunnerClosedError: The runner is not open.
         """
-        return self._handle(await self._desk.launch(workload))
+        return self._handle(await self._entered().queue.launch(workload))
 
     async def launch_many(
         self, workloads: Iterable[Workload], *, concurrency: int | None = None
@@ -166,11 +164,11 @@ class AsyncPodRunner:
         Raises:
             RunnerClosedError: The runner is not open.
         """
-        orders = list(workloads)
-        results = await self._desk.launch_many(orders, concurrency=concurrency)
+        listed = list(workloads)
+        results = await self._entered().queue.launch_many(listed, concurrency=concurrency)
         failures = [
             FailedLaunch(index, workload, error)
-            for index, (workload, (_, error)) in enumerate(zip(orders, results, strict=True))
+            for index, (workload, (_, error)) in enumerate(zip(listed, results, strict=True))
             if error is not None
         ]
         return LaunchBatch([self._handle(tracked) for tracked, _ in results], failures)
@@ -191,7 +189,7 @@ class AsyncPodRunner:
             QueueFullError: Too many wait already.
             RunnerClosedError: The runner is not open.
         """
-        return self._handle(self._desk.submit(workload, priority=priority, group=group))
+        return self._handle(self._entered().queue.submit(workload, priority=priority, group=group))
 
     async def submit_when_room(
         self, workload: Workload, *, priority: int = 0, group: str = "", timeout_s: float | None = None
@@ -209,7 +207,7 @@ class AsyncPodRunner:
             TimeoutError: The time is over; nothing was submitted.
             RunnerClosedError: The runner is not open (any more).
         """
-        tracked = await self._desk.submit_when_room(
+        tracked = await self._entered().queue.submit_when_room(
             workload, priority=priority, group=group, timeout_s=timeout_s
         )
         return self._handle(tracked)
@@ -235,7 +233,7 @@ class AsyncPodRunner:
         """
         engine = self._entered()
         run = engine.runs.run(workload, policy=retry, priority=priority, group=group)
-        return AsyncRun(run, engine.runs, engine.desk)
+        return AsyncRun(run, engine.runs, engine.context)
 
     async def adopt(self) -> list[AsyncPod]:
         """Takes over what is left of runners of the same scope that are gone.
@@ -265,7 +263,7 @@ class AsyncPodRunner:
         Raises:
             RunnerClosedError: The runner was never open.
         """
-        return [self._handle(tracked) for tracked in self._entered().supervisor.pods]
+        return [self._handle(tracked) for tracked in self._entered().pods]
 
     def events(self) -> AsyncEvents:
         """Everything that happens to the pods from now on: ``async with runner.events() as events``."""
@@ -316,17 +314,13 @@ class AsyncPodRunner:
         with anyio.fail_after(timeout_s):
             await engine.idle()
 
-    @property
-    def _desk(self) -> Desk:
-        return self._entered().desk
-
     def _entered(self) -> Engine:
         if self._engine is None:
             raise RunnerClosedError("the runner is not open; use it as a context manager")
         return self._engine
 
     def _handle(self, tracked: TrackedPod) -> AsyncPod:
-        return AsyncPod(tracked, self._desk)
+        return AsyncPod(tracked, self._entered().context)
 
 
 def _default_config() -> RunnerConfig:

@@ -16,6 +16,7 @@ from podrunner.logs import (
     container_log_path,
     safe_log_path,
 )
+from podrunner.runner.events import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,27 +24,29 @@ if TYPE_CHECKING:
 
     from podrunner.config import RunnerConfig
     from podrunner.logs import LogGap, LogSource, SinkFactory
-    from podrunner.runner.background import Background
+    from podrunner.runner.event_queue import EventBus
+    from podrunner.runner.tasks import SupervisedTasks
     from podrunner.runner.tracked import TrackedPod
 
-__all__ = ["Collection"]
+__all__ = ["LogCollection"]
 
 _logger = logging.getLogger(__name__)
 
 
-class Collection:
-    """Starts a collector for each pod whose log somebody wants kept.
+class LogCollection:
+    """Starts a collector for each pod whose log is wanted by the configuration or by sinks of the caller's own.
 
     Args:
         source: The API server.
         config: Its ``logs`` are read.
-        group: Where collectors run.
+        tasks: Where collectors run.
         random: Source of jitter.
-        extra_sinks: An embedder's own sinks for a pod; None: none.
-        report: Called with a pod and a gap or trouble of its log.
+        extra_sinks: Makes an embedder's own sinks for a pod; None: none.
+        bus: Takes an event for each gap or trouble of a log.
 
     Attributes:
-        limiter: The connections that all who read logs share.
+        limiter: The connections that all readers of logs share.
+        troubles: Gaps and other troubles with logs, ever.
     """
 
     def __init__(
@@ -51,23 +54,24 @@ class Collection:
         source: LogSource,
         config: RunnerConfig,
         *,
-        group: Background,
+        tasks: SupervisedTasks,
         random: Random,
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None,
-        report: Callable[[TrackedPod, LogGap | str], None],
+        bus: EventBus,
     ) -> None:
+        self.troubles: int = 0
         self.limiter: LogStreamLimiter = LogStreamLimiter(config.logs.max_follows, turn_s=config.logs.turn_s)
         self._source = source
         self._config = config
-        self._group = group
+        self._tasks = tasks
         self._random = random
         self._extra_sinks = extra_sinks
-        self._report = report
+        self._bus = bus
 
     def begin(self, tracked: TrackedPod) -> None:
         """Starts collecting once one of the wanted containers has started, if that is wanted at all."""
         follow = self._config.logs.follow
-        if tracked.collector is not None or tracked.lost or follow in {"off", "on-demand"}:
+        if tracked.collector is not None or tracked.is_relinquished or follow in {"off", "on-demand"}:
             return
         containers = self._containers(tracked)
         if not any(tracked.container(name).started for name in containers):
@@ -76,10 +80,15 @@ class Collection:
         if sinks:
             self._collect(tracked, sinks, containers, follow=follow == "all")
 
-    def clean_up(self, tracked: TrackedPod) -> None:
-        """The pod is gone: nobody will go on from its cursors."""
+    def remove_cursors(self, tracked: TrackedPod) -> None:
+        """Removes the cursors of a pod that is gone: no successor will go on from them."""
         if tracked.files:
-            self._group.start_soon(self._forget, tracked, name=f"log clean-up {tracked.name}")
+            self._tasks.start_soon(self._forget, tracked, name=f"log clean-up {tracked.name}")
+
+    def _report(self, tracked: TrackedPod, trouble: LogGap | str) -> None:
+        self.troubles += 1
+        kind = EventKind.LOG_TROUBLE if isinstance(trouble, str) else EventKind.LOG_GAP
+        self._bus.emit(tracked.event(kind, message=str(trouble)))
 
     def _containers(self, tracked: TrackedPod) -> tuple[str, ...]:
         wanted, main = self._config.logs.containers, tracked.main_container
@@ -105,7 +114,7 @@ class Collection:
             on_trouble=lambda trouble: self._report(tracked, trouble),
             random=self._random,
         )
-        self._group.start_soon(tracked.collector.run, name=f"log {tracked.name}")
+        self._tasks.start_soon(tracked.collector.run, name=f"log {tracked.name}")
 
     def _file_sinks(self, tracked: TrackedPod) -> list[SinkFactory]:
         logs, folder, relative = self._config.logs, self._config.logs.folder, tracked.log_path

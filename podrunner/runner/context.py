@@ -1,0 +1,194 @@
+"""What the handles of a runner's pods need: the client, the configuration, and the way to cancel, delete and read.
+
+Also the one guard that all ask before they act: :class:`Fence`. What a handle shows is :mod:`podrunner.runner.handles`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from podrunner.errors import OwnershipError, RunnerClosedError, StaleError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+    from random import Random
+
+    from podrunner.config import RunnerConfig
+    from podrunner.kube import KubeClient
+    from podrunner.logs import LogStreamLimiter
+    from podrunner.runner.finalize import PodDeleter
+    from podrunner.runner.submission import SubmissionQueue
+    from podrunner.runner.supervisor import Supervisor
+    from podrunner.runner.tasks import SupervisedTasks
+    from podrunner.runner.tracked import TrackedPod, TrackedPods
+    from podrunner.watch import WatchHealth
+
+__all__ = ["Fence", "RunnerContext"]
+
+
+class Fence:
+    """Whether a runner may act: it is open, and holds its Lease.
+
+    Args:
+        is_lease_held: Returns whether it does, by its own clocks.
+
+    Attributes:
+        closed_because: Why no calls are taken any more; None: they are.
+        lost_because: Why the Lease is lost; None: it is not.
+    """
+
+    def __init__(self, is_lease_held: Callable[[], bool]) -> None:
+        self.closed_because: str | None = None
+        self.lost_because: str | None = None
+        self._is_lease_held = is_lease_held
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no calls are taken any more."""
+        return self.closed_because is not None
+
+    def may_act(self) -> bool:
+        """Returns whether requests may be sent and observations believed."""
+        return self._is_lease_held() and self.lost_because is None
+
+    def check_open(self) -> None:
+        """Refuses calls that come too late.
+
+        Raises:
+            RunnerClosedError: The runner is closed.
+            OwnershipError: The runner lost its Lease; it must not act any more.
+        """
+        if self.closed_because is not None:
+            raise RunnerClosedError(self.closed_because)
+        self.check_owner()
+
+    def check_owner(self) -> None:
+        """Refuses to act without the Lease.
+
+        Raises:
+            OwnershipError: The runner lost it.
+        """
+        if not self.may_act():
+            raise OwnershipError(
+                f"this runner lost its lease and acts no more: {self.lost_because}", namespace="", name=""
+            )
+
+
+class RunnerContext:
+    """What the handles of one runner's pods ask.
+
+    Args:
+        client: The API server.
+        config: The configuration.
+        random: Source of jitter.
+        limiter: The connections that all readers of logs share.
+        fence: Whether the runner may act.
+        pods: All pods.
+        queue: Stops launches.
+        supervisor: Ends and deletes pods.
+        deleter: Knows whether pods are left to a successor.
+        tasks: Where logs are read for callers.
+        watches: Returns the health of all watches.
+    """
+
+    def __init__(  # noqa: PLR0913  # the engine wires it
+        self,
+        client: KubeClient,
+        *,
+        config: RunnerConfig,
+        random: Random,
+        limiter: LogStreamLimiter,
+        fence: Fence,
+        pods: TrackedPods,
+        queue: SubmissionQueue,
+        supervisor: Supervisor,
+        deleter: PodDeleter,
+        tasks: SupervisedTasks,
+        watches: Callable[[], Iterable[WatchHealth]],
+    ) -> None:
+        self.client: KubeClient = client
+        self.config: RunnerConfig = config
+        self.random: Random = random
+        self.limiter: LogStreamLimiter = limiter
+        self._fence = fence
+        self._pods = pods
+        self._queue = queue
+        self._supervisor = supervisor
+        self._deleter = deleter
+        self._tasks = tasks
+        self._watches = watches
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no calls are taken any more."""
+        return self._fence.is_closed
+
+    @property
+    def lost_because(self) -> str | None:
+        """Why the Lease is lost; None: it is not."""
+        return self._fence.lost_because
+
+    @property
+    def is_relinquishing(self) -> bool:
+        """Whether no pod is ended any more: they are left to a successor."""
+        return self._deleter.is_frozen or not self._fence.may_act()
+
+    def check_open(self) -> None:
+        """Refuses calls that come too late.
+
+        Raises:
+            RunnerClosedError: The runner is closed.
+            OwnershipError: The runner lost its Lease.
+        """
+        self._fence.check_open()
+
+    def check_fresh(self, pod: TrackedPod) -> None:
+        """Refuses to answer from stale knowledge about a pod that is not known to be over.
+
+        Raises:
+            StaleError: The watch of its namespace has been interrupted for too long.
+        """
+        if pod.outcome is not None or pod.pod is None or self._fence.is_closed:
+            return
+        for health in self._watches():
+            if health.stale and health.covers(pod.namespace):
+                raise StaleError(
+                    f"the watch has been interrupted for {health.interrupted_s:.0f} s: {health.error}; what "
+                    f"is known of pod {pod.namespace}/{pod.name} may be out of date",
+                    age_s=health.last_event_age_s,
+                )
+
+    async def cancel(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> None:
+        """Ends a pod, wherever it is. Does nothing to one that is over, or another runner's."""
+        if not pod.uid:
+            await self._queue.stop(pod)
+        if pod.uid:
+            await self._supervisor.terminate(pod, grace_period_s=grace_period_s)
+
+    async def delete(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> None:
+        """Deletes a pod, whatever the policy says. One that is not over is cancelled."""
+        if pod.outcome is None:
+            await self.cancel(pod, grace_period_s=grace_period_s)
+        else:
+            await self._supervisor.remove(pod, grace_period_s=grace_period_s)
+
+    async def cancel_all(self) -> None:
+        """Ends everything that is not over; nothing is launched any more."""
+        self._queue.refuse()
+        for pod in self._queue.waiting():
+            await self.cancel(pod)
+        async with anyio.create_task_group() as group:
+            for pod in (*self._queue.creating(), *self._pods):
+                group.start_soon(self.cancel, pod, name=f"cancel {pod.name}")
+
+    def start(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Runs the task of a log's reader beside the runner.
+
+        Raises:
+            RunnerClosedError: The runner is closed.
+        """
+        if self._fence.closed_because is not None:
+            raise RunnerClosedError(self._fence.closed_because)
+        self._tasks.start_soon(job, name="log reader")

@@ -1,0 +1,366 @@
+"""Supervision: applies each input to its pod's state and carries out the effects, until nothing is left to do.
+
+Inputs come from the watch (:meth:`Supervisor.observe`, synchronous and cheap), from the monitor, from launches and from
+callers. What follows on each is decided in :mod:`podrunner.runner.lifecycle`, and nowhere else. An effect that takes
+time runs in a task of that pod alone, so that one pod's trouble never holds up another; its result is the next input.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, assert_never
+
+import anyio
+
+from podrunner.ownership import utc_now
+from podrunner.runner.events import EventKind
+from podrunner.runner.lifecycle import step
+from podrunner.runner.monitor import UNSEEN_S, PodMonitor
+from podrunner.runner.states import (
+    AwaitDeletion,
+    AwaitFinalStatus,
+    AwaitingFinalStatus,
+    CollectLog,
+    ConfirmDeletion,
+    DeadlinesChecked,
+    DeletePod,
+    DeletionOverdue,
+    DrainLog,
+    Emit,
+    Enrich,
+    ExpectInWatch,
+    FinalStatusOverdue,
+    Input,
+    Job,
+    LeaseLost,
+    LogDrained,
+    MarkReported,
+    NoteEnd,
+    OutcomeEnriched,
+    PodAdopted,
+    PodCreated,
+    PodGone,
+    PodObserved,
+    RemovalRequested,
+    RemoveLogCursors,
+    RemovePod,
+    ReportMarked,
+    RunnerClosed,
+    TakenOver,
+    TerminationRequested,
+    TimedEffect,
+    Untrack,
+    UnwatchDeadlines,
+    WatchDeadlines,
+)
+from podrunner.watch import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from podrunner.kube import KubeClient
+    from podrunner.launcher import Launcher
+    from podrunner.outcome.record import Pod
+    from podrunner.ownership import WallClock
+    from podrunner.runner.event_queue import EventBus
+    from podrunner.runner.finalize import Finalizer, PodDeleter
+    from podrunner.runner.log_collection import LogCollection
+    from podrunner.runner.states import Effect
+    from podrunner.runner.tasks import SupervisedTasks
+    from podrunner.runner.tracked import TrackedPod, TrackedPods
+    from podrunner.watch import Observation, WatchHealth
+
+__all__ = ["Supervisor"]
+
+_logger = logging.getLogger(__name__)
+
+# The kubelet's own word on why a pod ended follows the containers' exit codes within moments; a status that its status
+# manager could not write it tries again every 10 s (syncPeriod in pkg/kubelet/status/status_manager.go).
+_FINAL_STATUS_S: Final = 10.0
+
+
+class Supervisor:
+    """Moves the pods of one runner through their lives.
+
+    Args:
+        pods: All pods.
+        client: Is asked for pods that the watch does not show.
+        launcher: Knows which pods belong to a cancelled launch.
+        tasks: Where effects that take time are carried out.
+        finalizer: Carries out what belongs to a pod's end.
+        deleter: Deletes pods.
+        logs: Collects logs.
+        bus: Takes all events.
+        may_act: Returns whether the runner still holds its Lease; asked before an observation is believed and
+            before an outcome is settled.
+        on_end: Called once with each pod that has its outcome, or whose outcome will not come from here.
+        now: The time of day.
+
+    Attributes:
+        launching: How many creates are under way.
+    """
+
+    def __init__(  # noqa: PLR0913  # the engine wires it
+        self,
+        pods: TrackedPods,
+        client: KubeClient,
+        launcher: Launcher,
+        *,
+        tasks: SupervisedTasks,
+        finalizer: Finalizer,
+        deleter: PodDeleter,
+        logs: LogCollection,
+        bus: EventBus,
+        may_act: Callable[[], bool],
+        on_end: Callable[[TrackedPod], None],
+        now: WallClock = utc_now,
+    ) -> None:
+        self.launching: int = 0
+        self._pods = pods
+        self._launcher = launcher
+        self._tasks = tasks
+        self._finalizer = finalizer
+        self._deleter = deleter
+        self._logs = logs
+        self._bus = bus
+        self._may_act = may_act
+        self._on_end = on_end
+        self._now = now
+        self._monitor = PodMonitor(client, tasks=tasks, callbacks=self)
+        self._early: dict[str, Observation] = {}
+
+    def start(self) -> None:
+        """Starts polling for what no watch event reports."""
+        self._tasks.start_soon(self._monitor.poll, name="pod monitor")
+
+    # Applying inputs
+
+    def send(self, pod: TrackedPod, given: Input) -> None:
+        """Applies an input to a pod, and carries out what follows.
+
+        Raises:
+            IllegalInputError: The input has no meaning in the pod's state.
+        """
+        for job in self._advance(pod, given):
+            self._tasks.start_soon(self._work, pod, job, name=f"{type(job).__name__} {pod.name}")
+
+    def _advance(self, pod: TrackedPod, given: Input) -> list[Job]:
+        """Applies an input, does at once what can be, and returns what takes time."""
+        state, effects = step(pod.state, given)
+        if state is not pod.state:
+            self._pods.move(pod, state)
+        jobs: list[Job] = []
+        for effect in effects:
+            if isinstance(effect, TimedEffect):
+                jobs.append(effect)
+            else:
+                self._do(pod, effect)
+        return jobs
+
+    def _do(self, pod: TrackedPod, effect: Effect) -> None:  # one case per effect
+        match effect:
+            case Emit():
+                self._report(pod, effect)
+            case CollectLog():
+                self._logs.begin(pod)
+            case ExpectInWatch():
+                self._monitor.expect(pod)
+            case WatchDeadlines():
+                self._monitor.watch(pod)
+            case UnwatchDeadlines():
+                self._monitor.unwatch(pod)
+            case NoteEnd():
+                self._on_end(pod)
+            case ConfirmDeletion():
+                self._deleter.confirm(pod)
+            case Untrack():
+                self._monitor.forget(pod)
+                self._pods.remove(pod)
+            case RemoveLogCursors():
+                self._logs.remove_cursors(pod)
+
+    def _report(self, pod: TrackedPod, effect: Emit) -> None:
+        outcome = effect.outcome
+        self._bus.emit(pod.event(effect.kind, outcome=outcome, message=effect.message))
+        if outcome is not None:
+            extra = {"pod": pod.name, "uid": pod.uid, "category": str(outcome.category)}
+            _logger.info("pod %s/%s: %s", pod.namespace, pod.name, outcome.category, extra=extra)
+
+    # What takes time
+
+    async def _work(self, pod: TrackedPod, job: Job) -> None:
+        """Carries out a job and those that follow on it."""
+        waiting = [job]
+        while waiting:
+            answer = await self._perform(pod, waiting.pop(0))
+            following = [] if answer is None else self._advance(pod, answer)
+            for other in following[1:]:
+                self._tasks.start_soon(self._work, pod, other, name=f"{type(other).__name__} {pod.name}")
+            waiting = following[:1]
+
+    async def _perform(self, pod: TrackedPod, job: Job) -> Input | None:  # noqa: PLR0911  # one case per job
+        """Carries out a job and returns the input that it ends with; None: it ends with none."""
+        match job:
+            case Enrich():
+                return await self._enrich(pod)
+            case MarkReported():
+                await self._finalizer.mark_reported(pod)
+                return ReportMarked()
+            case DrainLog():
+                await self._finalizer.drain(pod, keep_until_s=job.keep_until_s)
+                return LogDrained()
+            case DeletePod():
+                return await self._deleter.delete(pod, grace_period_s=job.grace_period_s)
+            case RemovePod():
+                await self._finalizer.drain(pod)
+                return await self._deleter.delete(pod, grace_period_s=job.grace_period_s)
+            case AwaitDeletion():
+                with anyio.move_on_after(job.timeout_s):
+                    await pod.ended()
+                return DeletionOverdue()
+            case AwaitFinalStatus():
+                await self._await_final_status(pod)
+                return FinalStatusOverdue()
+            case _:
+                assert_never(job)
+
+    async def _enrich(self, pod: TrackedPod) -> Input | None:
+        outcome = await self._finalizer.enrich(pod)
+        # Without the Lease a successor reports the outcome; the pod is relinquished.
+        return OutcomeEnriched(outcome) if outcome is not None and self._may_act() else None
+
+    async def _await_final_status(self, pod: TrackedPod) -> None:
+        with anyio.move_on_after(_FINAL_STATUS_S):
+            await pod.ended()
+        while isinstance(pod.state, AwaitingFinalStatus):
+            if await self._monitor.read_again(pod):
+                break
+            await anyio.sleep(UNSEEN_S)
+
+    # What launches say
+
+    def track(self, pod: TrackedPod, record: Pod) -> TrackedPod:
+        """Takes in a pod that was created. If its UID is tracked already, returns that one: one UID, one outcome."""
+        return self._track(pod, record, PodCreated(record, anyio.current_time()))
+
+    def adopt(self, pod: TrackedPod, record: Pod) -> TrackedPod:
+        """Takes in a pod that an earlier runner created; a launch of its attempt finds it."""
+        tracked = self._track(pod, record, PodAdopted(record, anyio.current_time(), self._now()))
+        self._pods.add_name(tracked)
+        return tracked
+
+    def _track(self, pod: TrackedPod, record: Pod, given: PodCreated | PodAdopted) -> TrackedPod:
+        uid = record.metadata.uid
+        known = self._pods.get(uid)
+        if known is not None:
+            return known
+        self._pods.add(pod, uid)
+        early = self._early.pop(uid, None)
+        self.send(pod, given)
+        if early is not None:
+            self._take(pod, early)
+        return pod
+
+    @contextmanager
+    def launch(self) -> Iterator[None]:
+        """The time of one create: observations of unknown pods are kept, as the watch may be faster than the answer."""
+        self.launching += 1
+        try:
+            yield
+        finally:
+            self.launching -= 1
+            if not self.launching:
+                self._forget_early()
+            self._pods.notify()
+
+    def _forget_early(self) -> None:
+        early, self._early = self._early, {}
+        # The watch may have shown a pod before its launch was given up, and may have no more to say of it.
+        self.observe([observation for observation in early.values() if self._is_unwanted(observation)])
+
+    # What the watch says
+
+    def observe(self, batch: Sequence[Observation]) -> None:
+        """Takes what the watch saw."""
+        if not self._may_act():
+            return  # it may be from before a long stop, which a successor may have reported meanwhile
+        for observation in batch:
+            uid = observation.pod.metadata.uid
+            pod = self._pods.get(uid)
+            if pod is not None:
+                self._take(pod, observation)
+            elif self._is_unwanted(observation):
+                self._tasks.start_soon(
+                    self._deleter.delete_unwanted, observation.pod, name="delete unwanted pod"
+                )
+            elif self.launching:
+                self._early[uid] = observation
+
+    def _is_unwanted(self, observation: Observation) -> bool:
+        return not _is_gone(observation) and self._launcher.is_unwanted(observation.pod)
+
+    def _take(self, pod: TrackedPod, observation: Observation) -> None:
+        self._monitor.seen(pod)
+        if observation.kind is Kind.LEFT:
+            self.send(pod, TakenOver())
+        elif _is_gone(observation):
+            self.send(pod, PodGone(observation.pod))
+        else:
+            self.send(pod, PodObserved(observation.pod))
+
+    def report_staleness(self, watch: WatchHealth, why: str | None) -> None:
+        """Reports that what is known of each pod without an outcome is stale; None: that it no longer is."""
+        kind = EventKind.RECOVERED if why is None else EventKind.STALE
+        for pod in self._pods:
+            if pod.outcome is None and watch.covers(pod.namespace):
+                self._bus.emit(pod.event(kind, message=why or ""))
+
+    # What the monitor says
+
+    def on_read(self, pod: TrackedPod, record: Pod) -> None:
+        """A request showed the pod."""
+        self.send(pod, PodObserved(record))
+
+    def on_missing(self, pod: TrackedPod) -> None:
+        """A request showed that the pod is not there any more."""
+        self.send(pod, PodGone())
+
+    def on_time(self, pod: TrackedPod, now_s: float) -> None:
+        """Time has passed for a pod with a deadline."""
+        self.send(pod, DeadlinesChecked(now_s))
+
+    # What callers ask
+
+    async def terminate(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> None:
+        """Ends a pod; returns when the server has accepted the deletion. The outcome follows when the pod is gone."""
+        for job in self._advance(pod, TerminationRequested(grace_period_s)):
+            # It goes on though the caller is cancelled: else the pod would be neither deleted nor ever ended.
+            await self._tasks.run(self._work_once, pod, job, name=f"{type(job).__name__} {pod.name}")
+
+    async def remove(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> None:
+        """Deletes a pod that is over, whatever the policy, after its log was drained."""
+        for job in self._advance(pod, RemovalRequested(grace_period_s)):
+            await self._work_once(pod, job)
+
+    async def _work_once(self, pod: TrackedPod, job: Job) -> None:
+        """Carries out a job, and leaves those that follow on it to others."""
+        answer = await self._perform(pod, job)
+        if answer is not None:
+            self.send(pod, answer)
+
+    # Leaving pods to a successor
+
+    def lose_all(self, why: str) -> None:
+        """The Lease is lost: relinquishes every pod that exists and has no outcome."""
+        for pod in self._pods:
+            self.send(pod, LeaseLost(why))
+
+    def leave_all(self) -> None:
+        """The runner is closed: outcomes that are not there will not come from here."""
+        for pod in (*self._pods, *self._pods.not_created()):
+            self.send(pod, RunnerClosed())
+
+
+def _is_gone(observation: Observation) -> bool:
+    return observation.kind in {Kind.DELETED, Kind.VANISHED}
