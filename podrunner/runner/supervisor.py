@@ -75,8 +75,8 @@ __all__ = ["Supervisor"]
 
 _logger = logging.getLogger(__name__)
 
-# The kubelet's own word on why a pod ended follows the containers' exit codes within moments; a status that its status
-# manager could not write it tries again every 10 s (syncPeriod in pkg/kubelet/status/status_manager.go).
+# The kubelet writes why a pod ended moments after the containers' exit codes; a status that its status manager could
+# not write it tries again every 10 s (syncPeriod in pkg/kubelet/status/status_manager.go).
 _FINAL_STATUS_S: Final = 10.0
 
 

@@ -5,7 +5,7 @@ the pods are launched, five in which the whole API server is broken in one way, 
 of them, ``SEED=17`` one.
 
 Seen to fail: seeds 364, 723, 805 and 830 without the supervisor's sweep of what a given-up launch left; all of the
-first 25 without waiting for a kubelet's last word, and 12 of them without reading a pod whose word did not come.
+first 25 without waiting for the final status, and 12 of them without reading a pod whose final status did not come.
 """
 
 from __future__ import annotations

@@ -448,7 +448,7 @@ def test_a_pod_that_awaits_its_final_status_can_be_cancelled_once():
     assert step(following.state, TerminationRequested(grace_period_s=8)) == (following.state, ())
 
 
-def test_patience_is_over_after_its_deadline_only():
+def test_a_deadline_ends_a_pod_once_it_has_passed():
     by = rules(pending={"image_grace_s": 60})
     first = step(active(NO_IMAGE, by=by, has_deadline=True), DeadlinesChecked(10.0))
     assert isinstance(first.state, Active)

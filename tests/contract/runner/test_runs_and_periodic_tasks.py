@@ -1,4 +1,4 @@
-"""Runs, the sweep of kept pods, and places in line, by the blocking face on a cluster."""
+"""Runs, the sweep of kept pods, and the order of submissions, by the blocking face on a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patience with pods, in virtual time."""
+"""Deadlines of pods, lost nodes and stale knowledge, in virtual time."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def test_a_pod_that_another_client_deletes_on_a_dead_node_is_lost(cluster:
         assert (await pod.wait(1000)).category is Category.NODE_LOST
         assert (
             329 <= anyio.current_time() - began <= 345
-        )  # 300 s beyond its grace, and a moment for its last word
+        )  # 300 s beyond its grace, and a moment for its final status
 
 
 @pytest.mark.parametrize("forced", [True, False])
