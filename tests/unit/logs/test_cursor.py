@@ -91,6 +91,14 @@ def test_as_many_lines_of_the_cursors_stamp_are_dropped_as_were_read(read, resum
     assert resumption.admit(b"\n" + text(*resumed))[:2] == (text(*new), None)
 
 
+def test_lines_of_the_cursors_stamp_are_found_behind_other_lines():
+    """G2: the runtime may write a line without a stamp before or between them."""
+    resumption = Resumption.after(advance(FRESH, text((1, 5), (1, 5))))
+    lines, gap, then = resumption.admit(b"\n" + text((1, 5)) + b"rotated\n" + text((1, 5), (1, 6)))
+    assert (lines, gap, then.left) == (text((1, 6)), None, 0)
+    assert resumption.admit(b"\n" + text((1, 5))).then.left == 1
+
+
 def test_a_stamp_in_another_spelling_is_no_later_one():
     resumption = Resumption.after(LogCursor("u", "c", stamp="2024-05-01T10:20:01.5Z", lines=1))
     assert resumption.admit(b"2024-05-01T10:20:01.500000000Z n\n") == (b"", None, resumption)
