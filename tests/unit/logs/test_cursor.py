@@ -26,6 +26,10 @@ def test_lines_without_a_stamp_do_not_move_the_cursor():
     assert advance(FRESH, b"rpc error: not found\n") is FRESH
 
 
+def test_a_line_without_a_stamp_before_one_with_a_stamp_does_not_hide_it():
+    assert advance(FRESH, b"\n" + text((1, 5))) == advance(FRESH, text((1, 5)))
+
+
 @pytest.mark.parametrize(
     ("stamp", "since"),
     [
@@ -119,8 +123,10 @@ def test_a_gap_says_where_it_is_and_why():
 def test_a_cursor_whose_line_rotated_away_is_a_gap():
     """G3: what is gone is said."""
     cursor = advance(FRESH, text((1, 5)))
-    lines, gap, _ = Resumption.after(cursor).admit(b"runtime says hello\n" + text((1, 2), (1, 9), (1, 10)))
+    resumption = Resumption.after(cursor)
+    lines, gap, then = resumption.admit(b"runtime says hello\n" + text((1, 2), (1, 9), (1, 10)))
     assert lines == text((1, 9), (1, 10))
+    assert then.admit(text((1, 11))) == (text((1, 11)), None, then), "after the gap every line is new"
     assert gap is not None
     assert (gap.reason, gap.after, gap.before) == (
         GapReason.ROTATED,
