@@ -30,6 +30,12 @@ def test_a_line_without_a_stamp_before_one_with_a_stamp_does_not_hide_it():
     assert advance(FRESH, b"\n" + text((1, 5))) == advance(FRESH, text((1, 5)))
 
 
+@pytest.mark.parametrize("line", ["Größe".encode(), b"\xff\x00", "字".encode()])
+def test_a_line_with_any_bytes_moves_the_cursor(line):
+    """G5, G6: its stamp is read without its text, which may be cut within a character."""
+    assert advance(FRESH, b"2024-05-01T10:20:01.000000005Z " + line + b"\n") == advance(FRESH, text((1, 5)))
+
+
 @pytest.mark.parametrize(
     ("stamp", "since"),
     [
