@@ -20,10 +20,10 @@ _LINE = re.compile(r"^ *(?P<module>[\w.]+)\.(?P<function>x\w+?)__mutmut_\d+: (?P
 
 
 def by_module(lines: Iterable[str]) -> Mapping[str, Counter[tuple[str, str]]]:
-    """Count the mutants of each module by function and result."""
+    """Count the mutants of each module by function and result; those that were not tried are left out."""
     modules: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     for line in lines:
-        if found := _LINE.match(line):
+        if (found := _LINE.match(line)) and found["result"] != "not checked":
             modules[found["module"]][found["function"], found["result"]] += 1
     return modules
 

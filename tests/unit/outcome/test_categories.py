@@ -347,6 +347,12 @@ def test_exit_0_after_a_kubelets_eviction_is_a_success_where_kubernetes_says_so(
     }
 
 
+def test_exit_0_is_a_success_though_a_pod_that_succeeded_names_the_eviction_as_its_reason():
+    """The phase decides: only a pod that is Failed was cut short."""
+    record = pod("Succeeded", ended("base"), reason="Evicted")
+    assert outcome_of(record).category is Category.SUCCEEDED
+
+
 def test_exit_0_of_a_pod_that_failed_by_its_eviction_is_none():
     """Kubelets before 1.27: the phase is Failed, and nothing but the eviction can be why."""
     assert outcome_of(pod("Failed", ended("base"), reason="Evicted")).category is Category.EVICTED
@@ -493,6 +499,12 @@ class TestGone:
         outcome = outcome_of(pod("Running", runs("base")), vanished=True, events=events)
         assert (outcome.category, outcome.reason) == (category, reason)
         assert any(item.source == "event" and item.reason == reason for item in outcome.evidence)
+
+    def test_an_event_does_not_replace_an_end_of_its_own(self):
+        """W5: the container had ended by itself before the pod was removed."""
+        events = [Event(reason="NodeNotReady", message="Node is not ready")]
+        outcome = outcome_of(pod("Failed", ended("base", 3)), vanished=True, events=events)
+        assert (outcome.category, outcome.exit_code) == (Category.FAILED, 3)
 
     def test_a_preemption_in_the_schedulers_memory_deletes_nothing(self):
         """Since 1.37: the pod had no node yet, and only waits again. Another deletion has another cause."""
