@@ -204,14 +204,14 @@ def _begin(state: Creating, given: PodCreated) -> Step:
     return _track(state, snapshot, Clocks(), EventKind.CREATED)
 
 
-def _adopt(state: New, given: PodAdopted) -> Step:
+def _adopt(state: New | Queued | Creating, given: PodAdopted) -> Step:
     started_s = started_before(given.pod, given.now, main_container=state.rules.main_container)
     snapshot = _snapshot(given.pod, first_seen_s=given.now_s - age_s(given.pod, given.now))
     clocks = Clocks(started_s=None if started_s is None else given.now_s - started_s)
     return _track(state, snapshot, clocks, EventKind.ADOPTED)
 
 
-def _track(state: New | Creating, snapshot: Snapshot, clocks: Clocks, kind: EventKind) -> Step:
+def _track(state: New | Queued | Creating, snapshot: Snapshot, clocks: Clocks, kind: EventKind) -> Step:
     active = Active(rules=state.rules, snapshot=snapshot, clocks=clocks, has_deadline=False)
     return _judge(active, snapshot, effects=(ExpectInWatch(), Emit(kind), CollectLog()))
 
@@ -597,6 +597,8 @@ _END_OF_LAUNCH: Final[Row] = {
     LaunchRefused: Transition(_refuse, (Finished,)),
     LaunchCancelled: Transition(_withdraw, (Finished,)),
 }
+# A pod that was adopted while its own create was under way: what the create says comes too late.
+_ADOPTED_MEANWHILE: Final[Row] = {LaunchRefused: _LATE, LaunchCancelled: _LATE}
 _GIVE_UP: Final[Row] = {
     LeaseLost: Transition(_lose, (Relinquished,)),
     RunnerClosed: Transition(_leave, (Relinquished,)),
@@ -613,6 +615,7 @@ _WITH_OUTCOME: Final[Row] = {
     FinalStatusOverdue: _LATE,
     LeaseLost: _LATE,
     RunnerClosed: _LATE,
+    **_ADOPTED_MEANWHILE,
 }
 
 TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
@@ -626,11 +629,13 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
         },
         Queued: {
             LaunchStarted: Transition(_start_launch, (Creating,)),
+            PodAdopted: Transition(_adopt, _JUDGED),
             **_END_OF_LAUNCH,
             **_GIVE_UP,
         },
         Creating: {
             PodCreated: Transition(_begin, _JUDGED),
+            PodAdopted: Transition(_adopt, _JUDGED),
             **_END_OF_LAUNCH,
             **_GIVE_UP,
         },
@@ -640,6 +645,7 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             DeadlinesChecked: Transition(_check_deadlines, (Active, Terminating)),
             TerminationRequested: Transition(_cancel, (Terminating,)),
             FinalStatusOverdue: _LATE,
+            **_ADOPTED_MEANWHILE,
             **_HAND_OVER,
         },
         Terminating: {
@@ -649,6 +655,7 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             DeletionAnswered: Transition(_answer_live, _JUDGED_AGAIN),
             DeletionOverdue: Transition(_give_up_deletion, (Enriching,)),
             FinalStatusOverdue: _LATE,
+            **_ADOPTED_MEANWHILE,
             **_HAND_OVER,
         },
         AwaitingFinalStatus: {
@@ -658,6 +665,7 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             DeletionAnswered: Transition(_answer_live, _JUDGED_AGAIN),
             DeletionOverdue: Transition(_give_up_deletion, (AwaitingFinalStatus, Enriching)),
             FinalStatusOverdue: Transition(_give_up_final_status, (Active, Terminating, Enriching)),
+            **_ADOPTED_MEANWHILE,
             **_HAND_OVER,
         },
         Enriching: {
@@ -668,6 +676,7 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             DeletionOverdue: _LATE,
             FinalStatusOverdue: _LATE,
             OutcomeEnriched: Transition(_settle, (Reporting, Draining)),
+            **_ADOPTED_MEANWHILE,
             **_HAND_OVER,
         },
         Reporting: {**_WITH_OUTCOME, ReportMarked: Transition(_drain, (Draining,))},
@@ -678,13 +687,11 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             PodObserved: Transition(_observe_finished),
             PodGone: Transition(_observe_finished),
             TakenOver: Transition(_hand_over_finished),
-            LaunchStarted: _LATE,
             ReportMarked: _LATE,
             LogDrained: _LATE,
         },
         Relinquished: {
             PodCreated: Transition(_begin_relinquished),
-            LaunchStarted: _LATE,
             LaunchRefused: _LATE,
             LaunchCancelled: _LATE,
             PodObserved: _LATE,

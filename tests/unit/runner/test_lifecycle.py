@@ -186,11 +186,11 @@ SAME = "="
 EXPECTED = """
                      New   Queue Creat Activ Termi Await Enric Repor Drain Remov Finis Relin
 Submitted            Queue -     -     -     -     -     -     -     -     -     -     -
-LaunchStarted        Creat Creat -     -     -     -     -     -     -     -     =     =
-LaunchRefused        Finis Finis Finis -     -     -     -     -     -     -     -     =
-LaunchCancelled      Finis Finis Finis -     -     -     -     -     -     -     -     =
+LaunchStarted        Creat Creat -     -     -     -     -     -     -     -     -     -
+LaunchRefused        Finis Finis Finis =     =     =     =     =     =     =     =     =
+LaunchCancelled      Finis Finis Finis =     =     =     =     =     =     =     =     =
 PodCreated           -     -     Activ -     -     -     -     -     -     -     -     =
-PodAdopted           Activ -     -     -     -     -     -     -     -     -     -     -
+PodAdopted           Activ Activ Activ -     -     -     -     -     -     -     -     -
 PodObserved          -     -     -     =     =     =     =     =     =     =     =     =
 PodGone              -     -     -     Enric Enric Enric =     =     =     =     =     =
 DeadlinesChecked     -     -     -     =     -     -     -     -     -     -     -     -
