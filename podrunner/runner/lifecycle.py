@@ -2,8 +2,8 @@
 
 :data:`TABLE` says, for each state, which inputs are legal in it and which states may follow. :func:`step` applies one
 input to one state and returns the next state with the effects that are to be carried out. An input that is not in
-the table raises :class:`IllegalInputError` and changes nothing; an input that comes too late to matter is in the table
-as one that is ignored.
+the table raises :class:`~podrunner.machine.IllegalInputError` and changes nothing; an input that comes too late to
+matter is in the table as one that is ignored.
 
 What belongs here: every decision about one pod, from its submission until nothing is left to do. What does not: what a
 record means (``podrunner.outcome``), when a deadline has passed (:mod:`podrunner.runner.deadlines`), and carrying out
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
+from podrunner.machine import IllegalInputError
 from podrunner.outcome import (
     Category,
     Fault,
@@ -102,7 +103,7 @@ if TYPE_CHECKING:
     from podrunner.errors import PodrunnerError
     from podrunner.outcome.record import Event, Pod
 
-__all__ = ["TABLE", "IllegalInputError", "Step", "Transition", "step", "wants_events", "with_events"]
+__all__ = ["TABLE", "Step", "Transition", "step", "wants_events", "with_events"]
 
 _Ended = TypeVar("_Ended", bound="Enriching | Settled | Finished")
 
@@ -116,10 +117,6 @@ _LOST_NODE_MARGIN_S: Final = 10.0
 # A short pod may be over before the caller that launched it asks for the log. Unless the log is collected anyway, the
 # pod is not deleted sooner than this after it was first tracked.
 _KEEP_FOR_READERS_S: Final = 1.0
-
-
-class IllegalInputError(Exception):
-    """An input came in a state in which it has no meaning. The runner has a defect; the state is as it was."""
 
 
 class Step(NamedTuple):
