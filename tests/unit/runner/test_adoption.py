@@ -33,7 +33,7 @@ async def test_pods_of_a_runner_that_left_are_adopted(cluster: Cluster):
 
 
 async def test_a_submission_that_waits_becomes_the_handle_of_the_adopted_pod(cluster: Cluster):
-    """H2: one attempt, one pod: the handle of its submission has the outcome, though another runner created it."""
+    """One attempt, one pod: the handle of its submission has the outcome, though another runner created it."""
     await leave_pods(cluster)
     async with running(cluster, max_active_pods=1) as runner:
         first = await runner.launch(workload(7))
