@@ -148,8 +148,9 @@ def cluster(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """Changes of the deciding modules that their tests must notice: 90 % of each module's. About an hour."""
     install(session, "mutation")
-    # The same examples each time: a mutant is not to survive by chance.
-    session.run("mutmut", "run", "--max-children", "2", *session.posargs, env={"CI": "1"})
+    session.run(
+        "mutmut", "run", "--max-children", "2", *session.posargs, env={"HYPOTHESIS_PROFILE": "mutation"}
+    )
     session.run("python", "-m", "tests.support.mutants")
 
 

@@ -86,7 +86,7 @@ def stamp_ns(stamp: str) -> int:
     zone = rest.lstrip(".0123456789")
     fraction = rest[: len(rest) - len(zone)].lstrip(".")
     whole = dt.datetime.fromisoformat(seconds + zone)
-    return int(whole.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
+    return int(whole.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0"))
 
 
 class Admitted(NamedTuple):

@@ -35,6 +35,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     refuse: bool = False  # the connection is refused: nothing was sent
     lose_reply: bool = False  # the server does it, and the answer is lost
+    break_reply: bool = False  # the server does it, and the connection breaks before the answer
     delay_s: float = 0.0  # before the server looks at it
     delay_reply_s: float = 0.0  # after the server did it
 
@@ -178,6 +179,8 @@ class FakeServer:
             await anyio.sleep(fault.delay_reply_s)
         if fault is not None and fault.lose_reply:
             raise RequestTimeoutError("no answer", method=request.method)
+        if fault is not None and fault.break_reply:
+            raise TransportError("connection reset", method=request.method)
         return answer
 
     @asynccontextmanager

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.builder import build_plan, read_ownership
-from podrunner.config import RetrySettings, RunnerConfig
+from msgspec.structs import replace
+from podrunner.builder import read_ownership
+from podrunner.config import RetrySettings
 from podrunner.errors import (
     BadRequestError,
     ForbiddenError,
@@ -23,42 +23,11 @@ from podrunner.errors import (
     TransportError,
 )
 from podrunner.launcher import Launched, Launcher
-from podrunner.workload import Workload, WorkloadKey
-from tests.support.event_loops import virtual_time
+from podrunner.workload import WorkloadKey
 from tests.support.fake_server import FakeServer
-
-if TYPE_CHECKING:
-    from podrunner.builder import PodPlan
+from tests.unit.launcher.conftest import CONFIG, launcher, plan, status
 
 pytestmark = pytest.mark.anyio
-
-CONFIG = RunnerConfig(
-    image="busybox", create_retry=RetrySettings(attempts=4), retry=RetrySettings(attempts=4)
-)
-SECRET = {"metadata": {"name": "s", "namespace": "default"}, "stringData": {"password": "hidden"}}
-
-
-anyio_backend = virtual_time
-
-
-def plan(name: str = "t", *, attempt: int = 1, secret: bool = False) -> PodPlan:
-    from msgspec.structs import replace
-
-    key = WorkloadKey({"task": name}, attempt=attempt)
-    made = build_plan(CONFIG, Workload(key=key, command=["true"]))
-    return replace(made, secret=SECRET) if secret else made
-
-
-def launcher(server: FakeServer, *, owner: str = "me", waits: list[float] | None = None) -> Launcher:
-    on_retry = None if waits is None else lambda _error, wait_s: waits.append(wait_s)
-    return Launcher(
-        server.client(), owner=owner, scope="default", config=CONFIG, random=Random(3), on_retry=on_retry
-    )
-
-
-def status(code: int, reason: str, message: str = "", **details: Any) -> dict[str, Any]:
-    body = {"kind": "Status", "code": code, "reason": reason, "message": message, "details": details}
-    return {"status": code, "body": json.dumps(body).encode()}
 
 
 async def test_a_launch_is_one_request():
@@ -71,6 +40,15 @@ async def test_a_launch_is_one_request():
     assert (stamp.owner, stamp.key) == ("me", WorkloadKey({"task": "t"}))
 
 
+async def test_the_pod_says_where_its_log_goes_and_which_container_counts():
+    """A5: a successor adopts it by its annotations alone."""
+    wanted = replace(plan(), log_path="dag/task/1.log", main_container="worker")
+    launched = await launcher(FakeServer()).launch(wanted)
+    metadata = read_ownership(launched.pod.metadata.labels, launched.pod.metadata.annotations)
+    assert metadata is not None
+    assert (metadata.log_path, metadata.main_container) == ("dag/task/1.log", "worker")
+
+
 async def test_the_intent_is_known_before_the_request_and_forgotten_after():
     server = FakeServer()
     server.fail("POST", delay_s=5)
@@ -79,8 +57,11 @@ async def test_the_intent_is_known_before_the_request_and_forgotten_after():
         tasks.start_soon(at_work.launch, plan())
         await anyio.sleep(1)
         assert [intent.key for intent in at_work.intents] == [WorkloadKey({"task": "t"})]
+        assert at_work.is_launching("default", plan().name)
+        assert not at_work.is_launching("default", plan("another").name)
         assert not server.pods
     assert at_work.intents == ()
+    assert not at_work.is_launching("default", plan().name)
 
 
 async def test_a_lost_reply_finds_its_own_pod():
@@ -100,6 +81,45 @@ async def test_a_reply_lost_on_the_way_there_is_tried_again():
     launched = await launcher(server).launch(plan())
     assert launched.created
     assert [method for _, method, _ in server.requests] == ["POST", "GET", "POST"]
+
+
+async def test_a_connection_that_breaks_after_the_request_finds_its_own_pod():
+    """L1: the request was sent, so the pod may exist: it is looked up before anything is sent again."""
+    server = FakeServer()
+    server.fail("POST", break_reply=True)
+    launched = await launcher(server).launch(plan())
+    assert launched.created
+    assert [method for _, method, _ in server.requests] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize(
+    "second", [{"refuse": True}, {"status": 429, "body": b""}], ids=["refused connection", "429"]
+)
+async def test_a_request_that_may_have_been_taken_is_looked_up_before_each_further_try(
+    second: dict[str, Any],
+):
+    """L1: a second try that surely was not taken says nothing about the first."""
+    server = FakeServer()
+    server.fail("POST", **status(504, "Timeout"))
+    server.fail("POST", **second)
+    await launcher(server).launch(plan())
+    assert [method for _, method, _ in server.requests] == ["POST", "GET", "POST", "GET", "POST"]
+
+
+async def test_a_pod_of_a_lost_request_that_appears_during_the_next_try_was_made_by_this_launch():
+    """L1: the second create meets 409 because the server took the first one late."""
+    server = FakeServer()
+    server.fail("POST", **status(504, "Timeout"))
+    server.fail("POST", **status(409, "AlreadyExists"), delay_s=60)
+
+    async def take_the_first_late() -> None:
+        await anyio.sleep(50)
+        await launcher(server).launch(plan())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take_the_first_late)
+        launched = await launcher(server).launch(plan())
+    assert launched.created
 
 
 async def test_a_refused_connection_needs_no_read():
@@ -138,11 +158,18 @@ async def test_a_name_that_somebody_else_has_is_an_error(made_by: str):
         case _:
             await launcher(server).launch(wanted, key=WorkloadKey({"task": "other"}))
     before = dict(server.pods)
-    with pytest.raises(OwnershipError, match="is there already") as caught:
+    with pytest.raises(OwnershipError) as caught:
         await launcher(server).launch(wanted)
     assert server.pods == before
-    expected = {"another client": None, "another runner": "other", "another workload": "me"}
-    assert caught.value.owner == expected[made_by]
+    owner, reason = {
+        "another client": (None, "it was not made by podrunner"),
+        "another runner": ("other", "runner 'other' owns this attempt"),
+        "another workload": ("me", f"it belongs to another workload ({WorkloadKey({'task': 'other'})})"),
+    }[made_by]
+    assert caught.value.owner == owner
+    assert (caught.value.namespace, caught.value.name) == ("default", wanted.name)
+    expected = f"pod default/{wanted.name} is there already, and {reason}; it is left as it is"
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize(
@@ -165,6 +192,51 @@ async def test_passing_trouble_is_waited_out(trouble: dict[str, Any]):
     assert launched.created
     assert len(server.pods) == 1
     assert len(waits) == 2
+
+
+async def waits_of_a_launch(seed: int) -> list[float]:
+    server = FakeServer()
+    server.fail("POST", times=3, **status(503, "ServiceUnavailable"))
+    slept: list[float] = []
+    reported: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    at_work = Launcher(
+        server.client(),
+        owner="me",
+        scope="default",
+        config=CONFIG,
+        random=Random(seed),
+        sleep=sleep,
+        on_retry=lambda _error, wait_s: reported.append(wait_s),
+    )
+    began = anyio.current_time()
+    await at_work.launch(plan())
+    assert anyio.current_time() == began, "it waits by the given sleep alone"
+    assert slept == reported
+    return slept
+
+
+async def test_the_waits_between_tries_follow_from_the_source_of_jitter():
+    first, again, other = [await waits_of_a_launch(seed) for seed in (7, 7, 8)]
+    assert first == again
+    assert first != other
+
+
+async def test_the_log_says_which_request_is_tried_again(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO", "podrunner")
+    server = FakeServer()
+    wanted = plan(secret=True)
+    for method, part in [("POST", "/pods"), ("POST", "/secrets"), ("DELETE", "/pods")]:
+        server.fail(method, part, **status(503, "ServiceUnavailable"))
+    at_work = launcher(server)
+    await at_work.launch(wanted)
+    await at_work.delete("default", wanted.name)
+    tried = [message.partition(" failed, trying again")[0] for message in caplog.messages]
+    pod = f"pod default/{wanted.name}"
+    assert tried == [f"create {pod}", "create secret default/s", f"delete {pod}"]
 
 
 async def test_a_retry_after_holds_back_all_launches():
@@ -233,13 +305,54 @@ async def test_a_pod_that_appears_after_the_launch_gave_up_is_unwanted():
     assert not at_work.is_unwanted(again.pod)
 
 
+async def test_a_pod_by_an_unwanted_name_that_another_client_made_is_not_unwanted():
+    """L2: a name alone does not make a pod ours to delete."""
+    server = FakeServer()
+    server.fail("POST", times=9, **status(503, "ServiceUnavailable"))
+    at_work = launcher(server)
+    with pytest.raises(ServerError):
+        await at_work.launch(plan())
+    server.put(plan().name)
+    assert not at_work.is_unwanted(await server.client().read_pod("default", plan().name))
+
+
+async def test_a_pod_of_a_refused_launch_is_not_unwanted():
+    """L6: the server refused that request, so the pod comes from another launch of this attempt."""
+    server = FakeServer()
+    server.fail("POST", **status(422, "Invalid"))
+    at_work = launcher(server)
+    with pytest.raises(InvalidError):
+        await at_work.launch(plan())
+    launched = await launcher(server).launch(plan())
+    assert not at_work.is_unwanted(launched.pod)
+
+
+async def test_unwanted_pods_are_remembered_in_bounds(monkeypatch: pytest.MonkeyPatch):
+    """L1: the oldest is forgotten first."""
+    monkeypatch.setattr("podrunner.launcher._UNWANTED_KEPT", 2)
+    server = FakeServer()
+    server.fail("POST", times=12, **status(503, "ServiceUnavailable"))
+    at_work = launcher(server)
+    for name in ("first", "second", "third"):
+        with pytest.raises(ServerError):
+            await at_work.launch(plan(name))
+    pods = [(await launcher(server).launch(plan(name))).pod for name in ("first", "second", "third")]
+    assert [at_work.is_unwanted(pod) for pod in pods] == [False, True, True]
+
+
 async def test_a_pod_that_goes_between_409_and_the_look_is_made_anew():
     server = FakeServer()
     server.fail("POST", times=1, **status(409, "AlreadyExists"))
     assert (await launcher(server).launch(plan())).created
+
+
+async def test_a_pod_that_is_never_found_though_its_name_is_taken_fails_after_three_tries():
+    """The server contradicts itself: an error, not a loop."""
+    server = FakeServer()
     server.fail("POST", times=9, **status(409, "AlreadyExists"))
     with pytest.raises(PodrunnerError, match="AlreadyExists"):
-        await launcher(server).launch(plan("other"))
+        await launcher(server).launch(plan())
+    assert server.count("POST") == 3
 
 
 @pytest.mark.parametrize("text", ["a" * 300, "Übung/../дата 🚀", "-", "x\ny"])
@@ -261,8 +374,9 @@ class TestSecret:
         server = FakeServer()
         launched = await launcher(server).launch(plan(secret=True))
         (secret,) = server.secrets.values()
-        (owner,) = secret["metadata"]["ownerReferences"]
-        assert (owner["kind"], owner["uid"]) == ("Pod", launched.pod.metadata.uid)
+        meta = launched.pod.metadata
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": meta.name, "uid": meta.uid}
+        assert secret["metadata"]["ownerReferences"] == [owner]
         assert [target.partition("?")[0].rsplit("/", 1)[1] for _, _, target in server.requests] == [
             "pods",
             "secrets",
@@ -282,11 +396,53 @@ class TestSecret:
             await launcher(server).launch(plan(secret=True))
         assert not server.pods
 
+    async def test_if_it_cannot_be_made_a_later_pod_of_that_name_stays(self):
+        """W9: the deletion names the UID of the pod that was made."""
+        server = FakeServer()
+        name = plan().name
+        server.fail("POST", "/secrets", **status(403, "Forbidden"), delay_s=5)
+
+        async def replace_the_pod() -> None:
+            await anyio.sleep(2)
+            server.remove(name)
+            server.put(name)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(replace_the_pod)
+            with pytest.raises(ForbiddenError):
+                await launcher(server).launch(plan(secret=True))
+        assert server.pods
+
+    async def test_the_pod_goes_even_if_the_launch_is_cancelled_meanwhile(self):
+        """C1, C4: one deletion, and the failure is raised."""
+        server = FakeServer()
+        server.fail("POST", "/secrets", **status(403, "Forbidden"))
+        server.fail("DELETE", delay_s=5)
+        with pytest.raises(ForbiddenError), anyio.move_on_after(2):
+            await launcher(server).launch(plan(secret=True))
+        assert not server.pods
+        assert server.count("DELETE") == 1
+
+    async def test_the_deletion_of_its_pod_is_bounded_in_time(self):
+        """S1: the server accepts no deletion; the launch fails nevertheless."""
+        server = FakeServer()
+        server.fail("POST", "/secrets", **status(403, "Forbidden"))
+        server.fail("DELETE", times=9999, refuse=True)
+        for_ever = CONFIG.model_copy(update={"retry": RetrySettings(attempts=0)})
+        began = anyio.current_time()
+        with anyio.move_on_after(1000), pytest.raises(ForbiddenError):
+            await Launcher(server.client(), owner="me", scope="default", config=for_ever).launch(
+                plan(secret=True)
+            )
+        assert anyio.current_time() - began == pytest.approx(30)
+
     async def test_a_lost_reply_is_no_failure(self):
+        """The Secret that is there is the one that was sent: it is not replaced."""
         server = FakeServer()
         server.fail("POST", "/secrets", lose_reply=True)
         await launcher(server).launch(plan(secret=True))
         assert len(server.secrets) == 1
+        assert server.count("DELETE") == 0
 
     async def test_one_of_an_earlier_pod_is_replaced(self):
         server = FakeServer()
@@ -355,6 +511,16 @@ class TestCancel:
             await launcher(server).launch(plan())
         assert not server.pods
 
+    async def test_before_anything_was_sent_there_is_nothing_to_look_for(self):
+        server = FakeServer()
+        server.fail("POST", refuse=True)
+        at_work = launcher(server)
+        with anyio.move_on_after(0.01):
+            await at_work.launch(plan())
+        assert [method for _, method, _ in server.requests] == ["POST"]
+        launched = await launcher(server).launch(plan())
+        assert not at_work.is_unwanted(launched.pod)
+
     async def test_while_the_secret_is_made(self):
         server = FakeServer()
         server.fail("POST", "/secrets", delay_s=5)
@@ -390,18 +556,31 @@ class TestCancel:
     async def test_a_read_that_fails_is_reported(self, caplog: pytest.LogCaptureFixture):
         server = FakeServer()
         server.fail("POST", delay_reply_s=50)
-        server.fail("GET", times=99, **status(403, "Forbidden"))
+        server.fail("GET", times=99, **status(403, "Forbidden", "no reading here"))
         with anyio.move_on_after(2):
             await launcher(server).launch(plan())
-        assert "may be left behind" in caplog.text
+        assert caplog.messages[0].startswith(f"pod default/{plan().name} may be left behind: ")
+        assert "no reading here" in caplog.messages[0]
+
+    async def test_a_read_that_is_tried_again_is_logged(self, caplog: pytest.LogCaptureFixture):
+        caplog.set_level("INFO", "podrunner")
+        server = FakeServer()
+        server.fail("POST", delay_reply_s=50)
+        server.fail("GET", **status(503, "ServiceUnavailable"))
+        with anyio.move_on_after(2):
+            await launcher(server).launch(plan())
+        assert caplog.messages[0].startswith(f"look for pod default/{plan().name} failed, trying again")
+        assert not server.pods
 
     async def test_a_pod_that_cannot_be_deleted_is_reported(self, caplog: pytest.LogCaptureFixture):
         server = FakeServer()
         server.fail("POST", delay_reply_s=50)
-        server.fail("DELETE", times=9, **status(403, "Forbidden"))
+        server.fail("DELETE", times=9, **status(403, "Forbidden", "no deleting here"))
         with anyio.move_on_after(2):
             await launcher(server).launch(plan())
-        assert "is left behind" in caplog.text
+        (message,) = caplog.messages
+        assert message.startswith(f"pod default/{plan().name} of a failed launch is left behind: ")
+        assert "no deleting here" in message
 
 
 class TestDelete:
@@ -413,6 +592,20 @@ class TestDelete:
         answer = await at_work.delete("default", "a", uid=made["metadata"]["uid"])
         assert (answer.found, answer.repeated) == (True, True)
         assert not await at_work.delete("default", "a")
+
+    @pytest.mark.parametrize(("failures", "repeated"), [(0, False), (1, True)])
+    async def test_the_answer_has_the_pod_and_says_whether_an_earlier_request_may_have_done_it(
+        self, failures: int, *, repeated: bool
+    ):
+        """What the pod shows after a repeated deletion may have come after the first request."""
+        server = FakeServer()
+        server.put("a")
+        if failures:
+            server.fail("DELETE", times=failures, **status(503, "ServiceUnavailable"))
+        answer = await launcher(server).delete("default", "a")
+        assert answer.repeated is repeated
+        assert answer.pod is not None
+        assert answer.pod.metadata.name == "a"
 
     async def test_another_pod_of_that_name_is_spared(self):
         server = FakeServer()

@@ -26,6 +26,16 @@ def test_lines_without_a_stamp_do_not_move_the_cursor():
     assert advance(FRESH, b"rpc error: not found\n") is FRESH
 
 
+def test_a_line_without_a_stamp_before_one_with_a_stamp_does_not_hide_it():
+    assert advance(FRESH, b"\n" + text((1, 5))) == advance(FRESH, text((1, 5)))
+
+
+@pytest.mark.parametrize("line", ["Größe".encode(), b"\xff\x00", "字".encode()])
+def test_a_line_with_any_bytes_moves_the_cursor(line):
+    """G5, G6: its stamp is read without its text, which may be cut within a character."""
+    assert advance(FRESH, b"2024-05-01T10:20:01.000000005Z " + line + b"\n") == advance(FRESH, text((1, 5)))
+
+
 @pytest.mark.parametrize(
     ("stamp", "since"),
     [
@@ -91,6 +101,14 @@ def test_as_many_lines_of_the_cursors_stamp_are_dropped_as_were_read(read, resum
     assert resumption.admit(b"\n" + text(*resumed))[:2] == (text(*new), None)
 
 
+def test_lines_of_the_cursors_stamp_are_found_behind_other_lines():
+    """G2: the runtime may write a line without a stamp before or between them."""
+    resumption = Resumption.after(advance(FRESH, text((1, 5), (1, 5))))
+    lines, gap, then = resumption.admit(b"\n" + text((1, 5)) + b"rotated\n" + text((1, 5), (1, 6)))
+    assert (lines, gap, then.left) == (text((1, 6)), None, 0)
+    assert resumption.admit(b"\n" + text((1, 5))).then.left == 1
+
+
 def test_a_stamp_in_another_spelling_is_no_later_one():
     resumption = Resumption.after(LogCursor("u", "c", stamp="2024-05-01T10:20:01.5Z", lines=1))
     assert resumption.admit(b"2024-05-01T10:20:01.500000000Z n\n") == (b"", None, resumption)
@@ -111,8 +129,10 @@ def test_a_gap_says_where_it_is_and_why():
 def test_a_cursor_whose_line_rotated_away_is_a_gap():
     """G3: what is gone is said."""
     cursor = advance(FRESH, text((1, 5)))
-    lines, gap, _ = Resumption.after(cursor).admit(b"runtime says hello\n" + text((1, 2), (1, 9), (1, 10)))
+    resumption = Resumption.after(cursor)
+    lines, gap, then = resumption.admit(b"runtime says hello\n" + text((1, 2), (1, 9), (1, 10)))
     assert lines == text((1, 9), (1, 10))
+    assert then.admit(text((1, 11))) == (text((1, 11)), None, then), "after the gap every line is new"
     assert gap is not None
     assert (gap.reason, gap.after, gap.before) == (
         GapReason.ROTATED,

@@ -255,7 +255,12 @@ ROWS: dict[str, Row] = {
         [GapReason.UNAVAILABLE],
     ),
     "a followed log ended": Row(a(Reading), StreamEnded(LINE_1, 5), BackingOff, fields={"cursor": FRESH}),
-    "a followed log ended with the run": Row(a(Reading, view=ENDED), StreamEnded(b"", 5), Queued),
+    "a followed log ended with the run": Row(
+        a(Reading, view=ENDED),
+        StreamEnded(b"", 5),
+        Queued,
+        fields={"attempts": Attempts(1.6, gives_up_at=15.0)},
+    ),
     "the log of an ended run ended": Row(
         a(Reading, view=ENDED, follow=False), StreamEnded(b"", 5), Waiting, fields={"cursor": complete(FRESH)}
     ),
@@ -277,6 +282,7 @@ ROWS: dict[str, Row] = {
         StreamEnded(LINE_1, 5),
         Done,
         [LINE_1],
+        {"cursor": complete(AT_1)},
     ),
     "it ended within another line": Row(
         a(Reading, view=OVER, follow=False, attempts=Attempts(0.8, last_line=(FRESH, LINE_1))),
@@ -301,6 +307,12 @@ ROWS: dict[str, Row] = {
     "broken": Row(a(Reading), StreamFailed(BROKEN, 5), BackingOff, fields={"attempts": Attempts(1.6)}),
     "broken after progress": Row(
         a(Reading, cursor=AT_1, start=FRESH, attempts=Attempts(30.0)),
+        StreamFailed(BROKEN, 5),
+        BackingOff,
+        fields={"attempts": Attempts(0.8), "at_most_s": math.inf},
+    ),
+    "broken after progress after the end": Row(
+        a(Reading, view=OVER, follow=False, cursor=AT_1, start=FRESH, attempts=OVERDUE),
         StreamFailed(BROKEN, 5),
         BackingOff,
         fields={"attempts": Attempts(0.8), "at_most_s": math.inf},
@@ -394,6 +406,7 @@ def test_each_row_of_the_table_is_tried():
 @pytest.mark.parametrize(("view", "seen"), [(NOT_STARTED, False), (RUNNING, True), (NEVER_BEGAN, False)])
 def test_a_container_that_only_ended_was_not_seen_running(view: ContainerView, *, seen: bool):
     assert start(FRESH, view, LIMITS).seen_running is seen
+    assert start(FRESH, view, LIMITS).view == view
     noted, _ = step(a(Queued, seen_running=False), ContainerChanged(view))
     assert noted.seen_running is seen
     assert step(a(Queued), ContainerChanged(view))[0].seen_running, "it is not forgotten"
@@ -407,6 +420,60 @@ def test_a_gap_says_after_which_line_and_why(cursor: LogCursor, after: str | Non
     assert (gap.container, gap.after, gap.before, gap.restart) == ("base", after, None, 0)
     assert "pods/log is forbidden" in gap.message
     assert effects[0].cursor == cursor
+
+
+WITHIN_LINE_1 = Attempts(0.8, gives_up_at=5.0, last_line=(FRESH, LINE_1))
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "message"),
+    [
+        (
+            a(Queued, view=replace(RESTARTED, restart=2)),
+            PermitGranted(),
+            "the container was restarted again meanwhile",
+        ),
+        (
+            a(Reading, view=OVER, follow=False, attempts=OVERDUE, cursor=AT_1, start=AT_1),
+            StreamFailed(BROKEN, 5),
+            "connection reset",
+        ),
+        (
+            a(Reading, view=OVER, follow=False, attempts=OVERDUE),
+            SilenceElapsed(5),
+            "no byte of the log came for 10 s",
+        ),
+        (
+            a(Reading, view=OVER, follow=False, attempts=WITHIN_LINE_1),
+            StreamEnded(LINE_2, 5),
+            "the log ends within a line, each time elsewhere",
+        ),
+        (
+            a(Reading, view=replace(RESTARTED, restart=2), follow=False),
+            StreamEnded(b"", 5),
+            "perhaps it was the next run's log that was read",
+        ),
+        (
+            a(Reading, cursor=AT_1, view=ENDED, attempts=OVERDUE, follow=False),
+            LinesReceived(LINE_3, 5),
+            "the last line read is not in the log",
+        ),
+    ],
+    ids=["restarted", "broken", "silent", "within a line", "next run", "line missing"],
+)
+def test_a_gap_says_in_words_why_lines_may_be_missing(state: State, event: Input, message: str):
+    """G3: the sinks show this text in place of the lines."""
+    _, effects = step(state, event)
+    assert [effect.item.message for effect in effects if isinstance(effect.item, LogGap)] == [message]
+
+
+def test_lines_and_gaps_of_a_later_run_name_their_container_and_run():
+    later = LogCursor("uid-1", "base", 1)
+    _, (batch,) = step(a(Reading, cursor=later, view=RESTARTED), LinesReceived(LINE_1, 5))
+    assert batch.item == LogBatch("base", 1, LINE_1)
+    _, (gap,) = step(a(Reading, cursor=later, view=RESTARTED), StreamFailed(FORBIDDEN, 5))
+    assert isinstance(gap.item, LogGap)
+    assert (gap.item.container, gap.item.restart) == ("base", 1)
 
 
 def test_the_gap_of_unread_runs_names_the_last_of_them():
