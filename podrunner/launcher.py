@@ -329,7 +329,7 @@ class Launcher:
     def _check_owner(self, namespace: str, name: str) -> None:
         if not self._may_act():
             raise OwnershipError(
-                f"this runner lost its lease: pod {namespace}/{name} is left to whoever adopts it",
+                f"this runner lost its lease: pod {namespace}/{name} is left to the runner that adopts it",
                 namespace=namespace,
                 name=name,
                 owner=self._owner,

@@ -127,7 +127,7 @@ class ExecSession:
         """
         if not self.can_close_stdin:
             raise ExecError(
-                "this server cannot be told that stdin ends (it needs v5.channel.k8s.io, Kubernetes 1.30 or newer)"
+                "this server does not take the end of stdin (it needs v5.channel.k8s.io, Kubernetes 1.30 or newer)"
             )
         await self._socket.send(CLOSE + STDIN)
 

@@ -25,7 +25,7 @@ in              after                goes on with
 ``BackingOff``  BackoffElapsed       ``Queued``
 ==============  ===================  ==============================================================================
 
-Any other input raises :class:`IllegalInputError`; ``Done`` takes none.
+Any other input raises :class:`~podrunner.machine.IllegalInputError`; ``Done`` takes none.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from msgspec.structs import replace
 from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
 from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run
 from podrunner.logs.record import GapReason, LogBatch, LogGap
+from podrunner.machine import IllegalInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,6 @@ __all__ = [
     "Done",
     "Emit",
     "FollowLimits",
-    "IllegalInputError",
     "Input",
     "LinesReceived",
     "PermitGranted",
@@ -291,10 +291,6 @@ Input: TypeAlias = (
 )
 
 Step: TypeAlias = tuple[State, tuple[Emit, ...]]
-
-
-class IllegalInputError(RuntimeError):
-    """The input cannot come in this state. Internal: a fault of the follower, never of the server."""
 
 
 def start(cursor: LogCursor, view: ContainerView, limits: FollowLimits) -> State:

@@ -274,7 +274,7 @@ def _deleted_by_others(facts: Facts) -> Diagnosis:
     )
     return Diagnosis(
         Category.DELETED_BY_OTHERS,
-        f"deleted by somebody else ({stage})",
+        f"deleted by another client ({stage})",
         reason=facts.status_reason or None,
         container=facts.main_name or None,
         end=facts.end,

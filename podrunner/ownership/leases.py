@@ -259,7 +259,7 @@ class LeaseKeeper:
                     self._namespace, self.name, self._manifest(sent, version)
                 )
         except ConflictError as error:
-            raise self._taken("somebody else took it just now") from error
+            raise self._taken("another runner took it just now") from error
         self._note_renewal(sent)
 
     async def _wait_out(self, found: Mapping[str, Any] | None) -> dict[str, Any] | None:

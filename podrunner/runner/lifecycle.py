@@ -2,8 +2,8 @@
 
 :data:`TABLE` says, for each state, which inputs are legal in it and which states may follow. :func:`step` applies one
 input to one state and returns the next state with the effects that are to be carried out. An input that is not in
-the table raises :class:`IllegalInputError` and changes nothing; an input that comes too late to matter is in the table
-as one that is ignored.
+the table raises :class:`~podrunner.machine.IllegalInputError` and changes nothing; an input that comes too late to
+matter is in the table as one that is ignored.
 
 What belongs here: every decision about one pod, from its submission until nothing is left to do. What does not: what a
 record means (``podrunner.outcome``), when a deadline has passed (:mod:`podrunner.runner.deadlines`), and carrying out
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
+from podrunner.machine import IllegalInputError
 from podrunner.outcome import (
     Category,
     Fault,
@@ -102,7 +103,7 @@ if TYPE_CHECKING:
     from podrunner.errors import PodrunnerError
     from podrunner.outcome.record import Event, Pod
 
-__all__ = ["TABLE", "IllegalInputError", "Step", "Transition", "step", "wants_events", "with_events"]
+__all__ = ["TABLE", "Step", "Transition", "step", "wants_events", "with_events"]
 
 _Ended = TypeVar("_Ended", bound="Enriching | Settled | Finished")
 
@@ -116,10 +117,6 @@ _LOST_NODE_MARGIN_S: Final = 10.0
 # A short pod may be over before the caller that launched it asks for the log. Unless the log is collected anyway, the
 # pod is not deleted sooner than this after it was first tracked.
 _KEEP_FOR_READERS_S: Final = 1.0
-
-
-class IllegalInputError(Exception):
-    """An input came in a state in which it has no meaning. The runner has a defect; the state is as it was."""
 
 
 class Step(NamedTuple):
@@ -204,14 +201,14 @@ def _begin(state: Creating, given: PodCreated) -> Step:
     return _track(state, snapshot, Clocks(), EventKind.CREATED)
 
 
-def _adopt(state: New, given: PodAdopted) -> Step:
+def _adopt(state: New | Queued | Creating, given: PodAdopted) -> Step:
     started_s = started_before(given.pod, given.now, main_container=state.rules.main_container)
     snapshot = _snapshot(given.pod, first_seen_s=given.now_s - age_s(given.pod, given.now))
     clocks = Clocks(started_s=None if started_s is None else given.now_s - started_s)
     return _track(state, snapshot, clocks, EventKind.ADOPTED)
 
 
-def _track(state: New | Creating, snapshot: Snapshot, clocks: Clocks, kind: EventKind) -> Step:
+def _track(state: New | Queued | Creating, snapshot: Snapshot, clocks: Clocks, kind: EventKind) -> Step:
     active = Active(rules=state.rules, snapshot=snapshot, clocks=clocks, has_deadline=False)
     return _judge(active, snapshot, effects=(ExpectInWatch(), Emit(kind), CollectLog()))
 
@@ -597,6 +594,8 @@ _END_OF_LAUNCH: Final[Row] = {
     LaunchRefused: Transition(_refuse, (Finished,)),
     LaunchCancelled: Transition(_withdraw, (Finished,)),
 }
+# A pod that was adopted while its own create was under way: what the create says comes too late.
+_ADOPTED_MEANWHILE: Final[Row] = {LaunchRefused: _LATE, LaunchCancelled: _LATE}
 _GIVE_UP: Final[Row] = {
     LeaseLost: Transition(_lose, (Relinquished,)),
     RunnerClosed: Transition(_leave, (Relinquished,)),
@@ -613,6 +612,7 @@ _WITH_OUTCOME: Final[Row] = {
     FinalStatusOverdue: _LATE,
     LeaseLost: _LATE,
     RunnerClosed: _LATE,
+    **_ADOPTED_MEANWHILE,
 }
 
 TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
@@ -626,11 +626,13 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
         },
         Queued: {
             LaunchStarted: Transition(_start_launch, (Creating,)),
+            PodAdopted: Transition(_adopt, _JUDGED),
             **_END_OF_LAUNCH,
             **_GIVE_UP,
         },
         Creating: {
             PodCreated: Transition(_begin, _JUDGED),
+            PodAdopted: Transition(_adopt, _JUDGED),
             **_END_OF_LAUNCH,
             **_GIVE_UP,
         },
@@ -640,6 +642,7 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             DeadlinesChecked: Transition(_check_deadlines, (Active, Terminating)),
             TerminationRequested: Transition(_cancel, (Terminating,)),
             FinalStatusOverdue: _LATE,
+            **_ADOPTED_MEANWHILE,
             **_HAND_OVER,
         },
         Terminating: {
@@ -649,6 +652,7 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             DeletionAnswered: Transition(_answer_live, _JUDGED_AGAIN),
             DeletionOverdue: Transition(_give_up_deletion, (Enriching,)),
             FinalStatusOverdue: _LATE,
+            **_ADOPTED_MEANWHILE,
             **_HAND_OVER,
         },
         AwaitingFinalStatus: {
@@ -658,6 +662,7 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             DeletionAnswered: Transition(_answer_live, _JUDGED_AGAIN),
             DeletionOverdue: Transition(_give_up_deletion, (AwaitingFinalStatus, Enriching)),
             FinalStatusOverdue: Transition(_give_up_final_status, (Active, Terminating, Enriching)),
+            **_ADOPTED_MEANWHILE,
             **_HAND_OVER,
         },
         Enriching: {
@@ -668,6 +673,7 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             DeletionOverdue: _LATE,
             FinalStatusOverdue: _LATE,
             OutcomeEnriched: Transition(_settle, (Reporting, Draining)),
+            **_ADOPTED_MEANWHILE,
             **_HAND_OVER,
         },
         Reporting: {**_WITH_OUTCOME, ReportMarked: Transition(_drain, (Draining,))},
@@ -678,13 +684,11 @@ TABLE: Final[Mapping[type[State], Row]] = MappingProxyType(
             PodObserved: Transition(_observe_finished),
             PodGone: Transition(_observe_finished),
             TakenOver: Transition(_hand_over_finished),
-            LaunchStarted: _LATE,
             ReportMarked: _LATE,
             LogDrained: _LATE,
         },
         Relinquished: {
             PodCreated: Transition(_begin_relinquished),
-            LaunchStarted: _LATE,
             LaunchRefused: _LATE,
             LaunchCancelled: _LATE,
             PodObserved: _LATE,

@@ -311,8 +311,8 @@ class SubmissionQueue:
                 # Taken no sooner than it is admitted: until then one of a higher priority may be put before it.
                 plan, pod = self._queue.take()
                 self._pods.notify()
-                self._supervisor.send(pod, LaunchStarted())
-                if isinstance(pod.state, Creating):
+                if isinstance(pod.state, Queued):  # not withdrawn, adopted or relinquished meanwhile
+                    self._supervisor.send(pod, LaunchStarted())
                     await self._launch_submitted(plan, pod)
         finally:
             self._workers -= 1

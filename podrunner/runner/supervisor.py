@@ -245,7 +245,13 @@ class Supervisor:
         return self._track(pod, record, PodCreated(record, anyio.current_time()))
 
     def adopt(self, pod: TrackedPod, record: Pod) -> TrackedPod:
-        """Takes in a pod that an earlier runner created; a launch of its attempt finds it."""
+        """Takes in a pod that an earlier runner created; a launch of its attempt finds it.
+
+        A submission of its attempt that has no pod yet becomes its handle: two would wait for one pod.
+        """
+        submitted = self._pods.named(pod.namespace, pod.name)
+        if submitted is not None and not submitted.uid:
+            pod = submitted
         tracked = self._track(pod, record, PodAdopted(record, anyio.current_time(), self._now()))
         self._pods.add_name(tracked)
         return tracked

@@ -1,6 +1,6 @@
 """A runner in a random world: what it says of each pod is what became of it.
 
-A seed is one world of 200 pods and about a quarter of an hour of virtual time: five minutes of bad weather in which
+A seed is one world of 200 pods and about a quarter of an hour of virtual time: five minutes of faults in which
 the pods are launched, five in which the whole API server is broken in one way, then peace. ``SEEDS=1000`` plays more
 of them, ``SEED=17`` one.
 
@@ -20,7 +20,7 @@ import pytest
 import trio.testing
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner, EventKind
-from tests.simulation.world import OUTAGES, REMOVED, World, weather
+from tests.simulation.world import OUTAGES, REMOVED, World, inject_faults
 from tests.support.seeds import SEEDS
 from tests.unit.runner.harness import configured, workload
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PODS = int(os.environ.get("PODS", "200"))
 
-WEATHER_S = 300.0
+FAULTS_S = 300.0
 OUTAGE_S = 300.0
 RECOVERY_S = 120.0
 """The longest wait (30 s), a list, the 10 s between looks at a deletion, a silence that takes long to be noticed."""
@@ -43,7 +43,7 @@ LISTS_PER_MINUTE = 12
 
 
 async def launch_all(runner: AsyncPodRunner, random: Random) -> tuple[list[AsyncPod], set[str]]:
-    """Submit pods over the time of the bad weather; the user cancels some: the pods, and the names of those."""
+    """Submit pods over the time of the faults; the user cancels some: the pods, and the names of those."""
     pods: list[AsyncPod] = []
     cancelled = set()
     async with anyio.create_task_group() as cancels:
@@ -53,8 +53,8 @@ async def launch_all(runner: AsyncPodRunner, random: Random) -> tuple[list[Async
                 chosen = random.choice(pods)
                 cancelled.add(chosen.name)
                 cancels.start_soon(chosen.cancel)
-            await anyio.sleep(random.expovariate(PODS / (WEATHER_S - 30)))
-        cancels.cancel_scope.deadline = anyio.current_time() + WEATHER_S
+            await anyio.sleep(random.expovariate(PODS / (FAULTS_S - 30)))
+        cancels.cancel_scope.deadline = anyio.current_time() + FAULTS_S
     return pods, cancelled
 
 
@@ -72,7 +72,7 @@ async def play(seed: int) -> None:
         tasks.start_soon(world.live)
         tasks.start_soon(world.send_bookmarks)
         async with AsyncPodRunner(config, client=world.client(), random=random, on_exit="detach") as runner:
-            tasks.start_soon(lambda: weather(world, for_s=WEATHER_S))
+            tasks.start_soon(lambda: inject_faults(world, for_s=FAULTS_S))
             pods, cancelled = await launch_all(runner, random)
             await break_for_a_while(world)
             await recovered(world, runner)

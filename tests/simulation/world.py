@@ -1,4 +1,4 @@
-"""A cluster with a random life, in memory and in virtual time: pods, a kubelet's hand, other people, bad weather.
+"""A cluster with a random life, in memory and in virtual time: pods, a kubelet, other clients, faults.
 
 Everything is drawn from one seed, so a failure is played again by its number. What really became of each pod is kept
 beside the cluster, to be compared with what a runner reports. What is asserted does not belong here.
@@ -257,15 +257,15 @@ OUTAGES: dict[str, Callable[[Request], Response | None]] = {
 """Ways in which a server is broken for minutes."""
 
 
-async def weather(world: World, *, for_s: float) -> None:
+async def inject_faults(world: World, *, for_s: float) -> None:
     """Whatever a network does, for some time."""
     end_s = anyio.current_time() + for_s
     while anyio.current_time() < end_s:
         await anyio.sleep(world.random.expovariate(1 / 6))
-        _gust(world)
+        _inject_one(world)
 
 
-def _gust(world: World) -> None:  # noqa: C901, PLR0912  # one case per kind of weather
+def _inject_one(world: World) -> None:  # noqa: C901, PLR0912  # one case per kind of fault
     draw = world.random
     times = draw.randint(1, 4)
     match draw.randrange(16):

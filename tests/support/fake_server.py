@@ -85,7 +85,7 @@ class FakeServer:
     # What happens in the cluster
 
     def put(self, name: str, *, labels: Mapping[str, str] | None = None, **parts: Any) -> dict[str, Any]:
-        """Create a pod, as somebody else would."""
+        """Create a pod, as another client would."""
         pod = {
             "metadata": {"name": name, "labels": dict(labels or {"app": "x"})},
             "spec": {"containers": [{"name": "base"}], "restartPolicy": "Never"},

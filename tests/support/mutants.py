@@ -1,7 +1,7 @@
 """What the mutation tests showed, by module: ``python -m tests.support.mutants``, after ``mutmut run``.
 
 The exit code is 1 if the tests noticed less than 90 % of a module's mutants. A mutant that makes them run into their
-time limit is noticed: its loop has no end.
+time limit is noticed: its loop has no end. After ``mutmut run NAMES`` only the mutants of these names count.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ __all__ = ["by_module", "report"]
 
 LEAST_SHARE = 0.9
 NOTICED = {"killed", "timeout", "segfault", "suspicious", "caught by type check"}
+NOT_RUN = "not checked"
 _LINE = re.compile(r"^ *(?P<module>[\w.]+)\.(?P<function>x\w+?)__mutmut_\d+: (?P<result>[\w ]+)$")
 
 
 def by_module(lines: Iterable[str]) -> Mapping[str, Counter[tuple[str, str]]]:
-    """Count the mutants of each module by function and result; those that were not tried are left out."""
+    """Count the mutants of each module that were run by function and result."""
     modules: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     for line in lines:
-        if (found := _LINE.match(line)) and found["result"] != "not checked":
+        if (found := _LINE.match(line)) and found["result"] != NOT_RUN:
             modules[found["module"]][found["function"], found["result"]] += 1
     return modules
 

@@ -150,8 +150,8 @@ class _ChannelConversation:
         finally:
             self._stdin.end()
 
-    async def _receive(self, news: ChannelData | ChannelClosed) -> None:
-        match news:
+    async def _receive(self, event: ChannelData | ChannelClosed) -> None:
+        match event:
             case ChannelClosed(channel) if channel == _STDIN:
                 self._stdin.end()
             case ChannelData(channel, data) if channel == _STDIN:

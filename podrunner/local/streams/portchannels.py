@@ -62,10 +62,10 @@ def _cancel(tasks: set[asyncio.Task[None]]) -> None:
 
 
 async def _receive(socket: ChannelSocket, lines: list[_Line]) -> None:
-    async def receive(news: ChannelData | ChannelClosed) -> None:
-        line, is_error = divmod(news.channel, 2)
-        if isinstance(news, ChannelData) and not is_error and 0 <= line < len(lines):
-            await lines[line].feed(news.data)
+    async def receive(event: ChannelData | ChannelClosed) -> None:
+        line, is_error = divmod(event.channel, 2)
+        if isinstance(event, ChannelData) and not is_error and 0 <= line < len(lines):
+            await lines[line].feed(event.data)
 
     await socket.run(receive)
 

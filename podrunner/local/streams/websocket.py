@@ -135,8 +135,8 @@ class ChannelSocket:
     async def _dispatch(self, message: WSMessage, receive: Receive) -> None:
         if message.type in {WSMsgType.BINARY, WSMsgType.TEXT}:
             payload = message.data.encode() if message.type is WSMsgType.TEXT else message.data
-            if (news := decode_message(payload, self.protocol)) is not None:
-                await receive(news)
+            if (event := decode_message(payload, self.protocol)) is not None:
+                await receive(event)
 
     async def _beat(self) -> None:
         with contextlib.suppress(ConnectionError):

@@ -93,6 +93,7 @@ def test_bookmarks_carry_the_version_before_the_end(api, config_map):
 
 
 def test_a_streaming_list_ends_with_a_bookmark(api, config_map, later):
+    """V4: to a client that offers no gzip."""
     api.made("configmaps", config_map("a"))
     options = {
         "sendInitialEvents": "true",
@@ -109,7 +110,7 @@ def test_a_streaming_list_ends_with_a_bookmark(api, config_map, later):
 
 
 def test_a_version_that_is_too_old_is_410(api):
-    """W1, V4: at the start of a watch, as an event."""
+    """W1: at the start of a watch, as an event."""
     with api.watch("pods", resourceVersion="1") as events:
         kind, status = events.next()
     assert kind == "ERROR"

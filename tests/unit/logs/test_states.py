@@ -28,7 +28,6 @@ from podrunner.logs.states import (
     Done,
     Emit,
     FollowLimits,
-    IllegalInputError,
     Input,
     LinesReceived,
     PermitGranted,
@@ -43,6 +42,7 @@ from podrunner.logs.states import (
     start,
     step,
 )
+from podrunner.machine import IllegalInputError
 from tests.unit.logs.conftest import stamped
 
 DECISION = Path(__file__).parents[3] / "docs/decisions/0011-logs.md"

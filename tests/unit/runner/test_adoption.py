@@ -32,6 +32,22 @@ async def test_pods_of_a_runner_that_left_are_adopted(cluster: Cluster):
         await until(lambda: not cluster.pods)
 
 
+async def test_a_submission_that_waits_becomes_the_handle_of_the_adopted_pod(cluster: Cluster):
+    """One attempt, one pod: the handle of its submission has the outcome, though another runner created it."""
+    await leave_pods(cluster)
+    async with running(cluster, max_active_pods=1) as runner:
+        first = await runner.launch(workload(7))
+        submitted = runner.submit(workload(0))
+        (adopted,) = await runner.adopt()
+        assert submitted.uid == adopted.uid
+        cluster.play(first.name)
+        cluster.play(adopted.name, exit_code=3)
+        assert (await submitted.wait(5)).exit_code == 3
+        assert (await adopted.wait(5)).exit_code == 3
+        await runner.wait_all(5)
+        assert kinds(runner).count("finished") == 2
+
+
 async def test_a_pod_that_ended_meanwhile_has_its_outcome_at_once(cluster: Cluster):
     """A4: completed pods are reported and cleaned up."""
     await leave_pods(cluster)

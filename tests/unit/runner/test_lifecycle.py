@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from podrunner.config import RunnerConfig
 from podrunner.errors import TransportError
+from podrunner.machine import IllegalInputError
 from podrunner.outcome import Category, Fault, Outcome, classify
 from podrunner.outcome.record import ContainerSpec, Event, Pod
 from podrunner.runner import lifecycle, states
 from podrunner.runner.deadlines import Clocks
 from podrunner.runner.events import EventKind
-from podrunner.runner.lifecycle import TABLE, IllegalInputError, step
+from podrunner.runner.lifecycle import TABLE, step
 from podrunner.runner.states import (
     Active,
     AwaitDeletion,
@@ -186,11 +187,11 @@ SAME = "="
 EXPECTED = """
                      New   Queue Creat Activ Termi Await Enric Repor Drain Remov Finis Relin
 Submitted            Queue -     -     -     -     -     -     -     -     -     -     -
-LaunchStarted        Creat Creat -     -     -     -     -     -     -     -     =     =
-LaunchRefused        Finis Finis Finis -     -     -     -     -     -     -     -     =
-LaunchCancelled      Finis Finis Finis -     -     -     -     -     -     -     -     =
+LaunchStarted        Creat Creat -     -     -     -     -     -     -     -     -     -
+LaunchRefused        Finis Finis Finis =     =     =     =     =     =     =     =     =
+LaunchCancelled      Finis Finis Finis =     =     =     =     =     =     =     =     =
 PodCreated           -     -     Activ -     -     -     -     -     -     -     -     =
-PodAdopted           Activ -     -     -     -     -     -     -     -     -     -     -
+PodAdopted           Activ Activ Activ -     -     -     -     -     -     -     -     -
 PodObserved          -     -     -     =     =     =     =     =     =     =     =     =
 PodGone              -     -     -     Enric Enric Enric =     =     =     =     =     =
 DeadlinesChecked     -     -     -     =     -     -     -     -     -     -     -     -

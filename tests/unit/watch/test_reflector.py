@@ -454,7 +454,7 @@ class TestStreamingLists:
             assert server.count("GET", "sendInitialEvents") == 2
 
     async def test_a_list_that_breaks_off_is_not_believed(self):
-        """W8: nothing is reported before the server says that the list is complete."""
+        """W8, V4: nothing is reported before the server says that the list is complete."""
         server = FakeServer()
         server.put("a")
         half = json.dumps({"type": "ADDED", "object": server.pods["default", "a"]}).encode() + b"\n"
