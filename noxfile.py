@@ -146,7 +146,7 @@ def cluster(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Changes of the deciding modules that their tests must notice: 90 % of each module's. About an hour."""
+    """Changes of the deciding modules that their tests must notice: 90 % of each module's. Ten minutes."""
     install(session, "mutation")
     session.run(
         "mutmut", "run", "--max-children", "2", *session.posargs, env={"HYPOTHESIS_PROFILE": "mutation"}
