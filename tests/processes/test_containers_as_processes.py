@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,18 @@ async def test_a_program_that_ignores_sigterm_is_killed_after_its_grace(any_lab)
     any_lab.delete("a", grace_s=1)
     await any_lab.gone("a")
     assert seen[-1]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_container_ignores_no_signal_that_the_cluster_ignores(any_lab):
+    """A cluster that was started in the background of a script ignores SIGINT; Ctrl-C in a container must work."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        text = await any_lab.output("a", ["sh", "-c", "grep -E 'SigIgn|SigBlk' /proc/self/status"])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert {line.split()[1] for line in text.splitlines()} == {"0" * 16}
 
 
 async def test_daemons_end_with_their_container(any_lab, tmp_path):

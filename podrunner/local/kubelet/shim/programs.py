@@ -51,11 +51,20 @@ def become(spec: Spec, streams: tuple[int, int, int], cgroups: list[int], libc: 
     enter_folder(spec["cwd"])
     drop_privileges(spec)
     die_with_parent(libc)
-    for number in (13, 25):  # Python ignores SIGPIPE and SIGXFSZ; programs expect the defaults
-        _signal.signal(number, _signal.SIG_DFL)
     _signal.set_wakeup_fd(-1)
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    restore_signals()
     execute(spec["argv"], spec["env"])
+
+
+def restore_signals() -> None:
+    """Give the program the default of each signal, as a container runtime does.
+
+    Python ignores SIGPIPE and SIGXFSZ; a cluster started by nohup, or in the background of a script, inherits an
+    ignored SIGHUP or SIGINT.
+    """
+    for number in _signal.valid_signals() - {_signal.SIGKILL, _signal.SIGSTOP}:
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def take_streams(spec: Spec, streams: tuple[int, int, int]) -> None:
