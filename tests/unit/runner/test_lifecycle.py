@@ -809,6 +809,57 @@ def test_a_pod_that_was_created_after_it_was_relinquished_is_known_and_not_annou
     assert (known.pod, following.effects) == (RUNNING, ())
 
 
+class TestFactsArriveWhereTheyDecide:
+    """What an earlier record or input said is on its way to a decision that ``tests/unit/outcome`` tests."""
+
+    def test_an_earlier_record_says_that_the_work_had_begun(self):
+        """P5: the last record has no container statuses any more."""
+        lost = pod("Failed", reason="NodeLost", version="9")
+        following = step(active(RUNNING), PodObserved(lost))
+        assert isinstance(following.state, Enriching)
+        assert following.state.provisional.started is True
+        assert step(active(PENDING), PodObserved(lost)).state.provisional.started is False
+
+    def test_the_first_time_that_a_deletion_was_asked_for_decides(self):
+        """The kubelet deletes an ended pod once more, without grace: the later time is no cause."""
+        marked = pod("Running", runs("base"), deleted_at=15, grace_s=25, version="5")
+        last = pod("Failed", ended("base", 1, end=20), deleted_at=40, version="9")
+        known = step(active(RUNNING), PodObserved(marked)).state
+        assert step(known, PodObserved(last)).state.provisional.category is Category.DELETED_BY_OTHERS
+        assert step(active(RUNNING), PodObserved(last)).state.provisional.category is Category.FAILED
+
+    def test_a_created_pod_that_is_being_deleted_has_that_time_too(self):
+        marked = pod("Running", runs("base"), deleted_at=15, grace_s=25, version="5")
+        created = step(Creating(rules=RULES), PodCreated(marked, 0.0)).state
+        last = pod("Failed", ended("base", 1, end=20), deleted_at=40, version="9")
+        assert step(created, PodObserved(last)).state.provisional.category is Category.DELETED_BY_OTHERS
+
+    def test_a_termination_goes_on_while_the_final_status_is_awaited(self):
+        before = terminating(RUNNING, grace_period_s=7)
+        awaiting_ = step(before, PodObserved(EXITED)).state
+        assert isinstance(awaiting_, AwaitingFinalStatus)
+        assert awaiting_.termination == before.termination
+        again = step(awaiting_, PodObserved(pod("Running", runs("base"), version="9"))).state
+        assert isinstance(again, Terminating)
+        assert again.termination == before.termination
+
+    def test_clocks_go_on_with_each_record(self):
+        clocks = Clocks(started_s=4.0)
+        before = Active(rules=RULES, snapshot=snapshot(RUNNING), clocks=clocks, has_deadline=False)
+        after = step(before, PodObserved(pod("Running", runs("base"), version="9"))).state
+        assert after.clocks == clocks
+        ended_ = step(before, PodObserved(EXITED)).state
+        assert step(ended_, PodObserved(pod("Running", runs("base"), version="9"))).state.clocks == clocks
+
+    @pytest.mark.parametrize(
+        "before", [active(), terminating(), enriching(RUNNING), settled(Draining, delete=True)]
+    )
+    def test_a_deletion_is_confirmed_when_the_pod_is_gone_and_not_before(self, before: State):
+        changed = pod("Running", runs("base", ready=False), version="9")
+        assert ConfirmDeletion() not in step(before, PodObserved(changed)).effects
+        assert ConfirmDeletion() in step(before, PodGone(changed)).effects
+
+
 # Random lives
 
 RECORDS = [PENDING, NO_IMAGE, RUNNING, EXITED, FAILED, SUCCEEDED, DELETED, NODE_LOST]
