@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import runpy
 from collections import Counter
@@ -840,8 +841,26 @@ class TestFactsArriveWhereTheyDecide:
         assert isinstance(awaiting_, AwaitingFinalStatus)
         assert awaiting_.termination == before.termination
         again = step(awaiting_, PodObserved(pod("Running", runs("base"), version="9"))).state
-        assert isinstance(again, Terminating)
-        assert again.termination == before.termination
+        assert again == replace(before, snapshot=again.snapshot)
+
+    def test_a_pod_that_had_ended_before_its_deletion_keeps_its_own_end(self):
+        """The answer to the deletion said so; the record that follows bears the later time of the deletion."""
+        last = pod("Failed", ended("base", 143, end=20), deleted_at=15, grace_s=25, version="9")
+        own = step(terminating(RUNNING, ended_first=True), PodObserved(last)).state
+        assert own.provisional.category is Category.FAILED
+        cancelled = step(terminating(RUNNING), PodObserved(last)).state
+        assert cancelled.provisional.category is Category.CANCELLED
+
+    def test_an_end_of_its_own_wins_over_the_verdict_of_a_termination(self):
+        verdict = dataclasses.replace(FAILURE, message="given up")
+        own = step(terminating(RUNNING, verdict=verdict, ended_first=True), PodObserved(FAILED)).state
+        assert own.provisional.message != "given up"
+
+    def test_the_answer_to_a_deletion_does_not_mean_that_the_pod_is_gone(self):
+        leaving = pod("Succeeded", ended("base"), deleted_at=40, version="9")
+        following = step(settled(Draining, delete=True), DeletionAnswered(leaving, is_first=True))
+        assert snapshot_of(following.state).pod is leaving
+        assert not following.state.gone
 
     def test_clocks_go_on_with_each_record(self):
         clocks = Clocks(started_s=4.0)
