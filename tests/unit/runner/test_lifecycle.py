@@ -326,7 +326,6 @@ def test_a_created_pod_is_announced_and_expected():
     assert following.state.snapshot.status == "ContainerCreating"
     assert kinds(following.effects) == [EventKind.CREATED]
     assert states.ExpectInWatch() in following.effects
-    assert isinstance(following.state, Active)
     assert following.state.clocks == Clocks()
 
 
