@@ -178,8 +178,11 @@ class Runs:
     # What earlier runners left
 
     def note_adopted(self, tracked: TrackedPod) -> None:
-        """A pod was adopted: should its workload be run, the run goes on with it."""
-        self._note((tracked.namespace, tracked.key.identity), PriorAttempt(tracked.key, tracked))
+        """A pod was adopted: should its workload be run, the run goes on with it. A run's own try is no prior one."""
+        place = tracked.namespace, tracked.key.identity
+        live = self._live.get(place)
+        if live is None or tracked not in live.tries:
+            self._note(place, PriorAttempt(tracked.key, tracked))
 
     def note_retained(self, pod: Pod, ownership: OwnershipMetadata) -> None:
         """A pod is there that is over, and whose outcome was reported: should its workload be run, it counts."""

@@ -36,6 +36,7 @@ from podrunner.runner.states import (
     LeaseLost,
     LogDrained,
     MarkReported,
+    NotCreatedState,
     NoteEnd,
     OutcomeEnriched,
     PodAdopted,
@@ -250,7 +251,7 @@ class Supervisor:
         A submission of its attempt that has no pod yet becomes its handle: two would wait for one pod.
         """
         submitted = self._pods.named(pod.namespace, pod.name)
-        if submitted is not None and not submitted.uid:
+        if submitted is not None and isinstance(submitted.state, NotCreatedState):
             pod = submitted
         tracked = self._track(pod, record, PodAdopted(record, anyio.current_time(), self._now()))
         self._pods.add_name(tracked)

@@ -48,6 +48,27 @@ async def test_a_submission_that_waits_becomes_the_handle_of_the_adopted_pod(clu
         assert kinds(runner).count("finished") == 2
 
 
+async def test_an_adopted_pod_of_a_runs_own_try_is_no_earlier_attempt(cluster: Cluster):
+    """The run that waits goes on with it; a later run of the same workload is a run of its own."""
+    await leave_pods(cluster)
+    async with running(cluster, max_active_pods=1) as runner:
+        first = await runner.launch(workload(7))
+        run = runner.run(workload(0))
+        (adopted,) = await runner.adopt()
+        assert run.pod is not None
+        assert run.pod.uid == adopted.uid
+        cluster.play(first.name)
+        cluster.play(adopted.name)
+        assert (await run.wait(5)).succeeded
+        await until(lambda: not runner.pods())
+        again = runner.run(workload(0))
+        await until(lambda: cluster.pods)
+        cluster.play_all()
+        assert (await again.wait(5)).succeeded
+        assert again.pod is not None
+        assert again.pod.uid != adopted.uid
+
+
 async def test_a_pod_that_ended_meanwhile_has_its_outcome_at_once(cluster: Cluster):
     """A4: completed pods are reported and cleaned up."""
     await leave_pods(cluster)
