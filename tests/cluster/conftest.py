@@ -47,19 +47,17 @@ anyio_backend = asyncio_only  # the contract tests cover trio
 
 @pytest.fixture
 def node():
-    """Return the control over our own node's daemons; start the daemons that the test stopped after it."""
+    """Return the control over our own node's daemons; after the test all of them run and work again."""
     folder = os.environ.get("PODRUNNER_TEST_NODE")
     if not folder:
         pytest.skip("stops daemons: needs the node of tests/cluster/up.py")
     control = Control(Path(folder))
     running = control.running()
     yield control
-    stopped = [name for name in running if name not in control.running()]
-    for name in stopped:
-        control.start(name)
-    if stopped:
-        control.wait_for_api()
-        control.wait_until_ready()
+    for name in running:
+        if name not in control.running():
+            control.start(name)
+    control.settle()
 
 
 @pytest.fixture

@@ -85,9 +85,13 @@ class Control:
         """Return when the API server answers and has served its first lists."""
         self._ask("wait_for_api")
 
-    def wait_until_ready(self) -> None:
-        """Return when the node is Ready."""
-        self._ask("wait_until_ready")
+    def settle(self) -> None:
+        """Return when all daemons work again after some were started or stopped.
+
+        The API server gets its usual flags back, its clients are restarted if it was, and a pod has run. Without it,
+        tests that come after a restart of the server wait for clients that are backing off, up to 60 s each.
+        """
+        self._ask("settle")
 
     def compact(self) -> int:
         """Compact etcd at its newest revision and return the revision."""

@@ -18,6 +18,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,6 +30,8 @@ PORT = 16443
 ETCD = "http://127.0.0.1:12379"
 URL = f"https://{ADDRESS}:{PORT}"
 NODE = "node1"
+_SERVER = "kube-apiserver"
+_PROBE = {"name": "probe", "image": "localhost/busybox:1", "imagePullPolicy": "Never", "command": ["true"]}
 READY_WITHIN_S = 180
 NODE_SILENT_S = 20
 """Seconds without a heartbeat after which a node is not ready; Kubernetes' default of 50 would make the tests long."""
@@ -36,6 +39,8 @@ EVICTIONS_PER_S = 2
 """With 2, a lost node's pods are evicted at once, instead of within 10 s. Not 1: after all nodes had been unreachable,
 as after an API server's restart, the controller does not return to a rate of 1 (``QPS`` of client-go's limiter that
 never accepts is 1), and evicts nothing more."""
+CLIENTS = ("kube-controller-manager", "kube-scheduler", "kubelet")
+"""The daemons that act on what they list and watch from the API server."""
 
 
 class RealNode:
@@ -50,11 +55,14 @@ class RealNode:
         self._programs = programs
         self._cgroup_root = cgroup_root
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        """In the order of their starts."""
+        self._flags: dict[str, Sequence[str]] = {}
+        self._settled = False
 
     # -- the whole node
 
     def start(self, images: Sequence[Path]) -> None:
-        """Start everything and return when the node is Ready."""
+        """Start everything and return when a pod has run."""
         self._prepare()
         _network()
         for name in ("etcd", "containerd"):
@@ -66,9 +74,9 @@ class RealNode:
             self._ctr("-n", "k8s.io", "images", "import", str(image)).check_returncode()
         self.wait_for_api()
         self._trust_the_server()
-        for name in ("kube-controller-manager", "kube-scheduler", "kubelet"):
+        for name in CLIENTS:
             self.start_daemon(name)
-        self.wait_until_ready()
+        self.settle()
 
     def stop(self) -> None:
         """Stop the daemons, the last started first; other processes end with the PID namespace."""
@@ -85,6 +93,8 @@ class RealNode:
         with (self.folder / "log" / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._running[name] = process
+        self._flags[name] = flags
+        self._settled = False
         (self.folder / "pid" / name).write_text(str(process.pid))
 
     def stop_daemon(self, name: str, kill: bool = False) -> None:  # noqa: FBT001, FBT002  # named by the control
@@ -100,8 +110,43 @@ class RealNode:
     def wait_for_api(self) -> None:
         self._until("the API server is ready", lambda: self.get("/readyz") is not None)
 
-    def wait_until_ready(self) -> None:
-        self._until("the node is Ready and the default service account is there", self._is_ready)
+    def settle(self) -> None:
+        """Bring all daemons to a known state after some were started or stopped; return when they have run a pod.
+
+        Clients of an API server that was restarted get a fresh start. A restarted server's watch cache begins at its
+        start: older watches get 410, and each client lists again after a back-off that grows with each interruption
+        within two minutes, up to 60 s (``NewReflectorWithOptions`` of client-go's ``tools/cache/reflector.go``: 30 s,
+        with a jitter of as much again). Each of a client's dozens of watches waits for itself, and none can be asked
+        how long; a new process lists at once.
+        """
+        if self._flags.get(_SERVER):
+            self._restart(_SERVER)
+        for name in started_before(_SERVER, list(self._running), CLIENTS):
+            self._restart(name)
+        if not self._settled:
+            self.wait_for_api()
+            self._until("the node is Ready", self._is_ready)
+            self._run_a_pod()
+            self._settled = True
+
+    def _restart(self, name: str) -> None:
+        self.stop_daemon(name, kill=True)
+        self.start_daemon(name)
+
+    def _run_a_pod(self) -> None:
+        """Return when a pod has run in a new namespace: the controllers, the scheduler and the kubelet work."""
+        name = f"settle-{uuid.uuid4().hex[:8]}"
+        namespace = f"/api/v1/namespaces/{name}"
+        self._send("/api/v1/namespaces", {"metadata": {"name": name}})
+        for made in ("serviceaccounts/default", "configmaps/kube-root-ca.crt"):
+            self._until(f"{made} is in {name}", lambda made=made: self.get(f"{namespace}/{made}") is not None)
+        spec = {"restartPolicy": "Never", "containers": [_PROBE]}
+        self._send(f"{namespace}/pods", {"metadata": {"name": "probe"}, "spec": spec})
+        self._until(f"the pod of {name} has run", lambda: self._has_run(f"{namespace}/pods/probe"))
+        self._send(namespace, None, method="DELETE")
+
+    def _has_run(self, path: str) -> bool:
+        return bool(json.loads(self.get(path) or b"{}").get("status", {}).get("phase") == "Succeeded")
 
     # -- requests
 
@@ -113,13 +158,18 @@ class RealNode:
             "stop": self.stop_daemon,
             "compact": self.compact_etcd,
             "wait_for_api": self.wait_for_api,
-            "wait_until_ready": self.wait_until_ready,
+            "settle": self.settle,
             "running": lambda: list(self._running),
         }
 
     def get(self, path: str) -> bytes | None:
         """Return the body of a GET as administrator, None for any failure."""
         return _fetch(URL + path, token=ADMIN_TOKEN)
+
+    def _send(self, path: str, body: object, *, method: str = "POST") -> None:
+        """Send a request as administrator, and raise the error of a refusal."""
+        data = json.dumps(body).encode() if body is not None else None
+        _open(URL + path, token=ADMIN_TOKEN, data=data, method=method)
 
     def compact_etcd(self) -> int:
         """Compact etcd at its newest revision, so that every older resourceVersion answers 410; return it."""
@@ -130,8 +180,7 @@ class RealNode:
     def _is_ready(self) -> bool:
         node = json.loads(self.get(f"/api/v1/nodes/{NODE}") or b"{}")
         conditions = node.get("status", {}).get("conditions", [])
-        ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-        return ready and self.get("/api/v1/namespaces/default/serviceaccounts/default") is not None
+        return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
     def _until(self, what: str, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
@@ -370,20 +419,32 @@ def _run(*command: str) -> None:
 
 
 def _fetch(url: str, *, token: str = "") -> bytes | None:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with urllib.request.urlopen(request, timeout=5, context=ssl._create_unverified_context()) as answer:
-            body: bytes = answer.read()
-            return body
+        return _open(url, token=token)
     except (urllib.error.URLError, OSError):
         return None
 
 
+def _open(url: str, *, token: str = "", data: bytes | None = None, method: str = "GET") -> bytes:
+    headers = {"Content-Type": "application/json"} if data else {}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)
+    with urllib.request.urlopen(request, timeout=10, context=ssl._create_unverified_context()) as answer:
+        body: bytes = answer.read()
+        return body
+
+
 def _post(url: str, body: object) -> dict[str, dict[str, str]]:
-    request = urllib.request.Request(url, data=json.dumps(body).encode(), method="POST")
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        document: dict[str, dict[str, str]] = json.load(answer)
-        return document
+    document: dict[str, dict[str, str]] = json.loads(
+        _open(url, data=json.dumps(body).encode(), method="POST")
+    )
+    return document
+
+
+def started_before(name: str, running: Sequence[str], among: Sequence[str]) -> list[str]:
+    """Return which of ``among`` were started before ``name``; ``running`` is in the order of the starts."""
+    return [other for other in running[: running.index(name)] if other in among]
 
 
 def requirements() -> list[str]:

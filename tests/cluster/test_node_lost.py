@@ -30,15 +30,8 @@ SOON = [
 
 @pytest.fixture
 def another_node(node, kwok, admin):
-    """Create a second, healthy node: if all nodes are unreachable, Kubernetes suspects the network and evicts no pod.
-
-    The fixture restarts the controller manager: after an API server's restart, an older one may receive no events for a
-    minute, and then evicts pods of a healthy node.
-    """
-    node.kill("kube-controller-manager")
+    """Create a second, healthy node: if all are unreachable, Kubernetes suspects the network and evicts no pod."""
     with simulated_node(node, admin):
-        node.start("kube-controller-manager")
-        node.wait_until_ready()
         deadline = time.monotonic() + 50
         while any(_is_tainted(one) for one in admin.get("/api/v1/nodes").raise_for_status().json()["items"]):
             assert time.monotonic() < deadline, "the node controller does not see the nodes"

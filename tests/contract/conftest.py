@@ -25,6 +25,10 @@ from podrunner.local import LocalCluster
 IMAGE = os.environ.get("PODRUNNER_TEST_IMAGE", "localhost/pyhost:1")
 """An image with ``python3`` and ``sh``; LocalCluster runs any name with this machine's programs."""
 
+USABLE_WITHIN_S = 90
+"""Kubernetes' controllers wait for up to 60 s before they list again when their watches were interrupted several times:
+30 s, with a jitter of as much again (``NewReflectorWithOptions`` in client-go's ``tools/cache/reflector.go``)."""
+
 RBAC = Path(__file__).parents[2] / "examples" / "rbac.yaml"
 
 
@@ -83,12 +87,14 @@ def fresh_namespace(cluster: Cluster) -> Iterator[str]:
             _until_usable(http, name)
             yield name
         finally:
-            http.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+            answer = http.delete(f"/api/v1/namespaces/{name}")
+            if answer.status_code != 404:  # a test may have deleted it
+                answer.raise_for_status()
 
 
 def _until_usable(http: httpx.Client, namespace: str) -> None:
     """Wait for the default service account, without which pods are refused; after a server restart it takes a while."""
-    deadline = time.monotonic() + 50
+    deadline = time.monotonic() + USABLE_WITHIN_S
     while http.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default").status_code != 200:
         assert time.monotonic() < deadline, f"no default service account in {namespace}"
         time.sleep(0.02)
