@@ -183,15 +183,17 @@ async def test_a_pod_removed_by_force_takes_its_processes_along(lab, tmp_path):
     assert not worker.containers["main"].current.running
 
 
-async def test_a_second_delete_can_only_shorten_the_grace(lab):
-    """`delete --now` after a `delete` with a long grace."""
+async def test_a_second_delete_does_not_shorten_the_grace(lab):
+    """The kubelet's own rule (kubernetes#113606): the first grace counts."""
     lab.run("a", ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"])
     await lab.phase("a", "Running")
     await asyncio.sleep(0.1)
-    lab.delete("a", grace_s=1000)
+    begun = asyncio.get_running_loop().time()
+    lab.delete("a", grace_s=3)
     await asyncio.sleep(0.1)
     lab.delete("a", grace_s=1)
     await lab.gone("a")
+    assert asyncio.get_running_loop().time() - begun >= 2.9
 
 
 async def test_hooks_run_in_the_container(lab, tmp_path):

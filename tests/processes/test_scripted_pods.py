@@ -93,6 +93,61 @@ async def test_a_finalizer_holds_a_scripted_pod_too(lab):
     await lab.gone("a")
 
 
+def set_deadline(lab, name, seconds):
+    lab.store.update(
+        "pods",
+        "default",
+        name,
+        lambda obj: {**obj, "spec": {**obj["spec"], "activeDeadlineSeconds": seconds}},
+    )
+
+
+async def test_a_lowered_deadline_ends_a_scripted_pod(lab):
+    """With the exit code of its script; its log stays."""
+    lab.run(
+        "a",
+        None,
+        activeDeadlineSeconds=500,
+        **scripted(running_s=100, log=["up"], stopped_exit_code=7, terminating_s=0.05),
+    )
+    await lab.phase("a", "Running")
+    set_deadline(lab, "a", 400)
+    set_deadline(lab, "a", 0.01)
+    end = await lab.ended("a")
+    assert (end["exitCode"], end["reason"]) == (7, "Error")
+    obj = lab.store.find("pods", "default", "a")
+    assert (obj["status"]["phase"], obj["status"]["reason"]) == ("Failed", "DeadlineExceeded")
+    assert await lab.log("a") == "up\n"
+    assert "DeadlineExceeded" in {each["reason"] for each in lab.store.list("events")}
+
+
+async def test_a_scripted_pod_that_has_ended_has_no_deadline_any_more(lab):
+    lab.run("a", None, activeDeadlineSeconds=0.2, **scripted(running_s=0.01))
+    await lab.phase("a", "Succeeded")
+    await asyncio.sleep(0.3)
+    assert "reason" not in lab.store.find("pods", "default", "a")["status"]
+
+
+async def test_a_scripted_pod_that_never_ran_has_no_end_of_its_own(lab):
+    """It is ended while it waits for its image."""
+    lab.run("a", None, activeDeadlineSeconds=0.05, **scripted(waiting_reason="ImagePullBackOff"))
+    end = await lab.ended("a")
+    assert (end["reason"], end["finishedAt"]) == ("ContainerStatusUnknown", None)
+
+
+async def test_the_log_of_a_scripted_pod_that_was_deleted_while_it_ran_is_lost(lab):
+    """As a kubelet removes the containers of a deleted pod, also of one that is held."""
+    fields = scripted(running_s=None, log=["up"])
+    fields["metadata"]["finalizers"] = ["example.com/hold"]
+    lab.run("a", None, **fields)
+    await lab.phase("a", "Running")
+    lab.delete("a")
+    await lab.phase("a", "Failed")
+    assert await lab.log("a") == "up\n"
+    await asyncio.sleep(1.2)
+    assert (await lab.log("a")).startswith("unable to retrieve container logs for podrunner://")
+
+
 async def test_sidecars_and_init_containers_have_statuses_too(lab):
     inits = [{"name": "i", "image": "x"}, {"name": "s", "image": "x", "restartPolicy": "Always"}]
     lab.run("a", None, initContainers=inits, **scripted(running_s=0.02, exit_code=1))

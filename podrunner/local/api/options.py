@@ -186,14 +186,14 @@ class DeleteOptions:
 
     Attributes:
         grace_period_s: Seconds, None for the object's own choice.
-        propagation: ``Foreground``, ``Background`` or ``Orphan``.
+        propagation: ``Foreground``, ``Background``, ``Orphan``, or "" for what the object's finalizers say.
         uid: Delete only the object of this uid.
         version: Delete only at this resourceVersion.
         dry_run: Do everything but delete.
     """
 
     grace_period_s: int | None = None
-    propagation: str = "Background"
+    propagation: str = ""
     uid: str | None = None
     version: str | None = None
     dry_run: bool = False
@@ -227,6 +227,6 @@ def _propagation(body: Mapping[str, Any], query: Query) -> str:
         words = f'Unsupported value: "{value}": supported values: "Foreground", "Background", "Orphan", "nil"'
         error = FieldError("FieldValueNotSupported", "propagationPolicy", words)
         raise invalid("DeleteOptions", "", [error], group="meta.k8s.io")
-    if body.get("orphanDependents"):
-        return "Orphan"
-    return value or "Background"
+    if (orphan := body.get("orphanDependents")) is not None:
+        return "Orphan" if orphan else "Background"
+    return value

@@ -19,7 +19,7 @@ from podrunner.local.kubelet.images import Image, ImageError, image_id, normal_n
 from podrunner.local.kubelet.logreader import read_tail
 from podrunner.local.kubelet.logs import LogFile
 from podrunner.local.kubelet.plan import ContainerPlan, CreateContainerError, Machine, plan_container
-from podrunner.local.kubelet.podstatus import ContainerRecord, waiting
+from podrunner.local.kubelet.podstatus import ContainerRecord, unknown_end, waiting
 from podrunner.local.kubelet.probes import Probe, Prober, run_action
 from podrunner.local.kubelet.process import StartError
 from podrunner.local.kubelet.proctree import process_start
@@ -138,19 +138,16 @@ class ContainerWorker:
         if self.current is not None and self.current.running:
             self.current.shim.kill()
 
-    def never_ran(self) -> None:
-        """Record, when the pod ends, that the container has not run."""
-        if "waiting" in self.record.state and not self.record.last_state:
-            state = {
-                "exitCode": 137,
-                "reason": "ContainerStatusUnknown",
-                "startedAt": None,
-                "finishedAt": None,
-            }
-            state["message"] = "The container could not be located when the pod was terminated"
-            self.record.state = {"terminated": state}
-        elif "waiting" in self.record.state:
+    def never_ran(self, *, again: bool) -> None:
+        """Record, when the pod ends, that the container has not run, or not again.
+
+        Args:
+            again: Whether the end of a run before is shown as the container's end.
+        """
+        if again and self.record.last_state:
             self.record.state, self.record.last_state = self.record.last_state, {}
+            return
+        self.record.state = unknown_end()
 
     # --- getting ready ---
 

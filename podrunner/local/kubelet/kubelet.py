@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from podrunner.local.api.storage.store import Store
     from podrunner.local.kubelet.container import ContainerWorker
     from podrunner.local.kubelet.container_run import ContainerRun
+    from podrunner.local.kubelet.logs import LogFile
     from podrunner.local.streams.process import ContainerProcess
 
 __all__ = ["Kubelet"]
@@ -157,17 +158,26 @@ class Kubelet:
         Raises:
             StatusError: 400 if there is none yet, or no previous one.
         """
+        # Of a container that is removed a kubelet answers with words instead of the log, and with 200.
         uid = pod["metadata"]["uid"]
-        if self._scripts.knows(uid):
-            pieces = self._scripts.read_log(pod, options)
-        else:
-            worker = self._container(pod, container)
-            log = worker.log(previous=options.previous) if worker else None
-            if log is None:
-                raise _no_log(pod, container, worker, previous=options.previous)
-            pieces = read_log(log, options)
+        worker = self._workers.get(uid)
+        if self._scripts.logs_gone(uid) or (worker is not None and worker.logs_gone):
+            yield _lost_log(pod, container)
+            return
+        pieces = (
+            self._scripts.read_log(pod, options)
+            if self._scripts.knows(uid)
+            else read_log(self._log(pod, container, previous=options.previous), options)
+        )
         async for piece in pieces:
             yield piece
+
+    def _log(self, pod: Json, container: str, *, previous: bool) -> LogFile:
+        worker = self._container(pod, container)
+        log = worker.log(previous=previous) if worker else None
+        if log is None:
+            raise _no_log(pod, container, worker, previous=previous)
+        return log
 
     async def exec(
         self, pod: Json, container: str, argv: Sequence[str], *, stdin: bool, tty: bool
@@ -301,6 +311,14 @@ class Kubelet:
 
 def _has_labels(wanted: dict[str, str]) -> Callable[[Json], bool]:
     return lambda pod: wanted.items() <= (pod["metadata"].get("labels") or {}).items()
+
+
+def _lost_log(pod: Json, container: str) -> bytes:
+    """Return what a kubelet answers instead of the log of a container that it has removed."""
+    status = pod.get("status") or {}
+    statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    found = next((each.get("containerID", "") for each in statuses if each["name"] == container), "")
+    return f"unable to retrieve container logs for {found}".encode()
 
 
 def _no_log(pod: Json, container: str, worker: ContainerWorker | None, *, previous: bool) -> StatusError:

@@ -1,7 +1,8 @@
 """One pod on the node: from its volumes to its last container's end, and its removal.
 
 A worker owns all tasks of its pod. Two things end it: its containers came to their end (the *flow* is over), or
-it has to end early (deletion, deadline, the cluster stops).
+it has to end early (deletion, deadline, the cluster stops). Of a pod that ends early the status says nothing until its
+last container has ended, as a kubelet has it; then one write says everything.
 """
 
 from __future__ import annotations
@@ -11,11 +12,20 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.status import StatusError
+from podrunner.local.api.storage.store import rfc3339
 from podrunner.local.kubelet.container import ContainerWorker, time_text
-from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
+from podrunner.local.kubelet.podstatus import (
+    ContainerRecord,
+    Override,
+    compute_status,
+    is_sidecar,
+    unlocated,
+    waiting,
+)
 from podrunner.local.kubelet.volumes import MountError, PodVolumes
 
 if TYPE_CHECKING:
@@ -24,11 +34,25 @@ if TYPE_CHECKING:
     from podrunner.local.kubelet.changes import Changes
     from podrunner.local.kubelet.context import Node
 
-__all__ = ["PodWorker", "finish_deletion"]
+__all__ = ["DEADLINE_EXCEEDED", "LOGS_GO_S", "PodWorker", "finish_deletion"]
 
 Json = Mapping[str, Any]
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+DEADLINE_EXCEEDED = Override(
+    "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+)
+"""How a pod ends whose ``activeDeadlineSeconds`` are over (``active_deadline.go``)."""
+
+LEAST_GRACE_S = 2.0
+"""What a container has to end, also where the grace is 0 (``minimumGracePeriodInSeconds``)."""
+
+RESYNC_S = 1.0
+"""Seconds from the end of a pod past its deadline until its containers that never started are shown as ended."""
+
+LOGS_GO_S = 1.0
+"""Seconds until the logs of a pod that was deleted while it ran are gone, also if a finalizer holds the pod."""
 
 
 class PodWorker:
@@ -47,6 +71,7 @@ class PodWorker:
         self.folder: Path = node.folder / "pods" / self.uid
         self.volumes: PodVolumes = PodVolumes(node, self.folder)
         self.finished: bool = False
+        self.logs_gone: bool = False
         self._changes = changes
         self._sandbox = False
         self._final = False
@@ -54,7 +79,10 @@ class PodWorker:
         self._grace_s: float | None = None  # set once it is to end
         self._ending = asyncio.Event()
         self._dirty = False
+        self._began: float | None = None
+        self._deadline_s: int | None = None
         self._timers: list[asyncio.TimerHandle] = []
+        self._logs_timer: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[int]] = []
         self.containers: dict[str, ContainerWorker] = self._make_containers()
         self._life: asyncio.Task[None] | None = None
@@ -69,6 +97,7 @@ class PodWorker:
     def update(self, pod: Json) -> None:
         """Take in a change of the pod in the store."""
         self.pod = pod
+        self._set_deadline()
         meta = pod["metadata"]
         if meta.get("deletionTimestamp"):
             self.end(float(meta.get("deletionGracePeriodSeconds") or 0))
@@ -78,17 +107,15 @@ class PodWorker:
 
     def vanished(self) -> None:
         """End what still runs of a pod that is gone from the store."""
-        self.end(min(self._grace_s if self._grace_s is not None else 2.0, 2.0))
+        self.end(LEAST_GRACE_S)
+        if self._grace_s is not None and self._grace_s > LEAST_GRACE_S:
+            self._later(LEAST_GRACE_S, self.kill_now)
 
-    def end(self, grace_s: float, override: Override | None = None) -> None:
-        """End the pod; a second call can only shorten the grace."""
+    def end(self, grace_s: float) -> None:
+        """End the pod. The first call counts: a kubelet does not shorten a grace (kubernetes#113606)."""
         if self._grace_s is None:
-            self._grace_s = grace_s
-            self._override = self._override or override
+            self._grace_s = grace_s or LEAST_GRACE_S
             self._ending.set()
-        elif grace_s < self._grace_s:
-            self._grace_s = grace_s
-            self._later(grace_s, self.kill_now)
 
     def kill_now(self) -> None:
         """Kill all processes; for the cluster's own end."""
@@ -104,7 +131,7 @@ class PodWorker:
 
     def publish(self) -> None:
         """Write the status soon; what changes in the same moment is written at once."""
-        if not self._dirty:
+        if not self._dirty and not self._ending.is_set():
             self._dirty = True
             asyncio.get_running_loop().call_soon(self._flush)
 
@@ -147,6 +174,7 @@ class PodWorker:
 
     async def _flow(self) -> None:
         """From nothing to the end of the last container."""
+        self._began = asyncio.get_running_loop().time()
         self._set_deadline()
         self.publish()
         await self._set_up_volumes()
@@ -187,15 +215,18 @@ class PodWorker:
         return [worker for worker in self.containers.values() if worker.record.kind in kinds]
 
     def _set_deadline(self) -> None:
+        """Let the pod end at its deadline, which is counted from its start and may be lowered."""
         seconds = self.pod["spec"].get("activeDeadlineSeconds")
-        if seconds is not None:
-            self._later(seconds, self._deadline_exceeded)
+        if self._began is None or self.finished or seconds in {None, self._deadline_s}:
+            return
+        self._deadline_s = seconds
+        left_s = self._began + seconds - asyncio.get_running_loop().time()
+        self._later(max(left_s, 0), self._deadline_exceeded)
 
     def _deadline_exceeded(self) -> None:
-        message = "Pod was active on the node longer than the specified deadline"
-        self.event("DeadlineExceeded", message)
-        grace_s = float(self.pod["spec"].get("terminationGracePeriodSeconds", 30))
-        self.end(grace_s, Override("DeadlineExceeded", message))
+        self.event(DEADLINE_EXCEEDED.reason, DEADLINE_EXCEEDED.message)
+        self._override = self._override or DEADLINE_EXCEEDED  # also of a pod that is being deleted
+        self.end(float(self.pod["spec"].get("terminationGracePeriodSeconds", 30)))
 
     def _later(self, seconds: float, callback: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, callback))
@@ -218,7 +249,7 @@ class PodWorker:
         await _cancel(self._tasks)
         for worker in reversed(self._of_kind("sidecar")):
             await worker.stop(max(until - loop.time(), 0))
-        self._settle()
+        await self._settle()
 
     def _is_sidecar_task(self, task: asyncio.Task[int]) -> bool:
         names = {f"container {worker.name} of pod {self.uid}" for worker in self._of_kind("sidecar")}
@@ -232,14 +263,26 @@ class PodWorker:
             self.event("FailedSync", f"error syncing pod: {error!r}", warning=True)
             self._override = self._override or Override("KubeletError", f"the kubelet failed: {error!r}")
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
         """Write the last status, and remove the pod if its deletion was requested."""
         self._final = True
-        for worker in self.containers.values():
-            worker.never_ran()
+        missing = unlocated([worker.record for worker in self.containers.values()])
+        if missing and self._override is DEADLINE_EXCEEDED:
+            self._flush(force=True)
+            await asyncio.sleep(RESYNC_S)
+        for record in missing:
+            self.containers[record.name].never_ran(again=self._override is not DEADLINE_EXCEEDED)
         self._flush(force=True)
         self.finished = True
-        finish_deletion(self.node, self.node.store.find("pods", *self._key) or self.pod)
+        pod = self.node.store.find("pods", *self._key) or self.pod
+        if pod["metadata"].get("deletionTimestamp"):
+            # As a kubelet removes the containers of a deleted pod. One that has ended before keeps its logs.
+            self._logs_timer = asyncio.get_running_loop().call_later(LOGS_GO_S, self._drop_logs)
+        finish_deletion(self.node, pod)
+
+    def _drop_logs(self) -> None:
+        self.logs_gone = True
+        shutil.rmtree(self.folder / "logs", ignore_errors=True)
 
     def _clean_up(self) -> None:
         for timer in self._timers:
@@ -248,6 +291,8 @@ class PodWorker:
 
     def remove_files(self) -> None:
         """Remove the pod's folder, its logs included; readers keep what they have open."""
+        if self._logs_timer is not None:
+            self._logs_timer.cancel()
         self.volumes.tear_down()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -276,7 +321,7 @@ class PodWorker:
             now=time_text(self.node.now()),
             ip=self.node.ip,
             sandbox=self._sandbox and not self._final,
-            override=self._override,
+            override=self._override if self._final else None,
             final=self._final,
         )
         return pod
@@ -301,9 +346,25 @@ async def _cancel(tasks: list[Any]) -> None:
 
 
 def finish_deletion(node: Node, pod: Json) -> None:
-    """Remove a pod that has ended and is to be deleted, unless a finalizer holds it."""
+    """Give back a pod that has ended and is to be deleted.
+
+    Its grace becomes 0, as by a kubelet's own request, and it is removed unless a finalizer holds it.
+    """
     meta = pod["metadata"]
-    if not meta.get("deletionTimestamp") or meta.get("finalizers"):
+    if not meta.get("deletionTimestamp"):
         return
+    key = (meta["namespace"], meta["name"])
     with suppress(StatusError):  # it is gone already
-        node.store.remove("pods", meta["namespace"], meta["name"], uid=meta["uid"])
+        marked = node.store.update("pods", *key, lambda obj: _without_grace(obj, meta["uid"]))
+        if not marked["metadata"].get("finalizers"):
+            node.store.remove("pods", *key, uid=meta["uid"])
+
+
+def _without_grace(pod: dict[str, Any], uid: str) -> dict[str, Any]:
+    meta = pod["metadata"]
+    grace_s = meta.get("deletionGracePeriodSeconds")
+    if meta["uid"] != uid or not grace_s:
+        return pod
+    asked = datetime.fromisoformat(meta["deletionTimestamp"]) - timedelta(seconds=grace_s)
+    meta |= {"deletionTimestamp": rfc3339(asked), "deletionGracePeriodSeconds": 0}
+    return pod

@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ContainerRecord", "Override", "compute_status", "is_sidecar", "phase_of", "waiting"]
+__all__ = [
+    "ContainerRecord",
+    "Override",
+    "compute_status",
+    "is_sidecar",
+    "phase_of",
+    "unknown_end",
+    "unlocated",
+    "waiting",
+]
 
 Json = Mapping[str, Any]
 
@@ -67,9 +76,39 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
 
 
+def unknown_end() -> dict[str, Any]:
+    """Return the state of a container that waits, and never will run: its pod has ended."""
+    message = "The container could not be located when the pod was terminated"
+    end = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": message}
+    return {"terminated": {**end, "startedAt": None, "finishedAt": None}}
+
+
 def is_sidecar(container: Json) -> bool:
     """Return whether an init container is a native sidecar."""
     return container.get("restartPolicy") == "Always"
+
+
+def unlocated(records: Sequence[ContainerRecord]) -> list[ContainerRecord]:
+    """Return the containers that wait when their pod ends, and are shown as ended nevertheless.
+
+    Those that were never to start are not among them: main containers before the init containers are through, and init
+    containers after the first that did not start (``hasPodInitialized``, ``initializedContainers``).
+    """
+    inits = [each for each in records if each.kind != "container"]
+    mains = [each for each in records if each.kind == "container"]
+    tried = [index for index, each in enumerate(inits) if "waiting" not in each.state or each.last_state]
+    initialized = (
+        not inits
+        or any("waiting" not in each.state or each.last_state for each in mains)
+        or any(end.get("exitCode") == 0 for end in (inits[-1].end or {}, _last_end(inits[-1])))
+    )
+    considered = inits[: max(tried, default=0) + 1] + (mains if initialized else [])
+    return [each for each in considered if "waiting" in each.state]
+
+
+def _last_end(record: ContainerRecord) -> Json:
+    end: Json = record.last_state.get("terminated") or {}
+    return end
 
 
 def compute_status(

@@ -213,14 +213,15 @@ class Scheduler:
     def _on_pod(self, kind: str, pod: Json) -> None:
         uid, spec = pod["metadata"]["uid"], pod["spec"]
         phase = (pod.get("status") or {}).get("phase")
-        if kind == "DELETED" or phase in _TERMINAL:
+        deleted = kind == "DELETED" or (pod["metadata"].get("deletionTimestamp") and not spec.get("nodeName"))
+        if deleted or phase in _TERMINAL:
             self._queue.pop(uid, None)
             self._parked.pop(uid, None)
             self._release(uid)
         elif spec.get("nodeName"):
             self._parked.pop(uid, None)
             self._take(uid, pod)
-        elif spec.get("schedulerName", NAME) == NAME and not pod["metadata"].get("deletionTimestamp"):
+        elif spec.get("schedulerName", NAME) == NAME:
             self._enqueue(uid, pod, kind)
 
     def _enqueue(self, uid: str, pod: Json, kind: str) -> None:

@@ -18,8 +18,16 @@ from podrunner.local.api.status import StatusError
 from podrunner.local.kubelet.container import time_text
 from podrunner.local.kubelet.logreader import normal_time
 from podrunner.local.kubelet.logs import nano_time
-from podrunner.local.kubelet.pod import finish_deletion
-from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, is_sidecar, waiting
+from podrunner.local.kubelet.pod import DEADLINE_EXCEEDED, LOGS_GO_S, finish_deletion
+from podrunner.local.kubelet.podstatus import (
+    ContainerRecord,
+    Override,
+    compute_status,
+    is_sidecar,
+    unknown_end,
+    unlocated,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from podrunner.local.api.runtime import LogOptions
@@ -49,7 +57,8 @@ class Lifecycle:
             with ``running_s`` 0 they never run.
         pod_message: Its message.
         log: Lines that its containers write, spread evenly over ``running_s``.
-        terminating_s: From the request to delete it until it is gone.
+        terminating_s: From the request to delete it, or its deadline, until its containers have ended.
+        stopped_exit_code: Of its containers, if they end by a deletion or the pod's ``activeDeadlineSeconds``.
     """
 
     pending_s: float = 0.0
@@ -64,6 +73,7 @@ class Lifecycle:
     pod_message: str = ""
     log: Sequence[str] = ()
     terminating_s: float = 0.0
+    stopped_exit_code: int = 143
 
     @property
     def never_runs(self) -> bool:
@@ -96,10 +106,22 @@ class _Life:
     script: Lifecycle
     records: list[ContainerRecord]
     stage: str = "pending"
+    began: float | None = None
+    deadline_s: int | None = None
     started: float | None = None
     ended: float | None = None
     override: Override | None = None
+    expired: bool = False
     leaving: bool = False
+    log_gone: bool = False
+
+    def awaits(self, stage: str) -> bool:
+        """Return whether a stage whose time has come is still to be entered."""
+        if stage == "log-gone":
+            return True
+        if self.stage == "left" or self.leaving or self.expired:
+            return self.stage != "left" and stage in {"leave", "stopped"}
+        return True
 
 
 class ScriptedPods:
@@ -141,6 +163,7 @@ class ScriptedPods:
         """Take in a change of the pod in the store."""
         life = self._lives[pod["metadata"]["uid"]]
         life.pod = pod
+        self._set_deadline(life)
         if pod["metadata"].get("deletionTimestamp") and not life.leaving:
             life.leaving = True
             self._at(life.script.terminating_s, pod["metadata"]["uid"], "leave")
@@ -155,6 +178,10 @@ class ScriptedPods:
         if life is not None:
             life.stage = "ended"
             self._tell_end(uid)
+
+    def logs_gone(self, uid: str) -> bool:
+        """Return whether a pod is scripted, and was deleted so long ago that its log is removed."""
+        return uid in self._lives and self._lives[uid].log_gone
 
     def knows(self, uid: str) -> bool:
         """Return whether a pod is scripted."""
@@ -192,14 +219,15 @@ class ScriptedPods:
         while self._heap and self._heap[0][0] <= now:
             _, _, uid, stage = heapq.heappop(self._heap)
             life = self._lives.get(uid)
-            if life is not None and life.stage != "left" and (stage == "leave" or not life.leaving):
+            if life is not None and life.awaits(stage):
                 _STAGES[stage](self, uid, life)
         self._set_timer()
 
     # --- stages ---
 
     def _creating(self, uid: str, life: _Life) -> None:
-        life.stage = "creating"
+        life.stage, life.began = "creating", asyncio.get_running_loop().time()
+        self._set_deadline(life)
         if life.script.waiting_reason:
             for record in life.records:
                 record.state = waiting(life.script.waiting_reason, life.script.waiting_message)
@@ -239,11 +267,49 @@ class ScriptedPods:
         self._tell_end(uid)
         self._write(life, sandbox=False, final=True)
 
+    def _set_deadline(self, life: _Life) -> None:
+        """Let a pod end at its deadline, which is counted from its start and may be lowered."""
+        seconds = life.pod["spec"].get("activeDeadlineSeconds")
+        if life.began is None or seconds in {None, life.deadline_s}:
+            return
+        life.deadline_s = seconds
+        left_s = life.began + seconds - asyncio.get_running_loop().time()
+        self._at(max(left_s, 0), life.pod["metadata"]["uid"], "expired")
+
+    def _expired(self, uid: str, life: _Life) -> None:
+        if life.stage == "ended":
+            return
+        life.expired = True
+        reason, message = DEADLINE_EXCEEDED.reason, DEADLINE_EXCEEDED.message
+        self._node.events.record(life.pod, reason=reason, message=message)
+        self._at(life.script.terminating_s, uid, "stopped")
+
+    def _stopped(self, uid: str, life: _Life) -> None:
+        """The deadline's end: with the containers' own end, or without any if they never started."""
+        if life.stage == "ended":
+            return
+        life.override = DEADLINE_EXCEEDED
+        self._stop(uid, life)
+
+    def _stop(self, uid: str, life: _Life) -> None:
+        if life.started is not None:
+            self._end(uid, life, code=life.script.stopped_exit_code)
+            return
+        life.stage, life.ended = "ended", self._node.now()
+        for record in unlocated(life.records):
+            record.state = unknown_end()
+        self._tell_end(uid)
+        self._write(life, sandbox=False, final=True)
+
     def _leave(self, uid: str, life: _Life) -> None:
         if life.stage != "ended":
-            self._end(uid, life, code=143)
+            self._stop(uid, life)
+            self._at(LOGS_GO_S, uid, "log-gone")
         life.stage = "left"
         finish_deletion(self._node, self._node.store.find("pods", *_key(life.pod)) or life.pod)
+
+    def _log_gone(self, uid: str, life: _Life) -> None:  # noqa: ARG002 - the shape of a stage
+        life.log_gone = True
 
     def _write(self, life: _Life, *, sandbox: bool, final: bool = False) -> None:
         uid, now = life.pod["metadata"]["uid"], time_text(self._node.now())
@@ -256,10 +322,10 @@ class ScriptedPods:
                     now=now,
                     ip=self._node.ip,
                     sandbox=sandbox,
-                    override=life.override,
+                    override=life.override if final else None,
                     final=final,
                 )
-                if life.override:
+                if not life.records:
                     pod["status"].pop("containerStatuses", None)
             return pod
 
@@ -325,7 +391,10 @@ _STAGES: dict[str, Callable[[ScriptedPods, str, _Life], None]] = {
     "creating": ScriptedPods._creating,  # noqa: SLF001 - a table of its own stages
     "running": ScriptedPods._running,  # noqa: SLF001 - a table of its own stages
     "ended": ScriptedPods._ended,  # noqa: SLF001 - a table of its own stages
+    "expired": ScriptedPods._expired,  # noqa: SLF001 - a table of its own stages
+    "stopped": ScriptedPods._stopped,  # noqa: SLF001 - a table of its own stages
     "leave": ScriptedPods._leave,  # noqa: SLF001 - a table of its own stages
+    "log-gone": ScriptedPods._log_gone,  # noqa: SLF001 - a table of its own stages
 }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
+
+import pytest
 
 
 def eventually(check, *, seconds=15):
@@ -96,6 +99,106 @@ def test_a_namespace_is_deleted_with_its_content(api, config_map, gated_pod):
     merge = {"Content-Type": "application/merge-patch+json"}
     api.ok(api.http.patch(f"{path}/configmaps/a", content='{"metadata":{"finalizers":null}}', headers=merge))
     eventually(lambda: api.http.get(path).status_code == 404)
+
+
+@pytest.fixture
+def doomed(api, gated_pod):
+    """Return the path of a terminating namespace, in which a finalizer holds the pod ``p``."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    path = f"/api/v1/namespaces/{name}"
+    api.ok(api.http.post("/api/v1/namespaces", json={"metadata": {"name": name}}))
+    eventually(lambda: api.http.get(f"{path}/serviceaccounts/default").status_code == 200)
+    held = gated_pod("p")
+    held["metadata"]["finalizers"] = ["tests.podrunner.io/hold"]
+    api.ok(api.http.post(f"{path}/pods", json=held))
+    api.ok(api.http.post(f"{path}/secrets", json={"metadata": {"name": "s"}}))
+    api.ok(api.http.delete(path))
+    yield path
+    api.http.patch(f"{path}/pods/p", content=RELEASING, headers=MERGING)
+
+
+MERGING = {"Content-Type": "application/merge-patch+json"}
+RELEASING = '{"metadata":{"finalizers":null}}'
+
+
+def conditions(api, path):
+    found = api.ok(api.http.get(path))["status"].get("conditions", ())
+    return {each["type"]: (each["status"], each["reason"], each["message"]) for each in found}
+
+
+FINE = {
+    "NamespaceDeletionDiscoveryFailure": ("False", "ResourcesDiscovered"),
+    "NamespaceDeletionGroupVersionParsingFailure": ("False", "ParsedGroupVersions"),
+    "NamespaceDeletionContentFailure": ("False", "ContentDeleted"),
+    "NamespaceContentRemaining": ("False", "ContentRemoved"),
+    "NamespaceFinalizersRemaining": ("False", "ContentHasNoFinalizers"),
+}
+
+
+def test_a_namespace_says_what_holds_it_when_its_pods_are_gone(api, doomed):
+    """Of a pod that holds it, its conditions say nothing: the pod itself has to be looked at."""
+    held = {"metadata": {"name": "s", "finalizers": ["tests.podrunner.io/other"]}}
+    api.ok(api.http.patch(f"{doomed}/secrets/s", content=json.dumps(held), headers=MERGING))
+    eventually(lambda: conditions(api, doomed))
+    found = conditions(api, doomed)
+    assert {kind: (status, reason) for kind, (status, reason, _) in found.items()} == FINE
+    api.ok(api.http.patch(f"{doomed}/pods/p", content=RELEASING, headers=MERGING))
+    eventually(lambda: conditions(api, doomed)["NamespaceContentRemaining"][0] == "True", seconds=45)
+    found = conditions(api, doomed)
+    remaining = "Some resources are remaining: secrets. has 1 resource instances"
+    assert found["NamespaceContentRemaining"] == ("True", "SomeResourcesRemain", remaining)
+    finalizers = "tests.podrunner.io/other in 1 resource instances"
+    assert found["NamespaceFinalizersRemaining"] == (
+        "True",
+        "SomeFinalizersRemain",
+        f"Some content in the namespace has finalizers remaining: {finalizers}",
+    )
+    api.ok(api.http.patch(f"{doomed}/secrets/s", content=RELEASING, headers=MERGING))
+
+
+def test_what_else_is_in_a_namespace_outlives_its_pods(api, doomed):
+    """Pods are deleted first, so a Secret of a pod that is held is still there, and goes after it."""
+    eventually(lambda: "deletionTimestamp" in api.ok(api.http.get(f"{doomed}/pods/p"))["metadata"])
+    time.sleep(0.3)
+    assert api.http.get(f"{doomed}/secrets/s").status_code == 200
+    api.ok(api.http.patch(f"{doomed}/pods/p", content=RELEASING, headers=MERGING))
+    eventually(lambda: api.http.get(doomed).status_code == 404, seconds=45)
+
+
+@pytest.mark.parametrize("dry_run", [{}, {"dryRun": "All"}])
+def test_a_terminating_namespace_refuses_new_pods(api, gated_pod, doomed, dry_run):
+    """Also in a dry run, so that a client can ask without creating anything."""
+    name = doomed.rpartition("/")[2]
+    refused = api.http.post(f"{doomed}/pods", json=gated_pod("new"), params=dry_run)
+    assert refused.status_code == 403
+    body = refused.json()
+    words = f"unable to create new content in namespace {name} because it is being terminated"
+    assert body["message"] == f'pods "new" is forbidden: {words}'
+    assert body["reason"] == "Forbidden"
+    assert body["details"] == {
+        "name": "new",
+        "kind": "pods",
+        "causes": [
+            {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {name} is being terminated",
+                "field": "metadata.namespace",
+            }
+        ],
+    }
+
+
+def test_a_terminating_namespace_takes_changes(api, doomed):
+    """What is there can still be patched: an outcome can be written down."""
+    note = '{"metadata":{"annotations":{"a":"1"}}}'
+    patched = api.ok(api.http.patch(f"{doomed}/pods/p", content=note, headers=MERGING))
+    assert patched["metadata"]["annotations"] == {"a": "1"}
+
+
+def test_the_clusters_own_namespaces_cannot_be_deleted(api):
+    refused = api.http.delete("/api/v1/namespaces/default")
+    assert refused.status_code == 403
+    assert refused.json()["message"] == 'namespaces "default" is forbidden: this namespace may not be deleted'
 
 
 def quota(**hard):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
+
+import pytest
 
 POLITE = "trap 'until [ -e go ]; do sleep 0.1; done; exit 0' TERM; while :; do sleep 0.1; done"
 STUBBORN = "trap '' TERM; while :; do sleep 0.1; done"
@@ -62,6 +65,90 @@ class TestDelete:
         assert kubectl("get", "cm", "held", "-o", "jsonpath={.metadata.deletionTimestamp}")
         kubectl("patch", "cm", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         assert "NotFound" in kubectl.fails("get", "cm", "held")
+
+
+class TestHeldPods:
+    """Deleted pods that a finalizer holds."""
+
+    RELEASE = '{"metadata":{"finalizers":null}}'
+
+    def hold(self, kubectl, name) -> None:
+        kubectl("patch", "pod", name, "-p", '{"metadata":{"finalizers":["example.com/hold"]}}')
+
+    def release(self, kubectl, name) -> None:
+        kubectl("patch", "pod", name, "--type=merge", "-p", self.RELEASE)
+
+    def status(self, kubectl, name) -> str:
+        return kubectl("get", "pod", name, "--no-headers").split()[2]
+
+    @pytest.mark.parametrize("options", [(), ("--grace-period=0", "--force"), ("--now",)])
+    def test_a_deletion_waits_for_the_finalizer(self, kubectl, options) -> None:
+        """Also a forced one; the pod is shown by its end once it has ended."""
+        name = f"held{len(options)}"
+        kubectl.pod(name)
+        self.hold(kubectl, name)
+        deleting = kubectl.start("delete", "pod", name, *options)
+        while self.status(kubectl, name) != "Completed":
+            time.sleep(0.05)
+        assert deleting.poll() is None
+        self.release(kubectl, name)
+        assert f'pod "{name}" ' in deleting.communicate()[0]
+        assert deleting.returncode == 0
+        assert "NotFound" in kubectl.fails("get", "pod", name)
+
+    def test_a_pod_without_a_node_is_terminating_until_it_is_released(self, kubectl) -> None:
+        overrides = '{"spec":{"schedulingGates":[{"name":"example.com/gate"}]}}'
+        kubectl("run", "gated", "--image", kubectl.image, "--overrides", overrides)
+        self.hold(kubectl, "gated")
+        assert self.status(kubectl, "gated") == "SchedulingGated"
+        kubectl("delete", "pod", "gated", "--wait=false")
+        assert self.status(kubectl, "gated") == "Terminating"
+        timed_out = kubectl.fails("delete", "pod", "gated", "--timeout=1s")
+        assert "timed out waiting for the condition" in timed_out
+        self.release(kubectl, "gated")
+        assert "NotFound" in kubectl.fails("get", "pod", "gated")
+
+    def test_an_ended_pod_keeps_its_status_and_its_log(self, kubectl) -> None:
+        kubectl.pod("over", "echo done; exit 3", wait="jsonpath={.status.phase}=Failed")
+        self.hold(kubectl, "over")
+        kubectl("delete", "pod", "over", "--wait=false")
+        assert self.status(kubectl, "over") == "Error"
+        assert kubectl("logs", "over") == "done\n"
+        self.release(kubectl, "over")
+
+    def test_a_namespace_waits_for_a_held_pod(self, kubectl) -> None:
+        name = f"{kubectl.namespace}-2"
+        kubectl("create", "namespace", name)
+        inside = replace(kubectl, namespace=name)
+        inside.pod("held")
+        self.hold(inside, "held")
+        deleting = kubectl.start("delete", "namespace", name)
+        while self.status(inside, "held") != "Completed":
+            time.sleep(0.1)
+        assert kubectl("get", "namespace", name, "--no-headers").split()[1] == "Terminating"
+        assert deleting.poll() is None
+        refused = inside.fails("create", "configmap", "late", "--dry-run=server")
+        assert "because it is being terminated" in refused
+        self.release(inside, "held")
+        assert f'namespace "{name}" deleted' in deleting.communicate()[0]
+
+
+class TestDeadline:
+    def test_a_lowered_deadline_ends_a_pod_and_its_log_stays(self, kubectl) -> None:
+        kubectl.pod("late", "trap 'echo bye; exit 3' TERM; while :; do sleep 0.1; done")
+        patched = kubectl("patch", "pod", "late", "-p", '{"spec":{"activeDeadlineSeconds":1}}')
+        assert patched == "pod/late patched\n"
+        kubectl("wait", "--for=jsonpath={.status.reason}=DeadlineExceeded", "pod/late", "--timeout=45s")
+        assert kubectl("get", "pod", "late", "--no-headers").split()[1:3] == ["0/1", "Error"]
+        assert kubectl("logs", "late") == "bye\n"
+        shown = kubectl("describe", "pod", "late")
+        assert re.search(r"Reason: +DeadlineExceeded", shown)
+
+    def test_a_deadline_cannot_be_raised(self, kubectl) -> None:
+        kubectl.pod("bound")
+        kubectl("patch", "pod", "bound", "-p", '{"spec":{"activeDeadlineSeconds":500}}')
+        refused = kubectl.fails("patch", "pod", "bound", "-p", '{"spec":{"activeDeadlineSeconds":501}}')
+        assert "Invalid value: 501: must be less than or equal to previous value" in refused
 
 
 class TestWait:

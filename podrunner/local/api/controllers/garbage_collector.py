@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.options import DeleteOptions
-from podrunner.local.api.registry.deletion import FOREGROUND, ORPHAN, delete_object, remove_if_finished
+from podrunner.local.api.registry.deletion import FOREGROUND, ORPHAN, delete_object, update_object
 from podrunner.local.api.resources import BY_STORAGE
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ class GarbageCollector:
             self._store.update(*place, lambda obj: _disowned(obj, uid))
 
     def _done(self, place: Place, finalizer: str) -> None:
-        after = self._store.update(*place, lambda obj: _without_finalizer(obj, finalizer))
-        remove_if_finished(self._store, place[0], after)
+        update_object(self._store, *place, lambda obj: _without_finalizer(obj, finalizer))
 
 
 def _place(resource: str, obj: Json) -> Place:

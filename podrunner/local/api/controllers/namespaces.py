@@ -1,20 +1,34 @@
-"""The life of namespaces: each gets a service account and the cluster's CA; deleting one deletes its content."""
+"""The life of namespaces: each gets a service account and the cluster's CA; deleting one deletes its content.
+
+Pods go first, everything else when the last of them is gone, the namespace at last (``OrderedNamespaceDeletion``). What
+else remains, and which finalizers hold it, stands in the namespace's conditions. They do not name pods: as long as
+there is one, Kubernetes 1.34 to 1.37 writes that all content is removed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.options import DeleteOptions
 from podrunner.local.api.registry.deletion import delete_object
 from podrunner.local.api.resources import BY_STORAGE
+from podrunner.local.api.storage.store import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from podrunner.local.api.storage.store import Store, Stored
 
 __all__ = ["NamespaceController"]
+
+Json = dict[str, Any]
+Content = list[tuple[str, "Stored"]]
+"""Objects in a namespace, each with its resource."""
+
+_LOOK_S = 0.05
+"""Seconds between a change of the content and the next look at it, so that many changes cost one look."""
 
 
 class NamespaceController:
@@ -29,6 +43,7 @@ class NamespaceController:
         self._store = store
         self._authority = authority
         self._terminating: set[str] = set()
+        self._looks: dict[str, asyncio.TimerHandle] = {}
         self._subscriptions: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -44,6 +59,9 @@ class NamespaceController:
         """Stop."""
         while self._subscriptions:
             self._subscriptions.pop()()
+        for look in self._looks.values():
+            look.cancel()
+        self._looks.clear()
 
     def _on_namespace(self, change: str, namespace: dict[str, Any]) -> None:
         meta = namespace["metadata"]
@@ -52,16 +70,20 @@ class NamespaceController:
         elif change == "MODIFIED" and meta.get("deletionTimestamp"):
             self._terminating.add(meta["name"])
             self._soon(meta["name"])
+        elif change == "DELETED":
+            self._terminating.discard(meta["name"])
 
     def _on_content(self, change: str, obj: dict[str, Any]) -> None:
         namespace = obj["metadata"]["namespace"]
-        if namespace in self._terminating and change == "DELETED":
+        if namespace in self._terminating:
             self._soon(namespace)
         elif change == "DELETED" and _is_standing(obj):
             asyncio.get_running_loop().call_soon(self._complete, namespace)
 
     def _soon(self, namespace: str) -> None:
-        asyncio.get_running_loop().call_soon(self._empty, namespace)
+        if namespace not in self._looks:
+            loop = asyncio.get_running_loop()
+            self._looks[namespace] = loop.call_later(_LOOK_S, self._empty, namespace)
 
     def _complete(self, name: str) -> None:
         """Create the default service account and the CA's config map, as two controllers do in a real cluster."""
@@ -78,15 +100,31 @@ class NamespaceController:
 
     def _empty(self, name: str) -> None:
         """Delete what is left in a terminating namespace, then the namespace."""
+        self._looks.pop(name, None)
         namespace = self._store.find("namespaces", "", name)
         if namespace is None or name not in self._terminating:
             return
-        left = [(resource, obj) for resource in _CONTENT for obj in self._store.list(resource, name)]
-        for resource, obj in left:
-            if not obj["metadata"].get("deletionTimestamp"):
-                delete_object(self._store, resource, obj, DeleteOptions())
-        if not left:
+        pods = self._delete(name, ["pods"])
+        others = [] if pods else self._delete(name, _CONTENT)
+        self._store.update("namespaces", "", name, lambda it: self._reported(it, others))
+        if not (pods or others):
             self._finish(namespace)
+
+    def _delete(self, namespace: str, resources: Sequence[str]) -> Content:
+        """Delete the objects of some resources; return those that something still holds."""
+        for resource in resources:
+            for obj in self._store.list(resource, namespace):
+                delete_object(self._store, resource, obj, DeleteOptions(propagation="Background"))
+        return [(resource, obj) for resource in resources for obj in self._store.list(resource, namespace)]
+
+    def _reported(self, namespace: Json, remaining: Content) -> Json:
+        """With conditions that say what remains."""
+        status = namespace["status"]
+        known = {each["type"]: each for each in status.get("conditions") or ()}
+        now = rfc3339(self._store.now())
+        fresh = [_timed(each, known.get(each["type"]), now) for each in _conditions(remaining)]
+        others = [each for kind, each in known.items() if kind not in _FINE]
+        return {**namespace, "status": {**status, "conditions": [*others, *fresh]}}
 
     def _finish(self, namespace: Stored) -> None:
         name = namespace["metadata"]["name"]
@@ -96,12 +134,67 @@ class NamespaceController:
         self._store.remove("namespaces", "", name)
 
 
+_FINE = {
+    "NamespaceDeletionDiscoveryFailure": ("ResourcesDiscovered", "All resources successfully discovered"),
+    "NamespaceDeletionGroupVersionParsingFailure": (
+        "ParsedGroupVersions",
+        "All legacy kube types successfully parsed",
+    ),
+    "NamespaceDeletionContentFailure": (
+        "ContentDeleted",
+        "All content successfully deleted, may be waiting on finalization",
+    ),
+    "NamespaceContentRemaining": ("ContentRemoved", "All content successfully removed"),
+    "NamespaceFinalizersRemaining": ("ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+}
+"""Reason and message of each condition of a namespace whose deletion nothing holds up."""
+
+
+def _conditions(remaining: Content) -> list[Json]:
+    """Return the conditions of a terminating namespace, without times (``status_condition_utils.go``)."""
+    raised = dict(_raised(remaining))
+    conditions = []
+    for kind, fine in _FINE.items():
+        reason, message = raised.get(kind, fine)
+        status = "True" if kind in raised else "False"
+        conditions.append({"type": kind, "status": status, "reason": reason, "message": message})
+    return conditions
+
+
+def _raised(remaining: Content) -> list[tuple[str, tuple[str, str]]]:
+    """Return type, reason and message of what holds a namespace."""
+    raised = []
+    if remaining:
+        counts = Counter(f"{resource}.{BY_STORAGE[resource].group}" for resource, _ in remaining)
+        listed = ", ".join(sorted(f"{name} has {count} resource instances" for name, count in counts.items()))
+        raised.append(
+            (
+                "NamespaceContentRemaining",
+                ("SomeResourcesRemain", f"Some resources are remaining: {listed}"),
+            )
+        )
+    holders = Counter(each for _, obj in remaining for each in obj["metadata"].get("finalizers") or ())
+    if holders:
+        listed = ", ".join(sorted(f"{name} in {count} resource instances" for name, count in holders.items()))
+        words = f"Some content in the namespace has finalizers remaining: {listed}"
+        raised.append(("NamespaceFinalizersRemaining", ("SomeFinalizersRemain", words)))
+    return raised
+
+
+def _timed(condition: Json, known: Json | None, now: str) -> Json:
+    """With the time of its last change of status."""
+    same = known is not None and known["status"] == condition["status"]
+    since = known["lastTransitionTime"] if same and known else now
+    kind, status = condition.pop("type"), condition.pop("status")
+    return {"type": kind, "status": status, "lastTransitionTime": since, **condition}
+
+
 _ROOT_CA = "kube-root-ca.crt"
 
-# Pods are the last but for events, which are about the others.
+# Events are the last: they are about the others.
 _CONTENT = sorted(
     (name for name, kind in BY_STORAGE.items() if kind.namespaced and kind.stored),
-    key=lambda name: (name == "events", name != "pods"),
+    key=lambda name: name == "events",
 )
 
 

@@ -1,27 +1,37 @@
 """Deletion: grace, finalizers, preconditions, and when an object is removed.
 
-The rules are those of apiserver's generic registry (``BeforeDelete``, ``deletionFinalizersForGarbageCollection``)
-and of the pod strategy. What happens to a terminating pod's processes is the kubelet's business.
+The rules are those of apiserver's generic registry (``BeforeDelete``, ``deletionFinalizersForGarbageCollection``,
+``ShouldDeleteDuringUpdate``) and of the pod strategy. What happens to a terminating pod's processes is the kubelet's
+business.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from podrunner.local.api.options import DeleteOptions
 from podrunner.local.api.resources import BY_STORAGE
-from podrunner.local.api.status import conflict
-from podrunner.local.api.storage.store import Store, Stored, rfc3339
+from podrunner.local.api.status import conflict, forbidden
+from podrunner.local.api.storage.store import Store, Stored, copy_json, rfc3339
 
-__all__ = ["FOREGROUND", "ORPHAN", "check_preconditions", "delete_object", "remove_if_finished"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from podrunner.local.api.options import DeleteOptions
+
+__all__ = ["FOREGROUND", "ORPHAN", "check_preconditions", "delete_object", "update_object"]
+
+Json = dict[str, Any]
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _TERMINAL = frozenset({"Succeeded", "Failed"})
 _OVER: dict[str, str] = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
+_IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
+_GOES_ON = -1
+"""A grace that stands for none: the deletion is under way, and this request does not shorten it."""
 
 
-def check_preconditions(resource: str, obj: dict[str, Any], *, uid: str | None, version: str | None) -> None:
+def check_preconditions(resource: str, obj: Json, *, uid: str | None, version: str | None) -> None:
     """Raise 409 if the object is not the one that is meant."""
     meta, kind = obj["metadata"], BY_STORAGE[resource]
     for word, wanted, actual, then in (
@@ -36,30 +46,67 @@ def check_preconditions(resource: str, obj: dict[str, Any], *, uid: str | None, 
             raise conflict(kind.kind, meta["name"], group=kind.group, why=why)
 
 
-def delete_object(
-    store: Store, resource: str, obj: Stored, options: DeleteOptions
-) -> tuple[dict[str, Any], bool]:
+def delete_object(store: Store, resource: str, obj: Stored, options: DeleteOptions) -> tuple[Json, bool]:
     """Delete an object, or mark it as terminating.
 
     Returns:
         The object's last state, and whether it is gone.
 
     Raises:
-        StatusError: 409 if a precondition does not hold.
+        StatusError: 409 if a precondition does not hold; 403 for a namespace that every cluster has.
     """
-    check_preconditions(resource, obj, uid=options.uid, version=options.version)
     meta = obj["metadata"]
-    grace, finalizers = _grace(resource, obj, options), _finalizers(resource, obj, options)
+    if resource == "namespaces" and meta["name"] in _IMMORTAL:
+        raise forbidden(resource, meta["name"], "this namespace may not be deleted")
+    check_preconditions(resource, obj, uid=options.uid, version=options.version)
+    grace = _grace(resource, obj, options)
+    if grace == _GOES_ON:
+        return obj, False
+    finalizers = _finalizers(resource, obj, options)
     gone = grace == 0 and not finalizers and resource != "namespaces"
     if options.dry_run:
-        return obj, gone
-    namespace, name = meta.get("namespace", ""), meta["name"]
+        return _mark(store, copy_json(obj), grace, finalizers), gone
     if gone:
         return _remove(store, resource, obj), True
+    namespace, name = meta.get("namespace", ""), meta["name"]
     return store.update(resource, namespace, name, lambda it: _mark(store, it, grace, finalizers)), False
 
 
-def _remove(store: Store, resource: str, obj: Stored) -> dict[str, Any]:
+def update_object(
+    store: Store, resource: str, namespace: str, name: str, change: Callable[[Json], Json]
+) -> Json:
+    """Change an object, or remove it: a terminating one without grace goes with its last finalizer.
+
+    A removed object's last event shows it as it was stored, with the finalizer.
+
+    Args:
+        store: Where it is.
+        resource: Its plural name.
+        namespace: Its namespace, "" for cluster-scoped objects.
+        name: Its name.
+        change: Returns what is to be stored, given a copy of what is.
+
+    Returns:
+        The object as it was changed.
+
+    Raises:
+        StatusError: 404 if it is not there, or as ``change`` raises.
+    """
+    before = store.get(resource, namespace, name)
+    after = change(copy_json(before))
+    if resource == "namespaces" or not _is_released(after["metadata"], before["metadata"]):
+        return store.update(resource, namespace, name, lambda _: after)
+    store.remove(resource, namespace, name)
+    return after
+
+
+def _is_released(after: Json, before: Json) -> bool:
+    """Return whether nothing holds an object any more, given its metadata after a change and before."""
+    waits = before.get("deletionGracePeriodSeconds") or after.get("finalizers")
+    return bool(before.get("deletionTimestamp")) and not waits
+
+
+def _remove(store: Store, resource: str, obj: Stored) -> Json:
     """Remove an object; a pod is marked first, as the registry does, so watchers see it terminating."""
     meta = obj["metadata"]
     where = (resource, meta.get("namespace", ""), meta["name"])
@@ -73,52 +120,55 @@ def _remove(store: Store, resource: str, obj: Stored) -> dict[str, Any]:
     return store.remove(*where)
 
 
-def _mark(store: Store, obj: dict[str, Any], grace: int, finalizers: list[str]) -> dict[str, Any]:
-    meta = obj["metadata"]
-    if finalizers:
+def _mark(store: Store, obj: Json, grace: int, finalizers: list[str]) -> Json:
+    meta, now = obj["metadata"], store.now()
+    if finalizers or "finalizers" in meta:
         meta["finalizers"] = finalizers
-    known = meta.get("deletionGracePeriodSeconds")
-    if "deletionTimestamp" in meta and (known is None or known <= grace):
-        return obj
-    meta["deletionTimestamp"] = rfc3339(store.now() + timedelta(seconds=grace))
-    meta["deletionGracePeriodSeconds"] = grace
-    if meta.get("generation"):
+    if "deletionTimestamp" not in meta and meta.get("generation"):
         meta["generation"] += 1
+    asked = _asked_at(meta)
+    meta["deletionTimestamp"] = rfc3339(min(asked or now, now) + timedelta(seconds=grace))
     if obj["kind"] == "Namespace":
         obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+    else:
+        meta["deletionGracePeriodSeconds"] = grace
     return obj
 
 
+def _asked_at(meta: Json) -> datetime | None:
+    """Return when the deletion of an object was asked for first; None if it was not."""
+    if "deletionTimestamp" not in meta:
+        return None
+    until = datetime.fromisoformat(meta["deletionTimestamp"])
+    return until - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
+
+
 def _grace(resource: str, obj: Stored, options: DeleteOptions) -> int:
-    """Return the seconds until a pod's containers are killed; 0 for objects without containers."""
+    """Return the seconds until a pod's containers are killed; 0 for objects without containers.
+
+    A pod that is terminating has less grace only if the request names it.
+    """
     if resource != "pods":
         return 0
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    wanted = options.grace_period_s
+    if wanted is not None and wanted < 0:
+        wanted = 1
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    if meta.get("deletionTimestamp"):
+        known: int = meta.get("deletionGracePeriodSeconds") or 0
+        shortens = wanted is not None and wanted < known
+        return (wanted or 0) if shortens else _GOES_ON if known else 0
     if not spec.get("nodeName") or status.get("phase") in _TERMINAL:
         return 0
-    if options.grace_period_s is not None:
-        return options.grace_period_s if options.grace_period_s >= 0 else 1
-    wanted: int = spec.get("terminationGracePeriodSeconds", 30)
-    return max(wanted, 1)
+    own: int = spec.get("terminationGracePeriodSeconds", 0)
+    return own if wanted is None else wanted
 
 
 def _finalizers(resource: str, obj: Stored, options: DeleteOptions) -> list[str]:
     """Return the finalizers after this request: foreground and orphan deletion are finalizers of the collector."""
-    others = [each for each in obj["metadata"].get("finalizers") or () if each not in _OVER.values()]
+    known: list[str] = obj["metadata"].get("finalizers") or []
+    if resource == "namespaces" or not options.propagation:
+        return list(known)
+    others = [each for each in known if each not in _OVER.values()]
     collector = _OVER.get(options.propagation)
-    return [*others, collector] if collector and resource != "namespaces" else others
-
-
-def remove_if_finished(store: Store, resource: str, obj: Stored) -> bool:
-    """Remove a terminating object that nothing holds any more; whether it is gone."""
-    meta = obj["metadata"]
-    if not meta.get("deletionTimestamp") or meta.get("finalizers") or resource == "namespaces":
-        return False
-    if (
-        resource == "pods"
-        and meta.get("deletionGracePeriodSeconds")
-        and _grace(resource, obj, DeleteOptions())
-    ):
-        return False
-    store.remove(resource, meta.get("namespace", ""), meta["name"], uid=meta["uid"])
-    return True
+    return [*others, collector] if collector else others

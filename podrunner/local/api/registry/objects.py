@@ -14,7 +14,7 @@ from podrunner.local.api.encoding.decoding import of_kind
 from podrunner.local.api.registry.admission import admit_create
 from podrunner.local.api.registry.applying import AppliedFields
 from podrunner.local.api.registry.defaults import set_defaults
-from podrunner.local.api.registry.deletion import delete_object, remove_if_finished
+from podrunner.local.api.registry.deletion import delete_object, update_object
 from podrunner.local.api.registry.names import generate_name
 from podrunner.local.api.registry.patching import apply_patch
 from podrunner.local.api.registry.strategies import keep_untouchable, prepare_create, unconditional_update
@@ -171,8 +171,7 @@ class Objects:
 
         if options.dry_run:
             return Written(checked(copy_json(before)), tuple(warnings))
-        after = self.store.update(storage, target.namespace, target.name, checked)
-        remove_if_finished(self.store, storage, after)
+        after = update_object(self.store, storage, target.namespace, target.name, checked)
         return Written(after, tuple(warnings))
 
     @staticmethod

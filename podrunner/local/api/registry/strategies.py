@@ -45,6 +45,8 @@ def prepare_create(storage: str, obj: Json, *, now: str) -> None:
     meta = obj["metadata"]
     for field in _SERVER_SET:
         meta.pop(field, None)
+    if not meta.get("finalizers"):
+        meta.pop("finalizers", None)
     if storage in _NEW:
         _NEW[storage](obj)
     if storage == "pods" and (obj.get("spec") or {}).get("schedulingGates"):
@@ -53,12 +55,8 @@ def prepare_create(storage: str, obj: Json, *, now: str) -> None:
 
 def keep_untouchable(target: Target, after: Json, before: Stored) -> None:
     """Put back what this request can not change: its other half (spec or status) and the server's own fields."""
+    _keep_identity(after["metadata"], before["metadata"])
     meta = after["metadata"]
-    for field in (*_SERVER_SET, "name", "namespace", "generation"):
-        if field in before["metadata"]:
-            meta[field] = before["metadata"][field]
-        else:
-            meta.pop(field, None)
     if target.subresource is not None and target.subresource.name == "status":
         _keep(after, before, [each for each in before if each not in {"status", "metadata"}], drop_rest=True)
         _keep(meta, before["metadata"], ["ownerReferences", "finalizers"])
@@ -68,7 +66,25 @@ def keep_untouchable(target: Target, after: Json, before: Stored) -> None:
         _keep(after, before, ["status"])
     if target.type.storage == "pods":
         _keep_admitted(after.setdefault("spec", {}), before["spec"])
+        if after["spec"] != before["spec"]:
+            meta["generation"] = meta.get("generation", 0) + 1
     _CHANGED.get(target.type.storage, _nothing)(after)
+
+
+def _keep_identity(meta: Json, before: Json) -> None:
+    """Keep what the server sets; what a writer says of it all the same is for the rules to refuse."""
+    for field in ("selfLink", "managedFields", "creationTimestamp", "name", "namespace", "generation"):
+        if field in before:
+            meta[field] = before[field]
+        else:
+            meta.pop(field, None)
+    for field in ("uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        if meta.get(field) is None and field in before:
+            meta[field] = before[field]
+    if before.get("deletionTimestamp"):
+        meta["deletionTimestamp"] = before["deletionTimestamp"]
+    if not meta.get("finalizers"):
+        meta.pop("finalizers", None)
 
 
 _ADMITTED = (

@@ -56,6 +56,8 @@ class EventRecorder:
             field_path: The part of the object that is meant, such as ``spec.containers{base}``.
         """
         reference = _reference(involved, field_path)
+        if self._is_terminating(reference.get("namespace", "default")):
+            return  # the API server takes no new object there
         key = (component, type, reason, message, reference["uid"], field_path)
         if not self._count(key):
             self._create(key, reference, type=type, reason=reason, message=message, component=component)
@@ -66,6 +68,10 @@ class EventRecorder:
         for event in self._store.list("events"):
             if _last(event) < oldest:
                 self._store.remove("events", event["metadata"]["namespace"], event["metadata"]["name"])
+
+    def _is_terminating(self, namespace: str) -> bool:
+        found = self._store.find("namespaces", "", namespace)
+        return found is not None and bool(found["metadata"].get("deletionTimestamp"))
 
     def _count(self, key: Key) -> bool:
         where = self._known.get(key)

@@ -90,14 +90,28 @@ def _owner_errors(owners: Any) -> Iterator[FieldError]:
 
 
 def _finalizer_errors(finalizers: Any) -> Iterator[FieldError]:
-    for finalizer in finalizers:
+    for index, finalizer in enumerate(finalizers):
         for words in formats.qualified_name(finalizer):
             yield invalid_value("metadata.finalizers", finalizer, words)
+        if "/" not in finalizer and finalizer not in _STANDARD:
+            words = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid_value(f"metadata.finalizers[{index}]", finalizer, words)
+
+
+_STANDARD = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+_FIXED = ("uid", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
 def metadata_update_errors(after: Json, before: Json) -> Iterator[FieldError]:
-    """Return what is wrong with a change of metadata."""
+    """Return what is wrong with a change of metadata (apimachinery's ``ValidateObjectMetaAccessorUpdate``)."""
     added = set(after.get("finalizers") or ()) - set(before.get("finalizers") or ())
     if before.get("deletionTimestamp") and added:
-        words = f"no new finalizers can be added if the object is being deleted, found new finalizers {sorted(added)!r}"
+        listed = ", ".join(f'"{each}"' for each in sorted(added))
+        words = (
+            "no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers []string{{{listed}}}"
+        )
         yield forbidden_field("metadata.finalizers", words)
+    for field in _FIXED:
+        if after.get(field) != before.get(field):
+            yield invalid_value(f"metadata.{field}", after.get(field), "field is immutable")

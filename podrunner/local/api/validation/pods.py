@@ -272,6 +272,8 @@ def _deadline_change(new: Json, old: Json) -> Found:
     path = "spec.activeDeadlineSeconds"
     if wanted is None and known is not None:
         yield invalid_value(path, None, "must not update from a positive integer to nil value")
+    elif wanted is not None and not 0 <= wanted <= _MAX_INT32:
+        yield invalid_value(path, wanted, f"must be between 0 and {_MAX_INT32}, inclusive")
     elif wanted is not None and known is not None and wanted > known:
         yield invalid_value(path, wanted, "must be less than or equal to previous value")
 

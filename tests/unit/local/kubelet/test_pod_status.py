@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from podrunner.local.kubelet.podstatus import ContainerRecord, Override, compute_status, phase_of, waiting
+from podrunner.local.kubelet.podstatus import (
+    ContainerRecord,
+    Override,
+    compute_status,
+    phase_of,
+    unlocated,
+    waiting,
+)
 
 RUNNING = {"running": {"startedAt": "t"}}
 WAITING = waiting("ContainerCreating")
@@ -50,6 +57,33 @@ def test_the_phase_follows_the_kubelets_rules(records, policy, phase):
 def test_in_the_end_only_the_main_containers_count():
     assert phase_of([record(CRASHED, "sidecar"), record(DONE)], "Always", final=True) == "Succeeded"
     assert phase_of([record(WAITING)], "Always", final=True) == "Failed"
+
+
+def named(name, state, kind="container", **fields):
+    return ContainerRecord(name, "i", kind, state=state, **fields)
+
+
+BACK_OFF = waiting("CrashLoopBackOff")
+
+
+@pytest.mark.parametrize(
+    ("records", "names"),
+    [
+        ([named("m", WAITING)], ["m"]),
+        ([named("m", RUNNING), named("n", WAITING)], ["n"]),
+        ([named("m", BACK_OFF, last_state=CRASHED)], ["m"]),
+        ([named("i", CRASHED, "init"), named("m", WAITING)], []),
+        ([named("i", WAITING, "init"), named("j", WAITING, "init"), named("m", WAITING)], ["i"]),
+        ([named("i", WAITING, "init"), named("j", CRASHED, "init"), named("m", WAITING)], ["i"]),
+        ([named("i", BACK_OFF, "init", last_state=CRASHED), named("m", WAITING)], ["i"]),
+        ([named("i", DONE, "init"), named("m", WAITING)], ["m"]),
+        ([named("i", WAITING, "init", last_state=DONE), named("m", WAITING)], ["i", "m"]),
+        ([named("s", RUNNING, "sidecar"), named("m", DONE), named("n", WAITING)], ["n"]),
+        ([named("m", DONE)], []),
+    ],
+)
+def test_containers_that_wait_in_the_end_are_shown_as_ended_unless_it_was_not_their_turn(records, names):
+    assert [each.name for each in unlocated(records)] == names
 
 
 def pod(**fields):
