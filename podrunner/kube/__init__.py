@@ -8,11 +8,13 @@ and kubernetes-asyncio are imported when a client is opened, never with this pac
 
 from podrunner.kube.access import Access, access_of_api_client, explicit_access, open_access
 from podrunner.kube.answers import TransientKind, is_transient, transient_kind
+from podrunner.kube.bodies import AnswerTooLongError
 from podrunner.kube.client import KubeClient
 from podrunner.kube.connect import connect, open_transport
 from podrunner.kube.flow import AdaptiveLimit
 from podrunner.kube.gate import RetryAfterGate
 from podrunner.kube.limiter import RequestLimiter, VerbClass
+from podrunner.kube.pages import EndlessListError, PageGuard
 from podrunner.kube.remote_command import ExecOutput, ExecResult, ExecSession
 from podrunner.kube.retry import Backoff, RequestRetry, retrying
 from podrunner.kube.transport import Request, Response, ResponseStream, Transport, WebSocket
@@ -22,12 +24,15 @@ from podrunner.kube.wire import Deletion, PodPage, WatchEvent
 __all__ = [
     "Access",
     "AdaptiveLimit",
+    "AnswerTooLongError",
     "Backoff",
     "Deletion",
+    "EndlessListError",
     "ExecOutput",
     "ExecResult",
     "ExecSession",
     "KubeClient",
+    "PageGuard",
     "PodPage",
     "Request",
     "RequestLimiter",

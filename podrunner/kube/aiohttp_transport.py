@@ -8,7 +8,7 @@ redirects. See ``docs/decisions/0004-transport.md``.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from podrunner.errors import RequestTimeoutError, TransportError
+from podrunner.kube.bodies import MAX_MESSAGE_BYTES, AnswerTooLongError, Body
 from podrunner.kube.redact import redact, shown_origin
 from podrunner.kube.sockets import Sockets
 from podrunner.kube.transport import HandshakeRefusedError, Request, Response
@@ -33,11 +34,11 @@ READ_BUFFER_BYTES = 64 * 1024
 """How much of a stream waits for a slow reader: a thousand followed logs must not hold hundreds of megabytes. Larger
 buffers made a watch no faster."""
 
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""The largest WebSocket message accepted; Kubernetes sends at most a few hundred KiB."""
-
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+
+_CLOSE_WITHIN_S = 2.0
+"""Seconds for the closing handshake of a WebSocket: aiohttp waits for it as long as messages come."""
 
 _ROUNDS_TO_CLOSE = 10
 """asyncio closes a socket in a later round of its loop: TLS protocol first, then the transport below it. Four or five
@@ -89,8 +90,8 @@ class AiohttpTransport:
                 allow_redirects=False,
                 **self._extra,
             ) as response:
-                return Response(response.status, response.headers, await response.read())
-        except _FAILURES as error:
+                return await _whole(response)
+        except (*_FAILURES, TransportError) as error:
             raise self._failed(request, error) from error
 
     @asynccontextmanager
@@ -124,7 +125,9 @@ class AiohttpTransport:
         try:
             yield _Socket(socket_, failed=partial(self._failed, request))
         finally:
-            await socket_.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_WITHIN_S):
+                    await socket_.close()
 
     async def _handshake(
         self, request: Request, subprotocols: Sequence[str]
@@ -180,7 +183,8 @@ class AiohttpTransport:
             kind: type[TransportError] = RequestTimeoutError
             said = f"no answer{after}"
         else:
-            kind, said = TransportError, _message_of(error)
+            kind = AnswerTooLongError if isinstance(error, AnswerTooLongError) else TransportError
+            said = _message_of(error)
         url = f"{shown_origin(self._url)}{request.path}"
         return kind(f"{request.method} {url}: {redact(said)}", method=request.method, url=url, sent=sent)
 
@@ -191,6 +195,7 @@ class _Stream:
     def __init__(self, response: aiohttp.ClientResponse, *, failed: Any) -> None:
         self._response = response
         self._failed = failed
+        self._body = _body(response)
 
     @property
     def status(self) -> int:
@@ -205,8 +210,8 @@ class _Stream:
 
     async def __anext__(self) -> bytes:
         try:
-            batch = await self._response.content.readany()
-        except _FAILURES as error:
+            batch = await self._body.piece()
+        except (*_FAILURES, TransportError) as error:
             raise self._failed(error) from error
         if not batch:
             raise StopAsyncIteration
@@ -230,6 +235,8 @@ class _Socket:
             return bytes(message.data)
         if message.type is aiohttp.WSMsgType.TEXT:
             return str(message.data).encode()
+        if message.type is aiohttp.WSMsgType.ERROR and _is_too_long(message.data):
+            raise self._failed(TransportError(f"a message is longer than {MAX_MESSAGE_BYTES} bytes"))
         return None
 
     async def send(self, data: bytes) -> None:
@@ -248,6 +255,7 @@ def _session(
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         read_bufsize=READ_BUFFER_BYTES,
+        auto_decompress=False,  # bodies does it, within bounds
         timeout=aiohttp.ClientTimeout(total=None),
         trace_configs=[trace] if trace is not None else None,
     )
@@ -269,11 +277,30 @@ def _hang_up(response: aiohttp.ClientResponse) -> None:
     response.close()
 
 
+def _body(response: aiohttp.ClientResponse) -> Body:
+    return Body(response.content.readany, response.headers)
+
+
+async def _whole(response: aiohttp.ClientResponse) -> Response:
+    try:
+        body, complete = await _body(response).whole(status=response.status)
+    except TransportError:
+        _hang_up(response)
+        raise
+    if not complete:
+        _hang_up(response)
+    return Response(response.status, response.headers, body)
+
+
+def _is_too_long(error: object) -> bool:
+    return isinstance(error, aiohttp.WebSocketError) and error.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+
+
 def _keep_refusal(refusals: list[Response]) -> aiohttp.TraceConfig:
     async def keep(_session: Any, _context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         response = params.response
         if response.status != 101:
-            refusals.append(Response(response.status, response.headers, await response.read()))
+            refusals.append(await _whole(response))
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(keep)

@@ -28,6 +28,7 @@ from podrunner.errors import (
     TransportError,
     UnauthorizedError,
 )
+from podrunner.kube.gate import MAX_CLOSED_S
 from podrunner.kube.redact import redact
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def answer_error(
     shown = message if isinstance(message, str) and message else _plain(body)
     if not shown and 300 <= status < 400:
         shown = f"redirected to {headers.get('Location', 'nowhere')}, which is not followed"
-    wait_s = retry_after_s(headers.get("Retry-After"), now_s=now_s)
+    wait_s = _asked_by_header(headers.get("Retry-After"), now_s=now_s)
     return _error(
         status,
         _text(document.get("reason")),
@@ -166,11 +167,18 @@ def _error(
     path: str,
     wait_s: float | None,
 ) -> ApiError:
+    """Make the error; the one place where a wait that the server asked for is limited."""
     kind = _class(status, reason, message)
+    said = redact(message)
+    if wait_s is not None and wait_s > MAX_CLOSED_S:
+        said = (
+            f"{said} (the server asks to wait {_shown(wait_s)} s, which is limited to {MAX_CLOSED_S:.0f} s)"
+        )
+        wait_s = MAX_CLOSED_S
     return kind(
         status=status,
         reason=redact(reason),
-        server_message=redact(message),
+        server_message=said.strip(),
         details=details,
         method=method,
         path=path,
@@ -212,24 +220,41 @@ def _plain(body: bytes) -> str:
 
 
 def retry_after_s(header: str | None, *, now_s: float) -> float | None:
-    """Read a ``Retry-After`` header (RFC 9110, 10.2.3): seconds or a date. None if there is none that makes sense."""
-    if not header:
-        return None
-    text = header.strip()
+    """Read a ``Retry-After`` header (RFC 9110, 10.2.3): seconds or a date, at most ``gate.MAX_CLOSED_S``.
+
+    None if there is none that makes sense.
+    """
+    asked_s = _asked_by_header(header, now_s=now_s)
+    return None if asked_s is None else min(asked_s, MAX_CLOSED_S)
+
+
+def _asked_by_header(header: str | None, *, now_s: float) -> float | None:
+    text = (header or "").strip()[:64]  # the longest date has 33 characters
     if text.replace(".", "", 1).isdecimal():
         return _seconds(float(text))
+    return _until(text, now_s=now_s) if text else None
+
+
+def _until(text: str, *, now_s: float) -> float | None:
     from email.utils import parsedate_to_datetime
 
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
+        # A date without a zone is GMT, as the RFC demands.
+        moment = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - now_s)
+    except (ValueError, OverflowError, TypeError, IndexError):  # the parser raises all of them for garbage
         return None
-    # A date without a zone is GMT, as the RFC demands.
-    moment = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - now_s)
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:  # NaN is not above 0
         return None
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds < 1e12 else "more than 10^12"

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from podrunner.errors import (
+    ApiError,
     ConflictError,
     ExecError,
+    ForbiddenError,
     NotFoundError,
     PodrunnerError,
     TooManyRequestsError,
     TransportError,
     UsageError,
 )
+from podrunner.kube.bodies import MAX_BODY_BYTES
 from podrunner.kube.flow import AdaptiveLimit
 from podrunner.kube.paths import EVENTS, LEASES, PODS, SECRETS, collection, item, with_query
 from podrunner.kube.remote_command import SUBPROTOCOLS, ExecResult, ExecSession
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["KubeClient"]
 
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
 
 class KubeClient:
@@ -149,6 +153,7 @@ class KubeClient:
         name: str,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         grace_period_s: int | None = None,
         before_send: Callable[[], None] | None = None,
     ) -> Deletion:
@@ -158,13 +163,15 @@ class KubeClient:
             namespace: Its namespace.
             name: Its name.
             uid: Delete it only if this is its UID.
+            resource_version: Delete it only if it is still at this version, else ConflictError.
             grace_period_s: Seconds that its processes have to end; None: what the pod says; 0: without waiting
                 for the node.
             before_send: Called when all waiting is over; what it raises is raised, and nothing was sent.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
+        preconditions = {"uid": uid, "resourceVersion": resource_version}
+        if wanted := {name: value for name, value in preconditions.items() if value is not None}:
+            options["preconditions"] = wanted
         if grace_period_s is not None:
             options["gracePeriodSeconds"] = grace_period_s
         try:
@@ -174,27 +181,66 @@ class KubeClient:
         except NotFoundError:
             return Deletion(found=False)
         except ConflictError as error:
-            if uid is None or "uid" not in error.server_message.lower():
+            if uid is None or not _is_of_another_uid(error):
                 raise
             return Deletion(found=False)
         return decode_deletion(body)
 
+    async def is_namespace_ending(self, namespace: str) -> bool:
+        """Return whether a namespace is being deleted.
+
+        It asks for a pod that is not stored (``dryRun``): the right to create pods suffices, where reading namespaces
+        would need one of its own.
+
+        Raises:
+            ApiError: The server refuses the pod for another reason.
+            TransportError: No answer.
+        """
+        containers = [{"name": "none", "image": "none"}]
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "podrunner-"}}
+        body = encode({**pod, "spec": {"containers": containers}})
+        target = with_query(collection(PODS, namespace), [("dryRun", "All")])
+        try:
+            await self._session.send("POST", target, body=body)
+        except NotFoundError:
+            return True
+        except ForbiddenError as error:
+            if _has_cause(error, "NamespaceTerminating"):
+                return True
+            raise
+        return False
+
     async def patch_pod(
-        self, namespace: str, name: str, patch: Mapping[str, Any], *, resource_version: str | None = None
+        self,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        resource_version: str | None = None,
+        strategic: bool = False,
+        before_send: Callable[[], None] | None = None,
     ) -> Pod:
-        """Apply a JSON merge patch (RFC 7386).
+        """Apply a JSON merge patch (RFC 7386), or a strategic merge patch.
 
         Args:
             namespace: Its namespace.
             name: Its name.
-            patch: The fields to change; None removes one.
+            patch: The fields to change; None removes one. ``metadata.uid`` patches only the pod of that UID, else
+                InvalidError.
             resource_version: Patch only if the pod is still at this version, else ConflictError.
+            strategic: Whether it is a strategic merge patch: lists are merged, and directives such as
+                ``$deleteFromPrimitiveList/finalizers`` are carried out.
+            before_send: Called when all waiting is over; what it raises is raised, and nothing was sent.
         """
         if resource_version is not None:
             meta = {**patch.get("metadata", {}), "resourceVersion": resource_version}
             patch = {**patch, "metadata": meta}
         body = await self._session.send(
-            "PATCH", item(PODS, namespace, name), body=encode(patch), content_type=MERGE_PATCH
+            "PATCH",
+            item(PODS, namespace, name),
+            body=encode(patch),
+            content_type=STRATEGIC_MERGE_PATCH if strategic else MERGE_PATCH,
+            before_send=before_send,
         )
         return decode_pod(body)
 
@@ -379,7 +425,8 @@ class KubeClient:
             stdin: All that it reads; None: no stdin at all.
 
         Raises:
-            ExecError: It could not be run. (An exit code other than 0 is a result, no error.)
+            ExecError: It could not be run (an exit code other than 0 is a result, no error), or its output is longer
+                than ``bodies.MAX_BODY_BYTES``: read it piece by piece with :meth:`exec`.
         """
         output: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
         async with self.exec(
@@ -495,12 +542,20 @@ class KubeClient:
         return True
 
 
-async def _collect(session: ExecSession, output: Mapping[str, list[bytes]]) -> None:
+async def _collect(session: ExecSession, output: dict[str, list[bytes]]) -> None:
+    size = 0
     async for piece in session:
+        size += len(piece.data)
+        if size > MAX_BODY_BYTES:
+            output.clear()
+            raise ExecError(
+                f"the command's output is longer than {MAX_BODY_BYTES} bytes, which is the limit of output that is "
+                "collected; read it piece by piece"
+            )
         output[piece.stream].append(piece.data)
 
 
-async def _converse(session: ExecSession, stdin: bytes, output: Mapping[str, list[bytes]]) -> None:
+async def _converse(session: ExecSession, stdin: bytes, output: dict[str, list[bytes]]) -> None:
     """Write and read at once: a command that answers as it reads would otherwise block both sides."""
     if not session.can_close_stdin:
         await session.close_stdin()  # says why it cannot
@@ -523,3 +578,15 @@ async def _feed(session: ExecSession, stdin: bytes) -> None:
         await session.close_stdin()
     except TransportError:
         return  # the command ended without reading all; its exit code says so
+
+
+def _is_of_another_uid(error: ConflictError) -> bool:
+    """Whether a precondition on the UID failed. The words are those of apiserver's storage and registry."""
+    message = error.server_message
+    return "UID in precondition:" in message or "the UID in the precondition" in message
+
+
+def _has_cause(error: ApiError, reason: str) -> bool:
+    causes = error.details.get("causes")
+    listed = causes if isinstance(causes, list) else []
+    return any(isinstance(cause, dict) and cause.get("reason") == reason for cause in listed)

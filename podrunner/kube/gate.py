@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["MAX_CLOSED_S", "RetryAfterGate"]
 
 MAX_CLOSED_S = 60.0
-"""No answer closes the gate for longer: a wrong date in a header must not stop a scheduler for a day."""
+"""The longest wait that a server can ask for, of any request or stream: a wrong date in a header must not stop a
+scheduler for a day. ``answers`` applies it where a ``Retry-After`` is read, so that no error holds a longer wait."""
 
 SPREAD = 0.2
 """Share of the wait that is added at random, so that not all requests come back in the same instant."""
@@ -47,6 +48,11 @@ class RetryAfterGate:
         """Close the gate from now on; a longer closure that is under way stays."""
         until = self._clock() + min(max(seconds, 0.0), MAX_CLOSED_S)
         self._until = until if self._until is None else max(self._until, until)
+
+    @property
+    def closed_for_s(self) -> float:
+        """Seconds until the gate opens; 0 if it is open."""
+        return max(0.0, (self._until or 0.0) - self._clock()) if self.closed else 0.0
 
     @property
     def closed(self) -> bool:

@@ -6,7 +6,7 @@ places of requests. An embedder's own client serves both.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ import anyio
 import httpx
 
 from podrunner.errors import RequestTimeoutError, TransportError
+from podrunner.kube.bodies import AnswerTooLongError
+from podrunner.kube.httpx_bodies import body_of, exhaust, pieces_of
 from podrunner.kube.redact import redact, shown_origin
 from podrunner.kube.transport import HandshakeRefusedError, Request, Response
 from podrunner.kube.websocket_frames import FramedSocket, chosen_subprotocol, handshake_headers
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from podrunner.kube.sockets import SocketOption
 
 __all__ = ["HttpxTransport", "httpx_client"]
-
-EXHAUST_TIMEOUT_S = 1.0
-"""Nothing is awaited on a closed connection; the bound is there in case a library's next version does."""
 
 _NEVER_SENT = (
     httpx.ConnectError,
@@ -106,21 +105,21 @@ class HttpxTransport:
         try:
             # httpx bounds each read, not the whole: an answer that drips would never end.
             with anyio.fail_after(request.timeout_s):
-                answer = await self._requests.send(built, follow_redirects=False)
-        except (httpx.HTTPError, TimeoutError) as error:
+                answer = await self._requests.send(built, stream=True, follow_redirects=False)
+                return await _whole(answer)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError, TransportError) as error:
             raise self._failed(request, error) from error
-        return Response(answer.status_code, answer.headers, answer.content)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[_Stream]:
         """See :meth:`podrunner.kube.transport.Transport.stream`."""
         answer = await self._open(request)
-        stream = _Stream(answer, failed=partial(self._failed, request))
+        pieces = pieces_of(answer)
         try:
-            yield stream
+            yield _Stream(answer, pieces, failed=partial(self._failed, request))
         finally:
             await _close(answer)
-            await stream.exhaust()
+            await exhaust(pieces)
 
     async def _open(self, request: Request, headers: Mapping[str, str] | None = None) -> httpx.Response:
         built = self._build(self._streams, request, read_s=None)
@@ -167,8 +166,8 @@ class HttpxTransport:
     async def _whole(self, answer: httpx.Response, request: Request) -> Response:
         try:
             with anyio.fail_after(request.timeout_s):
-                return Response(answer.status_code, answer.headers, await answer.aread())
-        except (httpx.HTTPError, TimeoutError):
+                return await _whole(answer)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError, TransportError):
             return Response(answer.status_code, answer.headers, b"")
 
     async def aclose(self) -> None:
@@ -195,7 +194,8 @@ class HttpxTransport:
                 f" within {request.timeout_s} s" if request.timeout_s is not None and sent else ""
             )
         else:
-            kind, said = TransportError, _message_of(error)
+            kind = AnswerTooLongError if isinstance(error, AnswerTooLongError) else TransportError
+            said = _message_of(error)
         shown = f"{shown_origin(self._url)}{request.path}"
         return kind(f"{request.method} {shown}: {redact(said)}", method=request.method, url=shown, sent=sent)
 
@@ -203,10 +203,16 @@ class HttpxTransport:
 class _Stream:
     """A response whose body is read as it comes."""
 
-    def __init__(self, answer: httpx.Response, *, failed: Callable[[BaseException], TransportError]) -> None:
+    def __init__(
+        self,
+        answer: httpx.Response,
+        pieces: AsyncIterator[bytes],
+        *,
+        failed: Callable[[BaseException], TransportError],
+    ) -> None:
         self._answer = answer
         self._failed = failed
-        self._batches = answer.aiter_bytes()
+        self._body = body_of(answer, pieces)
 
     @property
     def status(self) -> int:
@@ -221,24 +227,23 @@ class _Stream:
 
     async def __anext__(self) -> bytes:
         try:
-            batch = b""
-            while not batch:
-                batch = await anext(self._batches)
-        except (httpx.HTTPError, httpx.StreamError) as error:
+            batch = await self._body.piece()
+        except (httpx.HTTPError, httpx.StreamError, TransportError) as error:
             raise self._failed(error) from error
+        if not batch:
+            raise StopAsyncIteration
         return batch
 
-    async def exhaust(self) -> None:
-        """End the generators inside httpx and httpcore, whose connection is closed by now.
 
-        They would otherwise be left suspended: trio warns of each when it is garbage.
-        """
-        with (
-            anyio.move_on_after(EXHAUST_TIMEOUT_S, shield=True),
-            suppress(httpx.HTTPError, httpx.StreamError),
-        ):
-            async for _ in self._batches:
-                pass
+async def _whole(answer: httpx.Response) -> Response:
+    """Read a body as far as it may go, and close the response."""
+    pieces = pieces_of(answer)
+    try:
+        body, _ = await body_of(answer, pieces).whole(status=answer.status_code)
+    finally:
+        await _close(answer)
+        await exhaust(pieces)
+    return Response(answer.status_code, answer.headers, body)
 
 
 async def _close(answer: httpx.Response) -> None:

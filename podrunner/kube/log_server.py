@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
@@ -19,6 +19,7 @@ import anyio
 import httpx
 
 from podrunner.errors import ConfigError, LogError, TransportError
+from podrunner.kube.httpx_bodies import body_of, exhaust, pieces_of
 from podrunner.kube.redact import redact
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ DEFAULT_URL: Final = "http://{host}:8793/log/{path}"
 
 _TOKEN_LIVES_S: Final = 30
 """As long as Airflow's own (``log_request_clock_grace``)."""
-
-_CLOSE_WITHIN_S: Final = 1.0
-"""Nothing is awaited on a closed connection; the bound is there in case a library's next version does."""
 
 
 def log_token(secret: str, path: str, *, now_s: float) -> str:
@@ -180,7 +178,8 @@ class _Batches:
 
     def __init__(self, answer: httpx.Response, url: str, *, skip: int) -> None:
         self._answer = answer
-        self._parts = answer.aiter_bytes()
+        self._pieces = pieces_of(answer)
+        self._body = body_of(answer, self._pieces)
         self._url = url
         self._skip = skip
 
@@ -190,22 +189,20 @@ class _Batches:
     async def __anext__(self) -> bytes:
         try:
             while True:
-                data = await anext(self._parts)
+                data = await self._body.piece()
+                if not data:
+                    raise StopAsyncIteration
                 skipped, self._skip = self._skip, max(0, self._skip - len(data))
                 if data := data[skipped:]:
                     return data
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.StreamError, TransportError) as error:
             raise _failed(self._url, error) from error
 
     async def close(self) -> None:
         """Hangs up, and ends the generators inside httpx: trio warns of each that is left suspended."""
-        with (
-            anyio.move_on_after(_CLOSE_WITHIN_S, shield=True),
-            suppress(httpx.HTTPError, httpx.StreamError),
-        ):
+        with anyio.CancelScope(shield=True):
             await self._answer.aclose()
-            async for _ in self._parts:
-                pass
+        await exhaust(self._pieces)
 
 
 class _Nothing:

@@ -13,6 +13,7 @@ import anyio
 
 from podrunner.errors import ApiError, ForbiddenError, TransportError
 from podrunner.kube.answers import answer_error
+from podrunner.kube.bodies import MAX_ERROR_BODY_BYTES
 from podrunner.kube.credentials import Credentials, StaticCredentials
 from podrunner.kube.gate import RetryAfterGate
 from podrunner.kube.limiter import RequestLimiter, verb_class_of
@@ -43,9 +44,6 @@ an API server passes a WebSocket handshake on to the kubelet, which answers 406 
 _FIXED = {"Accept-Encoding": "identity", "User-Agent": "podrunner"}
 """``identity`` is needed, not merely cheaper: from 1.37 on a streaming list is compressed for clients that accept gzip,
 a gzip member per flush (gate ``WatchListCompression``), of which Python's decoders read only the first."""
-
-MAX_ERROR_BODY_BYTES = 64 * 1024
-"""How much of an error's body is read from a stream: a Status is a few hundred bytes."""
 
 
 class Session:
@@ -205,8 +203,8 @@ class Session:
                     if len(body) >= MAX_ERROR_BODY_BYTES:
                         break
             except TransportError:
-                return body
-        return body
+                return body[:MAX_ERROR_BODY_BYTES]
+        return body[:MAX_ERROR_BODY_BYTES]
 
     @asynccontextmanager
     async def upgrade(self, target: str, subprotocols: Sequence[str]) -> AsyncIterator[WebSocket]:

@@ -87,7 +87,10 @@ class WebSocket(Protocol):
         ...
 
     async def receive(self) -> bytes | None:
-        """Return the next message, or None when the other side closed or the connection broke."""
+        """Return the next message, or None when the other side closed or the connection broke.
+
+        Raises TransportError for a message that is longer than ``bodies.MAX_MESSAGE_BYTES``.
+        """
         ...
 
     async def send(self, data: bytes) -> None:
@@ -113,7 +116,10 @@ class Transport(Protocol):
     async def request(self, request: Request) -> Response:
         """Send a request and return the whole answer, whatever its status; redirects are not followed.
 
+        Of a refusal's body, only the first ``bodies.MAX_ERROR_BODY_BYTES`` are returned.
+
         Raises:
+            AnswerTooLongError: The body of a success is longer than ``bodies.MAX_BODY_BYTES``.
             TransportError: No answer; ``sent`` says whether the server may have seen the request.
             RequestTimeoutError: No complete answer within ``request.timeout_s``.
         """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from podrunner.kube.lines import LineSplitter
+from podrunner.errors import TransportError
+from podrunner.kube.lines import MAX_LINE_BYTES, LineSplitter
 from podrunner.kube.wire import WatchEvent, decode_watch
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 class WatchStream:
-    """Iterate over it: each item is a list of at least one event, in the server's order.
+    """Iterate over it: each item is a list of events, in the server's order.
+
+    An empty list says that bytes came, and no event: half of one, blank lines, or what cannot be read.
 
     The iteration ends when the server ends the watch, and raises TransportError when the connection breaks.
     """
@@ -28,6 +31,7 @@ class WatchStream:
         self._lines = LineSplitter()
         self._ended = False
         self._skipped = 0
+        self._unread_bytes = 0
 
     @property
     def skipped(self) -> int:
@@ -38,15 +42,27 @@ class WatchStream:
         return self
 
     async def __anext__(self) -> list[WatchEvent]:
-        while not self._ended:
-            try:
-                lines = self._lines.feed(await self._stream.__anext__())
-            except StopAsyncIteration:
-                self._ended = True
-                lines = [self._lines.finish()]
-            if events := self._decode(lines):
-                return events
-        raise StopAsyncIteration
+        if self._ended:
+            raise StopAsyncIteration
+        try:
+            batch = await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._ended = True
+            if not (last := self._lines.finish()):
+                raise
+            return self._decode([last])
+        if events := self._decode(self._lines.feed(batch)):
+            self._unread_bytes = 0
+        else:
+            self._count_unread(len(batch))
+        return events
+
+    def _count_unread(self, size: int) -> None:
+        self._unread_bytes += size
+        if self._unread_bytes > MAX_LINE_BYTES:
+            raise TransportError(
+                f"the watch brought {MAX_LINE_BYTES} bytes without an event, which is the limit"
+            )
 
     def _decode(self, lines: list[bytes]) -> list[WatchEvent]:
         events, skipped = decode_watch(lines, path=self._path)

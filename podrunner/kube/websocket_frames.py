@@ -18,6 +18,7 @@ from wsproto.events import BytesMessage, CloseConnection, Message, Ping, TextMes
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from podrunner.errors import TransportError
+from podrunner.kube.bodies import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,6 +86,7 @@ class FramedSocket:
         self._frames = Connection(ConnectionType.CLIENT)
         self._writing = anyio.Lock()
         self._pieces: list[bytes] = []
+        self._piece_bytes = 0
         self._messages: deque[bytes] = deque()
         self._closed = False
 
@@ -94,7 +96,11 @@ class FramedSocket:
         return self._subprotocol
 
     async def receive(self) -> bytes | None:
-        """Return the next message, or None when the other side closed or the connection broke."""
+        """Return the next message, or None when the other side closed or the connection broke.
+
+        Raises:
+            TransportError: A message is longer than ``MAX_MESSAGE_BYTES``.
+        """
         while not self._messages and not self._closed:
             await self._read()
         return self._messages.popleft() if self._messages else None
@@ -118,11 +124,17 @@ class FramedSocket:
                 self._closed = True
 
     def _gather(self, event: Message[Any]) -> None:
-        data = event.data
-        self._pieces.append(data.encode() if isinstance(data, str) else bytes(data))
+        data = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
+        self._pieces.append(data)
+        self._piece_bytes += len(data)
+        if self._piece_bytes > MAX_MESSAGE_BYTES:
+            self._pieces.clear()
+            self._closed = True
+            raise self._failed(TransportError(f"a message is longer than {MAX_MESSAGE_BYTES} bytes"))
         if event.message_finished:
             self._messages.append(b"".join(self._pieces))
             self._pieces.clear()
+            self._piece_bytes = 0
 
     async def send(self, data: bytes) -> None:
         """Send one binary message."""

@@ -183,7 +183,7 @@ def decode_page(body: bytes) -> PodPage:
     """Decode a page of pods; items that cannot be read, or that have no name and UID, are skipped and counted.
 
     Raises:
-        TransportError: The body is no list at all: nothing may be concluded from it.
+        TransportError: The body is no list at all, or has no version: nothing may be concluded from it.
     """
     try:
         page = _PODS.decode(body)
@@ -200,6 +200,8 @@ def _page_by_item(body: bytes) -> PodPage:
 
 
 def _page(pods: list[Pod], meta: _ListMeta, *, unread: int) -> PodPage:
+    if not meta.resource_version:
+        raise TransportError("the server's answer is not a list: it has no resourceVersion")
     known = [pod for pod in pods if pod.metadata.uid and pod.metadata.name]
     skipped = unread + len(pods) - len(known)
     return PodPage(known, meta.resource_version, meta.continue_ or None, skipped)
@@ -243,6 +245,8 @@ def _event(line: bytes, path: str) -> WatchEvent | None:
     except _UNREADABLE:
         return _odd_event(line, path)
     pod, meta = wire.object, wire.object.metadata
+    if not meta.resource_version:  # each object has one, and an event without moves no watch on
+        return _odd_event(line, path)
     if wire.type == "BOOKMARK":
         ends = INITIAL_EVENTS_END in (meta.annotations or {})
         return WatchEvent("BOOKMARK", None, meta.resource_version, initial_events_end=ends)

@@ -19,6 +19,7 @@ from podrunner.errors import (
     RunnerClosedError,
     TransportError,
 )
+from podrunner.kube import PageGuard
 from podrunner.watch.backoff import WatchBackoff
 from podrunner.watch.health import WatchHealth, WatchStatus
 from podrunner.watch.states import (
@@ -28,9 +29,13 @@ from podrunner.watch.states import (
     State,
     Streaming,
     StreamingLists,
+    UnreadableWatchError,
+    VersionWentBackError,
     Watching,
     after_failure,
     after_page,
+    is_back,
+    is_unsupported,
 )
 from podrunner.watch.store import Kind, Observation, PodStore, PodView
 from podrunner.watch.transform import PodTransform
@@ -56,8 +61,34 @@ _STREAMING_PATIENCE_S = 15.0
 """Seconds that a streaming list may be silent before pages are tried: a server that supports it sends at once, and one
 that ignores the parameter would never say that the list is complete."""
 
+_STREAMING_WITHIN_S = 300.0
+"""Seconds that a streaming list may take, whatever it brings: 150,000 pods of 10 KB at 5 MB a second."""
+
+_UNREADABLE_PATIENCE = 1.5
+"""How often ``stale_after_s`` a watch may bring bytes and no event: what is known is stale, and reported so, before a
+list brings it up to date."""
+
+_SILENCES = 2
+"""After how many silent connections in a row a list follows. A load balancer may have dropped one: it is opened anew. A
+second may be that of a server whose versions went back, and which holds back all events below ours (kubernetes 107457;
+``cacheWatcher.process``)."""
+
 _ASK_TO_END = (0.9, 1.0)
 """Share of ``server_timeout_s`` that is asked for, at random, so that many watches do not end together."""
+
+
+class _SilentWatchError(RequestTimeoutError):
+    """A watch was silent for too long."""
+
+
+_EXPECTED = (
+    ApiError,
+    TransportError,
+    ShortWatchError,
+    NoInitialEventsError,
+    UnreadableWatchError,
+    VersionWentBackError,
+)
 
 
 class PodListerWatcher(PodReader, Protocol):
@@ -124,7 +155,7 @@ class Reflector:
         self._store = PodStore()
         self._transform = PodTransform(conditions)
         self._backoff = WatchBackoff(settings, random)
-        self._status = WatchStatus(anyio.current_time())
+        self._status = WatchStatus(anyio.current_time(), stale_after_s=settings.stale_after_s)
         self._verifier = DeletionVerifier(client, settings, random=random, report=self._verified)
         self._synced = False
         self._refusal: ForbiddenError | None = None
@@ -133,6 +164,10 @@ class Reflector:
         self._streaming: StreamingLists = settings.streaming_lists
         self._state: State = Listing() if self._streaming == "off" else Streaming()
         self._foreign_told = False
+        self._guard = self._new_guard()
+        self._halvings = 0
+        self._version = ""
+        self._doubted = False
 
     @property
     def store(self) -> PodView:
@@ -149,7 +184,6 @@ class Reflector:
         return self._status.report(
             anyio.current_time(),
             namespace=self._namespace,
-            stale_after_s=self._settings.stale_after_s,
             pods=len(self._store),
             unconfirmed=len(self._verifier),
         )
@@ -205,9 +239,15 @@ class Reflector:
         healthy_s = self._status.healthy_s(now_s)
         self._status.disconnected(now_s)
         self._status.failed(error)
-        following = after_failure(self._state, error, streaming=self._streaming)
-        if isinstance(self._state, Streaming) and isinstance(following.state, Listing):
+        outdated = self._is_outdated(now_s)
+        following = after_failure(self._state, error, streaming=self._streaming, outdated=outdated)
+        if isinstance(self._state, Streaming) and self._streaming == "auto" and is_unsupported(error):
             self._streaming = "off"
+        if isinstance(
+            error, _SilentWatchError
+        ):  # it took long enough to be no hot loop, and nothing proves it ill
+            self._log_failure(state, error, 0.0, needs_help=False)
+            return following.state
         repeated = self._backoff.failures > 0 and healthy_s < self._settings.backoff_reset_s
         asked_s = error.retry_after_s if isinstance(error, ApiError) else None
         wait_s = self._backoff.wait_s(healthy_s=healthy_s, asked_s=asked_s)
@@ -219,10 +259,20 @@ class Reflector:
             await anyio.sleep(wait_s)
         return following.state
 
+    def _is_outdated(self, now_s: float) -> bool:
+        """Whether to list instead of watching on.
+
+        Not after an outage: a watch from our version brings the ends of pods that are not there any more, which no
+        list does.
+        """
+        status = self._status
+        return status.silences >= _SILENCES or (not status.credible and status.is_stale(now_s))
+
     def _log_failure(self, state: State, error: Exception, wait_s: float, *, needs_help: bool) -> None:
-        expected = isinstance(error, ApiError | TransportError | ShortWatchError | NoInitialEventsError)
+        expected = isinstance(error, _EXPECTED)
+        warned = needs_help or isinstance(error, VersionWentBackError)
         _log.log(
-            logging.WARNING if needs_help else logging.INFO if expected else logging.ERROR,
+            logging.WARNING if warned else logging.INFO if expected else logging.ERROR,
             "watch of pods in %s: %s failed: %s; going on within %.1f s",
             self._namespace or "all namespaces",
             type(state).__name__,
@@ -234,69 +284,127 @@ class Reflector:
     # Lists
 
     async def _list(self, state: Listing) -> State:
+        if state.token is None:
+            self._guard = self._new_guard()
         page = await self._client.list_pods(
             self._namespace,
             label_selector=self._selector,
-            limit=self._settings.page_size if state.paged else None,
+            limit=self._page_size(state) if state.paged else None,
             continue_token=state.token,
         )
-        self._status.sign(anyio.current_time())
+        self._guard.check(len(page.items), page.continue_token)
         self._status.skipped += page.skipped
         ours = {pod.metadata.uid: self._transform(pod) for pod in page.items if self._is_ours(pod)}
         following = after_page(state, ours, version=page.resource_version, token=page.continue_token)
         if isinstance(following, Watching):
-            self._swap(state.found)
+            self._swap(state.found, following.version)
+            self._halvings = max(self._halvings, state.halvings)
         return following
 
-    def _swap(self, pods: dict[str, Pod]) -> None:
-        """Take a complete list: report the differences to what was known."""
+    def _page_size(self, state: Listing) -> int:
+        return max(1, self._settings.page_size >> max(state.halvings, self._halvings))
+
+    def _new_guard(self) -> PageGuard:
+        # A runner that knows more pods than it may list was allowed to create them.
+        most = max(self._settings.max_listed_pods, 2 * len(self._store))
+        return PageGuard(
+            max_objects=most, page_size=self._settings.page_size, remedy="see watch.max_listed_pods"
+        )
+
+    def _swap(self, pods: dict[str, Pod], version: str) -> None:
+        """Take a complete list: report the differences to what was known.
+
+        Raises:
+            VersionWentBackError: The list is older than what was known, and nothing else says so: it may be the answer
+                of a server that lags behind.
+        """
+        rewound = is_back(version, self._version)
+        if rewound and not self._doubted:
+            raise self._went_back("a list", version)
+        self._doubted = False
+        self._version = version
         living = {uid: pod for uid, pod in pods.items() if not self._store.has_tombstone(uid)}
         self._status.listed(anyio.current_time())
-        self._report(self._store.replace(living))
+        self._report(self._store.replace(living, rewound=rewound))
         self._synced = True
         self._refusal = None
         self._wake_waiters()
+
+    def _went_back(self, what: str, version: str) -> VersionWentBackError:
+        self._doubted = True
+        self._status.versions_back += 1
+        return VersionWentBackError(
+            f"{what} has version {version}, and {self._version} was known: as after a restore of the server's data"
+        )
 
     # Watches
 
     async def _watch(self, version: str | None) -> State:
         """Keep one watch until it ends; without a version it brings the list along."""
         began_s = anyio.current_time()
+        ask_s = self._settings.server_timeout_s * self._random.uniform(*_ASK_TO_END)
         with anyio.CancelScope() as scope:
-            async with self._open(version) as stream:
-                self._status.connected(anyio.current_time())
+            async with self._open(version, ask_s) as stream:
+                self._status.connected(anyio.current_time(), listing=version is None)
+                self._guard = self._new_guard()
                 await self._drain(stream, scope)
-        now_s = anyio.current_time()
+        lasted_s = anyio.current_time() - began_s
         if scope.cancelled_caught:
-            self._status.disconnected(self._status.last_sign_s or began_s)
-            raise self._silence()
-        self._status.disconnected(now_s)
-        if isinstance(self._state, Streaming) or now_s - began_s < _SHORT_WATCH_S:
-            raise ShortWatchError(f"the server ended the watch after {now_s - began_s:.1f} s")
+            raise self._given_up(lasted_s)
+        return self._ended_well(lasted_s, ask_s)
+
+    def _ended_early(self, lasted_s: float, ask_s: float) -> bool:
+        early = lasted_s < (_SHORT_WATCH_S if self._status.proven else ask_s / 2)
+        return early or self._status.unreadable or isinstance(self._state, Streaming)
+
+    def _ended_well(self, lasted_s: float, ask_s: float) -> State:
+        """Say what follows on a watch that the server ended, without an error."""
+        if self._ended_early(lasted_s, ask_s):
+            if not self._status.proven:
+                self._status.silences += 1
+            raise ShortWatchError(f"the server ended the watch after {lasted_s:.1f} s{self._brought()}")
+        self._status.disconnected(anyio.current_time())
         return self._state
 
-    def _open(self, version: str | None) -> AbstractAsyncContextManager[WatchStream]:
+    def _brought(self) -> str:
+        if self._status.unreadable:
+            return ", and what it brought is no event"
+        return "" if self._status.proven else ", without an event"
+
+    def _open(self, version: str | None, ask_s: float) -> AbstractAsyncContextManager[WatchStream]:
         return self._client.watch_pods(
             self._namespace,
             label_selector=self._selector,
             resource_version=version or "",
-            timeout_s=self._settings.server_timeout_s * self._random.uniform(*_ASK_TO_END),
+            timeout_s=ask_s,
             send_initial_events=version is None,
         )
 
     async def _drain(self, stream: WatchStream, scope: anyio.CancelScope) -> None:
-        """Take in batches; the scope ends the watch when nothing comes for too long.
+        """Take in batches; the scope ends the watch when no event comes for too long.
 
         Moving one deadline per batch costs a tenth of a timeout per event.
         """
         skipped = 0
+        last_s = anyio.current_time() + _STREAMING_WITHIN_S
         scope.deadline = anyio.current_time() + self._patience_s()
         async for batch in stream:
             now_s = anyio.current_time()
-            self._status.sign(now_s)
-            self._take(batch)
             self._status.skipped, skipped = self._status.skipped + stream.skipped - skipped, stream.skipped
+            if not batch:
+                if self._status.noise(now_s):
+                    scope.deadline = min(scope.deadline, now_s + self._unreadable_patience_s)
+                continue
+            self._take(batch)
             scope.deadline = now_s + self._patience_s()
+            if isinstance(self._state, Streaming):
+                scope.deadline = min(scope.deadline, last_s)
+            else:
+                self._status.sign(now_s)
+
+    @property
+    def _unreadable_patience_s(self) -> float:
+        return _UNREADABLE_PATIENCE * self._settings.stale_after_s
 
     def _patience_s(self) -> float:
         inactivity_s = self._settings.inactivity_s
@@ -304,20 +412,29 @@ class Reflector:
             min(_STREAMING_PATIENCE_S, inactivity_s) if isinstance(self._state, Streaming) else inactivity_s
         )
 
-    def _silence(self) -> Exception:
+    def _given_up(self, lasted_s: float) -> Exception:
+        """Return the error of a watch that was ended because it brought no event for too long."""
         if isinstance(self._state, Streaming):
             return NoInitialEventsError("no complete list came through the watch")
-        return RequestTimeoutError(
+        if self._status.unreadable:
+            return UnreadableWatchError(
+                f"the watch brought data for {min(lasted_s, self._unreadable_patience_s):.0f} s, and no event"
+            )
+        self._status.silent(anyio.current_time())
+        return _SilentWatchError(
             f"the watch gave no sign of life for {self._settings.inactivity_s:.0f} s: taken for dead"
         )
 
     def _take(self, events: list[WatchEvent]) -> None:
         """Take a batch in. An ERROR event is raised, after the events before it are reported."""
         observations: list[Observation] = []
+        known = self._version
         try:
             for event in events:
                 self._take_event(event, observations)
         finally:
+            if self._version is not known and isinstance(self._state, Watching):
+                self._state = Watching(version=self._version)
             self._report(observations)
 
     def _take_event(self, event: WatchEvent, observations: list[Observation]) -> None:
@@ -326,21 +443,25 @@ class Reflector:
         if isinstance(self._state, Streaming):
             self._collect(self._state, event)
             return
+        version = event.resource_version
+        if is_back(version, self._version):
+            raise self._went_back("an event", version)
         if event.pod is not None and self._is_ours(event.pod):
             observation = self._store.apply(event.type, self._transform(event.pod))
             if observation is not None:
                 observations.append(observation)
-        if event.resource_version:
-            self._state = Watching(version=event.resource_version)
+        self._version = version
 
     def _collect(self, state: Streaming, event: WatchEvent) -> None:
         """Take an event of a streaming list: nothing is reported before the list is complete."""
         if event.initial_events_end:
+            self._swap(state.found, event.resource_version)
             self._state = Watching(version=event.resource_version)
-            self._swap(state.found)
         elif event.pod is not None and event.type == "DELETED":
             state.found.pop(event.pod.metadata.uid, None)
         elif event.pod is not None and self._is_ours(event.pod):
+            if event.pod.metadata.uid not in state.found:
+                self._guard.check(1, None)
             state.found[event.pod.metadata.uid] = self._transform(event.pod)
 
     # Reporting

@@ -1,7 +1,8 @@
 """The states of the watch loop, and what follows on what. Pure: the reflector acts, these functions decide.
 
-Each state holds only what is valid in it. A complete list leads to :class:`Watching`; only an expired version leads
-back, so nothing is ever concluded from a list that failed half-way.
+Each state holds only what is valid in it. A complete list leads to :class:`Watching`; what leads back is a version that
+does not count any more, or a watch that has brought nothing for too long. Nothing is ever concluded from a list that
+failed half-way.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from podrunner.errors import BadRequestError, GoneError, InvalidError
+from podrunner.kube import AnswerTooLongError, EndlessListError
 
 if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
@@ -22,9 +24,13 @@ __all__ = [
     "State",
     "Streaming",
     "StreamingLists",
+    "UnreadableWatchError",
+    "VersionWentBackError",
     "Watching",
     "after_failure",
     "after_page",
+    "is_back",
+    "is_unsupported",
 ]
 
 StreamingLists: TypeAlias = Literal["auto", "on", "off"]
@@ -49,11 +55,13 @@ class Listing:
         token: Where the next page begins; None: at the beginning.
         found: The pods of the pages so far, by UID; grows, and is shared from page to page.
         paged: False asks for everything at once, after a continue token ran out.
+        halvings: How often the size of the pages was halved, because one was too long.
     """
 
     token: str | None = None
     found: dict[str, Pod] = field(default_factory=dict)
     paged: bool = True
+    halvings: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,18 @@ class NoInitialEventsError(Exception):
     """A streaming list did not come. Internal: pages are tried instead."""
 
 
+class UnreadableWatchError(Exception):
+    """A watch brought bytes for a while, and no event. Internal: it counts as a failure."""
+
+
+class VersionWentBackError(Exception):
+    """The server named a version below one that it had named before. Internal: a new list follows.
+
+    So it does after its etcd was restored from a backup: what it said since that backup is not true any more, and a
+    watch from a later version would leave out what happens until that version is reached again (kubernetes 107457).
+    """
+
+
 def after_page(
     state: Listing, pods: dict[str, Pod], *, version: str, token: str | None
 ) -> Listing | Watching:
@@ -97,15 +117,33 @@ def after_page(
     return Watching(version=version) if token is None else replace(state, token=token)
 
 
-def after_failure(state: State, error: BaseException, *, streaming: StreamingLists = "off") -> Next:
+def is_back(version: str, known: str) -> bool:
+    """Whether a version lies before one that was known. Versions that are no numbers have no order."""
+    return version.isdecimal() and known.isdecimal() and int(version) < int(known)
+
+
+def is_unsupported(error: BaseException) -> bool:
+    """Whether the server does not know streaming lists."""
+    return isinstance(error, InvalidError | BadRequestError | NoInitialEventsError)
+
+
+def after_failure(
+    state: State, error: BaseException, *, streaming: StreamingLists = "off", outdated: bool = False
+) -> Next:
     """Say where to go on after a failure.
 
     ==============  =====================================  =======================================
     in              after                                  goes on with
     ==============  =====================================  =======================================
-    ``Watching``      410, in the answer or the stream       a new list, at once
+    ``Watching``    410, in the answer or the stream       a new list, at once
+    ``Watching``    a version that went back               a new list, at once
+    ``Watching``    anything, and the data is outdated     a list in pages, after a wait
     ``Listing``     410 for the next page                  a new list without pages, at once
+    ``Listing``     a page that is too long                a new list in smaller pages, after a wait
+    ``Listing``     a list without end                     a new list, after a wait
+    ``Listing``     a version that went back               a new list, after a wait
     ``Streaming``   a server that does not know it         a list in pages, at once
+    ``Streaming``   a watch that brings no event           a list in pages, after a wait
     ``Streaming``   anything else                          the same from the beginning, after a wait
     any other       anything else                          the same, after a wait
     ==============  =====================================  =======================================
@@ -115,15 +153,40 @@ def after_failure(state: State, error: BaseException, *, streaming: StreamingLis
     Args:
         state: Where the loop was.
         error: What happened.
-        streaming: Whether lists come through the watch: ``on`` insists, ``auto`` falls back for good.
+        streaming: Whether lists come through the watch: ``on`` insists, ``auto`` falls back.
+        outdated: Whether the watches that it allowed have brought nothing true for too long.
     """
-    match state, error:
-        case Watching(), GoneError():
-            return Next(Listing() if streaming == "off" else Streaming(), wait=False)
-        case Listing(token=token), GoneError() if token is not None:
-            return Next(Listing(paged=False), wait=False)
-        case Streaming(), InvalidError() | BadRequestError() | NoInitialEventsError() if streaming == "auto":
-            return Next(Listing(), wait=False)
-        case Streaming(), _:
-            return Next(Streaming(), wait=True)
+    match state:
+        case Watching():
+            return _after_watch(state, error, streaming=streaming, outdated=outdated)
+        case Listing():
+            return _after_list(state, error)
+        case Streaming():
+            return _after_streaming(error, streaming=streaming)
+
+
+def _after_watch(state: Watching, error: BaseException, *, streaming: StreamingLists, outdated: bool) -> Next:
+    if isinstance(error, GoneError | VersionWentBackError):
+        return Next(Listing() if streaming == "off" else Streaming(), wait=False)
+    if outdated:  # a list through the watch would be as good as the watch
+        return Next(Streaming() if streaming == "on" else Listing(), wait=True)
     return Next(state, wait=True)
+
+
+def _after_list(state: Listing, error: BaseException) -> Next:
+    match error:
+        case GoneError() if state.token is not None:
+            return Next(Listing(paged=False, halvings=state.halvings), wait=False)
+        case AnswerTooLongError():
+            return Next(Listing(halvings=state.halvings + 1), wait=True)
+        case EndlessListError() | VersionWentBackError():
+            return Next(Listing(halvings=state.halvings), wait=True)
+    return Next(state, wait=True)
+
+
+def _after_streaming(error: BaseException, *, streaming: StreamingLists) -> Next:
+    if streaming == "auto" and is_unsupported(error):
+        return Next(Listing(), wait=False)
+    if streaming == "auto" and isinstance(error, ShortWatchError | UnreadableWatchError | EndlessListError):
+        return Next(Listing(), wait=True)
+    return Next(Streaming(), wait=True)

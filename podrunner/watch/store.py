@@ -46,11 +46,14 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
         kind: What.
         pod: Its last known record.
         previous: The record before, or None.
+        rewound: Whether the server's data went back to before ``previous``, as after a restore: the record is the
+            valid one although its version is older.
     """
 
     kind: Kind
     pod: Pod
     previous: Pod | None = None
+    rewound: bool = False
 
 
 class PodView:
@@ -99,10 +102,15 @@ class PodStore:
         """Return all pods as they are now."""
         return list(self._pods.values())
 
-    def replace(self, pods: Mapping[str, Pod]) -> list[Observation]:
-        """Take a complete list as the truth, and return the differences to what was known."""
+    def replace(self, pods: Mapping[str, Pod], *, rewound: bool = False) -> list[Observation]:
+        """Take a complete list as the truth, and return the differences to what was known.
+
+        Args:
+            pods: The list, by UID.
+            rewound: Whether the server's data went back to before what was known.
+        """
         before, self._pods = self._pods, dict(pods)
-        seen = [_compared(before.get(uid), pod) for uid, pod in pods.items()]
+        seen = [_compared(before.get(uid), pod, rewound=rewound) for uid, pod in pods.items()]
         gone = [Observation(Kind.VANISHED, pod) for uid, pod in before.items() if uid not in pods]
         return gone + [observation for observation in seen if observation is not None]
 
@@ -147,12 +155,12 @@ class PodStore:
         return pod.metadata.resource_version == known.metadata.resource_version or is_older(pod, known)
 
 
-def _compared(known: Pod | None, pod: Pod) -> Observation | None:
+def _compared(known: Pod | None, pod: Pod, *, rewound: bool) -> Observation | None:
     if known is None:
         return Observation(Kind.ADDED, pod)
     if known.metadata.resource_version == pod.metadata.resource_version:
         return None
-    return Observation(Kind.MODIFIED, pod, known)
+    return Observation(Kind.MODIFIED, pod, known, rewound=rewound and is_older(pod, known))
 
 
 def is_older(pod: Pod, known: Pod) -> bool:

@@ -56,10 +56,14 @@ class PodTransform:
         if annotations and any(_is_ballast(*item) for item in annotations.items()):
             annotations = {name: text for name, text in annotations.items() if not _is_ballast(name, text)}
         namespace = self._share(meta.namespace, meta.namespace)
-        return replace(meta, namespace=namespace, labels=labels, annotations=annotations)
+        finalizers = meta.finalizers and self._share(("finalizers", *meta.finalizers), meta.finalizers)
+        return replace(
+            meta, namespace=namespace, labels=labels, annotations=annotations, finalizers=finalizers
+        )
 
     def _spec(self, spec: PodSpec) -> PodSpec:
-        flat = (spec.node_name, spec.restart_policy, spec.active_deadline_seconds)
+        grace_s = spec.termination_grace_period_seconds
+        flat = (spec.node_name, spec.restart_policy, spec.active_deadline_seconds, grace_s)
         return self._share((*flat, _read_of(spec.init_containers), _read_of(spec.containers)), spec)
 
     def _status(self, status: PodStatus) -> PodStatus:

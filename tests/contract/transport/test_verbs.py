@@ -196,6 +196,28 @@ async def test_patch_is_a_merge_patch_and_can_compare_the_version(client_for, st
     assert stub.seen[0].headers["Content-Type"] == "application/merge-patch+json"
 
 
+async def test_a_strategic_patch_is_named_as_one(client_for, stub):
+    """It alone can remove one finalizer and leave the others."""
+    stub.json(POD)
+    patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a/b"]}}
+    async with client_for(stub) as client:
+        await client.patch_pod("n", "a", patch, strategic=True)
+    assert asked(stub)[3] == patch
+    assert stub.seen[0].headers["Content-Type"] == "application/strategic-merge-patch+json"
+
+
+async def test_a_patch_that_the_caller_stops_is_not_sent(client_for, stub):
+    """A2: the owner is checked when all waiting is over."""
+
+    def stop() -> None:
+        raise UsageError("stopped")
+
+    async with client_for(stub) as client:
+        with pytest.raises(UsageError, match="stopped"):
+            await client.patch_pod("n", "a", {}, before_send=stop)
+    assert not stub.seen
+
+
 async def test_list_gives_a_page_and_counts_what_it_cannot_read(client_for, stub):
     """W4: a foreign or malformed object does not spoil the list."""
     broken = {"metadata": {"name": ["not", "a", "string"]}}

@@ -16,6 +16,7 @@ from podrunner.kube.answers import (
     status_error,
     transient_kind,
 )
+from podrunner.kube.gate import MAX_CLOSED_S
 
 
 def answer(status, body=b"", **headers):
@@ -149,11 +150,54 @@ def test_a_redirect_says_where_to():
         ("Sun, 09 Sep 2001 01:47:10 -0000", 30.0),
         ("Sun, 09 Sep 2001 01:00:00 GMT", 0.0),
         ("Sun, 99 Sep 9999 99:99:99 GMT", None),
+        ("3600", 60.0),
+        ("9" * 400, 60.0),
+        ("1e400", None),
+        ("NaN", None),
+        ("inf", None),
+        ("-1", None),
+        ("0.0", None),
+        ("Thu, 01 Jan 2099 00:00:00 GMT", 60.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 60.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Sun, 09 Sep 2001 01:47:10 +9999", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header, expected):
-    """RFC 9110, 10.2.3."""
+    """H5, RFC 9110, 10.2.3: never longer than a minute."""
     assert retry_after_s(header, now_s=1_000_000_000.0) == expected
+
+
+@given(
+    st.one_of(
+        st.text(max_size=80), st.from_regex(r"\A[A-Z][a-z]{2}, \d{1,3} [A-Z][a-z]{2} \d{1,6} .{0,20}\Z")
+    )
+)
+def test_no_retry_after_whatever_breaks_the_translation(header):
+    """H5."""
+    wait_s = retry_after_s(header, now_s=1_000_000_000.0)
+    assert wait_s is None or 0 <= wait_s <= MAX_CLOSED_S
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [(3600, "3600 s"), (61.4, "61 s"), (10**30, "more than 10^12 s"), (1e300, "more than 10^12 s")],
+)
+def test_a_wait_that_is_limited_is_said_so(asked, shown):
+    """H5: of a header, a Status, and a Status in a stream; what was asked and what is done."""
+    body = status_body("slow", "TooManyRequests", retryAfterSeconds=asked)
+    document = json.loads(body)
+    errors_ = [answer(429, body), status_error(document, method="GET", path="/x")]
+    if asked == 3600:
+        errors_.append(answer(429, b"slow", **{"Retry-After": "3600"}))
+    for error in errors_:
+        assert error.retry_after_s == MAX_CLOSED_S
+        assert str(error).endswith(f"slow (the server asks to wait {shown}, which is limited to 60 s)")
+
+
+def test_a_wait_within_the_limit_is_not_mentioned():
+    assert "limited" not in str(answer(429, b"slow", **{"Retry-After": "60"}))
 
 
 def test_the_wait_is_taken_from_the_header_else_from_the_status():

@@ -53,6 +53,17 @@ def test_the_longest_wait_counts_and_none_is_too_long(gate, time):
     assert not gate.closed
 
 
+def test_it_says_for_how_long_it_is_closed(gate, time):
+    """H5."""
+    assert gate.closed_for_s == 0
+    gate.close_for(3600)
+    assert gate.closed_for_s == MAX_CLOSED_S
+    time.now += 50
+    assert gate.closed_for_s == pytest.approx(MAX_CLOSED_S - 50)
+    time.now += 20
+    assert gate.closed_for_s == 0
+
+
 @pytest.mark.anyio
 async def test_waiting_requests_come_back_spread(gate, time):
     gate.close_for(10)

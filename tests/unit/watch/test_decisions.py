@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from podrunner.config import WatchSettings
 from podrunner.errors import BadRequestError, GoneError, InvalidError, ServerError, TransportError
+from podrunner.kube import AnswerTooLongError, EndlessListError
 from podrunner.watch import Kind, PodStore
 from podrunner.watch.backoff import WatchBackoff
 from podrunner.watch.states import (
@@ -16,9 +17,12 @@ from podrunner.watch.states import (
     State,
     Streaming,
     StreamingLists,
+    UnreadableWatchError,
+    VersionWentBackError,
     Watching,
     after_failure,
     after_page,
+    is_back,
 )
 from tests.support.pods import pod
 
@@ -41,13 +45,47 @@ BROKEN = TransportError("reset")
         (Streaming(), NoInitialEventsError(), "auto", Listing(), False),
         (Streaming(), InvalidError(status=422), "on", Streaming(), True),
         (Streaming(), BROKEN, "auto", Streaming(), True),
+        (Watching(version="5"), VersionWentBackError(), "off", Listing(), False),
+        (Watching(version="5"), VersionWentBackError(), "auto", Streaming(), False),
+        (Watching(version="5"), UnreadableWatchError(), "off", Watching(version="5"), True),
+        (Listing(token="t"), VersionWentBackError(), "off", Listing(), True),
+        (Listing(token="t"), EndlessListError("endless"), "off", Listing(), True),
+        (Listing(token="t", halvings=1), AnswerTooLongError("long"), "off", Listing(halvings=2), True),
+        (Listing(paged=False), AnswerTooLongError("long"), "off", Listing(halvings=1), True),
+        (Streaming(), ShortWatchError(), "auto", Listing(), True),
+        (Streaming(), UnreadableWatchError(), "auto", Listing(), True),
+        (Streaming(), ShortWatchError(), "on", Streaming(), True),
+        (Streaming(), VersionWentBackError(), "auto", Streaming(), True),
     ],
 )
 def test_the_table_of_failures(
     state: State, error: Exception, streaming: StreamingLists, following: State, *, waits: bool
 ):
-    """W1, W8: only an expired version leads to a new list; everything else goes on where it was."""
+    """W1, W8, W15, H6, H7: a version that no longer counts leads to a new list, else all goes on where it was."""
     assert after_failure(state, error, streaming=streaming) == (following, waits)
+
+
+@pytest.mark.parametrize(
+    ("streaming", "following"), [("off", Listing()), ("auto", Listing()), ("on", Streaming())]
+)
+@pytest.mark.parametrize(
+    "error", [BROKEN, ShortWatchError(), UnreadableWatchError(), ServerError(status=500)]
+)
+def test_a_watch_whose_data_is_outdated_is_answered_by_a_list(
+    error: Exception, streaming: StreamingLists, following: State
+):
+    """H6."""
+    decided = after_failure(Watching(version="5"), error, streaming=streaming, outdated=True)
+    assert decided == (following, True)
+
+
+def test_versions_go_back_as_numbers_do():
+    """W15: what is no number has no order."""
+    assert is_back("99", "100")
+    assert not is_back("100", "100")
+    assert not is_back("101", "100")
+    assert not is_back("99", "")
+    assert not is_back("aa", "bb")
 
 
 def test_a_broken_streaming_list_begins_with_nothing():

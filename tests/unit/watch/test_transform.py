@@ -33,6 +33,19 @@ def test_what_pods_have_in_common_is_one_object():
     assert other.metadata.labels == {"app": "y"}
 
 
+def test_a_finalizer_that_all_pods_bear_is_held_once():
+    def held(uid: str, *finalizers: str) -> Pod:
+        record = pod("Running", runs("base"), uid=uid)
+        meta = msgspec.structs.replace(record.metadata, finalizers=list(finalizers) or None)
+        return msgspec.structs.replace(record, metadata=meta)
+
+    small = PodTransform()
+    one, two, other = small(held("1", "a/b")), small(held("2", "a/b")), small(held("3", "a/b", "c/d"))
+    assert one.metadata.finalizers is two.metadata.finalizers
+    assert other.metadata.finalizers == ["a/b", "c/d"]
+    assert small(held("4")).metadata.finalizers is None
+
+
 def test_what_is_read_stays_the_same():
     record = with_labels(pod("Running", runs("base"), conditions=(condition("Ready"),)), app="x")
     assert PodTransform()(record) == record
