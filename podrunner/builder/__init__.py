@@ -10,6 +10,7 @@ Precedence, weakest first: template, configuration, workload, overrides, identit
 from podrunner.builder.builder import PodBuilder, PodHook, build_plan, build_pod
 from podrunner.builder.explain import Provenance, explain_pod
 from podrunner.builder.labels import safe_label
+from podrunner.builder.manifest_hash import is_another_workload
 from podrunner.builder.names import pod_name
 from podrunner.builder.ownership_metadata import OwnershipMetadata, read_ownership, with_ownership
 from podrunner.builder.plan import PodPlan
@@ -23,6 +24,7 @@ __all__ = [
     "build_plan",
     "build_pod",
     "explain_pod",
+    "is_another_workload",
     "pod_name",
     "read_ownership",
     "safe_label",

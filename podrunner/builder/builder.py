@@ -10,7 +10,14 @@ from podrunner.builder.assembler import PodAssembler
 from podrunner.builder.compiled import Compiled, compiled
 from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain
 from podrunner.builder.git_sync import PASSWORD_KEY, clone_container
-from podrunner.builder.labels import DEFAULT_CONTAINER, RESULT_PATH, check_label_keys, safe_labels
+from podrunner.builder.labels import (
+    DEFAULT_CONTAINER,
+    OUTCOME_FINALIZER,
+    RESULT_PATH,
+    check_label_keys,
+    safe_labels,
+)
+from podrunner.builder.manifest_hash import manifest_hash
 from podrunner.builder.names import pod_name, secret_key, secret_name
 from podrunner.builder.overrides import overridden
 from podrunner.builder.plan import PodPlan
@@ -104,6 +111,7 @@ class PodBuilder:
             main_container=main,
             log_path=workload.relative_log_path,
             warnings=(*common.warnings, *warnings),
+            manifest_hash=manifest_hash(workload),
         )
 
     def _common(self, workload: Workload) -> Compiled:
@@ -199,7 +207,7 @@ def _init_containers(common: Compiled, assembler: PodAssembler, secret: str) -> 
 
 
 def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name: str) -> None:
-    """Set the name, and the identity's labels and annotations, over everything else."""
+    """Set the name, the identity's labels and annotations, and our finalizer, over everything else."""
     check_label_keys(workload.identity_labels, field="Workload.identity_labels")
     given = pod["metadata"]
     labels = {
@@ -210,12 +218,21 @@ def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name
     annotations = {**(given.pop("annotations", None) or {}), **workload.identity_annotations}
     if workload.result_path is not None:
         annotations[RESULT_PATH] = workload.result_path
+    finalizers = _finalizers(given.pop("finalizers", None) or [], ours=common.outcome_finalizer)
     metadata: dict[str, Any] = {**given, "name": name}
+    if finalizers:
+        metadata["finalizers"] = finalizers
     if labels:
         metadata["labels"] = labels
     if annotations:
         metadata["annotations"] = annotations
     pod["metadata"] = metadata
+
+
+def _finalizers(given: list[str], *, ours: bool) -> list[str]:
+    """Return the user's finalizers, and ours only if the configuration asks for it: a copied one would stay."""
+    others = [name for name in given if name != OUTCOME_FINALIZER]
+    return [*others, OUTCOME_FINALIZER] if ours else others
 
 
 def _check_container(pod: dict[str, Any], name: str, *, what: str) -> None:

@@ -35,6 +35,7 @@ class Compiled:
         template_annotations: Annotations of the template.
         annotations: Annotations of the configuration, for workloads without their own.
         metadata: The rest of the metadata.
+        outcome_finalizer: Whether the pod bears podrunner's own finalizer.
         spec: The spec, but for containers and volumes.
         main: The main container, but for its variables.
         before: Containers before it.
@@ -57,6 +58,7 @@ class Compiled:
     template_annotations: dict[str, str]
     annotations: dict[str, str]
     metadata: dict[str, Any]
+    outcome_finalizer: bool
     spec: dict[str, Any]
     main: dict[str, Any]
     before: list[dict[str, Any]]
@@ -103,6 +105,7 @@ def compiled(
         template_annotations=start.annotations,
         annotations=dict(config.annotations),
         metadata=start.metadata,
+        outcome_finalizer=config.outcome_finalizer,
         volumes=_volumes(config, start),
         spec=_spec(config, start),
         main=_main(config, start),

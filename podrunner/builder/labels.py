@@ -21,12 +21,16 @@ __all__ = [
     "LOG_PATH",
     "MANAGED_BY",
     "MANAGER",
+    "MANIFEST_HASH",
+    "OUTCOME",
+    "OUTCOME_FINALIZER",
     "OWNER",
     "POD",
     "RELAUNCH",
     "REPORTED",
     "RESULT_PATH",
     "SCOPE",
+    "VERDICT",
     "check_label_keys",
     "safe_label",
     "safe_labels",
@@ -51,6 +55,16 @@ RESULT_PATH = "podrunner.io/result-path"
 """Annotation: the file that the main container leaves as its result; absent where it leaves none."""
 REPORTED = "podrunner.io/told"
 """Annotation of a retained pod: the category of its outcome, which was reported and must not be reported again."""
+OUTCOME = "podrunner.io/outcome"
+"""Annotation: the settled outcome, as a compact record (``podrunner.outcome.stored``)."""
+VERDICT = "podrunner.io/verdict"
+"""Annotation: the outcome that a runner gives a pod that it ends itself, written before it ends the pod; a record like
+:data:`OUTCOME`."""
+MANIFEST_HASH = "podrunner.io/manifest-hash"
+"""Annotation: a hash of what the workload says about what is run (``podrunner.builder.manifest_hash``), so that a later
+run of the same attempt can see whether it is the same workload."""
+OUTCOME_FINALIZER = "podrunner.io/outcome"
+"""Finalizer: keeps the pod until its outcome was delivered."""
 POD = "podrunner.io/pod"
 """Label of a Secret: the pod that it was made for."""
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"

@@ -16,9 +16,13 @@ from podrunner.builder.labels import (
     LOG_PATH,
     MANAGED_BY,
     MANAGER,
+    MANIFEST_HASH,
+    OUTCOME,
     OWNER,
     RELAUNCH,
+    REPORTED,
     SCOPE,
+    VERDICT,
     safe_label,
 )
 from podrunner.errors import SpecError
@@ -30,8 +34,14 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnershipMetadata", "read_ownership", "with_ownership"]
 
+_NOT_THE_USERS = frozenset({MANIFEST_HASH, OUTCOME, RELAUNCH, REPORTED, VERDICT})
+"""Annotations that a new pod has only if podrunner sets them. A template that was copied from a pod of an earlier run
+may have them, and then the new pod would count as reported."""
+
 MAX_ANNOTATIONS_BYTES = 256 * 1024
 """Names and values of all annotations together (Kubernetes: ``TotalAnnotationSizeLimitB``)."""
+_KEPT_FREE_BYTES = 9 * 1024
+"""For what is written to the pod at its end: two records of at most 4 KiB, their names, and the category."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +71,7 @@ def with_ownership(
     key: WorkloadKey,
     log_path: str | None = None,
     main_container: str | None = None,
+    manifest_hash: str | None = None,
 ) -> dict[str, Any]:
     """Return a pod with the labels and annotations of its owner.
 
@@ -71,6 +82,7 @@ def with_ownership(
         key: The workload's identity and attempt.
         log_path: Where the log goes, below the log folder; None: made of the key.
         main_container: Name of the main container; None: the one that an annotation names, else the first.
+        manifest_hash: What :attr:`PodPlan.manifest_hash` says; None: no annotation says it.
 
     Returns:
         A new manifest; it shares all but the metadata with the old one.
@@ -82,7 +94,7 @@ def with_ownership(
     annotations = metadata.get("annotations") or {}
     main = main_container or annotations.get(DEFAULT_CONTAINER) or manifest["spec"]["containers"][0]["name"]
     all_annotations = {
-        **annotations,
+        **{name: value for name, value in annotations.items() if name not in _NOT_THE_USERS},
         DEFAULT_CONTAINER: main,
         KEY: key.identity,
         ATTEMPT: str(key.attempt),
@@ -92,6 +104,8 @@ def with_ownership(
     }
     if key.relaunch:
         all_annotations[RELAUNCH] = str(key.relaunch)
+    if manifest_hash is not None:
+        all_annotations[MANIFEST_HASH] = manifest_hash
     _check_size(all_annotations)
     labels = {**(metadata.get("labels") or {}), **_labels(owner, scope)}
     return {**manifest, "metadata": {**metadata, "labels": labels, "annotations": all_annotations}}
@@ -103,8 +117,9 @@ def _labels(owner: str, scope: str) -> dict[str, str]:
 
 def _check_size(annotations: Mapping[str, str]) -> None:
     size = sum(len(name) + len(value.encode()) for name, value in annotations.items())
-    if size > MAX_ANNOTATIONS_BYTES:
-        problem = f"the annotations are larger than {MAX_ANNOTATIONS_BYTES} bytes together"
+    limit = MAX_ANNOTATIONS_BYTES - _KEPT_FREE_BYTES
+    if size > limit:
+        problem = f"the annotations are larger than {limit} bytes together"
         raise SpecError(problem, field="metadata.annotations", value=f"{size} bytes")
 
 

@@ -26,6 +26,8 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True):
         main_container: Name of the container whose end is the pod's end.
         log_path: Where the log goes, below the log folder.
         warnings: What has no effect, one sentence each.
+        manifest_hash: What the workload says about what is run, as a hash (``podrunner.builder.manifest_hash``); None:
+            it has none.
     """
 
     manifest: dict[str, Any]
@@ -35,6 +37,7 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True):
     main_container: str
     log_path: str
     warnings: tuple[str, ...] = ()
+    manifest_hash: str | None = None
 
     def __repr__(self) -> str:
         """Return the pod's name and key, without its manifest and Secret."""

@@ -33,6 +33,8 @@ def check_shape(pod: Mapping[str, Any], *, place: str) -> None:
     metadata = _object(pod, "metadata", place)
     for field in ("labels", "annotations"):
         _check_texts(_object(metadata, field, f"{place}metadata."), f"{place}metadata.{field}")
+    for index, name in enumerate(_list(metadata, "finalizers", f"{place}metadata.")):
+        _check_text(name, f"{place}metadata.finalizers[{index}]")
     _check_spec(_object(pod, "spec", place), f"{place}spec.")
 
 
@@ -62,9 +64,13 @@ def _object(parent: Mapping[str, Any], field: str, place: str) -> Mapping[str, A
 
 def _check_texts(texts: Mapping[str, Any], place: str) -> None:
     for name, value in texts.items():
-        if not isinstance(value, str):
-            remedy = f"must be text, not {type_name(value)}; put it in quotes"
-            raise SpecError(remedy, field=f"{place}.{name}", value=repr(value)[:80])
+        _check_text(value, f"{place}.{name}")
+
+
+def _check_text(value: object, place: str) -> None:
+    if not isinstance(value, str):
+        remedy = f"must be text, not {type_name(value)}; put it in quotes"
+        raise SpecError(remedy, field=place, value=repr(value)[:80])
 
 
 def _check_named(
@@ -78,11 +84,15 @@ def _check_named(
 
 
 def _objects(parent: Mapping[str, Any], field: str, place: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    elements = parent.get(field)
-    if not isinstance(elements, list | None):
-        raise SpecError(f"must be a list, not {type_name(elements)}", field=f"{place}{field}")
-    for index, element in enumerate(elements or []):
+    for index, element in enumerate(_list(parent, field, place)):
         if not isinstance(element, dict):
             problem = f"must be an object, not {type_name(element)}"
             raise SpecError(problem, field=f"{place}{field}[{index}]")
         yield element, f"{place}{field}[{index}]"
+
+
+def _list(parent: Mapping[str, Any], field: str, place: str) -> list[Any]:
+    elements = parent.get(field)
+    if not isinstance(elements, list | None):
+        raise SpecError(f"must be a list, not {type_name(elements)}", field=f"{place}{field}")
+    return elements or []

@@ -168,6 +168,17 @@ class RunnerConfig(Settings):
         submit_queue_size: Submissions that may wait; one takes a few kilobytes (its manifest).
         event_queue_size: Events that wait for a slow reader of ``events()`` before they are coalesced per
             pod.
+        outcome_delivery: When an outcome counts as delivered; a pod is deleted, or marked as reported, only then.
+            ``taken``: when its reader comes back for more, or ``wait`` has returned it. ``acknowledged``: only when
+            the scheduler calls ``acknowledge``.
+        max_undelivered_pods: Pods at most whose outcome is not delivered yet; beyond that no pod is created until some
+            are. They hold no place of ``max_active_pods``.
+        outcome_finalizer: Whether each pod bears the finalizer ``podrunner.io/outcome`` until its outcome is delivered,
+            so that no other client's deletion, and no garbage collector, can take it before. Costs one request more
+            per pod.
+        reported_attempt: What becomes of a workload whose attempt has ended already, if its pod is still there and its
+            outcome was decided by an earlier runner. ``reuse``: the handle has that outcome. ``error``: the call
+            raises. ``rerun``: the pod is deleted and the attempt is run again.
         adopt_every_s: Seconds between two searches for pods of runners that are gone: they are adopted and reported by
             events. None: only when ``adopt`` is called.
         lease_duration_s: Seconds without renewal after which a runner counts as gone, and its pods may be
@@ -240,6 +251,10 @@ class RunnerConfig(Settings):
     logs: LogSettings = LogSettings()
     submit_queue_size: int = Field(default=100_000, ge=1)
     event_queue_size: int = Field(default=10_000, ge=1)
+    outcome_delivery: Literal["taken", "acknowledged"] = "taken"
+    max_undelivered_pods: int = Field(default=5_000, ge=1)
+    outcome_finalizer: bool = False
+    reported_attempt: Literal["reuse", "error", "rerun"] = "reuse"
     adopt_every_s: PositiveSeconds | None = None
     lease_duration_s: float = Field(default=60.0, ge=1)
 

@@ -121,6 +121,8 @@ class WatchSettings(Settings):
 
     Attributes:
         page_size: Pods per page of a list.
+        max_listed_pods: Pods that a list may have: a longer one counts as one without an end, and the watch does not
+            begin. A runner that knows more than half as many lists twice as many as it knows.
         server_timeout_s: Seconds after which the server is asked to end a watch (varied by a few percent, so
             that many runners do not reconnect at once). Under 300 s, where common load balancers cut.
         inactivity_s: Seconds without any sign (a bookmark comes about each minute) after which the connection
@@ -129,12 +131,13 @@ class WatchSettings(Settings):
         backoff_max_s: Longest wait in seconds between reconnects.
         backoff_reset_s: Healthy seconds after which the waits start short again (client-go: two minutes).
         stale_after_s: Seconds that the watch may stay interrupted until the known state counts as stale, which is
-            reported to callers.
+            reported to callers. A connection that brings anything else than events is an interruption too.
         streaming_lists: Whether the first list comes through the watch (``sendInitialEvents``): ``auto``
             tries it and falls back, ``on`` insists, ``off`` lists in pages.
     """
 
     page_size: int = Field(default=500, ge=1, le=10_000)
+    max_listed_pods: int = Field(default=40_000, ge=1, le=10_000_000)
     server_timeout_s: float = Field(default=290.0, ge=1, le=_DAY_S)
     inactivity_s: float = Field(default=120.0, gt=0, le=_DAY_S)
     backoff_initial_s: PositiveSeconds = 0.8

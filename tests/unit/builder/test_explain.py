@@ -79,3 +79,12 @@ def test_explaining_shows_no_credential():
 def test_a_setting_that_follows_from_another_is_named():
     rows = explain_pod(RunnerConfig(cluster="local"), Workload(key={"a": "b"}))
     assert [row.source for row in rows if row.path.endswith(".image")] == ["config.image"]
+
+
+def test_the_finalizer_has_its_setting():
+    config = RunnerConfig(
+        image="i", outcome_finalizer=True, pod_template={"metadata": {"finalizers": ["example.com/mine"]}}
+    )
+    found = {row.path: (row.value, row.source) for row in explain_pod(config, Workload(key={"a": "b"}))}
+    assert found["metadata.finalizers[0]"] == ("example.com/mine", "config.pod_template")
+    assert found["metadata.finalizers[1]"] == ("podrunner.io/outcome", "config.outcome_finalizer")

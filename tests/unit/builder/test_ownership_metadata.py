@@ -10,9 +10,13 @@ from podrunner.builder.labels import (
     KEY,
     LOG_PATH,
     MANAGED_BY,
+    MANIFEST_HASH,
+    OUTCOME,
     OWNER,
     RELAUNCH,
+    REPORTED,
     SCOPE,
+    VERDICT,
 )
 from podrunner.errors import SpecError
 from podrunner.workload import WorkloadKey
@@ -44,6 +48,19 @@ def test_labels_are_for_selecting_annotations_for_reading():
         "podrunner.io/owner": "Ich & Du",
         "podrunner.io/scope": "default",
         "podrunner.io/log-path": "d/t/1.log",
+    }
+
+
+def test_a_copied_pods_records_are_not_the_new_pods():
+    copied = dict.fromkeys([RELAUNCH, REPORTED, OUTCOME, VERDICT, MANIFEST_HASH], "1")
+    pod = {**POD, "metadata": {**POD["metadata"], "annotations": {**copied, "c": "d"}}}
+    assert stamped(pod) == stamped()
+
+
+def test_the_hash_of_the_manifest_is_an_annotation():
+    assert stamped(manifest_hash="0abc")["annotations"] == {
+        **stamped()["annotations"],
+        "podrunner.io/manifest-hash": "0abc",
     }
 
 
@@ -99,6 +116,21 @@ def test_annotations_that_kubernetes_would_refuse_are_refused():
     with pytest.raises(SpecError) as caught:
         stamped(pod)
     assert caught.value.field == "metadata.annotations"
+
+
+def test_room_is_left_for_what_is_written_at_a_pods_end():
+    """Or else the pod could not be marked as reported, and would be reported by each successor."""
+
+    def size(text: str) -> int:
+        annotations = stamped({**POD, "metadata": {"name": "p", "annotations": {"big": text}}})["annotations"]
+        return sum(len(name) + len(value) for name, value in annotations.items())
+
+    fits = 262_144 - 9 * 1024 - size("")
+    records = {OUTCOME: 4096, VERDICT: 4096, REPORTED: len("deleted-by-others")}
+    written = sum(len(name) + length for name, length in records.items())
+    assert size("x" * fits) + written <= 262_144
+    with pytest.raises(SpecError):
+        size("x" * (fits + 1))
 
 
 def test_the_largest_key_fits():

@@ -1,8 +1,8 @@
 """Pod templates: which fields they may set, and which container is the main one."""
 
 import pytest
-from podrunner.builder import build_plan, build_pod
-from podrunner.builder.labels import DEFAULT_CONTAINER
+from podrunner.builder import PodBuilder, build_plan, build_pod
+from podrunner.builder.labels import DEFAULT_CONTAINER, OUTCOME_FINALIZER
 from podrunner.config import RunnerConfig
 from podrunner.errors import SpecError
 from podrunner.workload import Workload
@@ -121,3 +121,39 @@ def test_a_template_that_is_no_pod_is_refused(broken, field, workload):
 def test_a_template_may_leave_out_everything(workload):
     empty = {"metadata": None, "spec": {"containers": None, "volumes": None}}
     assert names(build_pod(RunnerConfig(image="i", pod_template=empty), workload)) == ["base"]
+
+
+def finalizers(config, workload, **options):
+    return PodBuilder(config, **options).build(workload).manifest["metadata"].get("finalizers")
+
+
+def test_the_finalizer_stands_beside_the_users_own(workload):
+    config = RunnerConfig(
+        image="i", outcome_finalizer=True, pod_template={"metadata": {"finalizers": ["example.com/mine"]}}
+    )
+    assert finalizers(config, workload) == ["example.com/mine", OUTCOME_FINALIZER]
+
+
+def test_without_the_setting_a_pod_has_only_the_users_finalizers(workload):
+    config = RunnerConfig(
+        image="i", pod_template={"metadata": {"finalizers": [OUTCOME_FINALIZER, "example.com/mine"]}}
+    )
+    assert finalizers(config, workload) == ["example.com/mine"]
+    assert finalizers(RunnerConfig(image="i"), workload) is None
+
+
+def test_neither_override_nor_hook_takes_the_finalizer_away(workload):
+    config = RunnerConfig(image="i", outcome_finalizer=True)
+    overrides = {"metadata": {"$deleteFromPrimitiveList/finalizers": [OUTCOME_FINALIZER]}}
+    overridden = workload.model_copy(update={"overrides": overrides})
+
+    def hook(pod):
+        pod["metadata"]["finalizers"] = []
+
+    assert finalizers(config, overridden, pod_hook=hook) == [OUTCOME_FINALIZER]
+
+
+@pytest.mark.parametrize("given", ["example.com/mine", [1], {"a": "b"}])
+def test_finalizers_that_are_no_list_of_texts_are_refused(workload, given):
+    with pytest.raises(SpecError, match=r"metadata\.finalizers"):
+        build_pod(RunnerConfig(image="i", pod_template={"metadata": {"finalizers": given}}), workload)
