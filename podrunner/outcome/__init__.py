@@ -7,7 +7,12 @@ deleting pods and reporting outcomes do not belong here.
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.classify import classify, events_may_tell, timings_of
 from podrunner.outcome.containers import ever_started, goes_on, main_name, main_status
-from podrunner.outcome.facts import deletion_asked_at, ended_before_deletion, is_over
+from podrunner.outcome.facts import (
+    deletion_asked_at,
+    ended_before_deletion,
+    is_over,
+    is_past_deadline,
+)
 from podrunner.outcome.failure_policy import apply_failure_policy
 from podrunner.outcome.final_status import awaits_final_status
 from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
@@ -38,6 +43,7 @@ __all__ = [
     "ever_started",
     "goes_on",
     "is_over",
+    "is_past_deadline",
     "lost_verdict",
     "main_name",
     "main_status",

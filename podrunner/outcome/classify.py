@@ -28,13 +28,14 @@ _EVENTS_KEPT = 5
 """Events that an outcome keeps: the last ones describe the end."""
 
 
-def classify(
+def classify(  # noqa: PLR0913  # each is a fact that only the caller knows
     pod: Pod,
     *,
     events: Iterable[Event] = (),
     main_container: str | None = None,
     vanished: bool = False,
     cancelled: bool = False,
+    by_deadline: bool = False,
     previous: Pod | None = None,
     ended_first: bool = False,
     asked_at: datetime | None = None,
@@ -49,6 +50,7 @@ def classify(
         vanished: True if the pod is provably no longer there (DELETED, or missing in a complete list).
         cancelled: True if its owner asked for its end, for whatever reason. What had ended before the deletion was
             asked for keeps its own outcome.
+        by_deadline: True if its owner ended it by lowering its deadline, so that the pod stays.
         ended_first: True if it is certain that it had ended before its deletion, whatever the times say
             (:func:`~podrunner.outcome.facts.ended_before_deletion`).
         asked_at: When its deletion was asked for, as far as an earlier record showed it
@@ -67,6 +69,7 @@ def classify(
         main_container=main_container,
         vanished=vanished,
         by_owner=cancelled,
+        by_deadline=by_deadline,
         previous=previous,
         ended_first=ended_first,
         asked_at=asked_at,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from podrunner.outcome.containers import (
     ended_for_good,
     ever_started,
@@ -39,10 +41,12 @@ __all__ = [
     "ended_before_deletion",
     "gather",
     "is_over",
+    "is_past_deadline",
     "past_deadline",
 ]
 
 _ENDED = frozenset({"Succeeded", "Failed"})
+_BY_DEADLINE = "DeadlineExceeded"
 
 TERMINATION_BY_KUBELET = "TerminationByKubelet"
 """Reason of a ``DisruptionTarget`` that the kubelet wrote. Its time is no cause's: the kubelet writes it with the final
@@ -120,19 +124,23 @@ def ended_before_deletion(answered: Pod, *, main_container: str | None = None) -
     return not pending and is_over(answered, main_container=main_container)
 
 
-def gather(
+def gather(  # noqa: PLR0913  # as classify
     pod: Pod,
     *,
     events: Iterable[Event] = (),
     main_container: str | None = None,
     vanished: bool = False,
     by_owner: bool = False,
+    by_deadline: bool = False,
     previous: Pod | None = None,
     ended_first: bool = False,
     asked_at: datetime | None = None,
 ) -> Facts:
     """Gather the facts about a pod that is over; an earlier record fills what the last one no longer shows."""
     events = tuple(events)
+    if by_deadline and ended_first and is_past_deadline(pod):
+        # The kubelet writes it to a pod that had ended too, as long as its status is not final.
+        pod = replace(pod, status=replace(pod.status, reason=None, message=None))
     before = previous if previous is not None and previous.metadata.uid == pod.metadata.uid else None
     main = main_status(pod, main_container)
     main_before = main_status(before, main_container) if before is not None else None
@@ -143,7 +151,11 @@ def gather(
     main_called = main_name(pod, main_container) or (main.name if main else "")
     deciding = _deciding_end(end, failed_init)
     interrupted = _disrupted_before(disruption, deciding) or (
-        not ended_first and _deleted_before(pod, deciding, asked_at, killed=_kill_told(events, main_called))
+        not ended_first
+        and (
+            (by_deadline and is_past_deadline(pod))
+            or _deleted_before(pod, deciding, asked_at, killed=_kill_told(events, main_called))
+        )
     )
     return Facts(
         pod=pod,
@@ -231,6 +243,11 @@ def _kill_told(events: Iterable[Event], container: str) -> bool:
 
 def _container_of(event: Event) -> str:
     return (event.involved_object.field_path or "").rpartition("{")[2].removesuffix("}")
+
+
+def is_past_deadline(pod: Pod) -> bool:
+    """Whether the kubelet wrote that it ended the pod because its ``activeDeadlineSeconds`` were over."""
+    return pod.status.reason == _BY_DEADLINE
 
 
 def past_deadline(pod: Pod, finished_at: str | None) -> bool | None:

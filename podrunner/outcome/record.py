@@ -150,6 +150,7 @@ class PodSpec(_Record, frozen=True):
     node_name: str | None = None
     restart_policy: str = "Always"
     active_deadline_seconds: int | None = None
+    termination_grace_period_seconds: int | None = None
     containers: list[ContainerSpec] | None = None
     init_containers: list[ContainerSpec] | None = None
 

@@ -73,7 +73,8 @@ class Evidence:
 
     Attributes:
         source: Where it was said: ``rule`` (the rule that decided), ``pod``, ``condition``, ``container``,
-            ``event``, ``api`` or ``failure-policy`` (the user's rule that decided on retrying).
+            ``event``, ``api``, ``failure-policy`` (the user's rule that decided on retrying), or ``record`` (how much
+            evidence was left out of an outcome that was read from its pod).
         name: Which one: the condition's type, the container's name; "" for the pod itself.
         reason: The machine-readable reason, or "".
         message: The message, shortened.

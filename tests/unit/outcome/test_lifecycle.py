@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.outcome import Category, Fault, classify
 from podrunner.outcome.record import Pod
+from tests.support.pod_strategies import pods
 from tests.support.pods import disrupted, ended, pod, runs, waits
 
 EARLY = (
@@ -95,31 +96,7 @@ def test_every_life_has_exactly_one_outcome(life: Life, data: st.DataObject):
         assert outcomes == {(life.meant, life.started)}
 
 
-_statuses = st.one_of(
-    st.builds(waits, st.just("base"), st.sampled_from(["ContainerCreating", "CrashLoopBackOff", "", "X"])),
-    st.builds(runs, st.just("base")),
-    st.builds(
-        ended,
-        st.just("base"),
-        st.integers(0, 255),
-        reason=st.sampled_from([None, "Error", "OOMKilled", "StartError", "ContainerStatusUnknown", "X"]),
-        end=st.one_of(st.none(), st.integers(6, 100)),
-    ),
-)
-_reasons = ["Evicted", "NodeLost", "OutOfcpu", "DeadlineExceeded", "Preempting", "X", ""]
-_anything = st.builds(
-    lambda phase, statuses, init, **more: pod(phase, *statuses, init=tuple(init), **more),
-    st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Unknown", "Odd"]),
-    st.lists(_statuses, max_size=2),
-    st.lists(_statuses, max_size=2),
-    reason=st.sampled_from([None, *_reasons]),
-    conditions=st.sampled_from([(), (disrupted("DeletionByPodGC"),), (disrupted("Odd"),)]),
-    deleted_at=st.one_of(st.none(), st.integers(0, 100)),
-    restart_policy=st.sampled_from(["Never", "OnFailure", "Always"]),
-)
-
-
-@given(_anything, st.booleans(), st.booleans())
+@given(pods(), st.booleans(), st.booleans())
 def test_no_record_whatever_breaks_it(record: Pod, vanished: bool, cancelled: bool):  # noqa: FBT001  # drawn
     """P5, W11: also what no kubelet should write is classified, and what vanished always is."""
     outcome = classify(record, vanished=vanished, cancelled=cancelled)
