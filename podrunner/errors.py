@@ -12,11 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
 __all__ = [
     "AlreadyExistsError",
     "ApiError",
+    "AttemptEndedError",
+    "AttemptOwnedError",
     "BadRequestError",
     "CallFromEventLoopError",
     "ConfigError",
@@ -255,6 +258,42 @@ class OwnershipError(PodrunnerError):
         self.name = name
         self.owner = owner
         super().__init__(message)
+
+
+class AttemptOwnedError(OwnershipError):
+    """The attempt's pod is there, and belongs to another runner that is alive, or may be; it is left untouched.
+
+    Attributes:
+        lease_ends: When that runner's Lease ends unless it is renewed; None: not known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        namespace: str,
+        name: str,
+        owner: str | None = None,
+        lease_ends: dt.datetime | None = None,
+    ) -> None:
+        self.lease_ends = lease_ends
+        super().__init__(message, namespace=namespace, name=name, owner=owner)
+
+
+class AttemptEndedError(OwnershipError):
+    """The attempt was run by an earlier runner, and has ended; its pod is left untouched.
+
+    Raised if ``reported_attempt`` is ``error``, or if the pod was made of another workload than the one at hand.
+
+    Attributes:
+        category: The category of its outcome.
+    """
+
+    def __init__(
+        self, message: str, *, namespace: str, name: str, category: str, owner: str | None = None
+    ) -> None:
+        self.category = category
+        super().__init__(message, namespace=namespace, name=name, owner=owner)
 
 
 class UsageError(PodrunnerError):

@@ -2,7 +2,8 @@
 
 The pod's name is made from the workload's identity and attempt, so a create whose reply was lost finds its own pod by
 that name. What is noted before the request is sent (the intent) is what a cancellation cleans up after. When to
-launch, how many at once, and what becomes of a pod afterwards does not belong here.
+launch, how many at once, what becomes of a pod afterwards, and of a pod of that name that an earlier launch made
+(``podrunner.ownership.existing``), does not belong here.
 """
 
 from __future__ import annotations
@@ -17,8 +18,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import anyio
 
 from podrunner.builder import read_ownership, with_ownership
+from podrunner.builder.labels import (
+    DEFAULT_CONTAINER,
+    MANIFEST_HASH,
+    OUTCOME,
+    OUTCOME_FINALIZER,
+    REPORTED,
+    VERDICT,
+)
 from podrunner.errors import (
     AlreadyExistsError,
+    ConflictError,
     NotFoundError,
     OwnershipError,
     PodrunnerError,
@@ -27,6 +37,7 @@ from podrunner.errors import (
     TransportError,
 )
 from podrunner.kube import Deletion, RequestRetry, retrying
+from podrunner.outcome import ever_started, main_status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -36,7 +47,7 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.workload import WorkloadKey
 
-__all__ = ["CreateIntent", "Launched", "Launcher", "PodMaker"]
+__all__ = ["CreateIntent", "Launched", "Launcher", "Occupied", "PodMaker"]
 
 T = TypeVar("T")
 
@@ -51,9 +62,6 @@ _CLEANUP_S = 30.0
 
 _UNWANTED_KEPT = 10_000
 """Cancelled launches that are remembered: about 2 MB at the very most."""
-
-_TRIES_AGAINST_A_VANISHED_POD = 3
-"""How often a create conflicts with a pod that the next read does not find, until the launch fails."""
 
 
 class PodMaker(Protocol):
@@ -75,10 +83,24 @@ class PodMaker(Protocol):
         name: str,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         grace_period_s: int | None = None,
         before_send: Callable[[], None] | None = None,
     ) -> Deletion:
         """Delete a pod; false: it was not there."""
+        ...
+
+    async def patch_pod(
+        self,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        resource_version: str | None = None,
+        strategic: bool = False,
+        before_send: Callable[[], None] | None = None,
+    ) -> Pod:
+        """Change a pod."""
         ...
 
     async def create_secret(
@@ -95,15 +117,23 @@ class PodMaker(Protocol):
 
 
 class Launched(NamedTuple):
-    """A pod that is there.
+    """A pod that this launch made.
 
     Attributes:
         pod: Its record.
-        created: Whether this launch made it; False: it was there, made by an earlier launch of the same attempt.
     """
 
     pod: Pod
-    created: bool
+
+
+class Occupied(NamedTuple):
+    """A pod of that name is there, and this launch did not make it. It is left as it is.
+
+    Attributes:
+        pod: Its record, if it was read.
+    """
+
+    pod: Pod | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +152,6 @@ class _Try:
     intent: CreateIntent
     manifest: dict[str, Any]
     may_exist: bool = False
-    vanished: int = 0
     pod: Pod | None = None
     secret_may_exist: bool = False
 
@@ -140,9 +169,11 @@ class Launcher:
         on_retry: Called with each failure that is tried again, and the seconds until then.
         may_act: Whether the owner still holds its Lease: called right before each request that changes something is
             sent, after all waiting.
+        on_begun: Called with the pod of a launch that failed or was cancelled, if it has started: its work may be done,
+            so it is not simply deleted. None: it is.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the engine wires it
         self,
         client: PodMaker,
         *,
@@ -153,6 +184,7 @@ class Launcher:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         on_retry: Callable[[PodrunnerError, float], None] | None = None,
         may_act: Callable[[], bool] = lambda: True,
+        on_begun: Callable[[Pod], None] | None = None,
     ) -> None:
         self._client = client
         self._owner = owner
@@ -163,6 +195,7 @@ class Launcher:
         self._sleep = sleep
         self._on_retry = on_retry
         self._may_act = may_act
+        self._on_begun = on_begun
         self._intents: dict[tuple[str, str], CreateIntent] = {}
         self._unwanted: OrderedDict[tuple[str, str], WorkloadKey] = OrderedDict()
 
@@ -181,9 +214,14 @@ class Launcher:
         return key is not None and self._is_ours(pod, key)
 
     async def launch(
-        self, plan: PodPlan, *, key: WorkloadKey | None = None, namespace: str | None = None
-    ) -> Launched:
-        """Make the pod of a plan, and its Secret; or find it, if this attempt was launched before.
+        self,
+        plan: PodPlan,
+        *,
+        key: WorkloadKey | None = None,
+        namespace: str | None = None,
+        on_occupied: Callable[[Pod], None] | None = None,
+    ) -> Launched | Occupied:
+        """Make the pod of a plan, and its Secret.
 
         Cancelling deletes what was made, even when the answer was not there yet.
 
@@ -191,10 +229,13 @@ class Launcher:
             plan: The pod.
             key: Identity and attempt; None: the plan's.
             namespace: Where to; None: the plan's.
+            on_occupied: Called if the launch is cancelled, with a pod that has the name and that it did not make.
+
+        Returns:
+            The pod; or that another pod has its name: of an earlier launch of this attempt, or anyone's.
 
         Raises:
-            OwnershipError: A pod of that name is there and is not this attempt's, or another runner owns it. It is left
-                as it is.
+            OwnershipError: The runner is no owner any more.
             ApiError: The server refuses, for good or until the tries are used up.
             TransportError: The server cannot be reached until the tries are used up. If the pod may exist nevertheless,
                 it is remembered as unwanted.
@@ -208,7 +249,7 @@ class Launcher:
             return await self._launch(plan, attempt)
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(_CLEANUP_S, shield=True):
-                await self._undo(attempt, waits_s=_READS_AFTER_CANCEL_S)
+                await self._undo(attempt, waits_s=_READS_AFTER_CANCEL_S, on_occupied=on_occupied)
             raise
         except PodrunnerError as error:
             if not isinstance(error, OwnershipError):
@@ -218,7 +259,13 @@ class Launcher:
             del self._intents[place]
 
     async def delete(
-        self, namespace: str, name: str, *, uid: str | None = None, grace_period_s: int | None = None
+        self,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        grace_period_s: int | None = None,
     ) -> Deletion:
         """Delete a pod, trying again after transient errors.
 
@@ -226,6 +273,7 @@ class Launcher:
             namespace: Its namespace.
             name: Its name.
             uid: Delete it only if this is its UID; None: whichever has the name.
+            resource_version: Delete it only if it is still at this version; None: at whichever.
             grace_period_s: Seconds between SIGTERM and SIGKILL; None: the pod's own; 0: drop it without hearing the
                 node, for a node that is gone.
 
@@ -234,6 +282,7 @@ class Launcher:
 
         Raises:
             OwnershipError: The runner is no owner any more; the pod is left to a successor.
+            ConflictError: The pod is at another version.
             ApiError: The server refuses.
             TransportError: The server cannot be reached.
         """
@@ -246,6 +295,7 @@ class Launcher:
                 namespace,
                 name,
                 uid=uid,
+                resource_version=resource_version,
                 grace_period_s=grace_period_s,
                 before_send=partial(self._check_owner, namespace, name),
             )
@@ -261,26 +311,43 @@ class Launcher:
             key=key,
             log_path=plan.log_path,
             main_container=plan.main_container,
+            manifest_hash=plan.manifest_hash,
         )
 
-    async def _launch(self, plan: PodPlan, attempt: _Try) -> Launched:
+    async def _launch(self, plan: PodPlan, attempt: _Try) -> Launched | Occupied:
         intent = attempt.intent
         launched = await self._retrying(
             lambda: self._create(attempt),
             policy=self._creating,
             name=f"create pod {intent.namespace}/{intent.name}",
         )
-        attempt.pod = launched.pod
-        if plan.secret is not None:
-            await self._add_secret(plan.secret, attempt, created=launched.created)
+        if isinstance(launched, Launched):
+            attempt.pod = launched.pod
+            if plan.secret is not None:
+                await self._add_secret(plan.secret, attempt, created=True)
         return launched
+
+    async def add_secret(self, plan: PodPlan, pod: Pod) -> None:
+        """Make the Secret of a plan for a pod that an earlier launch made, if that launch did not come to it.
+
+        Raises:
+            OwnershipError: The runner is no owner any more.
+            ApiError: The server refuses; the pod stays.
+            TransportError: The server cannot be reached.
+        """
+        if plan.secret is not None:
+            intent = CreateIntent(namespace=pod.metadata.namespace, name=pod.metadata.name, key=plan.key)
+            await self._add_secret(plan.secret, _Try(intent, plan.manifest, pod=pod), created=False)
 
     # Creating
 
-    async def _create(self, attempt: _Try) -> Launched:
+    async def _create(self, attempt: _Try) -> Launched | Occupied:
         """Try once. What may exist is looked up first, never just sent again."""
-        if attempt.may_exist and (found := await self._find(attempt.intent)) is not None:
-            return Launched(found, created=True)
+        if (
+            attempt.may_exist
+            and (found := await self._find(attempt.intent.namespace, attempt.intent.name)) is not None
+        ):
+            return self._as_requested(found, attempt)
         lost_before = attempt.may_exist
         intent = attempt.intent
         try:
@@ -291,8 +358,9 @@ class Launcher:
                 attempt.manifest,
                 before_send=partial(self._check_owner, intent.namespace, intent.name),
             )
-        except AlreadyExistsError as error:
-            return await self._take(attempt, error, lost_before=lost_before)
+        except AlreadyExistsError:
+            attempt.may_exist = lost_before
+            return await self._look(attempt) if lost_before else Occupied(None)
         except (ServerError, RequestTimeoutError):
             raise
         except TransportError as error:
@@ -301,30 +369,28 @@ class Launcher:
         except PodrunnerError:
             attempt.may_exist = lost_before
             raise
-        return Launched(made, created=True)
+        return Launched(made)
 
-    async def _take(self, attempt: _Try, error: AlreadyExistsError, *, lost_before: bool) -> Launched:
-        found = await self._find(attempt.intent)
-        if found is not None:
-            return Launched(found, created=lost_before)
-        attempt.vanished += 1
-        if attempt.vanished >= _TRIES_AGAINST_A_VANISHED_POD:
-            raise error
-        return await self._create(attempt)
+    async def _look(self, attempt: _Try) -> Launched | Occupied:
+        """Look whose pod has the name; an earlier try whose answer was lost may have made it."""
+        found = await self._find(attempt.intent.namespace, attempt.intent.name)
+        return Occupied(None) if found is None else self._as_requested(found, attempt)
 
-    async def _find(self, intent: CreateIntent) -> Pod | None:
-        """Return the pod of an intent, or None if no pod has its name.
-
-        Raises:
-            OwnershipError: The pod of that name is another's.
-        """
+    async def _find(self, namespace: str, name: str) -> Pod | None:
+        """Return the pod that has a name, or None if there is none."""
         try:
-            found = await self._client.read_pod(intent.namespace, intent.name)
+            return await self._client.read_pod(namespace, name)
         except NotFoundError:
             return None
-        if self._is_ours(found, intent.key):
-            return found
-        raise _not_ours(found, intent)
+
+    def _as_requested(self, found: Pod, attempt: _Try) -> Launched | Occupied:
+        """Return whether a pod that was found is what an unanswered request of this launch asked for."""
+        sent = attempt.manifest["metadata"]["annotations"]
+        said = found.metadata.annotations or {}
+        # What a runner writes about an end is on no pod that was created just now: an earlier process had our name.
+        is_new = not said.keys() & {REPORTED, VERDICT, OUTCOME}
+        is_same = is_new and said.get(MANIFEST_HASH) == sent.get(MANIFEST_HASH)
+        return Launched(found) if is_same and self._is_ours(found, attempt.intent.key) else Occupied(found)
 
     def _check_owner(self, namespace: str, name: str) -> None:
         if not self._may_act():
@@ -354,7 +420,7 @@ class Launcher:
             )
         except PodrunnerError:
             if created:
-                await self._delete_made(pod)
+                await self.discard(pod)
             raise
 
     async def _create_secret(self, secret: Mapping[str, Any], attempt: _Try, *, created: bool) -> None:
@@ -384,61 +450,109 @@ class Launcher:
         if len(self._unwanted) > _UNWANTED_KEPT:
             self._unwanted.popitem(last=False)
 
-    async def _undo(self, attempt: _Try, *, waits_s: tuple[float, ...]) -> None:
+    async def _undo(
+        self, attempt: _Try, *, waits_s: tuple[float, ...], on_occupied: Callable[[Pod], None] | None
+    ) -> None:
         if not (attempt.may_exist and self._may_act()):
             return
         self._remember_unwanted(attempt.intent)
         for wait_s in waits_s:
             await self._sleep(wait_s)
-            pod = attempt.pod or await self._found(attempt.intent)
-            if pod is not None:
-                await self._delete_made(pod)
+            found = Launched(attempt.pod) if attempt.pod is not None else await self._found(attempt)
+            if isinstance(found, Launched):
+                await self.discard(found.pod)
+            elif found is not None and found.pod is not None and on_occupied is not None:
+                on_occupied(found.pod)
+            if found is not None:
                 return
 
-    async def _found(self, intent: CreateIntent) -> Pod | None:
+    async def _found(self, attempt: _Try) -> Launched | Occupied | None:
+        intent = attempt.intent
         try:
-            return await self._retrying(
-                lambda: self._find(intent),
+            found = await self._retrying(
+                lambda: self._find(intent.namespace, intent.name),
                 policy=self._other,
                 name=f"look for pod {intent.namespace}/{intent.name}",
             )
-        except OwnershipError:
-            return None  # of another owner: nothing to delete
         except PodrunnerError as error:
             _log.warning("pod %s/%s may be left behind: %s", intent.namespace, intent.name, error)
             return None
+        return None if found is None else self._as_requested(found, attempt)
 
-    async def _delete_made(self, pod: Pod) -> None:
-        """Delete what a failed launch made; a failure is logged, and the sweep finds the pod by its label."""
+    async def discard(self, pod: Pod) -> None:
+        """Delete the pod of a launch that failed or was cancelled, as long as it has not started.
+
+        A failure is logged, and garbage collection finds the pod by its label.
+        """
         meta = pod.metadata
         with anyio.move_on_after(_CLEANUP_S, shield=True):
             try:
-                await self.delete(meta.namespace, meta.name, uid=meta.uid)
+                await self._discard(pod)
             except PodrunnerError as error:
                 _log.warning(
                     "pod %s/%s of a failed launch is left behind: %s", meta.namespace, meta.name, error
                 )
 
+    async def _discard(self, pod: Pod) -> None:
+        """Delete a pod only at a version that has not started; a kubelet may write its status at any time."""
+        while not self._has_begun(pod):
+            try:
+                present = await self._discard_at(pod)
+            except ConflictError:
+                present = await self._read_again(pod)
+            except NotFoundError:
+                return
+            if present is None:
+                return
+            pod = present
+        if self._on_begun is not None:
+            self._check_owner(pod.metadata.namespace, pod.metadata.name)
+            self._on_begun(pod)
+
+    async def _discard_at(self, pod: Pod) -> Pod | None:
+        """Delete a pod at its version. If its finalizer has to be removed first, return the pod without it."""
+        meta = pod.metadata
+        if OUTCOME_FINALIZER in (meta.finalizers or ()):
+            return await self._release(pod)
+        await self.delete(meta.namespace, meta.name, uid=meta.uid, resource_version=meta.resource_version)
+        return None
+
+    def _has_begun(self, pod: Pod) -> bool:
+        main = (pod.metadata.annotations or {}).get(DEFAULT_CONTAINER)
+        return self._on_begun is not None and ever_started(main_status(pod, main))
+
+    async def _release(self, pod: Pod) -> Pod:
+        """Remove the finalizer that holds a pod until its outcome is delivered: it will have none."""
+        meta = pod.metadata
+        patch = {
+            "metadata": {"uid": meta.uid, "$deleteFromPrimitiveList/finalizers": [OUTCOME_FINALIZER]},
+        }
+        return await self._retrying(
+            lambda: self._client.patch_pod(
+                meta.namespace,
+                meta.name,
+                patch,
+                resource_version=meta.resource_version,
+                strategic=True,
+                before_send=partial(self._check_owner, meta.namespace, meta.name),
+            ),
+            policy=self._other,
+            name=f"release pod {meta.namespace}/{meta.name}",
+        )
+
+    async def _read_again(self, pod: Pod) -> Pod | None:
+        meta = pod.metadata
+        found = await self._retrying(
+            lambda: self._find(meta.namespace, meta.name),
+            policy=self._other,
+            name=f"read pod {meta.namespace}/{meta.name}",
+        )
+        return found if found is not None and found.metadata.uid == meta.uid else None
+
     async def _retrying(self, call: Callable[[], Awaitable[T]], *, policy: RequestRetry, name: str) -> T:
         return await retrying(
             call, policy=policy, name=name, sleep=self._sleep, random=self._random, on_retry=self._on_retry
         )
-
-
-def _not_ours(found: Pod, intent: CreateIntent) -> OwnershipError:
-    said = read_ownership(found.metadata.labels, found.metadata.annotations)
-    if said is None:
-        reason = "it was not made by podrunner"
-    elif said.key != intent.key:
-        reason = f"it belongs to another workload ({said.key})"
-    else:
-        reason = f"runner {said.owner!r} owns this attempt"
-    return OwnershipError(
-        f"pod {intent.namespace}/{intent.name} is there already, and {reason}; it is left as it is",
-        namespace=intent.namespace,
-        name=intent.name,
-        owner=None if said is None else said.owner,
-    )
 
 
 def _owned_by(secret: Mapping[str, Any], pod: Pod) -> dict[str, Any]:

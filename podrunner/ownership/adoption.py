@@ -1,4 +1,4 @@
-"""Adoption: taking over the pods of a runner that is gone, and marking pods with a reported outcome.
+"""Adoption: taking over the pods of a runner that is gone.
 
 The pod itself is the arbiter: the owner's name is changed by a compare-and-swap on its resourceVersion, so that of
 several adopters exactly one wins, and the others see it. Whether an owner is gone is read off its Lease
@@ -11,59 +11,31 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from podrunner.builder import read_ownership, safe_label
-from podrunner.builder.labels import OWNER, REPORTED
-from podrunner.errors import ConflictError, NotFoundError, PodrunnerError
-from podrunner.kube import retrying
+from podrunner.builder.labels import OWNER
+from podrunner.errors import ConflictError, NotFoundError
+from podrunner.ownership.outcome_records import is_reported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from podrunner.builder import OwnershipMetadata
-    from podrunner.kube import KubeClient, RequestRetry
+    from podrunner.kube import KubeClient
     from podrunner.outcome.record import Pod
     from podrunner.ownership.scope import ScopeReader
 
-__all__ = ["Adopter", "is_reported", "mark_reported"]
+__all__ = ["Adopter", "owner_of"]
 
 _logger = logging.getLogger(__name__)
 
 # A kubelet writes a starting pod's status a few times; each write makes one swap void.
 _SWAPS: Final = 5
-# A mark is worth a few tries, not that a runner's end waits for a server that is gone.
-_MARK_WITHIN_S: Final = 10.0
 
 
-def _owner_of(pod: Pod) -> str | None:
+def owner_of(pod: Pod) -> str | None:
+    """Returns the runner that a pod says it belongs to; None: it is not podrunner's."""
     stamp = read_ownership(pod.metadata.labels, pod.metadata.annotations)
     return stamp.owner if stamp is not None else None
-
-
-async def mark_reported(client: KubeClient, pod: Pod, category: str, *, policy: RequestRetry) -> None:
-    """Marks a pod that is kept: its outcome was reported, so a successor does not report it again.
-
-    Without the mark, such as for want of rights, a successor reports it once more. That is logged and nothing else.
-    """
-    meta = pod.metadata
-    patch = {"metadata": {"uid": meta.uid, "annotations": {REPORTED: category}}}
-    try:
-        with anyio.fail_after(_MARK_WITHIN_S):
-            await retrying(
-                lambda: client.patch_pod(meta.namespace, meta.name, patch),
-                policy=policy,
-                name=f"mark pod {meta.namespace}/{meta.name}",
-            )
-    except NotFoundError:
-        return
-    except (PodrunnerError, TimeoutError) as error:
-        _logger.warning("pod %s/%s was not marked as reported: %s", meta.namespace, meta.name, error)
-
-
-def is_reported(pod: Pod) -> bool:
-    """Whether the pod bears the mark of :func:`mark_reported`."""
-    return REPORTED in (pod.metadata.annotations or {})
 
 
 class Adopter:
@@ -73,12 +45,22 @@ class Adopter:
         client: The API server.
         reader: Reads our scope.
         owner: Our name.
+        before_send: Called right before a pod is made ours, after all waiting; if it raises, such as because our own
+            Lease is lost, nothing is sent. None: nothing is asked.
     """
 
-    def __init__(self, client: KubeClient, reader: ScopeReader, *, owner: str) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        reader: ScopeReader,
+        *,
+        owner: str,
+        before_send: Callable[[], None] | None = None,
+    ) -> None:
         self._client = client
         self._reader = reader
         self._owner = owner
+        self._before_send = before_send
 
     async def adopt(
         self,
@@ -99,6 +81,7 @@ class Adopter:
 
         Raises:
             ApiError: A list or a Lease could not be read: without an answer no runner is taken for gone.
+            OwnershipError: We lost our own Lease meanwhile.
         """
         gone: dict[str, bool] = {}
         async with aclosing(self._reader.pods(namespaces)) as pods:
@@ -112,20 +95,28 @@ class Adopter:
                 if stamp.owner == self._owner:
                     # The list may be old: of a pod that we have reported, deleted and forgotten since.
                     found = await self._read_again(pod)
-                    if found is not None and _owner_of(found) == self._owner and not known(found):
+                    if found is not None and owner_of(found) == self._owner and not known(found):
                         yield found, stamp
                     continue
                 if stamp.owner not in gone:
                     gone[stamp.owner] = await self._reader.is_gone(stamp.owner)
-                if gone[stamp.owner] and (won := await self._swap_owner(pod)) is not None:
+                if gone[stamp.owner] and (won := await self.take(pod)) is not None:
                     yield won, stamp
 
-    async def _swap_owner(self, pod: Pod) -> Pod | None:
-        """Makes us the owner. None if another runner becomes it first, or if the pod is gone."""
-        former = _owner_of(pod)
+    async def take(self, pod: Pod) -> Pod | None:
+        """Makes us the owner of a pod whose owner is gone, by compare-and-swap.
+
+        Returns:
+            The pod as it is then; None if another runner becomes its owner first, or if the pod is gone.
+
+        Raises:
+            ApiError: The server refuses.
+            OwnershipError: We lost our own Lease meanwhile.
+        """
+        former = owner_of(pod)
         for _ in range(_SWAPS):
             won, seen = await self._swap_once(pod)
-            if won is not None or seen is None or _owner_of(seen) != former:
+            if won is not None or seen is None or owner_of(seen) != former:
                 return won
             pod = seen  # only its status or the like had changed
         return None
@@ -139,7 +130,11 @@ class Adopter:
         try:
             won = await self._reader.retrying(
                 lambda: self._client.patch_pod(
-                    meta.namespace, meta.name, patch, resource_version=meta.resource_version
+                    meta.namespace,
+                    meta.name,
+                    patch,
+                    resource_version=meta.resource_version,
+                    before_send=self._before_send,
                 ),
                 name=f"adopt pod {meta.namespace}/{meta.name}",
             )
@@ -149,7 +144,7 @@ class Adopter:
             _logger.info("pod %s/%s changed while it was being adopted: %s", meta.namespace, meta.name, error)
             found = await self._read_again(pod)
             # The swap may be ours all the same, if its answer was lost and it was tried again.
-            return (found, None) if found is not None and _owner_of(found) == self._owner else (None, found)
+            return (found, None) if found is not None and owner_of(found) == self._owner else (None, found)
         return won, None
 
     async def _read_again(self, pod: Pod) -> Pod | None:

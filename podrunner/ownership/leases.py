@@ -38,9 +38,11 @@ __all__ = [
     "LeaseKeeper",
     "LeaseState",
     "WallClock",
+    "lease_end",
     "lease_name",
     "lease_state",
     "new_owner",
+    "renewal_of",
     "utc_now",
 ]
 
@@ -98,11 +100,25 @@ def lease_state(
     spec = lease.get("spec") or {}
     if not spec.get("holderIdentity"):
         return LeaseState.RELEASED
+    end = lease_end(lease)
+    if end is None:
+        return LeaseState.EXPIRED
+    return LeaseState.HELD if now < end + dt.timedelta(seconds=skew_s) else LeaseState.EXPIRED
+
+
+def lease_end(lease: Mapping[str, Any]) -> dt.datetime | None:
+    """Returns when a Lease ends unless it is renewed, by its holder's clock; None: it was never renewed."""
+    spec = lease.get("spec") or {}
     renewed = _parse_time(spec.get("renewTime") or spec.get("acquireTime"))
     if renewed is None:
-        return LeaseState.EXPIRED
-    lasts = dt.timedelta(seconds=float(spec.get("leaseDurationSeconds") or 0) + skew_s)
-    return LeaseState.HELD if now < renewed + lasts else LeaseState.EXPIRED
+        return None
+    return renewed + dt.timedelta(seconds=float(spec.get("leaseDurationSeconds") or 0))
+
+
+def renewal_of(lease: Mapping[str, Any] | None) -> object:
+    """Returns what each renewal of a Lease changes, and each change of its holder."""
+    spec = (lease or {}).get("spec") or {}
+    return spec.get("renewTime"), spec.get("holderIdentity")
 
 
 def _parse_time(text: object) -> dt.datetime | None:
@@ -236,7 +252,7 @@ class LeaseKeeper:
             self._lease = await self._client.create_lease(self._namespace, self._manifest(sent))
         except AlreadyExistsError:
             return False
-        self._note_renewal(sent)
+        self._noterenewal_of(sent)
         return True
 
     def _sent(self) -> _Sent:
@@ -260,16 +276,16 @@ class LeaseKeeper:
                 )
         except ConflictError as error:
             raise self._taken("another runner took it just now") from error
-        self._note_renewal(sent)
+        self._noterenewal_of(sent)
 
     async def _wait_out(self, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        first = _renewal(found)
+        first = renewal_of(found)
         while True:
             await anyio.sleep(1.0)
             lease = await self._read()
             if lease_state(lease, now=self._now()) is not LeaseState.HELD:
                 return lease
-            if _renewal(lease) != first:
+            if renewal_of(lease) != first:
                 raise self._taken("it is being renewed")
 
     def _taken(self, why: str) -> OwnershipError:
@@ -307,7 +323,7 @@ class LeaseKeeper:
         """
         if not await self._is_ours() or _renewed_on(self._lease) != _format_time(sent.by_day):
             return False
-        self._note_renewal(sent)
+        self._noterenewal_of(sent)
         return True
 
     async def _replace(self) -> bool:
@@ -323,10 +339,10 @@ class LeaseKeeper:
         except NotFoundError:
             self._unanswered = None
             return await self._create()
-        self._note_renewal(sent)
+        self._noterenewal_of(sent)
         return True
 
-    def _note_renewal(self, sent: _Sent) -> None:
+    def _noterenewal_of(self, sent: _Sent) -> None:
         self._renewed_at, self._renewed_on = sent
         self._unanswered = None
 
@@ -368,8 +384,3 @@ def _holder(lease: Mapping[str, Any] | None) -> str | None:
 
 def _renewed_on(lease: Mapping[str, Any] | None) -> object:
     return ((lease or {}).get("spec") or {}).get("renewTime")
-
-
-def _renewal(lease: Mapping[str, Any] | None) -> object:
-    spec = (lease or {}).get("spec") or {}
-    return spec.get("renewTime"), spec.get("holderIdentity")

@@ -17,7 +17,7 @@ from podrunner.builder import read_ownership
 from podrunner.errors import OwnershipError, PodrunnerError
 from podrunner.outcome import main_status, timings_of
 from podrunner.outcome.result import parse_time
-from podrunner.ownership.adoption import is_reported
+from podrunner.ownership.outcome_records import is_reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -11,19 +11,19 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from podrunner.builder import read_ownership
+from podrunner.builder import build_plan, read_ownership
+from podrunner.builder.labels import OUTCOME, REPORTED, VERDICT
 from podrunner.config import RetrySettings
 from podrunner.errors import (
     BadRequestError,
     ForbiddenError,
     InvalidError,
-    OwnershipError,
     PodrunnerError,
     ServerError,
     TransportError,
 )
-from podrunner.launcher import Launched, Launcher
-from podrunner.workload import WorkloadKey
+from podrunner.launcher import Launched, Launcher, Occupied
+from podrunner.workload import Workload, WorkloadKey
 from tests.support.fake_server import FakeServer
 from tests.unit.launcher.conftest import CONFIG, launcher, plan, status
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_launch_is_one_request():
     server = FakeServer()
     launched = await launcher(server).launch(plan())
-    assert launched.created
+    assert isinstance(launched, Launched)
     assert len(server.requests) == 1
     stamp = read_ownership(launched.pod.metadata.labels, launched.pod.metadata.annotations)
     assert stamp is not None
@@ -69,7 +69,7 @@ async def test_a_lost_reply_finds_its_own_pod():
     server = FakeServer()
     server.fail("POST", lose_reply=True)
     launched = await launcher(server).launch(plan())
-    assert launched.created
+    assert isinstance(launched, Launched)
     assert len(server.pods) == 1
     assert server.count("POST") == 1
 
@@ -79,7 +79,7 @@ async def test_a_reply_lost_on_the_way_there_is_tried_again():
     server = FakeServer()
     server.fail("POST", **status(504, "Timeout"))
     launched = await launcher(server).launch(plan())
-    assert launched.created
+    assert isinstance(launched, Launched)
     assert [method for _, method, _ in server.requests] == ["POST", "GET", "POST"]
 
 
@@ -88,7 +88,7 @@ async def test_a_connection_that_breaks_after_the_request_finds_its_own_pod():
     server = FakeServer()
     server.fail("POST", break_reply=True)
     launched = await launcher(server).launch(plan())
-    assert launched.created
+    assert isinstance(launched, Launched)
     assert [method for _, method, _ in server.requests] == ["POST", "GET"]
 
 
@@ -119,7 +119,7 @@ async def test_a_pod_of_a_lost_request_that_appears_during_the_next_try_was_made
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(take_the_first_late)
         launched = await launcher(server).launch(plan())
-    assert launched.created
+    assert isinstance(launched, Launched)
 
 
 async def test_a_refused_connection_needs_no_read():
@@ -129,13 +129,14 @@ async def test_a_refused_connection_needs_no_read():
     assert [method for _, method, _ in server.requests] == ["POST", "POST"]
 
 
-async def test_the_same_attempt_again_finds_the_pod_of_before():
-    """L1: 409, and it is ours: taken, not made."""
+async def test_a_pod_that_was_there_before_is_said_to_be_there_and_left_as_it_is():
+    """L1, L2: whose it is, and what becomes of it, is decided elsewhere: one request, and nothing is known of it."""
     server = FakeServer()
     first = await launcher(server).launch(plan())
     again = await launcher(server).launch(plan())
-    assert not again.created
-    assert again.pod.metadata.uid == first.pod.metadata.uid
+    assert isinstance(first, Launched)
+    assert again == Occupied(None)
+    assert [method for _, method, _ in server.requests] == ["POST", "POST"]
 
 
 async def test_the_next_attempt_is_another_pod():
@@ -145,9 +146,19 @@ async def test_the_next_attempt_is_another_pod():
     assert len(server.pods) == 2
 
 
-@pytest.mark.parametrize("made_by", ["another client", "another runner", "another workload"])
-async def test_a_name_that_somebody_else_has_is_an_error(made_by: str):
-    """L2: a clear error; the other pod is untouched."""
+@pytest.mark.parametrize(
+    "made_by",
+    [
+        "another client",
+        "another runner",
+        "another workload",
+        "an earlier launch that was reported",
+        "an earlier process that was ending it",
+        "an earlier process that settled its outcome",
+    ],
+)
+async def test_a_pod_that_a_lost_request_did_not_make_is_not_taken_for_its_own(made_by: str):
+    """L1, L2: after a lost answer the pod that is there is looked at; another one is left as it is."""
     server = FakeServer()
     wanted = plan()
     match made_by:
@@ -155,21 +166,45 @@ async def test_a_name_that_somebody_else_has_is_an_error(made_by: str):
             server.put(wanted.name)
         case "another runner":
             await launcher(server, owner="other").launch(wanted)
-        case _:
+        case "another workload":
             await launcher(server).launch(wanted, key=WorkloadKey({"task": "other"}))
+        case _:
+            await launcher(server).launch(wanted)
+            annotation = {"reported": REPORTED, "it": VERDICT, "outcome": OUTCOME}[
+                made_by.rsplit(maxsplit=1)[-1]
+            ]
+            server.change(wanted.name, metadata={"annotations": {annotation: "failed"}})
     before = dict(server.pods)
-    with pytest.raises(OwnershipError) as caught:
-        await launcher(server).launch(wanted)
+    server.fail("POST", lose_reply=True)
+    at_work = launcher(server)
+    found = await at_work.launch(wanted)
+    assert isinstance(found, Occupied)
+    assert found.pod is not None
+    assert found.pod.metadata.name == wanted.name
     assert server.pods == before
-    owner, reason = {
-        "another client": (None, "it was not made by podrunner"),
-        "another runner": ("other", "runner 'other' owns this attempt"),
-        "another workload": ("me", f"it belongs to another workload ({WorkloadKey({'task': 'other'})})"),
-    }[made_by]
-    assert caught.value.owner == owner
-    assert (caught.value.namespace, caught.value.name) == ("default", wanted.name)
-    expected = f"pod default/{wanted.name} is there already, and {reason}; it is left as it is"
-    assert str(caught.value) == expected
+    assert not at_work.is_unwanted(found.pod)
+
+
+async def test_a_pod_of_another_workload_is_not_taken_for_that_of_a_lost_request():
+    """L1: the same key and attempt, and another command."""
+    server = FakeServer()
+    await launcher(server).launch(plan())
+    server.fail("POST", lose_reply=True)
+    other = build_plan(CONFIG, Workload(key=plan().key, command=["false"]))
+    assert isinstance(await launcher(server).launch(other), Occupied)
+
+
+async def test_a_launch_that_is_cancelled_while_it_looks_leaves_a_pod_that_it_did_not_make():
+    """C1: after a lost answer; the pod was reported by an earlier launch."""
+    server = FakeServer()
+    await launcher(server).launch(plan())
+    server.change(plan().name, metadata={"annotations": {REPORTED: "failed"}})
+    server.fail("POST", lose_reply=True)
+    server.fail("GET", delay_s=5)
+    with anyio.move_on_after(2):
+        await launcher(server).launch(plan())
+    assert server.pods
+    assert server.count("DELETE") == 0
 
 
 @pytest.mark.parametrize(
@@ -189,7 +224,7 @@ async def test_passing_trouble_is_waited_out(trouble: dict[str, Any]):
     server.fail("POST", times=2, **trouble)
     waits: list[float] = []
     launched = await launcher(server, waits=waits).launch(plan())
-    assert launched.created
+    assert isinstance(launched, Launched)
     assert len(server.pods) == 1
     assert len(waits) == 2
 
@@ -284,7 +319,7 @@ async def test_a_trouble_that_stays_is_an_error_of_this_launch_alone():
     at_work = launcher(server)
     with pytest.raises(ServerError):
         await at_work.launch(poor)
-    assert (await at_work.launch(plan("rich"))).created
+    assert isinstance(await at_work.launch(plan("rich")), Launched)
 
 
 async def test_a_pod_that_appears_after_the_launch_gave_up_is_unwanted():
@@ -301,8 +336,8 @@ async def test_a_pod_that_appears_after_the_launch_gave_up_is_unwanted():
     assert at_work.is_unwanted(await client.read_pod("default", name))
     server.put("another")
     assert not at_work.is_unwanted(await client.read_pod("default", "another"))
-    again = await at_work.launch(plan())
-    assert not at_work.is_unwanted(again.pod)
+    assert isinstance(await at_work.launch(plan()), Occupied)
+    assert not at_work.is_unwanted(await client.read_pod("default", name))
 
 
 async def test_a_pod_by_an_unwanted_name_that_another_client_made_is_not_unwanted():
@@ -340,19 +375,13 @@ async def test_unwanted_pods_are_remembered_in_bounds(monkeypatch: pytest.Monkey
     assert [at_work.is_unwanted(pod) for pod in pods] == [False, True, True]
 
 
-async def test_a_pod_that_goes_between_409_and_the_look_is_made_anew():
+async def test_a_pod_that_goes_between_409_and_the_look_is_not_made_anew():
+    """H2: it was there, and its work may be done. The first answer was lost, so that the second 409 is looked at."""
     server = FakeServer()
-    server.fail("POST", times=1, **status(409, "AlreadyExists"))
-    assert (await launcher(server).launch(plan())).created
-
-
-async def test_a_pod_that_is_never_found_though_its_name_is_taken_fails_after_three_tries():
-    """The server contradicts itself: an error, not a loop."""
-    server = FakeServer()
-    server.fail("POST", times=9, **status(409, "AlreadyExists"))
-    with pytest.raises(PodrunnerError, match="AlreadyExists"):
-        await launcher(server).launch(plan())
-    assert server.count("POST") == 3
+    server.fail("POST", **status(504, "Timeout"))
+    server.fail("POST", **status(409, "AlreadyExists"))
+    assert await launcher(server).launch(plan()) == Occupied(None)
+    assert server.count("POST") == 2
 
 
 @pytest.mark.parametrize("text", ["a" * 300, "Übung/../дата 🚀", "-", "x\ny"])
@@ -450,12 +479,34 @@ class TestSecret:
         await launcher(server).launch(plan(secret=True))
         assert "old" not in server.secrets["default", "s"]
 
+    async def test_it_is_made_for_a_pod_whose_launch_did_not_come_to_it(self):
+        """A taken pod waits for it otherwise."""
+        server = FakeServer()
+        launched = await launcher(server).launch(plan())
+        await launcher(server).add_secret(plan(secret=True), launched.pod)
+        (secret,) = server.secrets.values()
+        assert secret["metadata"]["ownerReferences"][0]["uid"] == launched.pod.metadata.uid
+
     async def test_the_launch_of_before_already_made_it(self):
         server = FakeServer()
-        await launcher(server).launch(plan(secret=True))
+        launched = await launcher(server).launch(plan(secret=True))
         made = server.secrets["default", "s"]
-        assert not (await launcher(server).launch(plan(secret=True))).created
+        await launcher(server).add_secret(plan(secret=True), launched.pod)
         assert server.secrets["default", "s"] is made
+
+    async def test_a_taken_pod_stays_if_it_cannot_be_made(self):
+        server = FakeServer()
+        launched = await launcher(server).launch(plan())
+        server.fail("POST", "/secrets", **status(403, "Forbidden"))
+        with pytest.raises(ForbiddenError):
+            await launcher(server).add_secret(plan(secret=True), launched.pod)
+        assert server.pods
+
+    async def test_without_one_nothing_is_sent(self):
+        server = FakeServer()
+        launched = await launcher(server).launch(plan())
+        await launcher(server).add_secret(plan(), launched.pod)
+        assert len(server.requests) == 1
 
     async def test_it_is_never_shown(self):
         assert "hidden" not in repr(plan(secret=True))
@@ -654,7 +705,7 @@ def test_whatever_goes_wrong_there_is_one_pod_or_none(
         for how in reads:
             server.fail("GET", **how)
         at_work = launcher(server)
-        result: Launched | PodrunnerError | None = None
+        result: Launched | Occupied | PodrunnerError | None = None
         with anyio.move_on_after(cancel_at):
             try:
                 result = await at_work.launch(plan())
