@@ -10,8 +10,17 @@ from math import hypot
 from pathlib import Path
 from typing import NamedTuple
 
+from podrunner.runner.inputs import (
+    AttemptReplayed,
+    LaunchCancelled,
+    LaunchRefused,
+    LeaseLost,
+    PodAdopted,
+    RunnerClosed,
+    TakenOver,
+)
 from podrunner.runner.lifecycle import TABLE
-from podrunner.runner.states import Finished, Relinquished
+from podrunner.runner.states import Active, Finished, Relinquished, State
 
 DOCS = Path(__file__).parent
 PICTURE = DOCS / "_static" / "lifecycle.svg"
@@ -20,6 +29,7 @@ BEGIN, END = "<!-- written by docs/lifecycle_picture.py -->", "<!-- end -->"
 
 WIDTH, HEIGHT = 164, 40
 ASIDE = 12  # between an edge and the middle of two opposite ones
+SIZE = (1900, 640)
 # Where the middle of each state's box is.
 PLACES = {
     "New": (90, 40),
@@ -29,12 +39,19 @@ PLACES = {
     "Active": (430, 220),
     "AwaitingFinalStatus": (680, 400),
     "Enriching": (970, 220),
-    "Reporting": (1330, 40),
-    "Draining": (1210, 220),
-    "Removing": (1330, 400),
+    "Recording": (1150, 60),
+    "Draining": (1290, 220),
+    "Undelivered": (1530, 220),
+    "Reporting": (1790, 60),
+    "Removing": (1790, 380),
     "Relinquished": (370, 560),
-    "Finished": (1210, 560),
+    "Finished": (1530, 560),
 }
+SHARES = {("Reporting", "Finished"): 0.15, ("Draining", "Finished"): 0.6}
+"""How far along an edge its label is, where another label is in the way."""
+LEAVING = (TakenOver, LeaseLost, RunnerClosed)
+LAUNCHED = (LaunchRefused, LaunchCancelled, AttemptReplayed)
+"""Inputs that lead to one end from many states: said once, below that end."""
 STYLE = """
 .state{fill:#f5f7fb;stroke:#5b6b8c;stroke-width:1.3}.end{fill:#eef8ee;stroke:#3b8a4b}
 .name{fill:#1c2434;font-weight:600;text-anchor:middle;font-size:14px}
@@ -44,7 +61,7 @@ STYLE = """
 
 
 class Edge(NamedTuple):
-    """A way from one state to another, and the inputs that take it."""
+    """A way from one state to another, and the inputs that take it: none that the picture says elsewhere."""
 
     start: str
     end: str
@@ -52,30 +69,57 @@ class Edge(NamedTuple):
 
 
 def edges() -> list[Edge]:
-    """Returns all ways of the table that lead to another state."""
+    """Returns all ways of the table that lead to another state, and that are drawn."""
     found: dict[tuple[str, str], list[str]] = {}
     for state, row in TABLE.items():
         for given, transition in row.items():
             for target in transition.to:
-                if target is not state:
-                    found.setdefault((state.__name__, target.__name__), []).append(given.__name__)
+                if target is not state and _is_drawn(given, target):
+                    inputs = found.setdefault((state.__name__, target.__name__), [])
+                    if not _is_said_once(given, target):
+                        inputs.append(given.__name__)
     return [Edge(start, end, tuple(inputs)) for (start, end), inputs in found.items()]
+
+
+def _is_drawn(given: type, target: type[State]) -> bool:
+    """An adopted pod may be anywhere in its life; a settled one is left from each of its states."""
+    if given is PodAdopted:
+        return target is Active
+    return not (target is Finished and given in LEAVING)
+
+
+def _is_said_once(given: type, target: type[State]) -> bool:
+    return target is Relinquished or (target is Finished and given in LAUNCHED)
 
 
 def picture() -> str:
     """Returns the picture as SVG."""
     lines = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1420 620" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIZE[0]} {SIZE[1]}" role="img" '
         'font-family="ui-sans-serif, system-ui, sans-serif" aria-label="The states of a pod">',
         f"<style>{STYLE}</style>",
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 8 4 0 8z" fill="#5b6b8c"/></marker></defs>',
-        '<rect width="1420" height="620" fill="#fff"/>',
+        f'<rect width="{SIZE[0]}" height="{SIZE[1]}" fill="#fff"/>',
         *(_line(edge) for edge in edges()),
         *(_label(edge) for edge in edges()),
         *(_box(state.__name__, is_end=state in {Finished, Relinquished}) for state in TABLE),
-        '<text class="label" x="370" y="600">LeaseLost, RunnerClosed, TakenOver: from each state on the left</text>',
-        '<text class="label" x="1210" y="600">LaunchRefused, LaunchCancelled: from a launch</text>',
+        *_notes(
+            "Relinquished",
+            f"{_names(*LEAVING)}: from each state up to Recording",
+            "AttemptLost: from a launch",
+        ),
+        *_notes(
+            "Finished",
+            f"{_names(*LAUNCHED)}: from a launch",
+            f"{_names(*LEAVING)}: from Draining, Undelivered; TakenOver: also from Reporting, Removing",
+        ),
+        *_notes(
+            "Enriching",
+            "PodAdopted leads from a launch also to",
+            "Terminating, AwaitingFinalStatus, Enriching and Draining",
+            below=340,
+        ),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -90,9 +134,23 @@ def _box(name: str, *, is_end: bool) -> str:
     )
 
 
+def _names(*kinds: type) -> str:
+    return ", ".join(kind.__name__ for kind in kinds)
+
+
+def _notes(state: str, *lines: str, below: int = 0) -> list[str]:
+    """What is said once, below a state."""
+    x, y = PLACES[state]
+    first = y + 40 + below
+    return [
+        f'<text class="label" x="{x}" y="{first + 13 * number}">{line}</text>'
+        for number, line in enumerate(lines)
+    ]
+
+
 def _is_main(edge: Edge) -> bool:
-    """Whether an edge has a label of its own: giving up and failed launches are said once, below their end."""
-    return edge.end != "Relinquished" and not (edge.end == "Finished" and "LaunchRefused" in edge.inputs)
+    """Whether an edge has a label of its own."""
+    return bool(edge.inputs)
 
 
 def _line(edge: Edge) -> str:
@@ -105,7 +163,7 @@ def _label(edge: Edge) -> str:
     if not _is_main(edge):
         return ""
     (x1, y1), (x2, y2) = _ends(edge)
-    share = 0.25 if _has_opposite(edge) else 0.42
+    share = SHARES.get((edge.start, edge.end), 0.25 if _has_opposite(edge) else 0.42)
     x, y = x1 + (x2 - x1) * share, y1 + (y2 - y1) * share - 6 * (len(edge.inputs) - 1)
     rows = "".join(
         f'<tspan x="{x:.0f}" dy="{12 if number else 0}">{name}</tspan>'
@@ -140,7 +198,7 @@ def table() -> str:
     for state, row in TABLE.items():
         groups: dict[str, list[str]] = {}
         for given, transition in row.items():
-            ignored = transition.decide.__name__ == "_ignore"
+            ignored = transition.decide.__name__ == "ignore"
             follows = (
                 "*ignored*" if ignored else ", ".join(target.__name__ for target in transition.to or (state,))
             )

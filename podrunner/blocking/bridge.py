@@ -96,12 +96,11 @@ class Bridge:
         """Calls a plain function on the event loop's thread."""
         return self._check().call(partial(function, *args, **kwargs))
 
-    def run_if_open(self, function: Callable[[], object]) -> None:
+    def run_if_open(self, function: Callable[[], T]) -> T:
         """Calls a plain function on the event loop's thread; right here once that is gone."""
         if self._portal is not None and not self._is_forked():
-            self._portal.call(function)
-        else:
-            function()
+            return self._portal.call(function)
+        return function()
 
     def _check(self) -> BlockingPortal:
         _refuse_in_event_loop()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from podrunner.runner import peek_outcome
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
@@ -143,12 +145,19 @@ class Pod:
 
     @property
     def outcome(self) -> Outcome | None:
-        """The pod's outcome; None while it is not over."""
-        return self._pod.outcome
+        """The pod's outcome; None while it is not over. Reading it takes it (``outcome_delivery``)."""
+        if peek_outcome(self._pod) is None:
+            return None
+        return self._bridge.run_if_open(lambda: self._pod.outcome)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the pod had ended before this launch of its attempt: its outcome is that of an earlier launch."""
+        return self._pod.replayed
 
     @property
     def launch_error(self) -> PodrunnerError | None:
-        """Why the pod could not be created; None if it could, or is still being created."""
+        """Why the pod could not be created, or be taken over; None if it could, or is still being created."""
         return self._pod.launch_error
 
     @property
@@ -162,7 +171,7 @@ class Pod:
         return self._pod.timeline
 
     def wait(self, timeout_s: float | None = None) -> Outcome:
-        """Waits for the pod's outcome.
+        """Waits for the pod's outcome. Returning it takes it (``outcome_delivery``).
 
         Args:
             timeout_s: Seconds to wait at most; None: as long as it takes.
@@ -171,9 +180,11 @@ class Pod:
             TimeoutError: The time is over; the pod goes on.
             StaleError: The time is over, and nothing is known because the watch is interrupted.
             OwnershipError: Another runner took the pod over; the outcome is reported there.
+            AttemptOwnedError: The pod is another runner's, and this one could not have it.
+            AttemptEndedError: The attempt had ended before, as for ``launch``.
             RunnerClosedError: The runner was closed meanwhile and left the pod alone.
         """
-        return self._pod.outcome or self._bridge.call(self._pod.wait, timeout_s)
+        return self.outcome or self._bridge.call(self._pod.wait, timeout_s)
 
     def logs(
         self,
@@ -266,3 +277,8 @@ class Pod:
             RunnerClosedError: The runner was closed and left the pod alone.
         """
         self._bridge.call(self._pod.delete, grace_period_s=grace_period_s)
+
+
+def async_pod_of(pod: Pod) -> AsyncPod:
+    """Returns the asynchronous handle behind a blocking one."""
+    return pod._pod  # noqa: SLF001  # the handle's own room

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from podrunner.blocking.pod import Pod
+from podrunner.runner import peek_outcome
 
 if TYPE_CHECKING:
     from podrunner.blocking.bridge import Bridge
@@ -52,8 +53,10 @@ class Run:
 
     @property
     def outcome(self) -> Outcome | None:
-        """The outcome of the last pod; None while the run is not over, also between two tries."""
-        return self._run.outcome
+        """The outcome of the last pod; None while the run is not over, also between two tries. Reading it takes it."""
+        if peek_outcome(self._run) is None:
+            return None
+        return self._bridge.run_if_open(lambda: self._run.outcome)
 
     def wait(self, timeout_s: float | None = None) -> Outcome:
         """Waits until the run is over: a pod succeeded, or there is no further try.
@@ -70,7 +73,7 @@ class Run:
             OwnershipError: Another runner took the pod over, and goes on with the run.
             RunnerClosedError: The runner was closed meanwhile and left the run to a successor.
         """
-        return self._run.outcome or self._bridge.call(self._run.wait, timeout_s)
+        return self.outcome or self._bridge.call(self._run.wait, timeout_s)
 
     def cancel(self, *, grace_period_s: int | None = None) -> None:
         """Ends the run, wherever it is: the present pod is cancelled, and there is no further try.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from podrunner.blocking.bridge import Bridge
-from podrunner.blocking.pod import Pod
+from podrunner.blocking.pod import Pod, async_pod_of
 from podrunner.blocking.run import Run
-from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch
+from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch, RunnerEvent, put_back
+from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,16 +19,20 @@ if TYPE_CHECKING:
 
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
-    from podrunner.runner import AsyncEvents, LogSinks, RetryPolicy, RunnerEvent, RunnerHealth
+    from podrunner.runner import AsyncEvents, LogSinks, RetryPolicy, RunnerHealth
     from podrunner.workload import Workload
 
 __all__ = ["Events", "PodRunner"]
+
+Acknowledged: TypeAlias = RunnerEvent | Pod | WorkloadKey
+"""By what an outcome is acknowledged."""
 
 
 class Events:
     """A runner's events from the moment of entering: ``with runner.events() as events``.
 
-    Iterate over it, or take batches. Each reader has a queue of its own.
+    Iterate over it, or take batches. Each reader has a queue of its own, which begins with the outcomes that are not
+    delivered. Coming back for more takes the outcomes of the last batch, and so does leaving without an exception.
     """
 
     def __init__(self, events: AsyncEvents, bridge: Bridge) -> None:
@@ -45,6 +51,8 @@ class Events:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._over:
+            self._bridge.run_if_open(partial(put_back, self._events, list(self._over)))
         self._bridge.call(self._events.__aexit__, exc_type, exc, traceback)
 
     def __iter__(self) -> Iterator[RunnerEvent]:
@@ -134,13 +142,19 @@ class PodRunner:
     def launch(self, workload: Workload) -> Pod:
         """Creates the workload's pod, exactly once, and returns when it exists.
 
-        A workload whose attempt was launched before gives the handle of that pod.
+        A workload whose attempt was launched before gives the handle of that pod. One that another runner of the scope
+        made is taken over if that runner is gone, as ``adopt`` does; while its Lease may still count, the call waits.
+        Of a pod that is over already, ``reported_attempt`` says what follows: by default its outcome is given again,
+        and the handle's ``replayed`` is True.
 
         Args:
             workload: What to run.
 
         Raises:
             SpecError: The workload makes no valid pod.
+            AttemptOwnedError: The attempt's pod belongs to another runner, which is alive, or may be.
+            AttemptEndedError: The attempt has ended already, and ``reported_attempt`` is ``error``; or it was another
+                workload.
             OwnershipError: Its name is taken by a pod that is not this attempt's, or this runner lost its lease.
             ApiError: The server refuses; nothing is left behind.
             TransportError: The server could not be reached.
@@ -153,7 +167,8 @@ class PodRunner:
     ) -> LaunchBatch[Pod]:
         """Creates the pods of many workloads.
 
-        One that fails does not hold up the others: it gets a handle too, whose outcome is ``rejected-by-api``.
+        One that fails does not hold up the others: it gets a handle too, whose outcome is
+        ``rejected-by-api``, or whose ``wait`` raises what ``launch`` would.
 
         Args:
             workloads: What to run.
@@ -171,7 +186,9 @@ class PodRunner:
     def submit(self, workload: Workload, *, priority: int = 0, group: str = "") -> Pod:
         """Queues the workload and returns its handle at once.
 
-        A failure to create the pod becomes its outcome (``rejected-by-api``).
+        A failure to create the pod becomes its outcome (``rejected-by-api``). A pod of an earlier launch of the attempt
+        counts as for ``launch``; where that raises ``AttemptOwnedError`` or ``AttemptEndedError``, the pod has the
+        event ``lost``, and ``wait`` raises the error.
 
         Args:
             workload: What to run.
@@ -258,12 +275,37 @@ class PodRunner:
         """
         return [Pod(pod, self._bridge) for pod in self._bridge.run(self._runner.pods)]
 
-    def events(self) -> Events:
-        """Everything that happens to the pods from now on: ``with runner.events() as events``."""
-        return Events(self._bridge.run(self._runner.events), self._bridge)
+    def events(self, *, observe: bool = False) -> Events:
+        """The outcomes that are not delivered, then everything that happens: ``with runner.events() as events``.
+
+        Coming back for more takes the outcomes of the last batch (``outcome_delivery``), and so does leaving without an
+        exception.
+
+        Args:
+            observe: Only look on, such as for metrics or a display: from now on, delivering nothing.
+        """
+        return Events(self._bridge.run(self._runner.events, observe=observe), self._bridge)
+
+    def acknowledge(self, what: Acknowledged | Iterable[Acknowledged]) -> None:
+        """Says that outcomes are stored, so that their pods may be deleted or marked as reported.
+
+        What is not tracked (any more), and events of other kinds than ``finished``, are left out; again is harmless.
+
+        Args:
+            what: A ``finished`` event, a pod's handle, or a key; or many of them.
+
+        Raises:
+            UsageError: A pod has no outcome yet.
+            RunnerClosedError: The runner was never open.
+        """
+        many = (what,) if isinstance(what, RunnerEvent | Pod | WorkloadKey) else what
+        listed = [async_pod_of(one) if isinstance(one, Pod) else one for one in many]
+        self._bridge.run(self._runner.acknowledge, listed)
 
     def poll_events(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Takes the events that wait, without waiting for any: what a scheduler's heartbeat drains.
+
+        Asking again takes the outcomes of the last batch (``outcome_delivery``).
 
         Args:
             max_events: How many at most; None: all.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from podrunner.cli import demo, local, pods, render
+from podrunner.cli import demo, local, pods, release, render
 
 __all__ = ["app"]
 
@@ -40,6 +40,7 @@ app.command()(pods.get)
 app.command()(pods.logs)
 app.command(name="exec")(pods.exec_)
 app.command()(pods.delete)
+app.command()(release.release)
 app.command()(render.render)
 app.add_typer(render.config_app, name="config")
 app.add_typer(local.app, name="local")

@@ -6,10 +6,12 @@ import sys
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
+import anyio
 import typer
 
 from podrunner.builder.labels import MANAGED_BY, MANAGER
@@ -27,7 +29,7 @@ from podrunner.cli.options import (
 from podrunner.cli.output import print_json
 from podrunner.cli.table import PodTable
 from podrunner.config import RunnerConfig
-from podrunner.errors import UsageError
+from podrunner.errors import PodrunnerError, UsageError
 from podrunner.workload import Workload
 
 if TYPE_CHECKING:
@@ -37,12 +39,14 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.runner import AsyncPod
 
-__all__ = ["delete", "exec_", "get", "logs", "run"]
+__all__ = ["delete", "exec_", "get", "logs", "run", "with_client"]
 
 T = TypeVar("T")
 
 OURS = f"{MANAGED_BY}={MANAGER}"
 WORKLOAD_FAILED = 1
+_ENDS_WITHIN_S = 90
+"""As long as closing a runner waits for the ends of its pods."""
 
 
 class Output(StrEnum):
@@ -103,7 +107,23 @@ async def _run_one(settings: RunnerConfig, workload: Workload, *, json: bool) ->
     from podrunner.runner import AsyncPodRunner
 
     async with AsyncPodRunner(settings) as runner:
-        return await _report(await runner.launch(workload), json=json)
+        pod = await runner.launch(workload)
+        try:
+            return await _report(pod, json=json)
+        except BaseException:
+            await _stop(pod)
+            raise
+        finally:
+            if pod.outcome is not None:  # whatever it is: no other command will ask for it
+                runner.acknowledge(pod)
+
+
+async def _stop(pod: AsyncPod) -> None:
+    """End the pod of a command that was interrupted or that failed."""
+    # Closing the runner cancels the pod again, and reports what it could not end.
+    with anyio.move_on_after(_ENDS_WITHIN_S, shield=True), suppress(PodrunnerError):
+        await pod.cancel()
+        await pod.wait()
 
 
 async def _report(pod: AsyncPod, *, json: bool) -> Outcome:
@@ -139,7 +159,7 @@ def get(
     """Show pods as kubectl does."""
     settings = _settings(config, local=False, kubeconfig=kubeconfig, context=context, namespace=namespace)
     view = _View(settings.namespace, names or [], selector="" if every or names else OURS, output=output)
-    _with_client(settings, lambda client: view.show(client, watch=watch))
+    with_client(settings, lambda client: view.show(client, watch=watch))
 
 
 class _View:
@@ -215,7 +235,7 @@ def logs(
         run_async(lambda: view.show(query, None))
         return
     query = LogQuery(namespace=settings.namespace, pod=target, container=container, main_container="")
-    _with_client(settings, lambda client: view.show(query, client))
+    with_client(settings, lambda client: view.show(query, client))
 
 
 class _LogView:
@@ -305,7 +325,7 @@ def exec_(
         ) as session:
             return await converse(session, stdin=stdin, tty=tty)
 
-    raise typer.Exit(_with_client(settings, talk))
+    raise typer.Exit(with_client(settings, talk))
 
 
 def delete(
@@ -326,7 +346,7 @@ def delete(
             if not await client.delete_pod(settings.namespace, name, grace_period_s=grace_period)
         ]
 
-    missing = _with_client(settings, remove)
+    missing = with_client(settings, remove)
     for name in names:
         if name not in missing:
             print(f'pod "{name}" deleted')
@@ -334,7 +354,8 @@ def delete(
         raise NoSuchPodError(settings.namespace, missing)
 
 
-def _with_client(settings: RunnerConfig, body: Callable[[KubeClient], Awaitable[T]]) -> T:
+def with_client(settings: RunnerConfig, body: Callable[[KubeClient], Awaitable[T]]) -> T:
+    """Run the asynchronous body of a command that needs nothing but a client."""
     from podrunner.kube import connect
 
     async def main() -> T:

@@ -58,6 +58,7 @@ class LogCollector:
         limits: How long to wait for what.
         limiter: The connections shared with other readers; None: as many as it takes.
         on_trouble: Called with each gap, and with the message of each error, as it happens.
+        may_write: Whether the pod is still this runner's: once it is not, a successor writes to the same files.
         random: Source of jitter.
     """
 
@@ -75,6 +76,7 @@ class LogCollector:
         limits: FollowLimits | None = None,
         limiter: LogStreamLimiter | None = None,
         on_trouble: Callable[[LogGap | str], None] | None = None,
+        may_write: Callable[[], bool] = lambda: True,
         random: Random | None = None,
     ) -> None:
         self.status: LogStatus = LogStatus()
@@ -89,30 +91,45 @@ class LogCollector:
         self._limits = limits
         self._limiter = limiter
         self._on_trouble = on_trouble or (lambda _: None)
+        self._may_write = may_write
         self._random = random
+        self._scope = anyio.CancelScope()
+
+    def stop(self) -> None:
+        """Reads and writes nothing any more: the pod is another runner's."""
+        self._scope.cancel()
+
+    def may_write(self) -> bool:
+        """Whether something may be written to the sinks."""
+        return self._may_write() and not self._scope.cancel_called
 
     async def run(self) -> None:
-        """Collects until each container's log is complete or beyond reach. Raises cancellation only."""
+        """Collects until it is stopped, or each log is complete or beyond reach. Raises cancellation only."""
         try:
-            async with anyio.create_task_group() as group:
-                for container in self._containers:
-                    group.start_soon(self._collect, container, name=f"log {self._pod.name}/{container}")
+            with self._scope:
+                async with anyio.create_task_group() as group:
+                    for container in self._containers:
+                        group.start_soon(self._collect, container, name=f"log {self._pod.name}/{container}")
         finally:
             self.done.set()
+            self._one_done.set()
 
     async def drained(self, main: str) -> None:
         """Returns when every log that has an end was read to it: of the main container, and of all that are over.
 
-        A sidecar that goes on is not waited for: it ends only when the pod is deleted.
+        Also when the collector has ended before. A sidecar that goes on is not waited for: it ends only when the pod is
+        deleted.
         """
-        while any(name == main or self._state.container(name).final for name in self._open):
+        while not self.done.is_set() and any(
+            name == main or self._state.container(name).final for name in self._open
+        ):
             await self._one_done.wait()
 
     async def _collect(self, container: str) -> None:
         if await self._begins(container):
             await self._follow(container)
         self._open.discard(container)
-        self.status.complete = not (self._open or self.status.errors)
+        self.status.complete = self.may_write() and not (self._open or self.status.errors)
         self._one_done.set()
         self._one_done = anyio.Event()
 
@@ -125,6 +142,8 @@ class LogCollector:
         return True
 
     async def _follow(self, container: str) -> None:
+        if not self.may_write():
+            return
         outlet = _Outlet(self)
         cursor = await outlet.open(self._sinks, self._pod.uid, container)
         follower = ContainerFollower(
@@ -139,6 +158,8 @@ class LogCollector:
         )
         try:
             await follower.run()
+        except _NotOursError:
+            pass
         except Exception as error:  # noqa: BLE001  # an error of a log never fails a pod
             self.report(f"log of {container}: {error!r}")
         finally:
@@ -168,6 +189,10 @@ class _NoSinkLeftError(Exception):
     """Not one of podrunner's errors, which following takes for the connection's."""
 
 
+class _NotOursError(Exception):
+    """Not one of podrunner's errors, which following takes for the connection's."""
+
+
 class _Outlet:
     """One container's sinks; a sink that fails is left out from then on."""
 
@@ -193,7 +218,10 @@ class _Outlet:
 
         Raises:
             _NoSinkLeftError: No sink is left.
+            _NotOursError: The pod is another runner's.
         """
+        if not self._collector.may_write():
+            raise _NotOursError
         if not self._sinks:
             raise _NoSinkLeftError("every sink failed")
         self._collector.count(item)

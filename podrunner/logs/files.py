@@ -27,6 +27,8 @@ from podrunner.logs.segments import compress_segment, last_segment, rotate, undo
 from podrunner.workload.log_path import checked_log_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from podrunner.logs.record import LogBatch
 
 __all__ = ["FileLogSink", "container_log_path", "safe_log_path"]
@@ -80,15 +82,23 @@ class FileLogSink:
         max_bytes: A file that would grow longer becomes a segment (``1.log.1``, ``1.log.2``, …), and a new one is
             begun: between two batches of lines, so that a file may be longer by less than one. None: one file.
         compress: Whether segments are compressed: ``1.log.1.gz``.
+        may_write: Whether the pod is still this runner's: else the cursor file is a successor's, and stays as it is.
     """
 
     def __init__(
-        self, path: Path, *, timestamps: bool = False, max_bytes: int | None = None, compress: bool = False
+        self,
+        path: Path,
+        *,
+        timestamps: bool = False,
+        max_bytes: int | None = None,
+        compress: bool = False,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self.path = path
         self._timestamps = timestamps
         self._max_bytes = max_bytes
         self._compress = compress
+        self._may_write = may_write
         self._size = 0
         self._segments = 0
         self._marked_at = 0.0
@@ -112,7 +122,8 @@ class FileLogSink:
 
     async def close(self, cursor: LogCursor) -> None:
         """Saves the cursor for good."""
-        await anyio.to_thread.run_sync(self._save, cursor)
+        if self._may_write():
+            await anyio.to_thread.run_sync(self._save, cursor)
 
     async def forget(self) -> None:
         """Removes the cursor: the pod is gone, and no reader will resume here."""

@@ -6,15 +6,15 @@ layer makes, and the blocking face (``podrunner.blocking``).
 
 from __future__ import annotations
 
+from podrunner.runner.batches import FailedLaunch, LaunchBatch
 from podrunner.runner.engine import ClosePolicy
-from podrunner.runner.event_queue import AsyncEvents
+from podrunner.runner.event_queue import AsyncEvents, put_back
 from podrunner.runner.events import EventKind, RunnerEvent
-from podrunner.runner.handles import AsyncPod, AsyncRun
+from podrunner.runner.handles import AsyncPod, AsyncRun, peek_outcome
 from podrunner.runner.health import RunnerHealth
 from podrunner.runner.log_stream import AsyncLogStream
 from podrunner.runner.retries import RetryPolicy
 from podrunner.runner.runner import AsyncPodRunner, LogSinks
-from podrunner.runner.submission import FailedLaunch, LaunchBatch
 
 __all__ = [
     "AsyncEvents",
@@ -30,4 +30,6 @@ __all__ = [
     "RetryPolicy",
     "RunnerEvent",
     "RunnerHealth",
+    "peek_outcome",
+    "put_back",
 ]

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.logs import LogStreamLimiter
+    from podrunner.outcome import Outcome
+    from podrunner.runner.delivery import Deliveries
     from podrunner.runner.finalize import PodDeleter
+    from podrunner.runner.inputs import Input
     from podrunner.runner.submission import SubmissionQueue
     from podrunner.runner.supervisor import Supervisor
     from podrunner.runner.tasks import SupervisedTasks
@@ -89,6 +92,7 @@ class RunnerContext:
         queue: Stops launches.
         supervisor: Ends and deletes pods.
         deleter: Knows whether pods are left to a successor.
+        deliveries: Takes note of the outcomes that the caller read.
         tasks: Where logs are read for callers.
         watches: Returns the health of all watches.
     """
@@ -105,6 +109,7 @@ class RunnerContext:
         queue: SubmissionQueue,
         supervisor: Supervisor,
         deleter: PodDeleter,
+        deliveries: Deliveries,
         tasks: SupervisedTasks,
         watches: Callable[[], Iterable[WatchHealth]],
     ) -> None:
@@ -117,6 +122,7 @@ class RunnerContext:
         self._queue = queue
         self._supervisor = supervisor
         self._deleter = deleter
+        self.deliveries: Deliveries = deliveries
         self._tasks = tasks
         self._watches = watches
 
@@ -159,6 +165,17 @@ class RunnerContext:
                     f"is known of pod {pod.namespace}/{pod.name} may be out of date",
                     age_s=health.last_event_age_s,
                 )
+
+    def send(self, pod: TrackedPod, given: Input) -> None:
+        """Applies an input to a pod."""
+        self._supervisor.send(pod, given)
+
+    def take_outcome(self, pod: TrackedPod) -> Outcome | None:
+        """Returns the outcome of a pod for the caller's own code, which takes it; None: there is none."""
+        outcome = pod.outcome
+        if outcome is not None:
+            self.deliveries.take_pod(pod)
+        return outcome
 
     async def cancel(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> None:
         """Ends a pod, wherever it is. Does nothing to one that is over, or another runner's."""

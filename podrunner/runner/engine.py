@@ -15,14 +15,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from podrunner.builder import PodBuilder, safe_label
+from podrunner.builder import PodBuilder, read_ownership, safe_label
 from podrunner.builder.labels import KEY, OWNER
 from podrunner.config.failure_policy import conditions_of
-from podrunner.errors import ConfigError
+from podrunner.errors import ConfigError, RunnerClosedError, UsageError
 from podrunner.kube import KubeClient, RequestRetry, connect, retrying
 from podrunner.launcher import Launcher
-from podrunner.ownership import Adopter, LeaseKeeper, RetainedPods, ScopeReader
+from podrunner.ownership import (
+    Adopter,
+    ExistingPods,
+    LeaseKeeper,
+    Owners,
+    RetainedPods,
+    ScopeReader,
+    release_finalizer,
+)
 from podrunner.runner.context import Fence, RunnerContext
+from podrunner.runner.delivery import Deliveries
+from podrunner.runner.earlier import EarlierPods
 from podrunner.runner.finalize import Finalizer, PodDeleter
 from podrunner.runner.health import RunnerHealth, combine
 from podrunner.runner.log_collection import LogCollection
@@ -188,7 +198,13 @@ class Engine:
         self._random = random = resources.random
         self._fence = Fence(lease.is_held)
         self._launcher = Launcher(
-            client, owner=owner, scope=config.scope, config=config, random=random, may_act=lease.is_held
+            client,
+            owner=owner,
+            scope=config.scope,
+            config=config,
+            random=random,
+            may_act=lease.is_held,
+            on_begun=self._take_begun,
         )
         self._logs = LogCollection(
             client,
@@ -197,16 +213,21 @@ class Engine:
             random=random,
             extra_sinks=resources.extra_sinks,
             bus=self._bus,
+            may_act=self._fence.may_act,
         )
-        self._finalizer = Finalizer(client, config, limiter=self._logs.limiter)
-        self._deleter = PodDeleter(self._launcher, config, may_act=self._fence.may_act)
+        self._finalizer = Finalizer(client, config, limiter=self._logs.limiter, fence=self._fence)
+        self._deleter = PodDeleter(client, self._launcher, config, fence=self._fence)
+        self._has_left = False
         self.tasks: SupervisedTasks = tasks
         self.pods: TrackedPods = TrackedPods()
         self._supervisor = self._make_supervisor()
+        self._deliveries = Deliveries(config.outcome_delivery, self.pods, self._supervisor.send)
+        self._bus.deliver_to(self._deliveries)
         self.queue: SubmissionQueue = SubmissionQueue(
             self.pods,
             self._launcher,
             builder=PodBuilder(config, owner=owner, pod_hook=resources.pod_hook),
+            earlier=self._earlier_pods(),
             supervisor=self._supervisor,
             config=config,
             fence=self._fence,
@@ -241,9 +262,38 @@ class Engine:
             queue=self.queue,
             supervisor=self._supervisor,
             deleter=self._deleter,
+            deliveries=self._deliveries,
             tasks=self.tasks,
             watches=self._watches,
         )
+
+    def _earlier_pods(self) -> EarlierPods:
+        reader = self._scope_reader()
+        owners = Owners(reader)
+        existing = ExistingPods(
+            reader,
+            self._adopter(reader),
+            owners,
+            delete=self._launcher.delete,
+            release=self._release,
+            me=self._owner,
+            config=self._config,
+        )
+        return EarlierPods(
+            existing,
+            owners,
+            supervisor=self._supervisor,
+            launcher=self._launcher,
+            fence=self._fence,
+            tasks=self.tasks,
+        )
+
+    def _adopter(self, reader: ScopeReader) -> Adopter:
+        return Adopter(self._client, reader, owner=self._owner, before_send=self._fence.check_owner)
+
+    async def _release(self, pod: Pod) -> object:
+        policy = RequestRetry.of(self._config.retry)
+        return await release_finalizer(self._client, pod, policy=policy, before_send=self._fence.check_owner)
 
     def _note_end(self, pod: TrackedPod) -> None:
         self.runs.note_end(pod)
@@ -326,15 +376,18 @@ class Engine:
 
         Raises:
             ApiError: Pods or leases cannot be read.
+            OwnershipError: This runner lost its Lease.
             RunnerClosedError: The runner is not open.
         """
         self._fence.check_open()
         adopted = []
-        adopter = Adopter(self._client, self._scope_reader(), owner=self._owner)
+        adopter = self._adopter(self._scope_reader())
         found = adopter.adopt(self._watched, known=self._knows, on_retained=self.runs.note_retained)
         async with aclosing(found) as won:
             async for pod, ownership in won:
+                self._fence.check_owner()
                 tracked = self._supervisor.adopt(self._as_tracked(pod, ownership), pod)
+                self.queue.adopted(tracked)
                 self.runs.note_adopted(tracked)
                 adopted.append(tracked)
         return adopted
@@ -344,12 +397,32 @@ class Engine:
         meta = pod.metadata
         return self.pods.get(meta.uid) is not None or self._launcher.is_launching(meta.namespace, meta.name)
 
+    def _take_begun(self, pod: Pod) -> None:
+        ownership = read_ownership(pod.metadata.labels, pod.metadata.annotations)
+        assert ownership is not None, "it was created by this runner"
+        self._supervisor.take_begun(self._as_tracked(pod, ownership), pod)
+
     def _as_tracked(self, pod: Pod, ownership: OwnershipMetadata) -> TrackedPod:
         containers = pod.spec.containers
         main = ownership.main_container or (containers[0].name if containers else "base")
         meta = pod.metadata
         rules = Rules(main, self._config)
         return TrackedPod(ownership.key, meta.namespace, meta.name, rules=rules, log_path=ownership.log_path)
+
+    def acknowledge(self, pods: Sequence[TrackedPod]) -> None:
+        """The caller stored the outcomes of these pods.
+
+        Raises:
+            UsageError: One of them has no outcome yet.
+            RunnerClosedError: The runner was closed, and has left its pods.
+        """
+        if self._has_left or self.tasks.is_cancelled:
+            why = "the runner was closed: a successor reports what was not acknowledged before"
+            raise RunnerClosedError(why)
+        for pod in pods:
+            if not pod.state.is_ended:
+                raise UsageError(f"pod {pod.namespace}/{pod.name} has no outcome to acknowledge yet")
+        self._deliveries.acknowledge(pods)
 
     # Looking
 
@@ -359,6 +432,7 @@ class Engine:
             self._watches(),
             pods=len(self.pods),
             active=self.pods.active,
+            undelivered=self.pods.undelivered,
             submitted=self.queue.queued,
             runs=self.runs.active,
             events_waiting=len(self._bus.queue),
@@ -367,20 +441,25 @@ class Engine:
             logs_waiting=self._logs.limiter.waiting,
             deletes_failing=self._deleter.failing,
         )
-        return RunnerHealth(lease=self._fence.lost_because or "held", **fields)
+        lease = self._fence.lost_because or "held"
+        return RunnerHealth(lease=lease, launches_wait_for=self.queue.waits_for, **fields)
 
     async def idle(self) -> None:
-        """Returns when nothing is queued, every run is over and every pod is done."""
+        """Returns when nothing is queued, every run is over, and of every pod no more than delivery is left to do."""
         await self.runs.idle()
         await self.queue.idle()
         await self.pods.idle()
 
     # Closing
 
-    async def close(self, policy: ClosePolicy) -> None:
+    async def close(self, policy: ClosePolicy, *, is_clean: bool = True) -> None:
         """Takes no more calls and ends the pods by a policy. A second call does nothing.
 
         If waiting is interrupted (cancelled, Ctrl-C), the rest is cancelled.
+
+        Args:
+            policy: The policy.
+            is_clean: Whether the runner's block was not ended by an error.
         """
         if self._fence.is_closed:
             return
@@ -388,27 +467,41 @@ class Engine:
         self.pods.notify()
         self._finalizer.close()
         try:
-            await self._close_by(policy)
+            await self._close_by(policy, is_clean=is_clean)
         except BaseException:
             if policy is not ClosePolicy.DETACH:
                 with anyio.CancelScope(shield=True):
-                    await self._close_by(ClosePolicy.CANCEL)
+                    await self._close_by(ClosePolicy.CANCEL, is_clean=False)
             raise
         finally:
+            self._report_undelivered()
             self._supervisor.leave_all()
+            self._has_left = True
             self._bus.close()
 
-    async def _close_by(self, policy: ClosePolicy) -> None:
+    async def _close_by(self, policy: ClosePolicy, *, is_clean: bool) -> None:
         if policy is ClosePolicy.DETACH or self.tasks.is_cancelled:
             self.runs.stop(relinquish=True)
             self._deleter.freeze()
         elif policy is ClosePolicy.DRAIN:
             await self.idle()
+            self._deliveries.close(is_drain=True, is_clean=is_clean)
+            await self.pods.idle()
             with anyio.move_on_after(_GONE_WITHIN_S):
                 await self._deleter.wait_gone()
         else:
             self.runs.stop(relinquish=False)
             await self._cancel_all()
+
+    def _report_undelivered(self) -> None:
+        left = sum(pod.state.is_undelivered and not pod.is_gone for pod in self.pods)
+        if left:
+            _logger.warning(
+                "%d pods that are over stay for a runner that adopts them: their outcomes were not delivered "
+                "(outcome_delivery=%r)",
+                left,
+                self._deliveries.mode,
+            )
 
     async def _cancel_all(self) -> None:
         with anyio.move_on_after(_CLOSE_WITHIN_S, shield=True) as scope:

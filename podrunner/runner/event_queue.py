@@ -8,31 +8,43 @@ events for each pod that the runner tracks.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from podrunner.errors import UsageError
+from podrunner.runner.delivery import Reader, came_back, handed_out, left
+from podrunner.runner.events import EventKind
 from podrunner.runner.iteration import iter_items
 from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
     from types import TracebackType
 
+    from podrunner.runner.delivery import Deliveries
     from podrunner.runner.events import RunnerEvent
 
-__all__ = ["AsyncEvents", "EventBus", "EventQueue"]
+__all__ = ["AsyncEvents", "EventBus", "EventQueue", "TakeOutcomes", "put_back"]
+
+TakeOutcomes = Callable[[tuple[str, ...]], None]
+"""Is given the UIDs of the pods whose outcomes a reader took."""
 
 
 class EventQueue:
     """Events that wait for one reader.
 
+    The outcomes of a batch are taken once the reader comes back for more, or leaves without an error.
+
     Args:
         limit: How many may wait before older events of a pod give way to newer ones.
+        on_taken: Called with the outcomes that the reader took; None: its reading delivers nothing.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_taken: TakeOutcomes | None = None) -> None:
         self.coalesced: int = 0
+        self._on_taken = on_taken
+        self._reader = Reader()
         self._limit = limit
         self._waiting: OrderedDict[int, RunnerEvent] = OrderedDict()
         self._newest: dict[str, int] = {}
@@ -53,14 +65,37 @@ class EventQueue:
 
     def poll(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Takes what is waiting, the oldest first, at most so many (None: all)."""
+        self._come_back()
         count = len(self._waiting) if max_events is None else min(max_events, len(self._waiting))
-        return list(self._take(count))
+        batch = list(self._take(count))
+        self._reader = handed_out(self._reader, _with_outcome(batch))
+        return batch
 
     async def next_batch(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Waits until there is something and takes it; an empty list says that the queue was closed."""
+        self._come_back()
         while not self._waiting and not self._closed:
             await self._arrival.wait()
         return self.poll(max_events)
+
+    def put_back(self, events: Sequence[RunnerEvent]) -> None:
+        """Takes back events of the last batch that the reader did not look at."""
+        unread = set(_with_outcome(events))
+        self._reader = Reader(tuple(uid for uid in self._reader.in_hand if uid not in unread))
+
+    def leave(self, *, failed: bool) -> None:
+        """The reader leaves, by an error or not."""
+        taken, self._reader = left(self._reader, failed=failed), Reader()
+        self._pass_on(taken)
+
+    def _come_back(self) -> None:
+        if self._reader.in_hand:
+            self._reader, taken = came_back(self._reader)
+            self._pass_on(taken)
+
+    def _pass_on(self, taken: tuple[str, ...]) -> None:
+        if taken and self._on_taken is not None:
+            self._on_taken(taken)
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -89,13 +124,26 @@ class EventQueue:
             yield event
 
 
+def _with_outcome(events: Iterable[RunnerEvent]) -> Iterator[str]:
+    return (event.uid for event in events if event.kind is EventKind.FINISHED and event.uid)
+
+
 class EventBus:
     """Gives each event to the runner's own queue and to every open subscription."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.queue: EventQueue = EventQueue(limit)
+        self._deliveries: Deliveries | None = None
+        self.queue: EventQueue = EventQueue(limit, self._take)
         self._subscriptions: list[EventQueue] = []
+
+    def deliver_to(self, deliveries: Deliveries) -> None:
+        """Sets where outcomes that readers take are passed on to."""
+        self._deliveries = deliveries
+
+    def _take(self, uids: tuple[str, ...]) -> None:
+        if self._deliveries is not None:
+            self._deliveries.take(uids)
 
     def emit(self, event: RunnerEvent) -> None:
         """Gives the event to all."""
@@ -103,14 +151,22 @@ class EventBus:
         for subscription in self._subscriptions:
             subscription.put(event)
 
-    def subscribe(self) -> EventQueue:
-        """A queue that gets everything from now on."""
-        queue = EventQueue(self._limit)
+    def subscribe(self, *, observe: bool = False) -> EventQueue:
+        """A queue that gets the outcomes that are not delivered, then everything from now on.
+
+        Args:
+            observe: Whether its reader only looks on: then it begins empty, and delivers nothing.
+        """
+        queue = EventQueue(self._limit, None if observe else self._take)
+        if not observe and self._deliveries is not None:
+            for event in self._deliveries.undelivered():
+                queue.put(event)
         self._subscriptions.append(queue)
         return queue
 
-    def unsubscribe(self, queue: EventQueue) -> None:
+    def unsubscribe(self, queue: EventQueue, *, failed: bool = False) -> None:
         """Ends a subscription; its reader gets what is waiting, then the end."""
+        queue.leave(failed=failed)
         queue.close()
         if queue in self._subscriptions:
             self._subscriptions.remove(queue)
@@ -124,15 +180,17 @@ class EventBus:
 class AsyncEvents:
     """A runner's events from the moment of entering: ``async with runner.events() as events``.
 
-    Iterate over it, or take batches. Each reader has a queue of its own.
+    Iterate over it, or take batches. Each reader has a queue of its own, which begins with the outcomes that are not
+    delivered. Coming back for more takes the outcomes of the last batch, and so does leaving without an exception.
     """
 
-    def __init__(self, bus: EventBus) -> None:
+    def __init__(self, bus: EventBus, *, observe: bool = False) -> None:
         self._bus = bus
+        self._observe = observe
         self._queue: EventQueue | None = None
 
     async def __aenter__(self) -> Self:
-        self._queue = self._bus.subscribe()
+        self._queue = self._bus.subscribe(observe=self._observe)
         return self
 
     async def __aexit__(
@@ -142,7 +200,7 @@ class AsyncEvents:
         traceback: TracebackType | None,
     ) -> None:
         if self._queue is not None:
-            self._bus.unsubscribe(self._queue)
+            self._bus.unsubscribe(self._queue, failed=exc is not None)
 
     def __aiter__(self) -> AsyncIterator[RunnerEvent]:
         # One at a time: a reader that stops in between has lost nothing.
@@ -171,3 +229,8 @@ class AsyncEvents:
         if self._queue is None:
             raise UsageError("events are collected from entering on: use `with runner.events() as events`")
         return self._queue
+
+
+def put_back(events: AsyncEvents, unread: Sequence[RunnerEvent]) -> None:
+    """Takes back events of the last batch that the reader did not look at: their outcomes are not taken."""
+    events._entered().put_back(unread)  # noqa: SLF001  # the subscription's own room

@@ -32,7 +32,8 @@ class EventKind(StrEnum):
     DELETED = "deleted"
     """The pod is no longer there. Terminal."""
     LOST = "lost"
-    """Another runner took the pod over: it reports the outcome. Terminal."""
+    """The pod is another runner's, which took it over or had it first, or the attempt had ended before: no outcome
+    comes from here. Terminal."""
     STALE = "stale"
     """The watch is interrupted for too long: what is known of the pod may be out of date; the message says why."""
     RECOVERED = "recovered"
@@ -58,6 +59,9 @@ class RunnerEvent(msgspec.Struct, frozen=True, gc=False):
         status: The pod's status as ``kubectl get pod`` prints it, at that time; "" if there is none.
         outcome: With ``finished``: the outcome.
         message: More in words, or "".
+        will_retry: With ``finished``: whether the pod is a try of a run, and another one follows.
+        replayed: With ``finished``: whether the outcome is that of an earlier launch of the attempt, which had ended
+            before this one.
     """
 
     kind: EventKind
@@ -68,6 +72,8 @@ class RunnerEvent(msgspec.Struct, frozen=True, gc=False):
     status: str = ""
     outcome: Outcome | None = None
     message: str = ""
+    will_retry: bool = False
+    replayed: bool = False
 
     @property
     def is_terminal(self) -> bool:

@@ -10,18 +10,30 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from msgspec.structs import replace
 
-from podrunner.errors import OwnershipError, PodrunnerError
-from podrunner.kube import RequestRetry
+from podrunner.errors import ConflictError, NotFoundError, OwnershipError, PodrunnerError
+from podrunner.kube import RequestRetry, retrying
 from podrunner.logs import read_lines
-from podrunner.ownership import mark_reported
+from podrunner.ownership import (
+    PodWrite,
+    WriteStatus,
+    bears_finalizer,
+    bears_verdict,
+    look_at,
+    mark_reported,
+    release_finalizer,
+    write_outcome,
+    write_verdict,
+)
+from podrunner.runner.inputs import DeletionAnswered, DeletionDeclined, PodRemoved
 from podrunner.runner.lifecycle import wants_events, with_events
 from podrunner.runner.results import with_result
-from podrunner.runner.states import DeletionAnswered, Enriching
+from podrunner.runner.states import Enriching
 from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
@@ -29,16 +41,42 @@ if TYPE_CHECKING:
     from podrunner.logs import LogStreamLimiter, PodAddress
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Event, Pod
+    from podrunner.runner.context import Fence
+    from podrunner.runner.effects import DeletePod, EndPod
     from podrunner.runner.tracked import TrackedPod
 
 __all__ = ["Finalizer", "OutcomeEnricher", "PodDeleter"]
 
 _logger = logging.getLogger(__name__)
 
-# Between two requests to delete a pod that the server keeps refusing.
-_DELETE_AGAIN_S: Final = 10.0
+# Between two requests to delete a pod, or to write to it, that the server keeps failing.
+_AGAIN_S: Final = 10.0
 # For the pod's events, and for the last lines of its log: they never decide alone.
 _EVIDENCE_S: Final = 5.0
+
+
+async def _answered(
+    send: Callable[[], Awaitable[PodWrite]], *, may_act: Callable[[], bool], on_failed: Callable[[], None]
+) -> PodWrite:
+    """Writes to a pod until the server has answered, or the pod is gone or no longer this runner's.
+
+    An outcome depends on it, so it is never given up as long as the server may only be out of order for a while. If it
+    cannot be reached at all, the Lease is lost.
+
+    Args:
+        send: Writes, and tries again for a short time.
+        may_act: Returns whether the pod is there, and this runner's.
+        on_failed: Called after each failure.
+    """
+    repeated = False
+    while may_act():
+        written = await send()
+        if written.status is not WriteStatus.FAILED:
+            return written._replace(repeated=written.repeated or repeated)
+        repeated = True
+        on_failed()
+        await anyio.sleep(_AGAIN_S)
+    return PodWrite(WriteStatus.FENCED)
 
 
 class Finalizer:
@@ -48,11 +86,15 @@ class Finalizer:
         client: The API server.
         config: Its ``logs`` and ``retry`` are read.
         limiter: The connections that all readers of logs share.
+        fence: Whether the runner may act.
     """
 
-    def __init__(self, client: KubeClient, config: RunnerConfig, *, limiter: LogStreamLimiter) -> None:
+    def __init__(
+        self, client: KubeClient, config: RunnerConfig, *, limiter: LogStreamLimiter, fence: Fence
+    ) -> None:
         self._client = client
         self._config = config
+        self._fence = fence
         self._enricher = OutcomeEnricher(client, config, limiter=limiter)
         self._closing = anyio.Event()
 
@@ -73,10 +115,60 @@ class Finalizer:
 
     async def mark_reported(self, pod: TrackedPod) -> None:
         """Marks a pod that is retained, so that no successor reports its outcome again."""
-        record, outcome = pod.pod, pod.outcome
-        if record is not None and outcome is not None and not pod.is_gone:
-            policy = RequestRetry.of(self._config.retry)
-            await mark_reported(self._client, record, outcome.category, policy=policy)
+        outcome = pod.outcome
+        if outcome is not None:
+            await self._write(
+                pod,
+                lambda record: mark_reported(
+                    self._client,
+                    record,
+                    outcome,
+                    policy=RequestRetry.of(self._config.retry),
+                    release=bears_finalizer(record),
+                    before_send=self._fence.check_owner,
+                ),
+            )
+
+    async def record(self, pod: TrackedPod, outcome: Outcome) -> None:
+        """Writes an outcome to its pod, for a successor: without it, one reports what the pod alone says."""
+        policy = RequestRetry.of(self._config.retry)
+        await self._write(
+            pod,
+            lambda record: write_outcome(
+                self._client, record, outcome, policy=policy, before_send=self._fence.check_owner
+            ),
+        )
+
+    async def _write(self, pod: TrackedPod, send: Callable[[Pod], Awaitable[PodWrite]]) -> None:
+        record = pod.pod
+        if record is not None:
+            await _answered(
+                lambda: send(record),
+                may_act=lambda: self._fence.may_act() and not pod.is_gone,
+                on_failed=lambda: None,
+            )
+
+    async def release_in_ending_namespace(self, pod: TrackedPod) -> None:
+        """Frees a pod whose namespace is being deleted: held, it would keep the namespace from ending."""
+        record, policy = pod.pod, RequestRetry.of(self._config.retry)
+        if record is None or not bears_finalizer(record):
+            return
+        try:
+            is_ending = await retrying(
+                lambda: self._client.is_namespace_ending(pod.namespace),
+                policy=policy,
+                name=f"ask whether namespace {pod.namespace} is being deleted",
+            )
+        except PodrunnerError as error:
+            _logger.warning("whether namespace %s is being deleted is not known: %s", pod.namespace, error)
+            return
+        if is_ending:
+            _logger.warning(
+                "pod %s/%s is freed before its outcome is delivered: its namespace is being deleted",
+                pod.namespace,
+                pod.name,
+            )
+            await release_finalizer(self._client, record, policy=policy, before_send=self._fence.check_owner)
 
     async def drain(self, pod: TrackedPod, *, keep_until_s: float | None = None) -> None:
         """Returns when every reader of the log has read it to its end, or the time for it is over.
@@ -103,65 +195,215 @@ class PodDeleter:
     """Deletes the pods of one runner, and knows which are on their way out.
 
     Args:
-        launcher: Sends the requests.
-        config: Its ``delete_grace_period_s`` is read.
-        may_act: Returns whether the runner may still act.
+        client: Takes the patches.
+        launcher: Sends the deletions.
+        config: Its ``delete_grace_period_s`` and ``retry`` are read.
+        fence: Whether the runner may still act.
 
     Attributes:
         failing: Pods whose deletion the server keeps refusing.
         is_frozen: Whether nothing is deleted any more: the pods are left to a successor.
     """
 
-    def __init__(self, launcher: Launcher, config: RunnerConfig, *, may_act: Callable[[], bool]) -> None:
+    def __init__(self, client: KubeClient, launcher: Launcher, config: RunnerConfig, *, fence: Fence) -> None:
         self.failing: int = 0
         self.is_frozen: bool = False
+        self._client = client
         self._launcher = launcher
         self._config = config
-        self._may_act = may_act
+        self._fence = fence
         self._leaving: set[str] = set()  # pods whose deletion was accepted, and that are not gone
         self._left = Notify()
 
-    async def delete(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> DeletionAnswered:
+    async def delete(
+        self, pod: TrackedPod, *, grace_period_s: int | None = None, resource_version: str | None = None
+    ) -> DeletionAnswered | DeletionDeclined:
         """Deletes until the server has accepted it, or the pod is gone, or no longer this runner's to delete.
 
         Args:
             pod: The pod.
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's own.
+            resource_version: Only as long as the pod is at this version; None: whatever became of it.
         """
+        try:
+            return await self._delete(pod, grace_period_s, resource_version)
+        except ConflictError as error:
+            _logger.info("pod %s/%s is not deleted: %s", pod.namespace, pod.name, error)
+        found = await self._read_changed(pod)
+        # A deletion whose answer was lost is a change too.
+        is_deleted = found is None or found.metadata.deletion_timestamp is not None
+        return DeletionAnswered(found) if is_deleted or found is None else DeletionDeclined(found)
+
+    async def delete_with_verdict(
+        self, pod: TrackedPod, job: DeletePod
+    ) -> DeletionAnswered | DeletionDeclined:
+        """Deletes a pod, after its verdict was written to it, if there is one."""
+        version = job.resource_version
+        if job.verdict is not None:
+            written = await self._write_verdict(pod, job.verdict, version=version, end_by_deadline=False)
+            if written.pod is not None:
+                if written.repeated or not written.is_written:
+                    return DeletionDeclined(written.pod)
+                version = written.pod.metadata.resource_version
+        return await self.delete(pod, grace_period_s=job.grace_period_s, resource_version=version)
+
+    async def _write_verdict(
+        self, pod: TrackedPod, verdict: Outcome, *, version: str | None, end_by_deadline: bool
+    ) -> PodWrite:
+        """Writes a verdict to a pod that is still as it was when that was decided; else returns it as it is now."""
+        record = pod.pod
+        if record is None:
+            return PodWrite(WriteStatus.GONE)
+        policy, check = RequestRetry.of(self._config.retry), self._fence.check_owner
+        written = await self._write(
+            pod,
+            lambda: write_verdict(
+                self._client,
+                record,
+                verdict,
+                end_by_deadline=end_by_deadline,
+                policy=policy,
+                resource_version=version,
+                before_send=check,
+            ),
+        )
+        if written.status is not WriteStatus.CHANGED:
+            return written
+        now = await self._write(pod, lambda: look_at(self._client, record, policy=policy, before_send=check))
+        if now.pod is None:
+            return now
+        # It was the request itself that changed the pod, if its answer was lost.
+        is_ours = bears_verdict(now.pod, verdict, end_by_deadline=end_by_deadline)
+        return PodWrite(WriteStatus.WRITTEN if is_ours else WriteStatus.CHANGED, now.pod, repeated=is_ours)
+
+    async def _read_changed(self, pod: TrackedPod) -> Pod | None:
+        """Returns the pod as it is now; None: it is gone, or no longer this runner's."""
+        while self._may_act(pod):
+            try:
+                found = await self._client.read_pod(pod.namespace, pod.name)
+            except NotFoundError:
+                return None
+            except PodrunnerError as error:
+                _logger.warning("pod %s/%s could not be read: %s", pod.namespace, pod.name, error)
+            else:
+                return found if found.metadata.uid == pod.uid else None
+            await anyio.sleep(_AGAIN_S)
+        return None
+
+    async def _delete(
+        self, pod: TrackedPod, grace_period_s: int | None, resource_version: str | None
+    ) -> DeletionAnswered:
         grace = self._config.delete_grace_period_s if grace_period_s is None else grace_period_s
         failed = False
         answer = DeletionAnswered()
-        while self._may_act() and not (pod.is_gone or self.is_frozen):
+        while self._may_act(pod):
             try:
                 accepted = await self._launcher.delete(
-                    pod.namespace, pod.name, uid=pod.uid, grace_period_s=grace
+                    pod.namespace,
+                    pod.name,
+                    uid=pod.uid,
+                    resource_version=resource_version,
+                    grace_period_s=grace,
                 )
                 answer = self._accepted(pod, accepted.pod, is_first=not (failed or accepted.repeated))
                 break
             except OwnershipError as error:
                 _logger.info("pod %s/%s is not deleted: %s", pod.namespace, pod.name, error)
                 break
+            except ConflictError:
+                if resource_version is not None:
+                    self.failing -= failed
+                    raise
+                failed = self._note_failed(pod, "the server answers with a conflict", failed=failed)
             except PodrunnerError as error:
-                _logger.warning("pod %s/%s was not deleted: %s", pod.namespace, pod.name, error)
-                self.failing += not failed
-                failed = True
-            await anyio.sleep(_DELETE_AGAIN_S)
+                failed = self._note_failed(pod, str(error), failed=failed)
+            await anyio.sleep(_AGAIN_S)
         self.failing -= failed
         return answer
+
+    def _may_act(self, pod: TrackedPod) -> bool:
+        return self._fence.may_act() and not (pod.is_gone or self.is_frozen)
+
+    async def end(self, pod: TrackedPod, job: EndPod) -> DeletionAnswered | DeletionDeclined:
+        """Writes an outcome to a pod and ends it: by its deadline, so that the object stays, or else by deleting it.
+
+        One whose outcome is settled is not deleted: it is not delivered yet.
+        """
+        if not self._may_act(pod):
+            return DeletionAnswered()
+        if job.is_settled:
+            await self._end_settled(pod, job)
+            return DeletionAnswered()
+        version = job.resource_version
+        written = await self._write_verdict(pod, job.outcome, version=version, end_by_deadline=job.keeps_pod)
+        if written.pod is None:
+            return await self.delete(pod, grace_period_s=job.grace_period_s, resource_version=version)
+        if not written.is_written:
+            return DeletionDeclined(written.pod)
+        if job.keeps_pod:
+            return DeletionAnswered(written.pod, is_first=not written.repeated, keeps_pod=True)
+        return await self._delete_with_verdict_on_it(pod, written.pod, job.grace_period_s)
+
+    async def _end_settled(self, pod: TrackedPod, job: EndPod) -> None:
+        record = pod.pod
+        if record is not None:
+            await self._write(
+                pod,
+                lambda: write_outcome(
+                    self._client,
+                    record,
+                    job.outcome,
+                    end_by_deadline=job.keeps_pod,
+                    policy=RequestRetry.of(self._config.retry),
+                    before_send=self._fence.check_owner,
+                ),
+            )
+
+    async def _delete_with_verdict_on_it(
+        self, pod: TrackedPod, record: Pod, grace_period_s: int | None
+    ) -> DeletionAnswered | DeletionDeclined:
+        meta = record.metadata
+        answer = await self.delete(pod, grace_period_s=grace_period_s, resource_version=meta.resource_version)
+        if meta.deletion_timestamp is not None and isinstance(answer, DeletionAnswered):
+            return replace(answer, is_first=False)  # another client deleted it first
+        return answer
+
+    async def remove(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> PodRemoved:
+        """Deletes a pod that is over and whose outcome is delivered: releases it first, if a finalizer holds it."""
+        record = pod.pod
+        if self._may_act(pod) and record is not None and bears_finalizer(record):
+            policy = RequestRetry.of(self._config.retry)
+            await self._write(
+                pod,
+                lambda: release_finalizer(
+                    self._client, record, policy=policy, before_send=self._fence.check_owner
+                ),
+            )
+        return PodRemoved((await self.delete(pod, grace_period_s=grace_period_s)).pod)
+
+    async def _write(self, pod: TrackedPod, send: Callable[[], Awaitable[PodWrite]]) -> PodWrite:
+        failed = False
+
+        def note_failed() -> None:
+            nonlocal failed
+            self.failing += not failed
+            failed = True
+
+        try:
+            return await _answered(send, may_act=lambda: self._may_act(pod), on_failed=note_failed)
+        finally:
+            self.failing -= failed
+
+    def _note_failed(self, pod: TrackedPod, why: str, *, failed: bool) -> bool:
+        _logger.warning("pod %s/%s was not deleted: %s", pod.namespace, pod.name, why)
+        self.failing += not failed
+        return True
 
     def _accepted(self, pod: TrackedPod, answered: Pod | None, *, is_first: bool) -> DeletionAnswered:
         if pod.is_gone or self.is_frozen:
             return DeletionAnswered()
         self._leaving.add(pod.uid)
         return DeletionAnswered(answered, is_first=is_first)
-
-    async def delete_unwanted(self, pod: Pod) -> None:
-        """Deletes a pod that was created after its launch was cancelled."""
-        meta = pod.metadata
-        try:
-            await self._launcher.delete(meta.namespace, meta.name, uid=meta.uid)
-        except PodrunnerError as error:
-            _logger.warning("unwanted pod %s/%s was not deleted: %s", meta.namespace, meta.name, error)
 
     def confirm(self, pod: TrackedPod) -> None:
         """Takes note that a pod is gone, or no longer this runner's."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from podrunner.runner.tracked import TrackedPod
     from podrunner.workload import WorkloadKey
 
-__all__ = ["AsyncPod", "AsyncRun"]
+__all__ = ["AsyncPod", "AsyncRun", "peek_outcome", "tracked_of"]
 
 
 class AsyncPod:
@@ -95,12 +95,17 @@ class AsyncPod:
 
     @property
     def outcome(self) -> Outcome | None:
-        """The pod's outcome; None while it is not over."""
-        return self._tracked.outcome
+        """The pod's outcome; None while it is not over. Reading it takes it (``outcome_delivery``)."""
+        return self._context.take_outcome(self._tracked)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the pod had ended before this launch of its attempt: its outcome is that of an earlier launch."""
+        return self._tracked.replayed
 
     @property
     def launch_error(self) -> PodrunnerError | None:
-        """Why the pod could not be created; None if it could, or is still being created."""
+        """Why the pod could not be created, or be taken over; None if it could, or is still being created."""
         return self._tracked.launch_error
 
     @property
@@ -117,7 +122,7 @@ class AsyncPod:
         return timings_of(pod, main_status(pod, self._tracked.main_container))
 
     async def wait(self, timeout_s: float | None = None) -> Outcome:
-        """Waits for the pod's outcome.
+        """Waits for the pod's outcome. Returning it takes it (``outcome_delivery``).
 
         Args:
             timeout_s: Seconds to wait at most; None: as long as it takes.
@@ -126,13 +131,16 @@ class AsyncPod:
             TimeoutError: The time is over; the pod goes on.
             StaleError: The time is over, and nothing is known because the watch is interrupted.
             OwnershipError: Another runner took the pod over; the outcome is reported there.
+            AttemptOwnedError: The pod is another runner's, and this one could not have it.
+            AttemptEndedError: The attempt had ended before, as for ``launch``.
             RunnerClosedError: The runner was closed meanwhile and left the pod alone.
         """
         tracked = self._tracked
         with anyio.move_on_after(timeout_s):
             await tracked.ended()
-        if tracked.outcome is not None:
-            return tracked.outcome
+        outcome = self._context.take_outcome(tracked)
+        if outcome is not None:
+            return outcome
         if tracked.is_relinquished:
             self._raise_relinquished()
         self._context.check_fresh(tracked)
@@ -260,6 +268,8 @@ class AsyncPod:
             self._raise_relinquished()
 
     def _raise_relinquished(self) -> None:
+        if self._tracked.launch_error is not None:
+            raise self._tracked.launch_error
         if self._context.is_closed:
             raise RunnerClosedError(f"the runner was closed and left pod {self.namespace}/{self.name} alone")
         why = self._context.lost_because
@@ -320,8 +330,14 @@ class AsyncRun:
 
     @property
     def outcome(self) -> Outcome | None:
-        """The outcome of the last pod; None while the run is not over, also between two tries."""
-        return self._run.outcome
+        """The outcome of the last pod; None while the run is not over, also between two tries. Reading it takes it."""
+        return self._take_outcome()
+
+    def _take_outcome(self) -> Outcome | None:
+        run = self._run
+        if run.outcome is not None and run.tries:
+            self._context.take_outcome(run.tries[-1])
+        return run.outcome
 
     async def wait(self, timeout_s: float | None = None) -> Outcome:
         """Waits until the run is over: a pod succeeded, or there is no further try.
@@ -341,8 +357,9 @@ class AsyncRun:
         run = self._run
         with anyio.move_on_after(timeout_s):
             await run.ended()
-        if run.outcome is not None:
-            return run.outcome
+        outcome = self._take_outcome()
+        if outcome is not None:
+            return outcome
         if run.is_relinquished:
             self._raise_relinquished()
         if run.tries:
@@ -364,6 +381,9 @@ class AsyncRun:
             self._raise_relinquished()
 
     def _raise_relinquished(self) -> None:
+        lost = self._run.tries[-1].launch_error if self._run.tries else None
+        if lost is not None:
+            raise lost
         if self._context.is_closed:
             raise RunnerClosedError(f"the runner was closed and left run {self.key} to a successor")
         raise OwnershipError(
@@ -371,3 +391,16 @@ class AsyncRun:
             namespace="",
             name="",
         )
+
+
+# What other parts of podrunner ask of handles, and callers do not
+
+
+def tracked_of(pod: AsyncPod) -> TrackedPod:
+    """Returns the pod of a handle as its runner tracks it."""
+    return pod._tracked  # noqa: SLF001  # the handle's own room
+
+
+def peek_outcome(handle: AsyncPod | AsyncRun) -> Outcome | None:
+    """Returns the outcome of a pod or run without taking it; None while there is none."""
+    return handle._tracked.outcome if isinstance(handle, AsyncPod) else handle._run.outcome  # noqa: SLF001

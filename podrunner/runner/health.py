@@ -27,6 +27,7 @@ class RunnerHealth(msgspec.Struct, frozen=True):
         skipped: Objects that could not be read or are not ours, ever.
         pods: Pods that are tracked.
         active: Pods without an outcome.
+        undelivered: Pods whose outcome is not delivered; each stays in the cluster until it is.
         submitted: Submissions that wait or are being created.
         runs: Runs that are not over.
         events_waiting: Events that wait for :meth:`poll_events`.
@@ -35,6 +36,8 @@ class RunnerHealth(msgspec.Struct, frozen=True):
         logs_waiting: Logs that wait for their turn because ``logs.max_follows`` connections are taken.
         deletes_failing: Pods whose deletion keeps failing.
         lease: ``held``, ``off``, or why it was lost.
+        launches_wait_for: What keeps launches waiting: the setting that is exhausted, with its value and the remedy;
+            "": nothing does.
         watches: Each watch's own health, in detail.
     """
 
@@ -46,6 +49,7 @@ class RunnerHealth(msgspec.Struct, frozen=True):
     skipped: int
     pods: int
     active: int
+    undelivered: int
     submitted: int
     runs: int
     events_waiting: int
@@ -54,6 +58,7 @@ class RunnerHealth(msgspec.Struct, frozen=True):
     logs_waiting: int
     deletes_failing: int
     lease: str
+    launches_wait_for: str
     watches: tuple[WatchHealth, ...]
 
 

@@ -43,6 +43,7 @@ class LogCollection:
         random: Source of jitter.
         extra_sinks: Makes an embedder's own sinks for a pod; None: none.
         bus: Takes an event for each gap or trouble of a log.
+        may_act: Whether the runner is still the owner of its pods: without its Lease it writes nothing.
 
     Attributes:
         limiter: The connections that all readers of logs share.
@@ -58,6 +59,7 @@ class LogCollection:
         random: Random,
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None,
         bus: EventBus,
+        may_act: Callable[[], bool],
     ) -> None:
         self.troubles: int = 0
         self.limiter: LogStreamLimiter = LogStreamLimiter(config.logs.max_follows, turn_s=config.logs.turn_s)
@@ -67,6 +69,7 @@ class LogCollection:
         self._random = random
         self._extra_sinks = extra_sinks
         self._bus = bus
+        self._may_act = may_act
 
     def begin(self, tracked: TrackedPod) -> None:
         """Starts collecting once one of the wanted containers has started, if that is wanted at all."""
@@ -80,10 +83,15 @@ class LogCollection:
         if sinks:
             self._collect(tracked, sinks, containers, follow=follow == "all")
 
+    def leave(self, tracked: TrackedPod) -> None:
+        """Stops collecting: the pod is another runner's, which goes on with the same files."""
+        if tracked.collector is not None:
+            tracked.collector.stop()
+
     def remove_cursors(self, tracked: TrackedPod) -> None:
         """Removes the cursors of a pod that is gone: no successor will go on from them."""
         if tracked.files:
-            self._tasks.start_soon(self._forget, tracked, name=f"log clean-up {tracked.name}")
+            self._tasks.start_soon(self.forget, tracked, name=f"log clean-up {tracked.name}")
 
     def _report(self, tracked: TrackedPod, trouble: LogGap | str) -> None:
         self.troubles += 1
@@ -112,6 +120,7 @@ class LogCollection:
             limits=FollowLimits(follow=follow, drain_s=self._config.logs.drain_timeout_s),
             limiter=self.limiter,
             on_trouble=lambda trouble: self._report(tracked, trouble),
+            may_write=self._may_act,
             random=self._random,
         )
         self._tasks.start_soon(tracked.collector.run, name=f"log {tracked.name}")
@@ -128,13 +137,15 @@ class LogCollection:
                 timestamps=logs.timestamps,
                 max_bytes=logs.max_file_bytes,
                 compress=logs.compress,
+                may_write=lambda: tracked.collector is not None and tracked.collector.may_write(),
             )
             tracked.files.append(sink)
             return sink
 
         return [make]
 
-    async def _forget(self, tracked: TrackedPod) -> None:
+    async def forget(self, tracked: TrackedPod) -> None:
+        """Waits until the log of a pod that is gone is collected, and removes its cursors."""
         # Shielded: the runner is often closed just now. It ends the collector too, so that the wait is short.
         with anyio.CancelScope(shield=True):
             if tracked.collector is not None:

@@ -28,8 +28,10 @@ _logger = logging.getLogger(__name__)
 
 # Share of the period that is random, so that runners that were started together do not list together.
 _JITTER: Final = 0.1
-# How often the watches' health is checked; knowledge becomes stale after many seconds.
-_STALENESS_S: Final = 1.0
+# How often the watches' health is checked, at most and at least; in between, by ``watch.stale_after_s``: two checks are
+# soon after it.
+_STALENESS_S: Final = (0.1, 1.0)
+_CHECKS_PER_STALENESS: Final = 8
 # A connection that was silent for too long counts as interrupted since its last sign, for the moment until it is opened
 # anew. So only what is stale at two checks in a row is reported.
 _STALE_CHECKS: Final = 2
@@ -80,10 +82,12 @@ class PeriodicTasks:
             tasks.start_soon(self._repeat, self._collect_garbage, every_s, what, name=what)
 
     async def _check_staleness(self) -> None:
-        """Checks the watches once a second, for ever."""
+        """Checks the watches about once a second, for ever."""
         checks: Counter[str | None] = Counter()
+        shortest_s, longest_s = _STALENESS_S
+        every_s = min(longest_s, max(shortest_s, self._config.watch.stale_after_s / _CHECKS_PER_STALENESS))
         while True:
-            await anyio.sleep(_STALENESS_S)
+            await anyio.sleep(every_s)
             for watch in self._watches():
                 before = checks[watch.namespace]
                 checks[watch.namespace] = before + 1 if watch.stale else 0

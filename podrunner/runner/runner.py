@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from random import Random
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import anyio
 
-from podrunner.errors import RunnerClosedError
+from podrunner.errors import RunnerClosedError, UsageError
 from podrunner.ownership import new_owner
+from podrunner.runner.batches import FailedLaunch, LaunchBatch
 from podrunner.runner.engine import ClosePolicy, Engine, RunnerResources, open_engine
 from podrunner.runner.event_queue import AsyncEvents, EventBus
-from podrunner.runner.handles import AsyncPod, AsyncRun
-from podrunner.runner.submission import FailedLaunch, LaunchBatch
+from podrunner.runner.events import EventKind, RunnerEvent
+from podrunner.runner.handles import AsyncPod, AsyncRun, tracked_of
+from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,14 +24,15 @@ if TYPE_CHECKING:
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
     from podrunner.logs import SinkFactory
-    from podrunner.runner.events import RunnerEvent
     from podrunner.runner.health import RunnerHealth
     from podrunner.runner.retries import RetryPolicy
     from podrunner.runner.tracked import TrackedPod
     from podrunner.workload import Workload
 
-__all__ = ["AsyncPodRunner", "LogSinks"]
+__all__ = ["Acknowledged", "AsyncPodRunner", "LogSinks"]
 
+Acknowledged: TypeAlias = "RunnerEvent | AsyncPod | WorkloadKey"
+"""By what an outcome is acknowledged."""
 LogSinks = Callable[[AsyncPod], Sequence["SinkFactory"]]
 """Makes an embedder's own log sinks for a pod."""
 
@@ -97,7 +100,9 @@ class AsyncPodRunner:
         traceback: TracebackType | None,
     ) -> bool | None:
         try:
-            await self.close(self._on_exit if exc is None else self._policy_after_error())
+            await self._close(
+                self._on_exit if exc is None else self._policy_after_error(), is_clean=exc is None
+            )
         except BaseException as error:
             await self._stack.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -123,23 +128,31 @@ class AsyncPodRunner:
             policy: What becomes of the pods. If waiting is interrupted (cancelled, Ctrl-C), the rest is
                 cancelled.
         """
+        await self._close(ClosePolicy(policy), is_clean=True)
+
+    async def _close(self, policy: ClosePolicy, *, is_clean: bool) -> None:
         if self._engine is not None:
-            await self._engine.close(ClosePolicy(policy))
+            await self._engine.close(policy, is_clean=is_clean)
 
     # Launching
 
     async def launch(self, workload: Workload) -> AsyncPod:
         """Creates the workload's pod, exactly once, and returns when it exists.
 
-        A workload whose attempt was launched before gives the handle of that pod.
+        A workload whose attempt was launched before gives the handle of that pod. One that another runner of the scope
+        made is taken over if that runner is gone, as ``adopt`` does; while its Lease may still count, the call waits.
+        Of a pod that is over already, ``reported_attempt`` says what follows: by default its outcome is given again,
+        and the handle's ``replayed`` is True.
 
         Args:
             workload: What to run.
 
         Raises:
             SpecError: The workload makes no valid pod.
-            OwnershipError: Its name is taken by a pod that is not this attempt's, or this runner lost its
-                lease.
+            AttemptOwnedError: The attempt's pod belongs to another runner, which is alive, or may be.
+            AttemptEndedError: The attempt has ended already, and ``reported_attempt`` is ``error``; or it was another
+                workload.
+            OwnershipError: Its name is taken by a pod that is not this attempt's, or this runner lost its lease.
             ApiError: The server refuses; nothing is left behind.
             TransportError: The server could not be reached.
             RunnerClosedError: The runner is not open.
@@ -152,7 +165,7 @@ class AsyncPodRunner:
         """Creates the pods of many workloads.
 
         One that fails does not hold up the others: it gets a handle too, whose outcome is
-        ``rejected-by-api``.
+        ``rejected-by-api``, or whose ``wait`` raises what ``launch`` would.
 
         Args:
             workloads: What to run.
@@ -176,7 +189,9 @@ class AsyncPodRunner:
     def submit(self, workload: Workload, *, priority: int = 0, group: str = "") -> AsyncPod:
         """Queues the workload and returns its handle at once.
 
-        A failure to create the pod becomes its outcome (``rejected-by-api``).
+        A failure to create the pod becomes its outcome (``rejected-by-api``). A pod of an earlier launch of the attempt
+        counts as for ``launch``; where that raises ``AttemptOwnedError`` or ``AttemptEndedError``, the pod has the
+        event ``lost``, and ``wait`` raises the error.
 
         Args:
             workload: What to run.
@@ -265,13 +280,49 @@ class AsyncPodRunner:
         """
         return [self._handle(tracked) for tracked in self._entered().pods]
 
-    def events(self) -> AsyncEvents:
-        """Everything that happens to the pods from now on: ``async with runner.events() as events``."""
+    def events(self, *, observe: bool = False) -> AsyncEvents:
+        """The outcomes that are not delivered, then everything that happens: ``async with runner.events() as events``.
+
+        Coming back for more takes the outcomes of the last batch (``outcome_delivery``), and so does leaving without an
+        exception.
+
+        Args:
+            observe: Only look on, such as for metrics or a display: from now on, delivering nothing.
+        """
         self._entered()
-        return AsyncEvents(self._bus)
+        return AsyncEvents(self._bus, observe=observe)
+
+    def acknowledge(self, what: Acknowledged | Iterable[Acknowledged]) -> None:
+        """Says that outcomes are stored, so that their pods may be deleted or marked as reported.
+
+        What is not tracked (any more), and events of other kinds than ``finished``, are left out; again is harmless.
+
+        Args:
+            what: A ``finished`` event, a pod's handle, or a key; or many of them.
+
+        Raises:
+            UsageError: A pod has no outcome yet.
+            RunnerClosedError: The runner was never open.
+        """
+        engine = self._entered()
+        many = (what,) if isinstance(what, RunnerEvent | AsyncPod | WorkloadKey) else what
+        engine.acknowledge([found for each in many for found in self._tracked(each)])
+
+    def _tracked(self, one: Acknowledged) -> list[TrackedPod]:
+        if isinstance(one, AsyncPod):
+            return [tracked_of(one)]
+        pods = self._entered().pods
+        if isinstance(one, RunnerEvent):
+            found = pods.get(one.uid) if one.kind is EventKind.FINISHED else None
+            return [] if found is None else [found]
+        if not isinstance(one, WorkloadKey):
+            raise UsageError(f"acknowledge takes events, pods and keys, not {one!r}"[:200])
+        return pods.of_key(one)
 
     def poll_events(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Takes the events that wait, without waiting for any: what a scheduler's heartbeat drains.
+
+        Asking again takes the outcomes of the last batch (``outcome_delivery``).
 
         Args:
             max_events: How many at most; None: all.

@@ -15,7 +15,10 @@ import anyio
 
 from podrunner.errors import PodrunnerError
 from podrunner.outcome import classify, refused_by_api
+from podrunner.ownership import stored_outcome
+from podrunner.runner.inputs import RetryCreated, RetryDropped, RetryPlanned
 from podrunner.runner.retries import RetryPolicy, next_try, wait_before
+from podrunner.runner.states import NotCreatedState
 from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
@@ -36,8 +39,8 @@ _logger = logging.getLogger(__name__)
 
 # Pods of earlier runners whose workloads were not run here yet: a few kilobytes each. Of more, the oldest is dropped.
 _PRIOR_ATTEMPTS: Final = 10_000
-# The next try waits for the prior pod's log to be read and its deletion to be accepted, so that two never write one
-# log. Beyond the time for the log this long, for a server that refuses the deletion for good.
+# The next try waits for the prior pod's log to be read, so that two never write one log. Beyond the time for the log
+# this long.
 _PRIOR_MARGIN_S: Final = 60.0
 
 _Place = tuple[str, str]
@@ -105,6 +108,9 @@ class PriorAttempt(NamedTuple):
 
     def retained_outcome(self) -> Outcome:
         assert self.pod is not None, "asked of retained pods only"
+        stored = stored_outcome(self.pod)
+        if stored is not None:
+            return stored
         main = self.main_container or "base"
         outcome = classify(self.pod, main_container=main)
         outcome = outcome or classify(self.pod, main_container=main, vanished=True)
@@ -157,6 +163,8 @@ class Runs:
             return known
         run = TrackedRun(workload, policy or self._default, priority=priority, group=group)
         prior = self._prior.pop(place, None)
+        if prior is not None and prior.tracked is None and self._config.reported_attempt != "reuse":
+            prior = None  # what becomes of a reported pod is settled when the launch finds it
         if prior is None or _order(prior.key) < _order(workload.key):
             first = self._queue.submit(workload, priority=priority, group=group)
             self._live[place] = run
@@ -225,6 +233,8 @@ class Runs:
             self._end(run, None if self._relinquishing else outcome)
         else:
             run.pause = anyio.CancelScope()
+            if run.tries:
+                self._context.send(run.tries[-1], RetryPlanned())
             self._tasks.start_soon(self._try_again, run, *following, outcome, name=f"next try of {key}")
 
     def _following(
@@ -257,15 +267,30 @@ class Runs:
         finally:
             run.pause = None
             if submitted is None:
+                self._drop_retry(run)
                 self._end(run, None if self._relinquishing else outcome)
         if submitted is not None:
+            prior = run.tries[-1] if run.tries else None
             self._take(run, submitted)
+            await self._deliver_by_retry(prior, submitted)
+
+    def _drop_retry(self, run: TrackedRun) -> None:
+        """There is no next try: the outcome of the present one needs a reader, or a successor."""
+        if run.tries and not self._relinquishing:
+            self._context.send(run.tries[-1], RetryDropped())
+
+    async def _deliver_by_retry(self, prior: TrackedPod | None, submitted: TrackedPod) -> None:
+        """The outcome of a try is delivered once the pod of the next one exists."""
+        while isinstance(submitted.state, NotCreatedState):
+            await submitted.changed()
+        if prior is not None:
+            self._context.send(prior, RetryCreated() if submitted.uid else RetryDropped())
 
     async def _pause(self, run: TrackedRun, wait_s: float) -> None:
         until = anyio.current_time() + wait_s
         if run.tries:
             with anyio.move_on_after(self._config.logs.drain_timeout_s + _PRIOR_MARGIN_S):
-                await run.tries[-1].finished()
+                await run.tries[-1].drained()
         await anyio.sleep_until(until)
         await self._queue.wait_for_room()
 

@@ -1,102 +1,75 @@
 """Launching: the queue of submissions, the admission of creates, and the workers.
 
 What belongs here: in which order workloads become pods, how many at once, and stopping one that has no pod yet. How a
-pod is created exactly once is the launcher's business; what becomes of it, the supervisor's.
+pod is created exactly once is the launcher's business; what becomes of a pod of an earlier launch of the attempt is
+decided in ``podrunner.ownership``, and what becomes of a pod that is this runner's, by the supervisor.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
-import msgspec
 
 from podrunner.errors import PodrunnerError, QueueFullError, RunnerClosedError
-from podrunner.runner.states import (
-    Creating,
+from podrunner.launcher import Launched, Occupied
+from podrunner.runner.deferred import Deferral, DeferredLaunches
+from podrunner.runner.earlier import LaunchTurn, is_attempt_lost
+from podrunner.runner.fair_queue import FairPriorityQueue
+from podrunner.runner.inputs import (
+    AttemptLost,
     LaunchCancelled,
+    LaunchDeferred,
     LaunchRefused,
     LaunchStarted,
     LeaseLost,
-    NotCreatedState,
-    Queued,
-    Rules,
     Submitted,
 )
+from podrunner.runner.states import Creating, NotCreatedState, Queued, Rules
 from podrunner.runner.tracked import TrackedPod
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable, Iterator
+
+    from anyio.abc import TaskGroup
 
     from podrunner.builder import PodBuilder, PodPlan
     from podrunner.config import RunnerConfig
     from podrunner.launcher import Launcher
     from podrunner.runner.context import Fence
+    from podrunner.runner.earlier import EarlierPods
     from podrunner.runner.supervisor import Supervisor
     from podrunner.runner.tasks import SupervisedTasks
     from podrunner.runner.tracked import TrackedPods
     from podrunner.workload import Workload
 
-__all__ = ["FailedLaunch", "FairPriorityQueue", "LaunchBatch", "LaunchResult", "SubmissionQueue"]
+__all__ = ["LaunchResult", "SubmissionQueue"]
 
 _logger = logging.getLogger(__name__)
-
-P = TypeVar("P")
-T = TypeVar("T")
 
 LaunchResult = tuple[TrackedPod, PodrunnerError | None]
 
 
-class FairPriorityQueue(Generic[T]):
-    """A queue by priority, and fair among groups.
+class _Deferred(NamedTuple):
+    """A launch that waits, in a task of its caller's."""
 
-    A higher priority goes first; of one priority, the groups take turns; in a group, first come first. Putting and
-    taking cost the same however many items wait; they grow with the number of different priorities only.
-    """
+    turn: LaunchTurn
+    deferral: Deferral
 
-    def __init__(self) -> None:
-        self._levels: dict[int, OrderedDict[str, deque[T]]] = {}
-        self._count = 0
 
-    def __len__(self) -> int:
-        return self._count
+class _Batch:
+    """What the tasks of one ``launch_many`` share."""
 
-    def __iter__(self) -> Iterator[T]:
-        """Goes through all waiting items, in no order that means anything."""
-        return (item for groups in self._levels.values() for waiting in groups.values() for item in waiting)
-
-    def put(self, item: T, *, priority: int = 0, group: str = "") -> None:
-        """Puts an item at the end of its group."""
-        self._levels.setdefault(priority, OrderedDict()).setdefault(group, deque()).append(item)
-        self._count += 1
-
-    def take(self) -> T:
-        """Takes the next item; its group is then behind the others.
-
-        Raises:
-            IndexError: The queue is empty.
-        """
-        if not self._count:
-            raise IndexError("the queue is empty")
-        level = max(self._levels)
-        groups = self._levels[level]
-        group, waiting = next(iter(groups.items()))
-        item = waiting.popleft()
-        self._count -= 1
-        groups.move_to_end(group)
-        if not waiting:
-            del groups[group]
-        if not groups:
-            del self._levels[level]
-        return item
-
-    def clear(self) -> None:
-        """Drops all items."""
-        self._levels.clear()
-        self._count = 0
+    def __init__(
+        self, workloads: Iterator[tuple[int, Workload]], group: TaskGroup, permits: anyio.Semaphore
+    ) -> None:
+        self.workloads = workloads
+        self.group = group
+        self.permits = permits
+        self.results: dict[int, LaunchResult] = {}
 
 
 class SubmissionQueue:
@@ -106,6 +79,7 @@ class SubmissionQueue:
         pods: All pods.
         launcher: Creates one exactly once.
         builder: Makes its manifest.
+        earlier: Knows what to do about a pod of an earlier launch.
         supervisor: Takes over what was created.
         config: The limits.
         fence: Whether the runner may act.
@@ -118,6 +92,7 @@ class SubmissionQueue:
         launcher: Launcher,
         *,
         builder: PodBuilder,
+        earlier: EarlierPods,
         supervisor: Supervisor,
         config: RunnerConfig,
         fence: Fence,
@@ -126,26 +101,33 @@ class SubmissionQueue:
         self._pods = pods
         self._launcher = launcher
         self._builder = builder
+        self._earlier = earlier
         self._supervisor = supervisor
         self._config = config
         self._fence = fence
         self._tasks = tasks
         self._warned: set[str] = set()
-        self._queue: FairPriorityQueue[tuple[PodPlan, TrackedPod]] = FairPriorityQueue()
+        self._queue: FairPriorityQueue[LaunchTurn] = FairPriorityQueue()
+        self._deferred = DeferredLaunches(tasks)
         self._workers = 0
         self._scopes: dict[TrackedPod, anyio.CancelScope] = {}
         self._refusing = False
+        self._is_warned = False
 
     # Looking
 
     @property
     def queued(self) -> int:
         """How many submissions wait or are being created."""
-        return len(self._queue) + self._workers
+        return self._waiting + self._workers
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._queue) + len(self._deferred)
 
     def waiting(self) -> list[TrackedPod]:
-        """Returns the pods whose submissions wait."""
-        return [pod for _, pod in self._queue]
+        """Returns the pods whose launches wait, for their turn or for an earlier pod of their attempt."""
+        return [*(turn.pod for turn in self._queue), *self._deferred.pods()]
 
     def creating(self) -> list[TrackedPod]:
         """Returns the submitted pods that are being created."""
@@ -153,7 +135,7 @@ class SubmissionQueue:
 
     async def idle(self) -> None:
         """Returns when no submission waits and no create is under way."""
-        while self._queue or self._workers or self._supervisor.launching:
+        while self._waiting or self._workers or self._supervisor.launching:
             await self._pods.changed()
 
     # Launching at once
@@ -164,45 +146,122 @@ class SubmissionQueue:
         Raises:
             PodrunnerError: It could not be created; nothing is left behind.
         """
+        begun = await self._begin(workload)
+        while isinstance(begun, _Deferred):
+            begun = await self._go_on(begun)
+        return begun
+
+    async def _begin(self, workload: Workload) -> TrackedPod | _Deferred:
+        """Begins a launch; returns its pod, or what it waits for."""
         self._fence.check_open()
         plan = self._plan(workload)
         known = self._pods.named(plan.namespace, plan.name)
         if known is not None:
-            return await _created(known)
-        pod = self._register(plan)
-        self._supervisor.send(pod, LaunchStarted())
+            return await self._created(known)
+        turn = LaunchTurn(plan, self._register(plan))
+        self._supervisor.send(turn.pod, LaunchStarted())
+        with self._ending(turn.pod):
+            return await self._create_or_defer(turn)
+
+    async def _go_on(
+        self, deferred: _Deferred, permits: anyio.Semaphore | None = None
+    ) -> TrackedPod | _Deferred:
+        """Waits, and tries again.
+
+        Args:
+            deferred: The launch.
+            permits: The second try takes one of them; None: it needs none.
+        """
+        turn = deferred.turn
+        with self._ending(turn.pod):
+            if isinstance(turn.pod.state, Creating):
+                await self._wait_out(turn, deferred.deferral)
+            if not isinstance(turn.pod.state, Creating):
+                return await self._created(turn.pod)  # adopted or given up meanwhile
+            async with permits or nullcontext():
+                return await self._create_or_defer(turn)
+
+    async def _created(self, pod: TrackedPod) -> TrackedPod:
+        """Returns a pod that another call launches, once it exists.
+
+        Raises:
+            PodrunnerError: It could not be created, or was given up.
+        """
+        while isinstance(pod.state, NotCreatedState):
+            await pod.changed()
+        if pod.is_relinquished:
+            self._fence.check_open()
+        if pod.launch_error is not None:
+            raise pod.launch_error
+        return pod
+
+    async def _create_or_defer(self, turn: LaunchTurn) -> TrackedPod | _Deferred:
+        created = await self._create(turn)
+        return _Deferred(turn, created) if isinstance(created, Deferral) else created
+
+    @contextmanager
+    def _ending(self, pod: TrackedPod) -> Iterator[None]:
+        """Ends a launch that fails; the exception reports it."""
         try:
-            return await self._create(plan, pod)
+            yield
         except PodrunnerError as error:
-            self._supervisor.send(pod, LaunchRefused(error, is_reported=False))
+            self._refuse(pod, error, is_reported=False)
             raise
         except BaseException:
             self._supervisor.send(pod, LaunchCancelled(is_reported=False))
             raise
+
+    def _refuse(self, pod: TrackedPod, error: PodrunnerError, *, is_reported: bool) -> None:
+        lost = is_attempt_lost(error)
+        refused = AttemptLost(error, is_reported) if lost else LaunchRefused(error, is_reported)
+        self._supervisor.send(pod, refused)
 
     async def launch_many(
         self, workloads: Iterable[Workload], *, concurrency: int | None
     ) -> list[LaunchResult]:
         """Launches all, so many at once; returns each pod with its failure, in the workloads' order."""
         self._fence.check_open()
-        numbered = enumerate(workloads)
-        results: dict[int, LaunchResult] = {}
+        at_once = concurrency or self._config.connections
         async with anyio.create_task_group() as group:
-            for number in range(concurrency or self._config.connections):
-                group.start_soon(self._launch_each, numbered, results, name=f"launch-many {number}")
-        return [results[index] for index in sorted(results)]
+            batch = _Batch(enumerate(workloads), group, anyio.Semaphore(at_once))
+            for number in range(at_once):
+                group.start_soon(self._launch_each, batch, name=f"launch-many {number}")
+        return [batch.results[index] for index in sorted(batch.results)]
 
-    async def _launch_each(
-        self, workloads: Iterator[tuple[int, Workload]], results: dict[int, LaunchResult]
+    async def _launch_each(self, batch: _Batch) -> None:
+        """Launches one workload after the other. One that has to wait does so in a task of its own."""
+        for index, workload in batch.workloads:
+            async with batch.permits:
+                begun = await self._recorded(batch, index, workload, self._begin(workload))
+            if begun is not None:
+                batch.group.start_soon(self._launch_late, batch, index, workload, begun)
+
+    async def _launch_late(
+        self, batch: _Batch, index: int, workload: Workload, deferred: _Deferred | None
     ) -> None:
-        for index, workload in workloads:
-            try:
-                results[index] = await self.launch(workload), None
-            except PodrunnerError as error:
-                namespace = workload.namespace or self._config.namespace
-                pod = TrackedPod(workload.key, namespace, "", rules=Rules("base", self._config))
-                self._supervisor.send(pod, LaunchRefused(error, is_reported=True))
-                results[index] = pod, error
+        while deferred is not None:
+            deferred = await self._recorded(batch, index, workload, self._go_on(deferred, batch.permits))
+
+    async def _recorded(
+        self,
+        batch: _Batch,
+        index: int,
+        workload: Workload,
+        launching: Coroutine[Any, Any, TrackedPod | _Deferred],
+    ) -> _Deferred | None:
+        """Writes down how a launch of a batch ended; returns what it waits for if it did not."""
+        try:
+            begun = await launching
+        except PodrunnerError as error:
+            namespace = workload.namespace or self._config.namespace
+            pod = TrackedPod(workload.key, namespace, "", rules=Rules("base", self._config))
+            self._refuse(pod, error, is_reported=True)
+            batch.results[index] = pod, error
+            return None
+        if isinstance(begun, _Deferred):
+            return begun
+        batch.results[index] = begun, None
+        return None
 
     def _plan(self, workload: Workload) -> PodPlan:
         """Builds the pod; logs what the workload says without effect, each sentence once."""
@@ -219,22 +278,69 @@ class SubmissionQueue:
         self._pods.add_name(pod)
         return pod
 
-    async def _create(self, plan: PodPlan, pod: TrackedPod) -> TrackedPod:
+    async def _create(self, turn: LaunchTurn) -> TrackedPod | Deferral:
+        """Creates the pod of a launch, or finds it; returns what the launch waits for if it cannot go on."""
         await self._admitted()
         self._check_admission()
         with self._supervisor.launch():
-            launched = await self._launcher.launch(plan)
-            self._fence.check_owner()
-            known = self._supervisor.track(pod, launched.pod)
-        self._pods.add_name(known)
-        return known
+            if not turn.is_occupied:
+                launched = await self._launch_or_resolve(turn)
+                self._fence.check_owner()
+                if isinstance(launched, Launched):
+                    known = self._supervisor.track(turn.pod, launched.pod)
+                    self._pods.add_name(known)
+                    return known
+                turn.occupied(launched.pod)
+            return await self._earlier.resolve(turn)
+
+    async def _launch_or_resolve(self, turn: LaunchTurn) -> Launched | Occupied:
+        """Creates the pod. If the launch is cancelled, what another pod of its name means is settled nevertheless."""
+        try:
+            return await self._launcher.launch(turn.plan, on_occupied=turn.occupied)
+        except anyio.get_cancelled_exc_class():
+            if turn.is_occupied:
+                await self._earlier.resolve_cancelled(turn)
+            raise
+
+    async def _wait_out(self, turn: LaunchTurn, deferral: Deferral) -> None:
+        """Waits in the caller's task for what a launch waits for, or until it cannot be launched any more."""
+        pod, results = turn.pod, list[object]()
+
+        def resume(result: object) -> None:
+            results.append(result)
+            pod.notify()
+
+        self._supervisor.send(pod, LaunchDeferred())
+        self._deferred.add(pod, deferral, resume)
+        try:
+            while not results and isinstance(pod.state, Queued):
+                self._check_admission()
+                await pod.changed()
+        finally:
+            self._deferred.discard(pod)
+            self._pods.notify()
+        if isinstance(pod.state, Queued):
+            self._supervisor.send(pod, LaunchStarted())
+            self._go_on_with(turn, results[0])
+
+    def _go_on_with(self, turn: LaunchTurn, result: object) -> None:
+        if isinstance(result, PodrunnerError):
+            raise result
+        self._earlier.resume(turn, result)
 
     # Admission
 
     async def _admitted(self) -> None:
-        """Returns when one more pod is within ``max_active_pods``, or when launches are refused."""
+        """Returns when one more pod is within the limits, or when launches are refused."""
         while self._is_full() and not self._refusing:
+            self._warn_of_undelivered()
             await self._pods.changed()
+        self._is_warned = self._is_warned and self._undelivered_beyond()
+
+    def _warn_of_undelivered(self) -> None:
+        if self._undelivered_beyond() and not self._is_warned:
+            self._is_warned = True
+            _logger.warning("no pod is created: %s", self.waits_for)
 
     def _check_admission(self) -> None:
         if self._refusing:
@@ -242,12 +348,33 @@ class SubmissionQueue:
         self._fence.check_owner()
 
     def _is_full(self) -> bool:
+        return self._active_beyond() or self._undelivered_beyond()
+
+    def _active_beyond(self) -> bool:
         limit = self._config.max_active_pods
         return limit is not None and self._pods.active + self._supervisor.launching >= limit
+
+    def _undelivered_beyond(self) -> bool:
+        return self._pods.undelivered >= self._config.max_undelivered_pods
+
+    @property
+    def waits_for(self) -> str:
+        """What keeps launches waiting; "": nothing does."""
+        if self._undelivered_beyond():
+            limit, count = self._config.max_undelivered_pods, self._pods.undelivered
+            return (
+                f"max_undelivered_pods={limit}: the outcomes of {count} pods are not delivered; "
+                "take them (poll_events, events, wait) or acknowledge them"
+            )
+        if self._active_beyond():
+            return f"max_active_pods={self._config.max_active_pods}: {self._pods.active} pods are not over"
+        return "; ".join(f"{count} for {why}" for why, count in self._deferred.reasons().most_common(3))
 
     def refuse(self) -> None:
         """Launches nothing any more."""
         self._refusing = True
+        for pod in self._deferred.pods():
+            pod.notify()
         self._pods.notify()
 
     # Submissions
@@ -261,7 +388,7 @@ class SubmissionQueue:
         """
         self._fence.check_open()
         limit = self._config.submit_queue_size
-        if len(self._queue) >= limit:
+        if self._waiting >= limit:
             raise QueueFullError(f"{limit} submissions wait already", limit=limit)
         return self.enqueue(workload, priority=priority, group=group)
 
@@ -276,7 +403,7 @@ class SubmissionQueue:
 
     async def wait_for_room(self) -> None:
         """Returns when one more submission may wait, or none may any more."""
-        while len(self._queue) >= self._config.submit_queue_size and not (
+        while self._waiting >= self._config.submit_queue_size and not (
             self._refusing or self._fence.is_closed
         ):
             await self._pods.changed()
@@ -295,11 +422,14 @@ class SubmissionQueue:
             return known
         pod = self._register(plan)
         self._supervisor.send(pod, Submitted())
-        self._queue.put((plan, pod), priority=priority, group=group)
+        self._queue.put(LaunchTurn(plan, pod, priority, group), priority=priority, group=group)
+        self._start_worker()
+        return pod
+
+    def _start_worker(self) -> None:
         if self._workers < self._config.connections:
             self._workers += 1
             self._tasks.start_soon(self._work, name="submissions")
-        return pod
 
     async def _work(self) -> None:
         """One worker: launches submissions until none waits."""
@@ -309,26 +439,42 @@ class SubmissionQueue:
                 if not self._queue:
                     return
                 # Taken no sooner than it is admitted: until then one of a higher priority may be put before it.
-                plan, pod = self._queue.take()
+                turn = self._queue.take()
                 self._pods.notify()
-                if isinstance(pod.state, Queued):  # not withdrawn, adopted or relinquished meanwhile
-                    self._supervisor.send(pod, LaunchStarted())
-                    await self._launch_submitted(plan, pod)
+                if isinstance(turn.pod.state, Queued):  # not withdrawn, adopted or relinquished meanwhile
+                    self._supervisor.send(turn.pod, LaunchStarted())
+                    await self._launch_submitted(turn)
         finally:
             self._workers -= 1
             self._pods.notify()
 
-    async def _launch_submitted(self, plan: PodPlan, pod: TrackedPod) -> None:
+    async def _launch_submitted(self, turn: LaunchTurn) -> None:
+        pod = turn.pod
         with anyio.CancelScope() as scope:
             self._scopes[pod] = scope
             try:
-                await self._create(plan, pod)
+                created = await self._create(turn)
+                if isinstance(created, Deferral) and isinstance(pod.state, Creating):
+                    self._supervisor.send(pod, LaunchDeferred())
+                    self._deferred.add(pod, created, partial(self._resume, turn))
             except PodrunnerError as error:
-                self._supervisor.send(pod, LaunchRefused(error, is_reported=True))
+                self._refuse(pod, error, is_reported=True)
             finally:
                 del self._scopes[pod]
         if scope.cancelled_caught and isinstance(pod.state, Creating):
-            self._supervisor.send(pod, LaunchCancelled(is_reported=True))
+            self._withdraw(pod, lost=turn.lost)
+
+    def _resume(self, turn: LaunchTurn, result: object) -> None:
+        """A submission has what it waited for: it is the next of its group."""
+        if isinstance(turn.pod.state, Queued):
+            try:
+                self._go_on_with(turn, result)
+            except PodrunnerError as error:
+                self._refuse(turn.pod, error, is_reported=True)
+            else:
+                self._queue.put_back(turn, priority=turn.priority, group=turn.group)
+                self._start_worker()
+        self._pods.notify()
 
     # Stopping
 
@@ -339,86 +485,31 @@ class SubmissionQueue:
             scope.cancel()
             while isinstance(pod.state, Creating):
                 await pod.changed()
-        elif isinstance(pod.state, Queued):
+        if isinstance(pod.state, Queued):
+            deferral = self._deferred.deferral_of(pod)
+            self._deferred.discard(pod)
+            self._withdraw(pod, lost=None if deferral is None else deferral.if_cancelled)
+            self._pods.notify()
+
+    def _withdraw(self, pod: TrackedPod, *, lost: PodrunnerError | None) -> None:
+        """Ends a submission that is cancelled. If there is a pod that is not this runner's, it is no end of that."""
+        if lost is None:
             self._supervisor.send(pod, LaunchCancelled(is_reported=True))
+        else:
+            self._supervisor.send(pod, AttemptLost(lost, is_reported=True))
+
+    def adopted(self, pod: TrackedPod) -> None:
+        """A pod was adopted: its launch waits no more."""
+        self._deferred.discard(pod)
+        self._pods.notify()
 
     def relinquish(self, why: str) -> None:
         """The Lease is lost: gives up what waits or is being created. A successor will see whether there are pods."""
         given_up = [*self.waiting(), *self.creating()]
         self._queue.clear()
         for pod in given_up:
+            self._deferred.discard(pod)
             self._supervisor.send(pod, LeaseLost(why))
         for scope in self._scopes.values():
             scope.cancel()
         self._pods.notify()
-
-
-async def _created(pod: TrackedPod) -> TrackedPod:
-    """Returns a pod that another call launches, once it exists."""
-    while isinstance(pod.state, NotCreatedState):
-        await pod.changed()
-    if pod.launch_error is not None:
-        raise pod.launch_error
-    return pod
-
-
-# What launching many workloads returns
-
-
-class FailedLaunch(msgspec.Struct, frozen=True):
-    """A workload of a batch that did not become a pod.
-
-    Attributes:
-        index: Its place in the batch, from 0.
-        workload: The workload.
-        error: Why.
-    """
-
-    index: int
-    workload: Workload
-    error: PodrunnerError
-
-
-class LaunchBatch(Sequence[P], Generic[P]):
-    """The handles of a batch, one per workload and in its order.
-
-    A workload that could not be launched has a handle too: its outcome (``rejected-by-api``) is there
-    already, so that waiting for all of them tells the whole story. ``errors`` lists them,
-    ``raise_for_errors()`` raises.
-    """
-
-    def __init__(self, pods: Sequence[P], errors: Sequence[FailedLaunch]) -> None:
-        self._pods = tuple(pods)
-        self.errors: tuple[FailedLaunch, ...] = tuple(errors)
-
-    @overload
-    def __getitem__(self, index: int) -> P: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[P]: ...
-    def __getitem__(self, index: int | slice) -> P | Sequence[P]:
-        return self._pods[index]
-
-    def __len__(self) -> int:
-        return len(self._pods)
-
-    def __iter__(self) -> Iterator[P]:
-        return iter(self._pods)
-
-    def __repr__(self) -> str:
-        return f"<LaunchBatch of {len(self._pods)} pods, {len(self.errors)} failed>"
-
-    @property
-    def launched(self) -> tuple[P, ...]:
-        """The handles of those that became pods."""
-        failed = {failure.index for failure in self.errors}
-        return tuple(pod for index, pod in enumerate(self._pods) if index not in failed)
-
-    def raise_for_errors(self) -> None:
-        """Raises all failures together, if there are any.
-
-        Raises:
-            ExceptionGroup: Of the errors of those that failed.
-        """
-        if self.errors:
-            problems = [failure.error for failure in self.errors]
-            raise ExceptionGroup(f"{len(problems)} of {len(self._pods)} launches failed", problems)

@@ -12,49 +12,60 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, assert_never
 
 import anyio
+from msgspec.structs import replace
 
-from podrunner.ownership import utc_now
-from podrunner.runner.events import EventKind
-from podrunner.runner.lifecycle import step
-from podrunner.runner.monitor import UNSEEN_S, PodMonitor
-from podrunner.runner.states import (
+from podrunner.builder import read_ownership
+from podrunner.ownership import stored_outcome, stored_verdict, utc_now
+from podrunner.runner.effects import (
     AwaitDeletion,
     AwaitFinalStatus,
-    AwaitingFinalStatus,
     CollectLog,
     ConfirmDeletion,
-    DeadlinesChecked,
     DeletePod,
-    DeletionOverdue,
     DrainLog,
     Emit,
+    EndPod,
     Enrich,
     ExpectInWatch,
-    FinalStatusOverdue,
-    Input,
     Job,
-    LeaseLost,
-    LogDrained,
     MarkReported,
-    NotCreatedState,
     NoteEnd,
-    OutcomeEnriched,
-    PodAdopted,
-    PodCreated,
-    PodGone,
-    PodObserved,
-    RemovalRequested,
+    RecordOutcome,
+    ReleaseInEndingNamespace,
     RemoveLogCursors,
     RemovePod,
-    ReportMarked,
-    RunnerClosed,
-    TakenOver,
-    TerminationRequested,
     TimedEffect,
     Untrack,
     UnwatchDeadlines,
     WatchDeadlines,
 )
+from podrunner.runner.events import EventKind
+from podrunner.runner.inputs import (
+    AttemptReplayed,
+    DeadlinesChecked,
+    DeletionDeclined,
+    DeletionOverdue,
+    FinalStatusOverdue,
+    Input,
+    LaunchStarted,
+    LeaseLost,
+    LogDrained,
+    OutcomeEnriched,
+    OutcomeRecorded,
+    PodAdopted,
+    PodCreated,
+    PodGone,
+    PodObserved,
+    RemovalRequested,
+    ReportMarked,
+    RunnerClosed,
+    TakenOver,
+    TerminationRequested,
+)
+from podrunner.runner.lifecycle import replayed_state, step
+from podrunner.runner.monitor import UNSEEN_S, PodMonitor
+from podrunner.runner.states import AwaitingFinalStatus, New, NotCreatedState
+from podrunner.runner.tracked import TrackedPod
 from podrunner.watch import Kind
 
 if TYPE_CHECKING:
@@ -62,14 +73,15 @@ if TYPE_CHECKING:
 
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
+    from podrunner.outcome import Outcome
     from podrunner.outcome.record import Pod
     from podrunner.ownership import WallClock
+    from podrunner.runner.effects import Effect
     from podrunner.runner.event_queue import EventBus
     from podrunner.runner.finalize import Finalizer, PodDeleter
     from podrunner.runner.log_collection import LogCollection
-    from podrunner.runner.states import Effect
     from podrunner.runner.tasks import SupervisedTasks
-    from podrunner.runner.tracked import TrackedPod, TrackedPods
+    from podrunner.runner.tracked import TrackedPods
     from podrunner.watch import Observation, WatchHealth
 
 __all__ = ["Supervisor"]
@@ -176,10 +188,15 @@ class Supervisor:
             case ConfirmDeletion():
                 self._deleter.confirm(pod)
             case Untrack():
-                self._monitor.forget(pod)
-                self._pods.remove(pod)
+                self._untrack(pod)
             case RemoveLogCursors():
                 self._logs.remove_cursors(pod)
+
+    def _untrack(self, pod: TrackedPod) -> None:
+        self._monitor.forget(pod)
+        self._pods.remove(pod)
+        if not pod.is_gone:
+            self._logs.leave(pod)
 
     def _report(self, pod: TrackedPod, effect: Emit) -> None:
         outcome = effect.outcome
@@ -200,8 +217,37 @@ class Supervisor:
                 self._tasks.start_soon(self._work, pod, other, name=f"{type(other).__name__} {pod.name}")
             waiting = following[:1]
 
-    async def _perform(self, pod: TrackedPod, job: Job) -> Input | None:  # noqa: PLR0911  # one case per job
+    async def _perform(self, pod: TrackedPod, job: Job) -> Input | None:
         """Carries out a job and returns the input that it ends with; None: it ends with none."""
+        match job:
+            case DeletePod() | EndPod() | RemovePod():
+                return await self._perform_end(pod, job)
+            case AwaitDeletion():
+                with anyio.move_on_after(job.timeout_s):
+                    await pod.ended()
+                return DeletionOverdue()
+            case AwaitFinalStatus():
+                await self._await_final_status(pod)
+                return FinalStatusOverdue()
+            case _:
+                return await self._perform_after_end(pod, job)
+
+    async def _perform_end(self, pod: TrackedPod, job: DeletePod | EndPod | RemovePod) -> Input:
+        match job:
+            case DeletePod():
+                return await self._deleter.delete_with_verdict(pod, job)
+            case EndPod():
+                answer = await self._deleter.end(pod, job)
+                return OutcomeRecorded() if job.is_settled else answer
+            case RemovePod():
+                await self._finalizer.drain(pod)
+                return await self._deleter.remove(pod, grace_period_s=job.grace_period_s)
+
+    async def _perform_after_end(
+        self,
+        pod: TrackedPod,
+        job: Enrich | RecordOutcome | ReleaseInEndingNamespace | DrainLog | MarkReported,
+    ) -> Input | None:
         match job:
             case Enrich():
                 return await self._enrich(pod)
@@ -211,18 +257,12 @@ class Supervisor:
             case DrainLog():
                 await self._finalizer.drain(pod, keep_until_s=job.keep_until_s)
                 return LogDrained()
-            case DeletePod():
-                return await self._deleter.delete(pod, grace_period_s=job.grace_period_s)
-            case RemovePod():
-                await self._finalizer.drain(pod)
-                return await self._deleter.delete(pod, grace_period_s=job.grace_period_s)
-            case AwaitDeletion():
-                with anyio.move_on_after(job.timeout_s):
-                    await pod.ended()
-                return DeletionOverdue()
-            case AwaitFinalStatus():
-                await self._await_final_status(pod)
-                return FinalStatusOverdue()
+            case ReleaseInEndingNamespace():
+                await self._finalizer.release_in_ending_namespace(pod)
+                return None
+            case RecordOutcome():
+                await self._finalizer.record(pod, job.outcome)
+                return OutcomeRecorded()
             case _:
                 assert_never(job)
 
@@ -253,15 +293,64 @@ class Supervisor:
         submitted = self._pods.named(pod.namespace, pod.name)
         if submitted is not None and isinstance(submitted.state, NotCreatedState):
             pod = submitted
-        tracked = self._track(pod, record, PodAdopted(record, anyio.current_time(), self._now()))
+        outcome, verdict = stored_outcome(record), stored_verdict(record)
+        adopted = PodAdopted(record, anyio.current_time(), self._now(), outcome=outcome, verdict=verdict)
+        tracked = self._track(pod, record, adopted)
         self._pods.add_name(tracked)
         return tracked
+
+    def take_begun(self, pod: TrackedPod, record: Pod) -> None:
+        """Takes in the pod of a launch that was cancelled: it has started, so it is ended as any other.
+
+        Args:
+            pod: A pod for it, unless its launch has one that is not over.
+            record: Its record.
+        """
+        launched = self._pods.named(pod.namespace, pod.name)
+        if launched is not None and isinstance(launched.state, NotCreatedState):
+            pod = launched
+        if isinstance(pod.state, New):
+            self.send(pod, LaunchStarted())
+        tracked = self.track(pod, record)
+        self._pods.add_name(tracked)
+        self.send(tracked, TerminationRequested())
+
+    def replay(self, pod: TrackedPod, record: Pod, outcome: Outcome) -> None:
+        """Gives a launch the outcome of its attempt's pod, which is over and was reported. The pod is not tracked."""
+        _assume(pod, record)
+        pod.replayed = True
+        self.send(pod, AttemptReplayed(record, anyio.current_time(), outcome))
+
+    async def drain_earlier(self, pod: TrackedPod, record: Pod, outcome: Outcome) -> TrackedPod:
+        """Reads the rest of the log of an earlier pod of a launch's attempt, which is over and is to be deleted.
+
+        Args:
+            pod: What was launched.
+            record: The earlier pod.
+            outcome: How that ended.
+
+        Returns:
+            The earlier pod, for :meth:`forget_earlier`.
+        """
+        earlier = TrackedPod(pod.key, pod.namespace, pod.name, rules=pod.state.rules)
+        _assume(earlier, record)
+        earlier.move(replayed_state(earlier.state.rules, record, outcome, now_s=anyio.current_time()))
+        self._logs.begin(earlier)
+        await self._finalizer.drain(earlier)
+        return earlier
+
+    async def forget_earlier(self, earlier: TrackedPod) -> None:
+        """The earlier pod is gone: its log's collection ends, so that another pod may write the same log."""
+        earlier.move(replace(earlier.state, gone=True))
+        await self._logs.forget(earlier)
 
     def _track(self, pod: TrackedPod, record: Pod, given: PodCreated | PodAdopted) -> TrackedPod:
         uid = record.metadata.uid
         known = self._pods.get(uid)
         if known is not None:
             return known
+        if isinstance(given, PodAdopted):
+            _assume(pod, record)
         self._pods.add(pod, uid)
         early = self._early.pop(uid, None)
         self.send(pod, given)
@@ -298,9 +387,7 @@ class Supervisor:
             if pod is not None:
                 self._take(pod, observation)
             elif self._is_unwanted(observation):
-                self._tasks.start_soon(
-                    self._deleter.delete_unwanted, observation.pod, name="delete unwanted pod"
-                )
+                self._tasks.start_soon(self._launcher.discard, observation.pod, name="delete unwanted pod")
             elif self.launching:
                 self._early[uid] = observation
 
@@ -314,7 +401,7 @@ class Supervisor:
         elif _is_gone(observation):
             self.send(pod, PodGone(observation.pod))
         else:
-            self.send(pod, PodObserved(observation.pod))
+            self.send(pod, PodObserved(observation.pod, rewound=observation.rewound))
 
     def report_staleness(self, watch: WatchHealth, why: str | None) -> None:
         """Reports that what is known of each pod without an outcome is stale; None: that it no longer is."""
@@ -349,12 +436,20 @@ class Supervisor:
         """Deletes a pod that is over, whatever the policy, after its log was drained."""
         for job in self._advance(pod, RemovalRequested(grace_period_s)):
             await self._work_once(pod, job)
+            if self._pods.get(pod.uid) is not pod:
+                self._deleter.confirm(pod)  # a replayed pod, of which the watch says nothing
 
     async def _work_once(self, pod: TrackedPod, job: Job) -> None:
-        """Carries out a job, and leaves those that follow on it to others."""
+        """Carries out a job, also as it is decided anew, and leaves those that follow on it to others."""
         answer = await self._perform(pod, job)
-        if answer is not None:
-            self.send(pod, answer)
+        again: list[Job] = []
+        for other in [] if answer is None else self._advance(pod, answer):
+            if isinstance(answer, DeletionDeclined) and isinstance(other, DeletePod | EndPod):
+                again.append(other)
+            else:
+                self._tasks.start_soon(self._work, pod, other, name=f"{type(other).__name__} {pod.name}")
+        for other in again:
+            await self._work_once(pod, other)
 
     # Leaving pods to a successor
 
@@ -367,6 +462,12 @@ class Supervisor:
         """The runner is closed: outcomes that are not there will not come from here."""
         for pod in (*self._pods, *self._pods.not_created()):
             self.send(pod, RunnerClosed())
+
+
+def _assume(pod: TrackedPod, record: Pod) -> None:
+    said = read_ownership(record.metadata.labels, record.metadata.annotations)
+    if said is not None:
+        pod.assume(main_container=said.main_container or pod.main_container, log_path=said.log_path)
 
 
 def _is_gone(observation: Observation) -> bool:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress, container_view
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.states import (
     Finished,
     New,
     Relinquished,
+    SettledState,
     State,
     is_gone,
     outcome_of,
@@ -47,6 +50,7 @@ class TrackedPod:
         collector: What collects its log; None: nothing does.
         files: Its log files, whose cursors are removed when the pod is gone.
         readers: How many read its log just now.
+        replayed: Whether it had ended before this launch of its attempt: the outcome is that of an earlier launch.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class TrackedPod:
         self.collector: LogCollector | None = None
         self.files: list[FileLogSink] = []
         self.readers: int = 0
+        self.replayed: bool = False
         self._change = Notify()
         self._end = Notify()
 
@@ -99,8 +104,8 @@ class TrackedPod:
 
     @property
     def launch_error(self) -> PodrunnerError | None:
-        """Why it could not be created; None if it could, or is not yet."""
-        return self.state.launch_error if isinstance(self.state, Finished) else None
+        """Why it could not be created, or be had; None if it could, or is not yet."""
+        return self.state.launch_error if isinstance(self.state, Finished | Relinquished) else None
 
     @property
     def is_gone(self) -> bool:
@@ -114,7 +119,15 @@ class TrackedPod:
 
     def event(self, kind: EventKind, *, outcome: Outcome | None = None, message: str = "") -> RunnerEvent:
         """Returns an event about the pod, with its present status."""
-        return RunnerEvent(kind, self.key, self.namespace, self.name, self.uid, self.status, outcome, message)
+        state = self.state
+        will_retry = outcome is not None and isinstance(state, SettledState) and state.delivery.has_next_try
+        place = (self.key, self.namespace, self.name, self.uid)
+        replayed = outcome is not None and self.replayed
+        return RunnerEvent(kind, *place, self.status, outcome, message, will_retry, replayed)
+
+    def finished_event(self) -> RunnerEvent:
+        """Returns the event of its outcome, which is there."""
+        return self.event(EventKind.FINISHED, outcome=self.outcome)
 
     # The pod's containers, as log collection sees them
 
@@ -124,6 +137,13 @@ class TrackedPod:
         if pod is None:
             return ContainerView(final=self.outcome is not None)
         return container_view(pod, name, gone=self.is_gone)
+
+    def assume(self, *, main_container: str, log_path: str) -> None:
+        """Takes what the pod itself says about it, before it is tracked: it was made by an earlier launch."""
+        self.log_path = log_path
+        if main_container != self.main_container:
+            self.main_container = main_container
+            self.state = replace(self.state, rules=replace(self.state.rules, main_container=main_container))
 
     # Waiting
 
@@ -147,9 +167,9 @@ class TrackedPod:
         while not self.state.is_ended:
             await self._end.wait()
 
-    async def finished(self) -> None:
-        """Returns when nothing more will be done: outcome settled, log read, deleted or retained by policy."""
-        while not self.state.is_done:
+    async def drained(self) -> None:
+        """Returns when the outcome is settled and the log read, or neither will come from here."""
+        while not self.state.is_drained:
             await self._end.wait()
 
     def begin_reading(self) -> None:
@@ -167,14 +187,17 @@ class TrackedPods:
 
     Attributes:
         active: How many exist and have no outcome.
-        open: How many exist and have something still to be done about them.
+        open: How many exist and have something still to be done about them, besides delivering their outcomes.
+        undelivered: How many have an outcome that is not delivered.
     """
 
     def __init__(self) -> None:
         self.active: int = 0
         self.open: int = 0
+        self.undelivered: int = 0
         self._by_uid: dict[str, TrackedPod] = {}
         self._by_name: dict[tuple[str, str], TrackedPod] = {}
+        self._by_key: dict[WorkloadKey, list[TrackedPod]] = {}
         self._change = Notify()
 
     def __len__(self) -> int:
@@ -189,9 +212,15 @@ class TrackedPods:
         return self._by_uid.get(uid)
 
     def named(self, namespace: str, name: str) -> TrackedPod | None:
-        """Returns the pod of a name, unless it is gone; None: there is none."""
+        """Returns the pod of a name, unless it is gone and its outcome delivered; None: there is none."""
         known = self._by_name.get((namespace, name))
-        return None if known is None or known.is_gone else known
+        if known is None or (known.is_gone and not known.state.is_undelivered):
+            return None
+        return known
+
+    def of_key(self, key: WorkloadKey) -> list[TrackedPod]:
+        """Returns the pods of a workload's attempt that exist, or have an outcome that is not delivered."""
+        return list(self._by_key.get(key, ()))
 
     def not_created(self) -> list[TrackedPod]:
         """Returns those that were submitted and do not exist (yet)."""
@@ -207,21 +236,27 @@ class TrackedPods:
         self._by_name[pod.namespace, pod.name] = pod
 
     def add(self, pod: TrackedPod, uid: str) -> None:
-        """Makes a pod that exists known by its UID."""
+        """Makes a pod that exists known by its UID and its key."""
         self._by_uid[uid] = pod
+        self._by_key.setdefault(pod.key, []).append(pod)
 
     def move(self, pod: TrackedPod, state: State) -> None:
         """Gives a pod its next state and wakes the tasks that wait for it."""
         before = pod.state
         pod.move(state)
-        if (state.is_active, state.is_open) != (before.is_active, before.is_open):
+        counted = (state.is_active, state.is_open, state.is_undelivered)
+        if counted != (before.is_active, before.is_open, before.is_undelivered):
             self.active += state.is_active - before.is_active
             self.open += state.is_open - before.is_open
+            self.undelivered += state.is_undelivered - before.is_undelivered
             self.notify()
 
     def remove(self, pod: TrackedPod) -> None:
         """Forgets a pod."""
-        self._by_uid.pop(pod.uid, None)
+        if self._by_uid.pop(pod.uid, None) is not None:
+            self._by_key[pod.key].remove(pod)
+            if not self._by_key[pod.key]:
+                del self._by_key[pod.key]
         if self._by_name.get((pod.namespace, pod.name)) is pod:
             del self._by_name[pod.namespace, pod.name]
         self.notify()
@@ -231,10 +266,10 @@ class TrackedPods:
         self._change.notify_all()
 
     async def changed(self) -> None:
-        """Returns when after the call :attr:`active` or :attr:`open` has changed, or a pod was forgotten."""
+        """Returns when after the call a count has changed, or a pod was forgotten."""
         await self._change.wait()
 
     async def idle(self) -> None:
-        """Returns when nothing is left to do about any pod."""
+        """Returns when nothing is left to do about any pod but to deliver its outcome."""
         while self.open:
             await self._change.wait()

@@ -1,8 +1,8 @@
 """A small API server in memory, as a Transport: bytes in, bytes out, on any event loop, in virtual time too.
 
-It knows pods and secrets: create, get, list in pages, watch, delete, patch, with resourceVersions, selectors, 404, 409
-and 410, and it fails as it is told. It is honest about what it knows (a watch replays history, a page is of one
-snapshot) and knows nothing else: LocalCluster is the real fake.
+It knows pods and secrets: create, get, list in pages, watch, delete, patch, with resourceVersions, selectors,
+finalizers, 404, 409, 410 and 422, and it fails as it is told. It is honest about what it knows (a watch replays
+history, a page is of one snapshot) and knows nothing else: LocalCluster is the real fake.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 from podrunner.errors import RequestTimeoutError, TransportError
 from podrunner.kube import KubeClient, Request, Response, RetryAfterGate
+from podrunner.merge import json_merge, strategic_merge
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 JSON = {"content-type": "application/json"}
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+ENDED = frozenset({"Succeeded", "Failed"})
 
 
 @dataclass
@@ -108,19 +112,43 @@ class FakeServer:
     ) -> dict[str, Any]:
         """Delete a pod for good, as the API server does: its grace becomes 0, then it goes.
 
-        ``last`` is merged into the deletion's event; ``noticed=False`` leaves the mark out.
+        A finalizer holds the pod after the first of the two steps. ``last`` is merged into the deletion's event;
+        ``noticed=False`` leaves the mark out, unless a finalizer holds the pod.
         """
-        if noticed:
-            mark = _asked_at(self.pods[namespace, name]["metadata"]) or self._time()
-            meta = {"deletionTimestamp": mark, "deletionGracePeriodSeconds": 0}
-            self.change(name, namespace=namespace, metadata=meta)
-        before = self.pods.pop((namespace, name))
-        return self._commit("DELETED", _merge(before, last), before)
+        before = self.pods[namespace, name]
+        held = bool(before["metadata"].get("finalizers"))
+        if noticed or held:
+            before = self.mark_deleted(name, namespace=namespace, grace_s=0)
+        return before if held else self._drop(before, **last)
 
-    def mark_deleted(self, name: str, *, grace_s: int = 30) -> dict[str, Any]:
-        """Mark a pod as terminating."""
-        meta = {"deletionTimestamp": self._time(grace_s), "deletionGracePeriodSeconds": grace_s}
-        return self.change(name, metadata=meta)
+    def mark_deleted(self, name: str, *, namespace: str = "default", grace_s: int = 30) -> dict[str, Any]:
+        """Mark a pod as terminating; a mark that is there already is only shortened."""
+        pod = self.pods[namespace, name]
+        known_s = pod["metadata"].get("deletionGracePeriodSeconds")
+        if known_s is not None and known_s <= grace_s:
+            return pod
+        asked = self._now() if known_s is None else _asked_at(pod["metadata"])
+        meta = {
+            "deletionTimestamp": _stamp(asked + timedelta(seconds=grace_s)),
+            "deletionGracePeriodSeconds": grace_s,
+        }
+        return self.change(name, namespace=namespace, metadata=meta)
+
+    def hold(self, name: str, finalizer: str, *, namespace: str = "default") -> dict[str, Any]:
+        """Add a finalizer to a pod."""
+        known = self.pods[namespace, name]["metadata"].get("finalizers", [])
+        return self.change(name, namespace=namespace, metadata={"finalizers": [*known, finalizer]})
+
+    def release(self, name: str, finalizer: str, *, namespace: str = "default") -> None:
+        """Remove a finalizer of a pod, as another client would: a pod that is deleted goes with the last."""
+        known = self.pods[namespace, name]["metadata"].get("finalizers", [])
+        left = [each for each in known if each != finalizer]
+        self._patch(namespace, name, {"metadata": {"finalizers": left or None}})
+
+    def _drop(self, pod: dict[str, Any], **last: Any) -> dict[str, Any]:
+        """Remove a pod from the store; the event shows it as it was stored."""
+        before = self.pods.pop((pod["metadata"]["namespace"], pod["metadata"]["name"]))
+        return self._commit("DELETED", _merge(before, last), before)
 
     def compact(self) -> None:
         """Forget all history."""
@@ -164,9 +192,11 @@ class FakeServer:
                 watch.tell(change)
         return obj
 
-    def _time(self, later_s: float = 0) -> str:
-        at = EPOCH + timedelta(seconds=anyio.current_time() % 1_000_000 + later_s)
-        return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    def _now(self) -> datetime:
+        return EPOCH + timedelta(seconds=anyio.current_time() % 1_000_000)
+
+    def _time(self) -> str:
+        return _stamp(self._now())
 
     # The transport
 
@@ -227,6 +257,8 @@ class FakeServer:
         kind = parts[4] if namespace else parts[2]
         name = parts[5] if len(parts) > 5 else None
         objects = self.secrets if kind == "secrets" else self.pods
+        if request.method == "POST" and query.get("dryRun"):
+            return _ok(body, 201)
         if request.method == "POST":
             return self._post(objects, namespace or "", body)
         if name is None:
@@ -238,7 +270,7 @@ class FakeServer:
         if request.method == "DELETE":
             return self._delete(namespace or "", name, body)
         if request.method == "PATCH":
-            return _ok(self._commit("MODIFIED", _merge(self.pods[namespace or "", name], body), None))
+            return self._patch(namespace or "", name, body, media=_media(request))
         return _ok(objects[namespace or "", name])
 
     def _post(self, objects: dict[tuple[str, str], Any], namespace: str, body: dict[str, Any]) -> Response:
@@ -252,12 +284,28 @@ class FakeServer:
 
     def _delete(self, namespace: str, name: str, options: dict[str, Any]) -> Response:
         pod = self.pods[namespace, name]
-        wanted = options.get("preconditions", {}).get("uid")
-        if wanted not in {None, pod["metadata"]["uid"]}:
-            return _status(409, "Conflict", "the UID in the precondition does not match")
-        if pod["spec"].get("nodeName") and options.get("gracePeriodSeconds") != 0:
-            return _ok(self.mark_deleted(name, grace_s=options.get("gracePeriodSeconds", 30)))
+        if refused := _refused_deletion(pod["metadata"], options.get("preconditions") or {}):
+            return _status(409, "Conflict", f'Operation cannot be fulfilled on Pod "{name}": {refused}')
+        grace_s = options.get("gracePeriodSeconds", 30)
+        if pod["spec"].get("nodeName") and pod["status"]["phase"] not in ENDED and grace_s != 0:
+            return _ok(self.mark_deleted(name, namespace=namespace, grace_s=grace_s))
         return _ok(self.remove(name, namespace=namespace))
+
+    def _patch(
+        self, namespace: str, name: str, body: dict[str, Any], *, media: str = MERGE_PATCH
+    ) -> Response:
+        """A patch; with a resourceVersion, a compare-and-swap (409); with a UID, of this pod only (422)."""
+        before = self.pods[namespace, name]
+        if _version_wanted(body) not in {None, before["metadata"]["resourceVersion"]}:
+            return _status(409, "Conflict", "the object has been modified")
+        after = strategic_merge(before, body) if media == STRATEGIC_PATCH else json_merge(before, body)
+        after["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+        if refused := _refused_change(before, after):
+            return _status(422, "Invalid", f'Pod "{name}" is invalid: {refused}')
+        if _is_released(after):
+            self._drop(before)
+            return _ok(after)
+        return _ok(self._commit("MODIFIED", after, before))
 
     def _list(self, namespace: str | None, query: dict[str, str]) -> Response:
         begin = 0
@@ -378,13 +426,80 @@ class FakeStream:
         return self._batches.popleft()
 
 
-def _asked_at(meta: Mapping[str, Any]) -> str | None:
+def _media(request: Request) -> str:
+    named = {name.lower(): value for name, value in request.headers.items()}
+    return named.get("content-type", MERGE_PATCH)
+
+
+def _version_wanted(patch: Mapping[str, Any]) -> str | None:
+    wanted: str | None = (patch.get("metadata") or {}).get("resourceVersion")
+    return wanted
+
+
+def _refused_deletion(meta: Mapping[str, Any], preconditions: Mapping[str, str]) -> str | None:
+    """Why the API server refuses a deletion, in its words; None if it does not."""
+    for field_name, word, then in (
+        ("uid", "UID", "deleted and then recreated"),
+        ("resourceVersion", "ResourceVersion", "modified"),
+    ):
+        wanted = preconditions.get(field_name)
+        if wanted not in {None, meta[field_name]}:
+            return (
+                f"the {word} in the precondition ({wanted}) does not match the {word} in record "
+                f"({meta[field_name]}). The object might have been {then}"
+            )
+    return None
+
+
+def _refused_change(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """Why the API server refuses a change, in its words; None if it does not."""
+    old, new = before["metadata"], after["metadata"]
+    if new.get("uid") != old["uid"]:
+        return f'metadata.uid: Invalid value: "{new.get("uid")}": field is immutable'
+    added = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
+    if "deletionTimestamp" in old and added:
+        return (
+            "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers {added}"
+        )
+    return _refused_deadline(
+        before["spec"].get("activeDeadlineSeconds"), after["spec"].get("activeDeadlineSeconds")
+    )
+
+
+def _refused_deadline(before_s: int | None, after_s: int | None) -> str | None:
+    path = "spec.activeDeadlineSeconds: Invalid value"
+    if after_s is None:
+        return (
+            None
+            if before_s is None
+            else f"{path}: null: must not update from a positive integer to nil value"
+        )
+    if after_s < 1:
+        return f"{path}: {after_s}: must be between 1 and 2147483647, inclusive"
+    if before_s is not None and before_s < after_s:
+        return f"{path}: {after_s}: must be less than or equal to previous value"
+    return None
+
+
+def _is_released(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is deleted, its grace is over, and no finalizer holds it."""
+    meta = pod["metadata"]
+    return (
+        "deletionTimestamp" in meta
+        and not meta.get("deletionGracePeriodSeconds")
+        and not meta.get("finalizers")
+    )
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _asked_at(meta: Mapping[str, Any]) -> datetime:
     """When the deletion was asked for: with its grace cut to 0, that is a pod's deletionTimestamp."""
-    if "deletionTimestamp" not in meta:
-        return None
     marked = datetime.fromisoformat(meta["deletionTimestamp"])
-    asked = marked - timedelta(seconds=meta.get("deletionGracePeriodSeconds", 0))
-    return asked.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return marked - timedelta(seconds=meta.get("deletionGracePeriodSeconds", 0))
 
 
 def _selected(pod: dict[str, Any], namespace: str | None, query: Mapping[str, str]) -> bool:

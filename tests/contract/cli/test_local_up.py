@@ -41,6 +41,14 @@ def _running(mark: str) -> bool:
     return any(line.startswith(f"sleep {mark}") for line in listed.splitlines())
 
 
+def _await_running(mark: str) -> None:
+    """The shell has said that it is ready a moment before it becomes the program."""
+    deadline = time.monotonic() + 10
+    while not _running(mark):
+        assert time.monotonic() < deadline, f"sleep {mark} does not run"
+        time.sleep(0.05)
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_cluster_and_all_it_runs(tmp_path: Path, number) -> None:
@@ -52,7 +60,7 @@ def test_a_signal_ends_the_cluster_and_all_it_runs(tmp_path: Path, number) -> No
         assert stat.S_IMODE(kubeconfig.stat().st_mode) == 0o600
         assert client.stdout is not None
         assert client.stdout.readline() == "ready\n"
-        assert _running(mark)
+        _await_running(mark)
         cluster.send_signal(number)
         shown, errors = cluster.communicate(timeout=40)
         assert cluster.returncode == 0

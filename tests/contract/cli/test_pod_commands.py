@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
 import pytest
 from podrunner import PodRunner, Workload
 from podrunner.testing.faults import TcpProxy
+from tests.contract.cli.conftest import PODRUNNER
 from tests.contract.conftest import Cluster
 
-PODRUNNER = [sys.executable, "-m", "podrunner.cli"]
 WAIT_FOR_TERM = 'trap "exit 0" TERM; echo ready; while :; do sleep 0.1; done'
 """A container's first process ignores SIGTERM unless it says otherwise."""
-
-
-@pytest.fixture
-def environment(config) -> dict[str, str]:
-    """The settings of the test's namespace, as a user would export them."""
-    return {
-        **os.environ,
-        "PODRUNNER_KUBECONFIG": str(config.kubeconfig),
-        "PODRUNNER_CLUSTER": "kubeconfig",
-        "PODRUNNER_NAMESPACE": config.namespace,
-        "PODRUNNER_IMAGE": config.image or "",
-        "PODRUNNER_IMAGE_PULL_POLICY": "IfNotPresent",
-    }
-
-
-@pytest.fixture
-def podrunner(environment) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run(*words: str, **options) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*PODRUNNER, *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-            **options,
-        )
-
-    return run
 
 
 def _pods(podrunner) -> list[str]:
@@ -131,6 +100,14 @@ def test_a_signal_to_run_leaves_no_pod(environment, podrunner, number) -> None:
     process.send_signal(number)
     assert process.wait(timeout=50) == 128 + number
     process.stdout.close()
+    _until(lambda: _pods(podrunner) == [])
+
+
+def test_run_acknowledges_the_outcome_that_it_shows(podrunner, tmp_path) -> None:
+    """No other process will ever do it."""
+    file = tmp_path / "podrunner.toml"
+    file.write_text('outcome_delivery = "acknowledged"\ndelete_pods_on_failure = true\n')
+    assert podrunner("run", "--config", str(file), "--", "sh", "-c", "exit 3").returncode == 3
     _until(lambda: _pods(podrunner) == [])
 
 

@@ -44,13 +44,13 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
             await until(lambda: http.get(path).json()["status"]["phase"] in {"Succeeded", "Failed"})
         assert pod.outcome is None
         await pod.cancel()
+        outcome = await pod.wait(20)
+        assert (outcome.category, outcome.exit_code) == (category, exit_code)
         with cluster.http() as http:
             await until(lambda: http.get(path).status_code == 404)
         if cluster.local is not None:
             compact(cluster.local)
         proxy.faults.clear()
-        outcome = await pod.wait(20)
-        assert (outcome.category, outcome.exit_code) == (category, exit_code)
 
 
 async def test_an_eviction_in_two_writes_is_an_eviction(cluster, quick: RunnerConfig, namespace: str):

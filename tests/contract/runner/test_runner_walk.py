@@ -107,7 +107,7 @@ async def test_cancel_ends_the_process(config: RunnerConfig):
 
 
 @pytest.mark.anyio
-async def test_an_error_in_the_body_leaves_no_pod(config: RunnerConfig):
+async def test_an_error_in_the_body_ends_its_pods(config: RunnerConfig):
     """Promise 4."""
     with pytest.raises(ZeroDivisionError):  # noqa: PT012  # the way out
         async with AsyncPodRunner(config) as runner:

@@ -10,9 +10,8 @@ import anyio
 import pytest
 from podrunner.builder import build_plan
 from podrunner.builder.labels import OWNER
-from podrunner.errors import OwnershipError
 from podrunner.kube import connect
-from podrunner.launcher import Launcher
+from podrunner.launcher import Launched, Launcher, Occupied
 from podrunner.outcome import Category, classify
 from podrunner.watch import Kind, Reflector
 from podrunner.workload import Workload
@@ -143,16 +142,16 @@ async def test_a_relabelled_pod_has_left_and_comes_back(config: RunnerConfig):
 
 
 async def test_the_same_attempt_is_one_pod(config: RunnerConfig):
-    """L1, L2: found by its name, if it is ours."""
+    """L1, L2: its name is taken; the pod that has it is left as it is."""
     async with scene(config) as at:
         plan = at.plan("sleep", "600")
         first = await at.launcher.launch(plan)
-        again = await at.launcher.launch(plan)
-        assert (first.created, again.created) == (True, False)
-        assert first.pod.metadata.uid == again.pod.metadata.uid
+        assert isinstance(first, Launched)
+        assert await at.launcher.launch(plan) == Occupied(None)
         other = Launcher(at.client, owner="other", scope="default", config=config)
-        with pytest.raises(OwnershipError, match="'me' owns this attempt"):
-            await other.launch(plan)
+        assert await other.launch(plan) == Occupied(None)
+        found = await at.client.read_pod(config.namespace, plan.name)
+        assert found.metadata.uid == first.pod.metadata.uid
         await at.launcher.delete(config.namespace, plan.name, grace_period_s=0)
 
 

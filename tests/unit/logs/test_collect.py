@@ -6,6 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from podrunner.logs import CallableSink, FileLogSink, FollowLimits, LogCollector, LogCursor
+from tests.support.waiting import until
 from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
 
 pytestmark = pytest.mark.anyio
@@ -122,3 +123,64 @@ async def test_collection_goes_on_where_the_sink_stopped(node, state):
     assert sink.texts == ["line 2"]
     assert sink.closed_at is not None
     assert sink.closed_at.complete
+
+
+async def test_a_collector_that_is_stopped_writes_nothing_more(node, state, tmp_path):
+    """The pod is another runner's: the file and its cursor are that one's now."""
+    node.write(stamped(1))
+    path = tmp_path / "1.log"
+    sink = Sink()
+    job = collector(node, state, lambda _: FileLogSink(path, may_write=job.may_write), lambda _: sink)
+    async with anyio.create_task_group() as group:
+        group.start_soon(job.run)
+        await until(lambda: sink.texts == ["line 1"])
+        cursor = path.with_name(".1.log.cursor")
+        cursor.write_text("the successor's")
+        job.stop()
+        node.write(stamped(2))
+    assert path.read_text() == "line 1\n"
+    assert cursor.read_text() == "the successor's"
+    assert sink.closed_at is not None
+    assert job.done.is_set()
+    assert job.status.errors == []
+
+
+async def test_without_the_right_to_write_nothing_is_written(node, state, tmp_path):
+    """A runner that came back after its Lease was over has lines in its hands that its successor reads itself."""
+    node.write(stamped(1))
+    path = tmp_path / "1.log"
+    owner = [True]
+    got = []
+
+    def take(item):
+        got.append(item)
+        owner[0] = False
+        node.write(stamped(2))
+
+    job = collector(
+        node,
+        state,
+        lambda _: CallableSink(take),
+        lambda _: FileLogSink(path, may_write=lambda: owner[0]),
+        may_write=lambda: owner[0],
+    )
+    await job.run()
+    assert [item.texts() for item in got] == [["line 1"]]
+    assert job.status.errors == []
+    assert not job.status.complete
+
+
+async def test_no_file_is_opened_for_a_pod_of_another_runner(node, state, tmp_path):
+    path = tmp_path / "1.log"
+    await collector(node, state, lambda _: FileLogSink(path), may_write=lambda: False).run()
+    assert not path.exists()
+
+
+async def test_a_log_that_is_collected_no_more_keeps_nobody_waiting(node, state):
+    """What waits for the end of the log goes on when the collector is stopped."""
+    job = collector(node, state, lambda _: Sink())
+    async with anyio.create_task_group() as group:
+        group.start_soon(job.run)
+        group.start_soon(job.drained, "base")
+        await until(lambda: node.requests)
+        job.stop()

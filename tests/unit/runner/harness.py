@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from copy import deepcopy
+from datetime import datetime
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -17,10 +19,14 @@ from podrunner.kube import Request, Response
 from podrunner.kube.transport import HandshakeRefusedError
 from podrunner.runner import AsyncPod, AsyncPodRunner
 from podrunner.workload import Workload
-from tests.support.fake_server import FakeServer, FakeStream, _merge, _ok, _status
+from tests.support.fake_server import ENDED, FakeServer, FakeStream, _ok, _status
 from tests.support.waiting import until  # noqa: F401  # the tests of this room take it from here
 
 JSON = {"content-type": "application/json"}
+DEADLINE_EXCEEDED = {
+    "reason": "DeadlineExceeded",
+    "message": "Pod was active on the node longer than the specified deadline",
+}
 
 
 class Cluster(FakeServer):
@@ -32,7 +38,8 @@ class Cluster(FakeServer):
         self.logs: dict[str, list[str]] = {}
         self.events: list[dict[str, Any]] = []
         self.log_requests: list[dict[str, str]] = []
-        self.obedient = True  # the kubelet ends what is deleted
+        self.obedient = True  # the kubelet ends what is deleted, or past its deadline
+        self.exit_codes: dict[str, int] = {}  # of pods that the kubelet ends, by name; 143 for the others
         self.commands: list[dict[str, Any]] = []  # that were run in containers
         self.on_exec: Callable[[dict[str, Any]], FakeCommand] = lambda _: FakeCommand()
 
@@ -56,12 +63,14 @@ class Cluster(FakeServer):
 
     def finish(self, name: str, exit_code: int = 0, **terminated: Any) -> None:
         """The main container ends."""
+        phase = "Failed" if exit_code else "Succeeded"
+        self.change(name, status={"phase": phase, **self._ended(exit_code, **terminated)})
+
+    def _ended(self, exit_code: int, **terminated: Any) -> dict[str, Any]:
         reason = "Error" if exit_code else "Completed"
         times = {"startedAt": self._time(), "finishedAt": self._time()}
-        ended = {"exitCode": exit_code, "reason": reason, **times, **terminated}
-        state = {"terminated": ended}
-        phase = "Failed" if exit_code else "Succeeded"
-        self.change(name, status={"phase": phase, "containerStatuses": [_status_of(state)]})
+        state = {"terminated": {"exitCode": exit_code, "reason": reason, **times, **terminated}}
+        return {"containerStatuses": [_status_of(state)]}
 
     def play(self, name: str, exit_code: int = 0) -> None:
         """The whole life of a short pod."""
@@ -78,14 +87,57 @@ class Cluster(FakeServer):
         state = {"waiting": {"reason": reason, "message": "not found"}}
         self.change(name, status={"phase": "Pending", "containerStatuses": [_status_of(state)]})
 
+    def expire(self, name: str) -> None:
+        """The kubelet ends a pod that its node has accepted, because its ``activeDeadlineSeconds`` are over."""
+        pod = self.pods["default", name]
+        if pod["status"]["phase"] in ENDED or not pod["spec"].get("nodeName"):
+            return
+        running = any("running" in each["state"] for each in pod["status"].get("containerStatuses", []))
+        ended = self._ended(self.exit_codes.get(name, 143)) if running else {}
+        self.change(name, status={"phase": "Failed", **DEADLINE_EXCEEDED, **ended})
+
+    def expire_overdue(self) -> None:
+        """The kubelet ends all pods whose ``activeDeadlineSeconds`` are over."""
+        for _, name in list(self.pods):
+            if self.left_s(name) <= 0:
+                self.expire(name)
+
+    def left_s(self, name: str) -> float:
+        """Seconds until the ``activeDeadlineSeconds`` of a pod that its node has accepted are over."""
+        pod = self.pods["default", name]
+        deadline_s = pod["spec"].get("activeDeadlineSeconds")
+        if deadline_s is None or pod["status"]["phase"] in ENDED or not pod["spec"].get("nodeName"):
+            return math.inf
+        states = [each["state"] for each in pod["status"].get("containerStatuses", [])]
+        began = [
+            detail["startedAt"] for state in states for detail in state.values() if "startedAt" in detail
+        ]
+        since = datetime.fromisoformat(min(began, default=pod["metadata"]["creationTimestamp"]))
+        return float(deadline_s) - (self._now() - since).total_seconds()
+
     def _delete(self, namespace: str, name: str, options: dict[str, Any]) -> Response:
-        if self.pods[namespace, name]["status"]["phase"] in {"Succeeded", "Failed"}:
-            options = {**options, "gracePeriodSeconds": 0}
         answer = super()._delete(namespace, name, options)
         if answer.status == 200 and self.obedient and (namespace, name) in self.pods:
-            self.finish(name, 143, reason="Error")
-            self.remove(name)
+            self._obey(name)
         return answer
+
+    def _obey(self, name: str) -> None:
+        """The kubelet ends a deleted pod, and takes its leave of it."""
+        pod = self.pods["default", name]
+        if pod["spec"].get("nodeName") and pod["status"]["phase"] not in ENDED:
+            self.finish(name, self.exit_codes.get(name, 143), reason="Error")
+        self.remove(name)
+
+    def _patch(self, namespace: str, name: str, body: dict[str, Any], **how: Any) -> Response:
+        answer = super()._patch(namespace, name, body, **how)
+        if answer.status == 200 and "activeDeadlineSeconds" in (body.get("spec") or {}) and self.obedient:
+            self._check_deadline(name)
+        return answer
+
+    def _check_deadline(self, name: str) -> None:
+        """At once, also within the second in which a pod with a deadline of one second started."""
+        if self.left_s(name) <= 1:
+            self.expire(name)
 
     # The transport
 
@@ -94,7 +146,7 @@ class Cluster(FakeServer):
             return self._lease(request)
         if "/events" in request.path:
             return _ok({"kind": "EventList", "metadata": {}, "items": self.events})
-        return self._patch(request) if request.method == "PATCH" else super()._answer(request)
+        return super()._answer(request)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[FakeStream]:
@@ -155,17 +207,6 @@ class Cluster(FakeServer):
         meta = {**body["metadata"], "resourceVersion": str(self.version)}
         self.leases[name] = {**body, "metadata": meta}
         return _ok(self.leases[name], status)
-
-    def _patch(self, request: Request) -> Response:
-        """A merge patch; with a resourceVersion, a compare-and-swap."""
-        parts = request.path.split("/")
-        body = json.loads(request.body or b"{}")
-        pod = self.pods.get((parts[4], parts[6]))
-        if pod is None:
-            return _status(404, "NotFound", "no such pod")
-        if body["metadata"].get("resourceVersion") not in {None, pod["metadata"]["resourceVersion"]}:
-            return _status(409, "Conflict", "the object has been modified")
-        return _ok(self._commit("MODIFIED", _merge(pod, body), pod))
 
 
 class FakeCommand:
@@ -256,6 +297,12 @@ async def running(
     ) as runner:
         await runner.wait_synced()
         yield runner
+
+
+def read_events(runner: AsyncPodRunner) -> bool:
+    """Reads events as a scheduler's heartbeat does: what an earlier call gave is delivered by this one. True."""
+    runner.poll_events()
+    return True
 
 
 def kinds(runner: AsyncPodRunner, pod: AsyncPod | None = None) -> list[str]:

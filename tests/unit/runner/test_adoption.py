@@ -8,7 +8,7 @@ import anyio
 import pytest
 from podrunner.errors import OwnershipError
 from podrunner.outcome import Category
-from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+from tests.unit.runner.harness import Cluster, kinds, read_events, running, until, workload
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +60,7 @@ async def test_an_adopted_pod_of_a_runs_own_try_is_no_earlier_attempt(cluster: C
         cluster.play(first.name)
         cluster.play(adopted.name)
         assert (await run.wait(5)).succeeded
-        await until(lambda: not runner.pods())
+        await until(lambda: read_events(runner) and not runner.pods())
         again = runner.run(workload(0))
         await until(lambda: cluster.pods)
         cluster.play_all()
@@ -189,6 +189,7 @@ async def test_a_pod_reported_and_deleted_while_the_list_is_read_is_not_reported
             group.start_soon(runner.adopt)
             await until(lambda: not listed.times)
             cluster.play(pod.name)
+            await pod.wait(5)
             await until(lambda: not runner.pods())
         assert runner.pods() == []
         assert kinds(runner) == ["created", "finished", "deleted"]
@@ -226,5 +227,6 @@ async def test_a_mark_that_is_refused_holds_nothing_up(cluster: Cluster, caplog:
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.play(pod.name, exit_code=3)
+        await pod.wait(5)
         await runner.wait_all(5)
     assert "was not marked" in caplog.text

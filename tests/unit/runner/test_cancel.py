@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import anyio
 import pytest
 from podrunner.errors import OwnershipError, RunnerClosedError
 from podrunner.outcome import Category
-from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+from tests.unit.runner.harness import Cluster, kinds, read_events, running, until, workload
 
 pytestmark = pytest.mark.anyio
 
@@ -192,7 +195,7 @@ async def test_refused_deletions_are_tried_again_and_shown(cluster: Cluster):
     async with running(cluster) as runner:
         pod = await runner.launch(workload())
         cluster.play(pod.name)
-        await until(lambda: runner.health().deletes_failing == 1)
+        await until(lambda: read_events(runner) and runner.health().deletes_failing == 1)
         assert len(cluster.pods) == 1
 
 
@@ -236,6 +239,28 @@ async def test_a_request_that_waits_while_the_lease_is_lost_is_never_sent(cluste
             cluster._keep_lease("podrunner-me", taken, 200)
         assert cluster.count(method, "/pods") == sent
         assert len(cluster.pods) == 1
+
+
+async def test_an_adoption_that_waits_while_the_lease_is_lost_takes_no_pod(cluster: Cluster):
+    """A3: a runner without its Lease owns no pod, also none that it was about to take over."""
+    async with running(cluster, owner="old", on_exit="detach") as former:
+        await former.launch(workload())
+    async with running(cluster, owner="me", lease_duration_s=1.0) as runner:
+        cluster.fail("PATCH", status=429, headers={"Retry-After": "3"})
+        async with anyio.create_task_group() as group:
+            group.start_soon(_refused_without_lease, runner.adopt)
+            await until(lambda: cluster.count("PATCH") == 1)
+            lease = cluster.leases["podrunner-me"]
+            taken = {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}
+            cluster._keep_lease("podrunner-me", taken, 200)
+        assert cluster.count("PATCH") == 1
+        (pod,) = cluster.pods.values()
+        assert pod["metadata"]["annotations"]["podrunner.io/owner"] == "old"
+
+
+async def _refused_without_lease(act: Callable[[], Awaitable[Any]]) -> None:
+    with pytest.raises(OwnershipError, match="lost its lease"):
+        await act()
 
 
 @pytest.mark.parametrize("act", ["cancel", "delete"])
@@ -329,14 +354,21 @@ async def test_nothing_is_remembered_of_pods_that_are_gone(cluster: Cluster):
     async with running(cluster) as runner:
         await runner.launch_many(workload(n) for n in range(20))
         cluster.play_all()
-        await until(lambda: not runner.pods())
+        await until(lambda: read_events(runner) and not runner.pods())
         engine = runner._entered()
         supervisor, pods = engine._supervisor, engine.pods
         await until(lambda: not pods._by_name)
         monitor = supervisor._monitor
-        for held in (pods._by_uid, monitor._unseen, monitor._watched, supervisor._early, engine.runs._trying):
+        for held in (
+            pods._by_uid,
+            pods._by_key,
+            monitor._unseen,
+            monitor._watched,
+            supervisor._early,
+            engine.runs._trying,
+        ):
             assert not held
-        assert (pods.active, pods.open) == (0, 0)
+        assert (pods.active, pods.open, pods.undelivered) == (0, 0, 0)
 
 
 async def test_a_crash_of_the_runner_itself_is_loud_and_quick(cluster: Cluster):

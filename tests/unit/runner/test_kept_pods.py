@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.ownership import RetainedPod, beyond_limits
 from podrunner.runner import AsyncPodRunner
-from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+from tests.unit.runner.harness import Cluster, kinds, read_events, running, until, workload
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AGES = st.lists(st.integers(0, 1000), max_size=20)
@@ -195,5 +195,6 @@ async def test_the_pods_of_a_runner_that_died_are_adopted_without_being_asked(cl
         await anyio.sleep(40)
         assert kinds(runner) == ["adopted"]
         cluster.play(pod.name)
-        await until(lambda: not cluster.pods)
-        assert kinds(runner) == ["finished", "deleted"]
+        await until(lambda: runner.health().undelivered)
+        assert kinds(runner) == ["finished"]
+        await until(lambda: read_events(runner) and not cluster.pods)

@@ -1,212 +1,141 @@
-"""The state machine of a pod's life: every state with every input, and random lives."""
+"""The state machine of a pod's life: every state with every input, and what follows up to the settled outcome.
+
+What follows from then on is tested in ``test_lifecycle_delivery.py``, random lives in ``test_lifecycle_random.py``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
 import runpy
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from msgspec.structs import replace
-from podrunner.config import RunnerConfig
+from podrunner.builder.labels import OUTCOME_FINALIZER, VERDICT
 from podrunner.errors import TransportError
 from podrunner.machine import IllegalInputError
-from podrunner.outcome import Category, Fault, Outcome, classify
-from podrunner.outcome.record import ContainerSpec, Event, Pod
-from podrunner.runner import lifecycle, states
+from podrunner.outcome import Category, Fault, classify
+from podrunner.outcome.record import ContainerSpec, Event, Pod, PodCondition
+from podrunner.runner import effects, inputs, lifecycle, states
 from podrunner.runner.deadlines import Clocks
-from podrunner.runner.events import EventKind
-from podrunner.runner.lifecycle import TABLE, step
-from podrunner.runner.states import (
-    Active,
+from podrunner.runner.effects import (
     AwaitDeletion,
     AwaitFinalStatus,
-    AwaitingFinalStatus,
     ConfirmDeletion,
-    Creating,
-    DeadlinesChecked,
     DeletePod,
-    DeletionAnswered,
-    DeletionOverdue,
-    Draining,
-    DrainLog,
     Emit,
+    EndPod,
     Enrich,
-    Enriching,
+    NoteEnd,
+    UnwatchDeadlines,
+    WatchDeadlines,
+)
+from podrunner.runner.events import EventKind
+from podrunner.runner.inputs import (
+    DeadlinesChecked,
+    DeletionAnswered,
+    DeletionDeclined,
+    DeletionOverdue,
     FinalStatusOverdue,
-    Finished,
     LaunchCancelled,
     LaunchRefused,
-    LaunchStarted,
     LeaseLost,
-    LogDrained,
-    MarkReported,
-    New,
-    NoteEnd,
     OutcomeEnriched,
     PodAdopted,
     PodCreated,
     PodGone,
     PodObserved,
-    Queued,
-    Relinquished,
-    RemovalRequested,
-    RemoveLogCursors,
-    RemovePod,
-    Removing,
-    Reporting,
-    ReportMarked,
-    Rules,
     RunnerClosed,
-    SettledState,
-    Snapshot,
-    State,
-    Submitted,
     TakenOver,
+    TerminationRequested,
+)
+from podrunner.runner.lifecycle import TABLE, step, table
+from podrunner.runner.states import (
+    Active,
+    AwaitingFinalStatus,
+    Creating,
+    Draining,
+    Enriching,
+    Finished,
+    New,
+    Queued,
+    Recording,
+    Relinquished,
+    SettledState,
+    State,
     Terminating,
     Termination,
-    TerminationRequested,
-    UnwatchDeadlines,
-    WatchDeadlines,
-    outcome_of,
     snapshot_of,
 )
 from tests.support.pods import condition, ended, pod, runs, waits
-
-KEEP, DELETE = {"delete_pods": False}, {"delete_pods": True}
-
-PENDING = pod("Pending", waits("base", "ContainerCreating"))
-NO_IMAGE = pod("Pending", waits("base", "ImagePullBackOff"))
-RUNNING = pod("Running", runs("base"), version="2")
-EXITED = pod("Running", ended("base", 3), version="3")  # the kubelet's reason is still to come
-FAILED = pod("Failed", ended("base", 3), version="4")
-SUCCEEDED = pod("Succeeded", ended("base"), version="4")
-DELETED = pod("Running", runs("base"), deleted_at=20, grace_s=40, version="5")
-NODE_LOST = pod("Running", runs("base"), reason="NodeLost", version="3")
-
-OUTCOME = classify(SUCCEEDED)
-FAILURE = classify(FAILED)
-assert OUTCOME is not None
-assert FAILURE is not None
-
-
-def rules(**settings: Any) -> Rules:
-    return Rules("base", RunnerConfig(image="i", cluster="kubeconfig", **settings))
-
-
-RULES = rules()
-
-
-def snapshot(record: Pod = RUNNING, *, first_seen_s: float = 0.0) -> Snapshot:
-    return Snapshot(pod=record, status="Running", first_seen_s=first_seen_s)
-
-
-def active(record: Pod = RUNNING, *, by: Rules = RULES, has_deadline: bool = False) -> Active:
-    return Active(rules=by, snapshot=snapshot(record), clocks=Clocks(), has_deadline=has_deadline)
-
-
-def terminating(record: Pod = RUNNING, **termination: Any) -> Terminating:
-    return Terminating(
-        rules=RULES, snapshot=snapshot(record), clocks=Clocks(), termination=Termination(**termination)
-    )
-
-
-def awaiting(record: Pod = EXITED, *, termination: Termination | None = None) -> AwaitingFinalStatus:
-    return AwaitingFinalStatus(
-        rules=RULES, snapshot=snapshot(record), clocks=Clocks(), termination=termination
-    )
-
-
-def enriching(
-    record: Pod = SUCCEEDED,
-    *,
-    by: Rules = RULES,
-    termination: Termination | None = None,
-    gone: bool = False,
-    provisional: Outcome = OUTCOME,
-) -> Enriching:
-    return Enriching(
-        rules=by, snapshot=snapshot(record), provisional=provisional, termination=termination, gone=gone
-    )
-
-
-def settled(kind: Callable[..., State], *, gone: bool = False, **more: Any) -> Any:
-    return kind(rules=RULES, snapshot=snapshot(SUCCEEDED), outcome=OUTCOME, gone=gone, **more)
-
-
-STATES: dict[type[State], State] = {
-    New: New(rules=RULES),
-    Queued: Queued(rules=RULES),
-    Creating: Creating(rules=RULES),
-    Active: active(),
-    Terminating: terminating(),
-    AwaitingFinalStatus: awaiting(),
-    Enriching: enriching(),
-    Reporting: settled(Reporting),
-    Draining: settled(Draining, delete=True),
-    Removing: settled(Removing),
-    Finished: settled(Finished),
-    Relinquished: Relinquished(rules=RULES),
-}
-NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-INPUTS: dict[type[states.Input], states.Input] = {
-    type(one): one
-    for one in (
-        Submitted(),
-        LaunchStarted(),
-        LaunchRefused(TransportError("no route"), is_reported=True),
-        LaunchCancelled(is_reported=True),
-        PodCreated(PENDING, 1.0),
-        PodAdopted(PENDING, 1.0, NOW),
-        PodObserved(RUNNING),
-        PodGone(),
-        DeadlinesChecked(1.0),
-        TerminationRequested(),
-        RemovalRequested(),
-        DeletionAnswered(),
-        DeletionOverdue(),
-        FinalStatusOverdue(),
-        OutcomeEnriched(OUTCOME),
-        ReportMarked(),
-        LogDrained(),
-        TakenOver(),
-        LeaseLost("silence"),
-        RunnerClosed(),
-    )
-}
+from tests.unit.runner.lives import (
+    BY_DEADLINE,
+    CANCELLATION,
+    DELETED,
+    EXITED,
+    FAILED,
+    FAILURE,
+    HELD,
+    INPUTS,
+    NO_IMAGE,
+    NODE_LOST,
+    NOW,
+    PENDING,
+    RULES,
+    RUNNING,
+    STATES,
+    SUCCEEDED,
+    active,
+    awaiting,
+    enriching,
+    finished,
+    kinds,
+    recording,
+    rules,
+    settled,
+    snapshot,
+    terminating,
+    with_grace,
+)
 
 NOTHING = "-"
 SAME = "="
 # What follows in each state on each input of INPUTS: the next state, by the first letters of its name; `=` where the
 # state's kind stays; `-` where the input is illegal. The columns are the states.
 EXPECTED = """
-                     New   Queue Creat Activ Termi Await Enric Repor Drain Remov Finis Relin
-Submitted            Queue -     -     -     -     -     -     -     -     -     -     -
-LaunchStarted        Creat Creat -     -     -     -     -     -     -     -     -     -
-LaunchRefused        Finis Finis Finis =     =     =     =     =     =     =     =     =
-LaunchCancelled      Finis Finis Finis =     =     =     =     =     =     =     =     =
-PodCreated           -     -     Activ -     -     -     -     -     -     -     -     =
-PodAdopted           Activ Activ Activ -     -     -     -     -     -     -     -     -
-PodObserved          -     -     -     =     =     =     =     =     =     =     =     =
-PodGone              -     -     -     Enric Enric Enric =     =     =     =     =     =
-DeadlinesChecked     -     -     -     =     -     -     -     -     -     -     -     -
-TerminationRequested -     -     -     Termi =     =     =     =     =     =     =     =
-RemovalRequested     -     -     -     -     -     -     -     =     =     =     =     =
-DeletionAnswered     -     -     -     -     =     =     =     =     =     Finis =     =
-DeletionOverdue      -     -     -     -     Enric =     =     =     =     =     =     =
-FinalStatusOverdue   -     -     -     =     =     Enric =     =     =     =     =     =
-OutcomeEnriched      -     -     -     -     -     -     Drain -     -     -     -     =
-ReportMarked         -     -     -     -     -     -     -     Drain -     -     =     -
-LogDrained           -     -     -     -     -     -     -     -     Remov -     =     -
-TakenOver            -     -     -     Relin Relin Relin Relin Finis Finis Finis =     =
-LeaseLost            Relin Relin Relin Relin Relin Relin Relin =     =     =     =     =
-RunnerClosed         Relin Relin Relin Relin Relin Relin Relin =     =     =     =     =
+                     New   Queue Creat Activ Termi Await Enric Recor Drain Undel Repor Remov Finis Relin
+Submitted            Queue -     -     -     -     -     -     -     -     -     -     -     -     -
+LaunchStarted        Creat Creat -     -     -     -     -     -     -     -     -     -     -     -
+LaunchRefused        Finis Finis Finis =     =     =     =     =     =     =     =     =     =     =
+LaunchCancelled      Finis Finis Finis =     =     =     =     =     =     =     =     =     =     =
+LaunchDeferred       -     -     Queue -     -     -     -     -     -     -     -     -     -     -
+AttemptLost          Relin Relin Relin =     =     =     =     =     =     =     =     =     =     =
+AttemptReplayed      Finis Finis Finis -     -     -     -     -     -     -     -     -     -     -
+PodCreated           -     -     Activ -     -     -     -     -     -     -     -     -     -     =
+PodAdopted           Activ Activ Activ -     -     -     -     -     -     -     -     -     -     -
+PodObserved          -     -     -     =     =     =     =     =     =     =     =     =     =     =
+PodGone              -     -     -     Enric Enric Enric =     =     =     =     =     =     =     =
+DeadlinesChecked     -     -     -     =     -     -     -     -     -     -     -     -     -     -
+TerminationRequested -     -     -     Termi =     =     =     =     =     =     =     =     =     =
+RemovalRequested     -     -     -     -     -     -     -     -     =     Remov =     =     =     =
+DeletionAnswered     -     -     -     -     =     =     =     =     =     =     =     =     =     =
+DeletionDeclined     -     -     -     -     =     =     =     =     =     =     =     =     =     =
+DeletionOverdue      -     -     -     -     Enric =     =     =     =     =     =     =     =     =
+FinalStatusOverdue   -     -     -     =     =     Enric =     =     =     =     =     =     =     =
+OutcomeEnriched      -     -     -     -     -     -     Drain -     -     -     -     -     -     =
+OutcomeRecorded      -     -     -     -     -     -     -     Drain =     =     =     =     =     =
+LogDrained           -     -     -     -     -     -     -     -     Undel -     -     -     =     -
+OutcomeTaken         -     -     -     -     -     -     -     -     =     Repor =     =     =     -
+RetryPlanned         -     -     -     -     -     -     -     -     =     =     =     =     =     -
+RetryCreated         -     -     -     -     -     -     -     -     =     Repor =     =     =     -
+RetryDropped         -     -     -     -     -     -     -     -     =     =     =     =     =     -
+ReportMarked         -     -     -     -     -     -     -     -     -     -     Finis -     =     -
+PodRemoved           -     -     -     -     -     -     -     -     =     =     =     Finis =     -
+TakenOver            -     -     -     Relin Relin Relin Relin Relin Finis Finis Finis Finis =     =
+LeaseLost            Relin Relin Relin Relin Relin Relin Relin Relin Finis Finis =     =     =     =
+RunnerClosed         Relin Relin Relin Relin Relin Relin Relin Relin Finis Finis =     =     =     =
 """
 LETTERS = 5
 
@@ -222,7 +151,7 @@ BY_NAME |= {kind.__name__: one for kind, one in INPUTS.items()}
 
 def test_the_table_has_every_state_and_every_input():
     assert set(TABLE) == set(STATES) == set(get_args(states.State))
-    assert set(INPUTS) == set(get_args(states.Input))
+    assert set(INPUTS) == set(get_args(inputs.Input))
     assert {given for row in TABLE.values() for given in row} == set(INPUTS)
     assert len(expected()) == len(STATES) * len(INPUTS)
 
@@ -240,17 +169,17 @@ def test_every_input_in_every_state(state: str, given: str, cell: str):
         assert type(following) in (TABLE[type(before)][type(BY_NAME[given])].to or (type(before),))
 
 
-def ignored() -> list[tuple[type[State], type[states.Input]]]:
+def ignored() -> list[tuple[type[State], type[inputs.Input]]]:
     return [
         (state, given)
         for state, row in TABLE.items()
         for given, transition in row.items()
-        if transition is lifecycle._LATE
+        if transition is table._LATE
     ]
 
 
 @pytest.mark.parametrize(("state", "given"), ignored())
-def test_what_comes_too_late_changes_nothing(state: type[State], given: type[states.Input]):
+def test_what_comes_too_late_changes_nothing(state: type[State], given: type[inputs.Input]):
     before = STATES[state]
     assert step(before, INPUTS[given]) == (before, ())
     assert step(before, INPUTS[given]).state is before
@@ -266,10 +195,6 @@ def test_the_documentation_shows_the_table():
 
 
 # What follows, in detail
-
-
-def kinds(effects: tuple[states.Effect, ...]) -> list[EventKind]:
-    return [effect.kind for effect in effects if isinstance(effect, Emit)]
 
 
 def test_a_refused_launch_that_an_event_reports():
@@ -300,7 +225,7 @@ def test_a_cancelled_launch():
     )
     assert outcome.message == "cancelled before there was a pod"
     assert following.state.launch_error is None
-    assert following.effects == (states.Untrack(), NoteEnd(), Emit(EventKind.FINISHED, outcome))
+    assert following.effects == (effects.Untrack(), NoteEnd(), Emit(EventKind.FINISHED, outcome))
     assert kinds(step(Queued(rules=RULES), LaunchCancelled(is_reported=False)).effects) == []
 
 
@@ -325,7 +250,7 @@ def test_a_created_pod_is_announced_and_expected():
     assert following.state.snapshot.first_seen_s == 7.0
     assert following.state.snapshot.status == "ContainerCreating"
     assert kinds(following.effects) == [EventKind.CREATED]
-    assert states.ExpectInWatch() in following.effects
+    assert effects.ExpectInWatch() in following.effects
     assert following.state.clocks == Clocks()
 
 
@@ -356,6 +281,14 @@ def test_a_status_is_reported_when_it_changes():
 @pytest.mark.parametrize("before", [active(), terminating(), awaiting(RUNNING), enriching(RUNNING)])
 def test_an_older_record_changes_nothing(before: State):
     assert step(before, PodObserved(pod("Failed", ended("base", 1), version="1"))) == (before, ())
+
+
+def test_an_older_record_counts_once_the_servers_data_went_back():
+    """W15: after a restore of etcd, what was newer is no more."""
+    older = pod("Failed", ended("base", 1), version="1")
+    following = step(active(), PodObserved(older, rewound=True)).state
+    assert isinstance(following, Enriching)
+    assert following.snapshot.pod is older
 
 
 def test_an_older_record_of_a_pod_that_is_gone_gives_way_to_the_known_one():
@@ -391,7 +324,7 @@ NO_IMAGE_LATER = pod("Pending", waits("base", "ImagePullBackOff"), version="3")
     [PodObserved(FAILED), PodGone(), TerminationRequested(), PodObserved(EXITED)],
     ids=lambda given: type(given).__name__,
 )
-def test_deadlines_are_not_watched_beyond_the_end(given: states.Input):
+def test_deadlines_are_not_watched_beyond_the_end(given: inputs.Input):
     assert UnwatchDeadlines() in step(active(has_deadline=True), given).effects
     assert UnwatchDeadlines() not in step(active(), given).effects
 
@@ -436,18 +369,215 @@ def test_an_overdue_final_status_settles_by_what_is_known():
 # Ending pods
 
 
-def test_a_cancelled_pod_is_deleted_with_the_callers_grace():
-    following = step(active(), TerminationRequested(grace_period_s=7))
+def test_a_pod_that_has_started_is_ended_with_the_verdict_on_it():
+    """The object stays, and an adopter reads what it was ended for."""
+    following = step(active(), TerminationRequested())
     assert isinstance(following.state, Terminating)
-    assert following.effects == (DeletePod(7),)
+    end = EndPod(
+        outcome=CANCELLATION, is_settled=False, grace_period_s=None, keeps_pod=True, resource_version="2"
+    )
+    assert following.effects == (end,)
+    assert (CANCELLATION.category, CANCELLATION.started) == (Category.CANCELLED, True)
     gone = step(following.state, PodGone()).state
     assert isinstance(gone, Enriching)
     assert gone.provisional.category is Category.CANCELLED
 
 
+def test_a_pod_that_has_not_started_is_deleted_only_while_that_is_so():
+    """The watch may be late: the pod's version says what the decision was made on."""
+    following = step(active(PENDING), TerminationRequested(grace_period_s=7))
+    assert isinstance(following.state, Terminating)
+    (deletion,) = following.effects
+    assert isinstance(deletion, DeletePod)
+    assert (deletion.grace_period_s, deletion.resource_version) == (7, "1")
+    gone = step(following.state, PodGone()).state
+    assert isinstance(gone, Enriching)
+    assert (gone.provisional.category, gone.provisional.started) == (Category.CANCELLED, False)
+
+
+def test_a_pod_that_outlasts_its_deletion_has_its_verdict_on_it_first():
+    """A finalizer holds it, or a kubelet has still to take leave of it: a successor may find it then."""
+    unscheduled = pod("Pending", node=None)
+    held = replace(unscheduled, metadata=replace(unscheduled.metadata, finalizers=(OUTCOME_FINALIZER,)))
+    for record, is_written in ((unscheduled, False), (held, True), (PENDING, True)):
+        (deletion,) = step(active(record), TerminationRequested()).effects
+        assert isinstance(deletion, DeletePod)
+        assert (deletion.verdict is not None) == is_written
+        if deletion.verdict is not None:
+            assert (deletion.verdict.category, deletion.verdict.started) == (Category.CANCELLED, False)
+
+
+def test_a_verdict_is_written_once():
+    annotated = replace(PENDING, metadata=replace(PENDING.metadata, annotations={VERDICT: "{}"}))
+    assert step(active(annotated), TerminationRequested()).effects == (DeletePod(None, resource_version="1"),)
+
+
+def test_the_verdict_on_a_pod_whose_final_status_is_awaited_is_that_it_was_cancelled():
+    """It may have been evicted: the exit code says nothing yet."""
+    (end,) = step(awaiting(), TerminationRequested()).effects
+    assert isinstance(end, EndPod)
+    assert (end.outcome.category, end.outcome.fault, end.outcome.retryable) == (
+        Category.CANCELLED,
+        Fault.CALLER,
+        False,
+    )
+
+
+def test_how_a_pod_is_ended_is_decided_anew_if_it_had_changed():
+    before = terminating(PENDING, grace_period_s=7)
+    started = step(before, DeletionDeclined(RUNNING))
+    assert isinstance(started.state, Terminating)
+    assert isinstance(started.effects[-1], EndPod)
+    assert started.effects[-1].outcome.started
+    assert started.effects[-1].grace_period_s == 7
+    scheduled = pod("Pending", waits("base", "ContainerCreating"), version="2")
+    again = step(before, DeletionDeclined(scheduled))
+    assert isinstance(again.effects[-1], DeletePod)
+    assert (again.effects[-1].grace_period_s, again.effects[-1].resource_version) == (7, "2")
+    over = step(before, DeletionDeclined(FAILED))
+    assert isinstance(over.state, Enriching)
+    assert over.effects[-1] == Enrich()
+    assert not any(isinstance(effect, DeletePod | EndPod) for effect in over.effects)
+    exited = step(before, DeletionDeclined(EXITED))
+    assert isinstance(exited.state, AwaitingFinalStatus)
+    assert isinstance(exited.effects[-1], EndPod)
+    not_ours = step(awaiting(), DeletionDeclined(EXITED))
+    assert isinstance(not_ours.state, AwaitingFinalStatus)
+    assert not any(isinstance(effect, DeletePod | EndPod) for effect in not_ours.effects)
+
+
+def test_what_was_over_when_it_was_to_be_ended_is_no_doing_of_the_runners():
+    """Such as a pod that was preempted: no request was accepted."""
+    condition = PodCondition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
+    preempted = pod("Failed", conditions=(condition,), version="9")
+    over = step(terminating(PENDING), DeletionDeclined(preempted)).state
+    assert isinstance(over, Enriching)
+    assert (over.provisional.category, over.termination) == (Category.PREEMPTED, None)
+    asked = step(terminating(PENDING, asked_before=True), DeletionDeclined(preempted)).state
+    assert isinstance(asked, Enriching)
+    assert asked.provisional.category is Category.CANCELLED
+
+
+OWN = 30  # Kubernetes' default for a pod that names none
+
+
+@pytest.mark.parametrize(
+    ("configured_s", "own_s", "asked_s", "keeps_pod"),
+    [
+        (None, None, None, True),
+        (None, None, OWN, True),
+        (None, None, 7, False),
+        (None, None, 0, False),
+        (None, 7, None, True),
+        (None, 7, 7, True),
+        (None, 7, OWN, False),
+        (None, 0, 0, True),
+        (5, None, None, False),
+        (OWN, None, None, True),
+        (5, 5, None, True),
+        (5, 7, None, False),
+        (5, 7, 7, True),
+        (5, 5, 7, False),
+    ],
+)
+def test_a_pod_is_kept_only_with_the_grace_period_of_its_own(
+    configured_s: int | None, own_s: int | None, asked_s: int | None, *, keeps_pod: bool
+):
+    """A deadline has no other; deletion has."""
+    by = rules() if configured_s is None else rules(delete_grace_period_s=configured_s)
+    following = step(active(with_grace(RUNNING, own_s), by=by), TerminationRequested(asked_s))
+    assert isinstance(following.state, Terminating)
+    assert isinstance(following.effects[-1], EndPod)
+    assert following.effects[-1].keeps_pod is keeps_pod
+    assert following.effects[-1].grace_period_s == asked_s
+    assert following.state.termination.keeps_pod is keeps_pod
+
+
+def test_a_pod_that_is_being_deleted_is_not_given_a_deadline():
+    following = step(active(DELETED), TerminationRequested())
+    assert isinstance(following.effects[-1], EndPod)
+    assert not following.effects[-1].keeps_pod
+
+
+def test_a_pod_that_the_kubelet_ended_before_the_answer_was_there_is_cancelled():
+    """The kubelet's status says only that the deadline, which the runner had lowered, was exceeded."""
+    cancelled = step(active(), TerminationRequested()).state
+    over = step(cancelled, PodObserved(BY_DEADLINE)).state
+    assert isinstance(over, Enriching)
+    assert over.provisional.category is Category.CANCELLED
+    own = step(active(), PodObserved(BY_DEADLINE)).state
+    assert isinstance(own, Enriching)
+    assert own.provisional.category is Category.DEADLINE
+
+
+def test_a_pod_that_does_not_end_by_its_deadline_is_deleted():
+    given_up = terminating(verdict=FAILURE, grace_period_s=7, keeps_pod=True, by_deadline=True)
+    following = step(given_up, DeletionOverdue())
+    assert following.effects == (DeletePod(7, resource_version="2"),)
+    assert following.state == replace(
+        given_up, termination=replace(given_up.termination, keeps_pod=False, asked_before=True)
+    )
+    answered = step(following.state, DeletionAnswered())
+    assert answered.effects == (AwaitDeletion(67.0),)
+    over = step(answered.state, DeletionOverdue()).state
+    assert isinstance(over, Enriching)
+    assert over.provisional is FAILURE
+
+
+@pytest.mark.parametrize("given_", [DeletionOverdue(), DeletionAnswered()], ids=["overdue", "failed patch"])
+def test_a_deadline_that_was_lowered_is_the_runners_whatever_is_tried_after_it(given_: inputs.Input):
+    """The kubelet may act on it late, or the patch may have been done though its answer says that it failed."""
+    cancelled = step(active(), TerminationRequested()).state
+    over = step(step(cancelled, given_).state, PodObserved(BY_DEADLINE)).state
+    assert isinstance(over, Enriching)
+    assert over.provisional.category is Category.CANCELLED
+
+
+def test_a_pod_that_ended_unseen_is_not_deleted_because_its_end_seemed_overdue():
+    """The watch is late; the outcome is still to be delivered."""
+    deleting = step(terminating(keeps_pod=True, by_deadline=True), DeletionOverdue()).state
+    over = step(deleting, DeletionDeclined(SUCCEEDED))
+    assert isinstance(over.state, Enriching)
+    assert over.state.provisional.succeeded
+    assert over.effects[-1] == Enrich()
+
+
+def test_the_answer_to_a_second_request_does_not_show_that_the_pod_ended_by_itself():
+    """What the first one did may be seen in it, however long that took."""
+    cancelled = step(active(), TerminationRequested()).state
+    accepted = step(cancelled, DeletionAnswered(RUNNING, is_first=True, keeps_pod=True)).state
+    deleting = step(accepted, DeletionOverdue()).state
+    over = step(deleting, DeletionAnswered(BY_DEADLINE, is_first=True)).state
+    assert isinstance(over, Enriching)
+    assert over.provisional.category is Category.CANCELLED
+
+
+@pytest.mark.parametrize(("code", "category"), [(143, Category.CANCELLED), (3, Category.FAILED)])
+def test_what_another_client_deleted_has_not_ended_by_itself_before_it_was_cancelled(
+    code: int, category: Category
+):
+    """A finalizer holds it; the watch is late. An exit code that is no kill's is its own."""
+    before = terminating(RUNNING, keeps_pod=True, by_deadline=True)
+    held = pod("Failed", ended("base", code), deleted_at=2_000, version="9")
+    over = step(before, DeletionAnswered(held, is_first=True, keeps_pod=True)).state
+    assert isinstance(over, Enriching)
+    assert over.provisional.category is category
+
+
+def test_what_another_client_had_deleted_has_not_ended_by_itself_whatever_the_answer_shows():
+    """A finalizer holds it; the watch had shown the deletion, and not yet the end."""
+    cancelled = step(active(DELETED), TerminationRequested()).state
+    held = pod("Failed", ended("base", 143), deleted_at=60, version="9")
+    over = step(cancelled, DeletionAnswered(held, is_first=True)).state
+    assert isinstance(over, Enriching)
+    assert over.provisional.category is Category.CANCELLED
+
+
 def test_a_pod_that_awaits_its_final_status_can_be_cancelled_once():
     following = step(awaiting(), TerminationRequested(grace_period_s=7))
-    assert following.effects == (DeletePod(7),)
+    (end,) = following.effects
+    assert isinstance(end, EndPod)
+    assert (end.grace_period_s, end.keeps_pod) == (7, False)
     assert step(following.state, TerminationRequested(grace_period_s=8)) == (following.state, ())
 
 
@@ -459,8 +589,9 @@ def test_a_deadline_ends_a_pod_once_it_has_passed():
     assert step(first.state, DeadlinesChecked(69.0)).state is first.state
     over = step(first.state, DeadlinesChecked(70.0))
     assert isinstance(over.state, Terminating)
-    assert over.effects == (UnwatchDeadlines(), DeletePod(None))
     assert over.state.termination.verdict is not None
+    verdict = over.state.termination.verdict
+    assert over.effects == (UnwatchDeadlines(), DeletePod(None, resource_version="1", verdict=verdict))
     assert over.state.termination.verdict.category is Category.IMAGE
     ended_by_us = step(over.state, PodGone()).state
     assert isinstance(ended_by_us, Enriching)
@@ -470,20 +601,35 @@ def test_a_deadline_ends_a_pod_once_it_has_passed():
 def test_a_run_has_its_limit():
     by = rules(run_timeout_s=30)
     started = step(active(by=by, has_deadline=True), DeadlinesChecked(10.0)).state
-    over = step(started, DeadlinesChecked(40.0)).state
-    assert isinstance(over, Terminating)
-    assert over.termination.verdict is not None
-    assert over.termination.verdict.category is Category.DEADLINE
+    over = step(started, DeadlinesChecked(40.0))
+    assert isinstance(over.state, Terminating)
+    verdict = over.state.termination.verdict
+    assert verdict is not None
+    assert verdict.category is Category.DEADLINE
+    version = over.state.snapshot.pod.metadata.resource_version
+    end = EndPod(
+        outcome=verdict, is_settled=False, grace_period_s=None, keeps_pod=True, resource_version=version
+    )
+    assert over.effects == (UnwatchDeadlines(), end)
 
 
 @pytest.mark.parametrize(("force", "grace"), [(True, 0), (False, None)])
 def test_a_pod_of_a_lost_node_is_deleted_by_force_where_the_configuration_says_so(
     *, force: bool, grace: int | None
 ):
+    """No kubelet acts on its deadline any more."""
     by = rules(node_lost_grace_s=30, force_delete_lost=force)
     suspect = step(active(NODE_LOST, by=by, has_deadline=True), DeadlinesChecked(0.0)).state
     over = step(suspect, DeadlinesChecked(30.0))
-    assert over.effects == (UnwatchDeadlines(), DeletePod(grace))
+    assert isinstance(over.state, Terminating)
+    verdict = over.state.termination.verdict
+    assert verdict is not None
+    assert verdict.category is Category.NODE_LOST
+    version = over.state.snapshot.pod.metadata.resource_version
+    end = EndPod(
+        outcome=verdict, is_settled=False, grace_period_s=grace, keeps_pod=False, resource_version=version
+    )
+    assert over.effects == (UnwatchDeadlines(), end)
     answered = step(over.state, DeletionAnswered())
     assert answered.effects == (AwaitDeletion(10.0),)
 
@@ -522,6 +668,39 @@ def test_what_ended_before_its_deletion_keeps_its_outcome():
     assert not unsure.termination.ended_first
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "category", "if_repeated"),
+    [(0, Category.SUCCEEDED, Category.SUCCEEDED), (3, Category.FAILED, Category.CANCELLED)],
+)
+def test_a_main_container_that_ended_before_the_deadline_keeps_its_own_end(
+    exit_code: int, category: Category, if_repeated: Category
+):
+    """A kubelet that had not written the final phase yet then writes that the deadline was exceeded."""
+    cancelled = step(active(), TerminationRequested()).state
+    answer = pod("Running", ended("base", exit_code), version="7")
+    answered = step(cancelled, DeletionAnswered(answer, is_first=True, keeps_pod=True)).state
+    last = pod("Failed", ended("base", exit_code), reason="DeadlineExceeded", version="8")
+    over = step(answered, PodObserved(last)).state
+    assert isinstance(over, Enriching)
+    assert (over.provisional.category, over.provisional.exit_code) == (category, exit_code)
+    # An earlier request whose answer was lost may have ended it.
+    unsure = step(cancelled, DeletionAnswered(answer, is_first=False, keeps_pod=True)).state
+    later = unsure if isinstance(unsure, Enriching) else step(unsure, PodObserved(last)).state
+    assert isinstance(later, Enriching)
+    assert later.provisional.category is if_repeated
+
+
+def test_a_pod_whose_own_deadline_had_passed_before_it_was_cancelled_keeps_that_end():
+    cancelled = step(active(), TerminationRequested()).state
+    over = step(cancelled, DeletionAnswered(BY_DEADLINE, is_first=True, keeps_pod=True)).state
+    assert isinstance(over, Enriching)
+    assert over.provisional.category is Category.DEADLINE
+    # A first request whose answer was lost may have lowered that deadline.
+    unsure = step(cancelled, DeletionAnswered(BY_DEADLINE, is_first=False, keeps_pod=True)).state
+    assert isinstance(unsure, Enriching)
+    assert unsure.provisional.category is Category.CANCELLED
+
+
 def test_the_answer_to_a_deletion_counts_for_the_same_pod_only():
     other = pod("Failed", ended("base", 3), uid="u2", version="8")
     following = step(terminating(), DeletionAnswered(other, is_first=True)).state
@@ -539,6 +718,19 @@ def test_an_answer_that_comes_after_the_end_was_seen_is_taken_note_of():
     assert step(gone, DeletionAnswered(FAILED, is_first=True)) == (gone, ())
 
 
+def test_a_deleted_pod_that_no_node_has_is_over_though_a_finalizer_holds_it():
+    """No kubelet will end it, and none will ever report it gone."""
+    following = step(active(pod(node=None)), PodObserved(HELD)).state
+    assert isinstance(following, Enriching)
+    assert following.provisional.category is Category.DELETED_BY_OTHERS
+    assert not following.gone
+    ours = step(terminating(pod(node=None)), PodObserved(HELD)).state
+    assert isinstance(ours, Enriching)
+    assert ours.provisional.category is Category.CANCELLED
+    on_a_node = pod("Pending", deleted_at=20, version="5")
+    assert isinstance(step(active(PENDING), PodObserved(on_a_node)).state, Active)
+
+
 # From the end to the last thing that is done
 
 
@@ -553,114 +745,12 @@ def test_events_are_wanted_where_they_may_say_more():
     assert lifecycle.with_events(enriching(RUNNING, provisional=FAILURE), []) is FAILURE
 
 
-def test_a_pod_that_is_deleted_by_policy():
-    drained = step(enriching(by=rules(**DELETE)), OutcomeEnriched(OUTCOME))
-    assert isinstance(drained.state, Draining)
-    assert drained.state.delete
-    assert drained.effects == (NoteEnd(), Emit(EventKind.FINISHED, OUTCOME), DrainLog(1.0))
-    removed = step(drained.state, LogDrained())
-    before = drained.state
-    assert removed.state == Removing(
-        rules=before.rules, snapshot=before.snapshot, outcome=before.outcome, gone=False
-    )
-    assert removed.effects == (DeletePod(None),)
-    answered = step(removed.state, DeletionAnswered())
-    assert isinstance(answered.state, Finished)
-    assert answered.effects == ()
-    gone = step(answered.state, PodGone())
-    assert kinds(gone.effects) == [EventKind.DELETED]
-    assert gone.effects[-2:] == (states.Untrack(), RemoveLogCursors())
-    assert step(gone.state, PodGone()) == (gone.state, ())
-
-
-def test_a_pod_that_is_retained_by_policy():
-    marked = step(enriching(by=rules(**KEEP)), OutcomeEnriched(OUTCOME))
-    assert isinstance(marked.state, Reporting)
-    assert marked.effects[-1] == MarkReported()
-    drained = step(marked.state, ReportMarked())
-    assert drained.effects == (DrainLog(None),)
-    before = marked.state
-    assert isinstance(before, Reporting)
-    assert drained.state == Draining(
-        rules=before.rules, snapshot=before.snapshot, outcome=before.outcome, gone=False, delete=False
-    )
-    finished = step(drained.state, LogDrained())
-    assert (type(finished.state), finished.effects) == (Finished, ())
-
-
-def test_a_failed_pod_has_a_policy_of_its_own():
-    for keep, kind in ((True, Reporting), (False, Draining)):
-        by = rules(delete_pods=True, delete_pods_on_failure=not keep)
-        following = step(enriching(FAILED, by=by, provisional=FAILURE), OutcomeEnriched(FAILURE)).state
-        assert type(following) is kind
-
-
-def test_a_pod_whose_sidecar_goes_on_is_deleted_whatever_the_policy_says():
-    record = pod("Running", ended("base"), runs("sidecar"))
-    following = step(enriching(record, by=rules(**KEEP)), OutcomeEnriched(OUTCOME)).state
-    assert isinstance(following, Draining)
-    assert following.delete
-
-
-def test_a_pod_that_the_runner_ended_is_not_deleted_twice():
-    record = enriching(by=rules(**DELETE), termination=Termination())
-    assert isinstance(step(record, OutcomeEnriched(OUTCOME)).state, Reporting)
-
-
-def test_a_pod_that_is_gone_before_its_outcome_is_settled():
-    seen = step(enriching(), PodGone())
-    assert kinds(seen.effects) == []
-    settled_ = step(seen.state, OutcomeEnriched(OUTCOME))
-    assert kinds(settled_.effects) == [EventKind.FINISHED, EventKind.DELETED]
-    assert settled_.effects[-1] == DrainLog(None)
-    assert isinstance(settled_.state, Draining)
-    assert not settled_.state.delete
-    finished = step(settled_.state, LogDrained())
-    assert isinstance(finished.state, Finished)
-    assert finished.effects == (states.Untrack(), RemoveLogCursors())
-
-
-@pytest.mark.parametrize("kind", [Reporting, Removing])
-def test_a_deletion_is_reported_when_it_is_seen(kind: Any):
-    gone = step(settled(kind), PodGone())
-    assert kinds(gone.effects) == [EventKind.DELETED]
-    assert ConfirmDeletion() in gone.effects
-    assert kinds(step(gone.state, PodGone()).effects) == []
-
-
-def test_a_pod_that_goes_while_it_is_drained_is_not_deleted():
-    gone = step(settled(Draining, delete=True), PodGone())
-    finished = step(gone.state, LogDrained())
-    assert isinstance(finished.state, Finished)
-    assert finished.state.gone
-
-
-def test_a_caller_may_delete_a_pod_that_is_over():
-    for kind in (Reporting, Removing, Finished):
-        assert step(settled(kind), RemovalRequested(3)).effects == (RemovePod(3),)
-        assert step(settled(kind, gone=True), RemovalRequested(3)).effects == ()
-    never_created = Finished(rules=RULES, outcome=OUTCOME)
-    assert step(never_created, RemovalRequested(3)).effects == ()
-
-
-def test_the_answer_to_a_policys_deletion_is_learnt():
-    later = pod("Succeeded", ended("base"), deleted_at=30, version="9")
-    following = step(settled(Removing), DeletionAnswered(later))
-    assert isinstance(following.state, Finished)
-    assert following.state.snapshot is not None
-    assert following.state.snapshot.pod is later
-    assert states.CollectLog() in following.effects
-    gone = step(settled(Removing, gone=True), DeletionAnswered(later))
-    assert gone.state == settled(Finished, gone=True)
-    other = pod("Succeeded", ended("base"), uid="u2", version="9")
-    assert step(settled(Removing), DeletionAnswered(other)) == (settled(Finished), ())
-    assert states.CollectLog() in step(settled(Finished), DeletionAnswered(later)).effects
-
-
 # Other owners
 
 
-@pytest.mark.parametrize("kind", [New, Queued, Creating, Active, Terminating, AwaitingFinalStatus, Enriching])
+@pytest.mark.parametrize(
+    "kind", [New, Queued, Creating, Active, Terminating, AwaitingFinalStatus, Enriching, Recording]
+)
 def test_a_lost_lease_is_reported_for_each_pod_without_an_outcome(kind: type[State]):
     following = step(STATES[kind], LeaseLost("no answer"))
     assert following.state == Relinquished(rules=RULES, snapshot=snapshot_of(STATES[kind]))
@@ -669,23 +759,12 @@ def test_a_lost_lease_is_reported_for_each_pod_without_an_outcome(kind: type[Sta
     assert NoteEnd() in following.effects
 
 
-def test_a_pod_with_an_outcome_that_another_runner_takes_is_forgotten_in_silence():
-    following = step(settled(Draining, delete=True), TakenOver())
-    assert isinstance(following.state, Finished)
-    assert following.effects == (ConfirmDeletion(), states.Untrack())
-    assert step(following.state, LogDrained()) == (following.state, ())
-
-
-@pytest.mark.parametrize("before", [active(), terminating(), awaiting(), enriching()])
+@pytest.mark.parametrize("before", [active(), terminating(), awaiting(), enriching(), recording()])
 def test_a_pod_that_another_runner_took_over_is_reported_and_forgotten(before: Any):
     following = step(before, TakenOver())
     assert following.state == Relinquished(rules=RULES, snapshot=before.snapshot)
     report = Emit(EventKind.LOST, message="another runner took it over")
-    assert following.effects == (report, NoteEnd(), ConfirmDeletion(), states.Untrack())
-
-
-def test_a_finished_pod_that_another_runner_takes_is_forgotten_in_silence():
-    assert step(settled(Finished), TakenOver()) == (settled(Finished), (ConfirmDeletion(), states.Untrack()))
+    assert following.effects == (report, NoteEnd(), ConfirmDeletion(), effects.Untrack())
 
 
 def test_closing_gives_no_event():
@@ -697,6 +776,7 @@ def test_closing_gives_no_event():
 def test_a_pod_that_was_gone_when_it_was_relinquished_stays_gone():
     for given_ in (TakenOver(), LeaseLost("silence"), RunnerClosed()):
         assert states.is_gone(step(enriching(gone=True), given_).state)
+        assert states.is_gone(step(recording(gone=True), given_).state)
 
 
 # The main container decides, wherever it stands
@@ -777,7 +857,7 @@ def test_a_failure_policy_reads_the_pods_conditions():
     assert following.outcome.retryable
 
 
-@pytest.mark.parametrize("before", [settled(Draining, delete=True), settled(Finished)])
+@pytest.mark.parametrize("before", [recording(), settled(Draining), finished()])
 def test_the_last_record_of_a_deletion_is_kept(before: Any):
     last = pod("Succeeded", ended("base"), deleted_at=40, version="9")
     known = snapshot_of(step(before, PodGone(last)).state)
@@ -859,7 +939,7 @@ class TestFactsArriveWhereTheyDecide:
 
     def test_the_answer_to_a_deletion_does_not_mean_that_the_pod_is_gone(self):
         leaving = pod("Succeeded", ended("base"), deleted_at=40, version="9")
-        following = step(settled(Draining, delete=True), DeletionAnswered(leaving, is_first=True))
+        following = step(settled(Draining), DeletionAnswered(leaving, is_first=True))
         assert snapshot_of(following.state).pod is leaving
         assert not following.state.gone
 
@@ -872,119 +952,9 @@ class TestFactsArriveWhereTheyDecide:
         assert step(ended_, PodObserved(pod("Running", runs("base"), version="9"))).state.clocks == clocks
 
     @pytest.mark.parametrize(
-        "before", [active(), terminating(), enriching(RUNNING), settled(Draining, delete=True)]
+        "before", [active(), terminating(), enriching(RUNNING), recording(RUNNING), settled(Draining)]
     )
     def test_a_deletion_is_confirmed_when_the_pod_is_gone_and_not_before(self, before: State):
         changed = pod("Running", runs("base", ready=False), version="9")
         assert ConfirmDeletion() not in step(before, PodObserved(changed)).effects
         assert ConfirmDeletion() in step(before, PodGone(changed)).effects
-
-
-# Random lives
-
-RECORDS = [PENDING, NO_IMAGE, RUNNING, EXITED, FAILED, SUCCEEDED, DELETED, NODE_LOST]
-records = st.sampled_from(RECORDS)
-outcomes = st.sampled_from([OUTCOME, FAILURE])
-inputs: st.SearchStrategy[Any] = st.one_of(
-    st.sampled_from([one for one in INPUTS.values() if not isinstance(one, PodObserved)]),
-    records.map(PodObserved),
-    (st.none() | records).map(PodGone),
-    records.map(lambda record: PodCreated(record, 0.0)),
-    records.map(lambda record: PodAdopted(record, 0.0, NOW)),
-    st.integers(0, 1000).map(lambda now_s: DeadlinesChecked(float(now_s))),
-    st.tuples(st.none() | records, st.booleans()).map(lambda answer: DeletionAnswered(*answer)),
-    outcomes.map(OutcomeEnriched),
-)
-policies = st.sampled_from([rules(**KEEP), rules(**DELETE), rules(run_timeout_s=60, node_lost_grace_s=10)])
-
-
-@settings(max_examples=1000)
-@given(policies, st.lists(inputs, max_size=40))
-def test_random_lives_keep_the_promises(by: Rules, life: list[states.Input]):
-    """At most one outcome, none after the pod was relinquished, one deletion event at most, and ends that stay."""
-    state: State = New(rules=by)
-    events: Counter[EventKind] = Counter()
-    jobs: Counter[type] = Counter()
-    for given_ in life:
-        transition = TABLE[type(state)].get(type(given_))
-        if transition is None:
-            with pytest.raises(IllegalInputError):
-                step(state, given_)
-            continue
-        before, (state, effects) = state, step(state, given_)
-        assert type(state) in (transition.to or (type(before),))
-        assert step(before, given_) == (state, effects)  # it is pure
-        events.update(kinds(effects))
-        jobs.update(type(effect) for effect in effects)
-        _check(before, state, events)
-    assert jobs[Enrich] <= 1
-    assert jobs[MarkReported] + jobs[DeletePod] <= 2
-
-
-def _check(before: State, state: State, events: Counter[EventKind]) -> None:
-    assert events[EventKind.FINISHED] + events[EventKind.LOST] <= 1
-    assert events[EventKind.DELETED] <= 1
-    assert events[EventKind.CREATED] + events[EventKind.ADOPTED] <= 1
-    assert state.rules is before.rules
-    _check_what_is_known(before, state)
-    if outcome_of(before) is not None:
-        assert outcome_of(state) is outcome_of(before)
-    if before.is_done:
-        assert type(state) is type(before)
-    if isinstance(state, Relinquished):
-        assert outcome_of(state) is None
-    if events[EventKind.DELETED]:
-        assert events[EventKind.FINISHED] == 1
-
-
-def _check_what_is_known(before: State, state: State) -> None:
-    """Nothing that was once known is lost: the record, the clocks, that the runner ended it, that it is gone."""
-    known, newest = snapshot_of(before), snapshot_of(state)
-    if known is not None:
-        assert newest is not None
-        assert newest.first_seen_s == known.first_seen_s
-        assert newest.deletion_asked_at == known.deletion_asked_at or known.deletion_asked_at is None
-        assert states.is_gone(state) or not states.is_gone(before)
-    assert type(getattr(state, "gone", False)) is bool
-    assert type(getattr(state, "delete", False)) is bool
-    assert type(getattr(state, "has_deadline", False)) is bool
-    if isinstance(before, states.LiveState) and isinstance(state, states.LiveState):
-        assert isinstance(state.clocks, Clocks)
-    ended_by_us = getattr(before, "termination", None)
-    if ended_by_us is not None and hasattr(state, "termination"):
-        assert state.termination is not None
-        assert state.termination.grace_period_s == ended_by_us.grace_period_s
-        assert state.termination.verdict is ended_by_us.verdict
-    if isinstance(state, SettledState | Finished):
-        assert isinstance(state.outcome, Outcome)
-
-
-@settings(max_examples=200)
-@given(by=policies, seen=st.lists(records, min_size=1, max_size=6), cancelled=st.booleans())
-def test_every_life_that_is_carried_out_ends(by: Rules, seen: list[Pod], *, cancelled: bool):
-    """Whatever is observed, a pod that goes, and whose effects are carried out, is finished, forgotten and reported."""
-    state: State = New(rules=by)
-    effects: list[states.Effect] = []
-    answers: dict[type, states.Input] = {
-        DeletePod: DeletionAnswered(),
-        Enrich: OutcomeEnriched(FAILURE),
-        MarkReported: ReportMarked(),
-        DrainLog: LogDrained(),
-    }
-    script: list[states.Input] = [LaunchStarted(), PodCreated(seen[0], 0.0), *map(PodObserved, seen[1:])]
-    if cancelled:
-        script.append(TerminationRequested())
-    for given_ in [*script, PodGone(), *([None] * 10)]:
-        pending = [given_] if given_ is not None else []
-        for one in pending:
-            if type(one) in TABLE[type(state)]:
-                state, new = step(state, one)
-                effects += new
-                pending += [answers[type(effect)] for effect in new if type(effect) in answers]
-    assert isinstance(state, Finished)
-    assert [k for k in kinds(tuple(effects)) if k != EventKind.STATUS_CHANGED] == [
-        EventKind.CREATED,
-        EventKind.FINISHED,
-        EventKind.DELETED,
-    ]
-    assert effects.count(states.Untrack()) == 1

@@ -46,3 +46,92 @@ async def test_without_a_file_the_pod_is_read(cluster: Cluster):
         pod = await runner.launch(workload())
         cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z a", "2024-05-01T10:20:30.000000002Z b"]
         assert (await pod.read_log(tail_lines=1)).lines == ("b",)
+
+
+async def test_a_rerun_of_an_attempt_loses_no_line_of_the_earlier_pod(cluster: Cluster, tmp_path):
+    """H2, C3: what the earlier runner did not read is read first; the lines of the next pod come after it."""
+    given = workload(log_path="1.log")
+    async with running(cluster, on_exit="detach", logs={"follow": "off", "folder": tmp_path}) as old:
+        name = (await old.launch(given)).name
+    cluster.logs[name] = ["2024-05-01T10:20:30.000000001Z of the first pod"]
+    cluster.play(name, 3)
+    async with running(cluster, reported_attempt="rerun", logs={"folder": tmp_path}) as runner:
+        pod = await runner.launch(given)
+        assert (tmp_path / "1.log").read_text() == "of the first pod\n"
+        cluster.logs[name] = ["2024-05-01T10:20:31.000000001Z of the second pod"]
+        cluster.play(pod.name)
+        assert (await pod.wait(5)).succeeded
+        await runner.wait_all(5)
+    assert (tmp_path / "1.log").read_text() == "of the first pod\nof the second pod\n"
+
+
+async def test_a_rerun_of_a_reported_attempt_writes_after_the_earlier_log(cluster: Cluster, tmp_path):
+    """H2, C3: nothing is overwritten, and no line is there twice."""
+    given = workload(log_path="1.log")
+    async with running(cluster, logs={"folder": tmp_path}) as old:
+        pod = await old.launch(given)
+        cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z of the first pod"]
+        cluster.play(pod.name, 3)
+        await pod.wait(5)
+        await old.wait_all(5)
+        await until(lambda: "podrunner.io/told" in str(cluster.pods))
+    async with running(cluster, reported_attempt="rerun", logs={"folder": tmp_path}) as runner:
+        again = await runner.launch(given)
+        cluster.logs[pod.name] = ["2024-05-01T10:20:31.000000001Z of the second pod"]
+        cluster.play(again.name)
+        assert (await again.wait(5)).succeeded
+        await runner.wait_all(5)
+    assert (tmp_path / "1.log").read_text() == "of the first pod\nof the second pod\n"
+
+
+async def test_a_replayed_attempt_leaves_the_log_as_it_is(cluster: Cluster, tmp_path):
+    """H2, C3."""
+    given = workload(log_path="1.log")
+    async with running(cluster, logs={"folder": tmp_path}) as old:
+        pod = await old.launch(given)
+        cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z a line"]
+        cluster.play(pod.name, 3)
+        await pod.wait(5)
+        await old.wait_all(5)
+        await until(lambda: "podrunner.io/told" in str(cluster.pods))
+    async with running(cluster, logs={"folder": tmp_path}) as runner:
+        again = await runner.launch(given)
+        assert again.replayed
+        assert again.log_path == "1.log"
+        await runner.wait_all(5)
+    assert (tmp_path / "1.log").read_text() == "a line\n"
+
+
+async def test_a_runner_without_its_lease_leaves_the_log_to_its_successor(cluster: Cluster, tmp_path):
+    """A3, G1: what it still reads, it does not write: the successor may write to the same file."""
+    async with running(cluster, owner="me", lease_duration_s=1.0, logs={"folder": tmp_path}) as runner:
+        pod = await runner.launch(workload(log_path="1.log"))
+        path = tmp_path / "1.log"
+        cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z before"]
+        cluster.run(pod.name)
+        await until(lambda: path.exists() and path.read_text() == "before\n")
+        lease = cluster.leases["podrunner-me"]
+        taken = {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}
+        cluster._keep_lease("podrunner-me", taken, 200)
+        await until(lambda: runner.health().lease != "held")
+        cursor = path.with_name(".1.log.cursor")
+        cursor.write_text("the successor's")
+        cluster.logs[pod.name] += ["2024-05-01T10:20:31.000000001Z after"]
+        await pod._tracked.collector.done.wait()
+    assert path.read_text() == "before\n"
+    assert cursor.read_text() == "the successor's"
+
+
+async def test_a_pod_that_was_taken_over_is_collected_by_the_other_runner_alone(cluster: Cluster, tmp_path):
+    """A1, G1."""
+    async with running(cluster, owner="me", logs={"folder": tmp_path}) as runner:
+        pod = await runner.launch(workload(log_path="1.log"))
+        cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z before"]
+        cluster.run(pod.name)
+        await until((tmp_path / "1.log").exists)
+        meta = cluster.pods["default", pod.name]["metadata"]
+        labels = {**meta["labels"], "podrunner.io/owner": "other"}
+        annotations = {**meta["annotations"], "podrunner.io/owner": "other"}
+        cluster.change(pod.name, metadata={**meta, "labels": labels, "annotations": annotations})
+        await pod._tracked.collector.done.wait()
+        assert runner.health().lease == "held"

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.runner.submission import FairPriorityQueue
-from tests.unit.runner.harness import Cluster, running, until, workload
+from podrunner.runner.fair_queue import FairPriorityQueue
+from tests.unit.runner.harness import Cluster, read_events, running, until, workload
 
 
 def taken(line: FairPriorityQueue[str]) -> list[str]:
@@ -30,6 +30,19 @@ def test_a_higher_priority_goes_first():
     line.put("urgent", priority=5)
     line.put("any time", priority=-5)
     assert taken(line) == ["urgent", "usual", "any time"]
+
+
+def test_what_is_put_back_is_the_next_of_its_group():
+    """Its turn had come; the turns of the groups go on."""
+    line: FairPriorityQueue[str] = FairPriorityQueue()
+    for number in range(3):
+        line.put(f"many {number}", group="many")
+    line.put("few 0", group="few")
+    first = line.take()
+    line.put_back(first, group="many")
+    line.put_back("urgent", priority=1, group="new")
+    assert len(line) == 5
+    assert taken(line) == ["urgent", "few 0", "many 0", "many 1", "many 2"]
 
 
 def test_an_empty_queue_says_so():
@@ -66,5 +79,5 @@ async def test_submissions_are_created_in_that_order(cluster: Cluster):
             ((_, name),) = cluster.pods
             order.append(name)
             cluster.play(name)
-            await until(lambda gone=name: ("default", gone) not in cluster.pods)
+            await until(lambda gone=name: read_events(runner) and ("default", gone) not in cluster.pods)
         assert order == [pods[0].name, urgent.name, pods[1].name, few.name, pods[2].name]

@@ -48,8 +48,8 @@ async def test_failed_pods_are_deleted_if_wanted(cluster: Cluster):
     async with running(cluster, delete_pods_on_failure=True) as runner:
         pod = await runner.launch(workload())
         cluster.play(pod.name, exit_code=3)
-        await until(lambda: not cluster.pods)
         assert (await pod.wait()).exit_code == 3
+        await until(lambda: not cluster.pods)
 
 
 async def test_pods_are_kept_if_wanted(cluster: Cluster):
@@ -195,8 +195,10 @@ async def test_a_thousand_pods_have_a_thousand_outcomes(cluster: Cluster):
         cluster.play_all()
         with anyio.fail_after(30):
             await runner.wait_all()
+            assert len(cluster.pods) == count
+            finished = [event.uid for event in events.poll() if event.kind == "finished"]
+            assert events.poll() == []
             await until(lambda: not cluster.pods, within_s=20)
-        finished = [event.uid for event in events.poll() if event.kind == "finished"]
         assert sorted(finished) == sorted(pod.uid for pod in batch)
         assert {pod.outcome.category for pod in batch} == {Category.SUCCEEDED}
         assert runner.health().active == 0

@@ -9,7 +9,7 @@ import pytest
 from podrunner.errors import OwnershipError, QueueFullError, RunnerClosedError
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner, AsyncRun, RetryPolicy
-from tests.unit.runner.harness import Cluster, kinds, running, until, workload
+from tests.unit.runner.harness import Cluster, kinds, read_events, running, until, workload
 
 pytestmark = pytest.mark.anyio
 
@@ -309,9 +309,9 @@ async def test_a_successor_goes_on_with_the_newest_attempt(cluster: Cluster):
 async def test_a_successor_counts_a_failed_pod_that_was_reported_and_kept(cluster: Cluster):
     """A5: the runner went between two tries; the failed pod says which was the last."""
     async with running(cluster, owner="first") as runner:
-        first = runner.run(workload(), retry=RetryPolicy(attempts=3, wait=3600, retry_if=lambda _: True))
+        first = runner.run(workload())
         cluster.play(await pod_of(first, 0), exit_code=1)
-        await first.pods[0].wait(5)
+        await first.wait(5)
         await until(
             lambda: "podrunner.io/told" in cluster.pods["default", name_of(first)]["metadata"]["annotations"]
         )
@@ -330,7 +330,9 @@ def name_of(run: AsyncRun) -> str:
 async def test_a_successor_does_not_run_again_what_succeeded(cluster: Cluster):
     """Promise 1: the pod that was kept says so."""
     async with running(cluster, owner="first", delete_pods=False) as runner:
-        cluster.play(await pod_of(runner.run(workload()), 0))
+        run = runner.run(workload())
+        cluster.play(await pod_of(run, 0))
+        await run.wait(5)
         await runner.wait_all(5)
     async with running(cluster, owner="second") as runner:
         run = await adopted_run(runner)
@@ -345,7 +347,7 @@ async def test_what_ended_before_its_run_was_asked_for_counts(cluster: Cluster):
     async with running(cluster, owner="second", delete_pods_on_failure=True) as runner:
         (pod,) = await runner.adopt()
         cluster.play(pod.name, exit_code=1)
-        await until(lambda: not runner.pods())
+        await until(lambda: read_events(runner) and not runner.pods())
         run = runner.run(workload(), retry=ANY_END)
         cluster.play(await pod_of(run, 1))
         assert (await run.wait(5)).succeeded

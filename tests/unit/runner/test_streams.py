@@ -11,7 +11,7 @@ from podrunner.logs import CallableSink, LogGap, LogLine
 from podrunner.runner import EventKind, RunnerEvent
 from podrunner.runner.event_queue import EventQueue
 from podrunner.workload import WorkloadKey
-from tests.unit.runner.harness import Cluster, running, until, workload
+from tests.unit.runner.harness import Cluster, read_events, running, until, workload
 
 pytestmark = pytest.mark.anyio
 
@@ -146,7 +146,7 @@ async def test_leaving_a_log_early_ends_the_reading(cluster: Cluster):
                 break
         assert await stream.next_lines() == []
         cluster.finish(pod.name)
-        await until(lambda: not runner.pods())
+        await until(lambda: read_events(runner) and not runner.pods())
 
 
 async def test_an_unknown_container_is_refused(cluster: Cluster):
@@ -225,7 +225,7 @@ async def test_what_a_handle_can_ask_of_a_pod_that_is_not_there(cluster: Cluster
         assert (await first.manifest())["metadata"]["name"] == first.name
         assert waiting.timeline.created is None
         cluster.play(first.name)
-        await until(lambda: waiting.uid and first not in runner.pods())
+        await until(lambda: read_events(runner) and waiting.uid and first not in runner.pods())
         with pytest.raises(UsageError, match="does not exist any more"):
             await first.exec(["true"])
         with pytest.raises(LogError, match="is gone"):

@@ -1,0 +1,370 @@
+"""A pod that exists and is not over: what its records mean, its deadlines, and how the runner ends it. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from podrunner.builder.labels import OUTCOME_FINALIZER, VERDICT
+from podrunner.outcome import (
+    Category,
+    Fault,
+    Outcome,
+    awaits_final_status,
+    classify,
+    ever_started,
+    is_past_deadline,
+    main_status,
+    verdict_outcome,
+)
+from podrunner.runner.deadlines import advanced, exceeded, has_deadline
+from podrunner.runner.effects import (
+    AwaitDeletion,
+    AwaitFinalStatus,
+    DeletePod,
+    Effect,
+    EndPod,
+    Enrich,
+    UnwatchDeadlines,
+    WatchDeadlines,
+)
+from podrunner.runner.inputs import (
+    DeadlinesChecked,
+    DeletionAnswered,
+    DeletionDeclined,
+    DeletionOverdue,
+    FinalStatusOverdue,
+    PodGone,
+    PodObserved,
+    TerminationRequested,
+)
+from podrunner.runner.lifecycle.records import (
+    deletion_timeout_s,
+    has_ended_first,
+    is_lost,
+    is_same,
+    merge,
+    record_effects,
+)
+from podrunner.runner.lifecycle.steps import Step
+from podrunner.runner.states import (
+    Active,
+    AwaitingFinalStatus,
+    Enriching,
+    Live,
+    Rules,
+    Snapshot,
+    State,
+    Terminating,
+    Termination,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from podrunner.outcome.record import Event, Pod
+
+__all__ = [
+    "answer_live",
+    "cancel",
+    "check_deadlines",
+    "earlier_termination",
+    "end_changed",
+    "ending",
+    "give_up_deletion",
+    "give_up_final_status",
+    "is_only_held",
+    "judge",
+    "keeps_grace",
+    "observe_live",
+    "outcome_by",
+    "seen_end",
+]
+
+# Kubernetes' default for terminationGracePeriodSeconds.
+_DEFAULT_GRACE_S: Final = 30
+
+
+def observe_live(state: Live, given: PodObserved | PodGone) -> Step:
+    """Takes a record of a pod that is not over."""
+    gone = isinstance(given, PodGone)
+    rewound = isinstance(given, PodObserved) and given.rewound
+    snapshot = merge(state.snapshot, given.pod, rewound=rewound)
+    if snapshot is state.snapshot and not gone:
+        return Step(state)
+    return judge(state, snapshot, gone=gone, effects=record_effects(state.snapshot, snapshot, gone=gone))
+
+
+def check_deadlines(state: Active, given: DeadlinesChecked) -> Step:
+    """Gives the pod up if a deadline has passed."""
+    pod, rules, now_s = state.snapshot.pod, state.rules, given.now_s
+    clocks = advanced(state.clocks, pod, main_container=rules.main_container, now_s=now_s)
+    verdict = exceeded(
+        clocks,
+        pod,
+        config=rules.config,
+        main_container=rules.main_container,
+        first_seen_s=state.snapshot.first_seen_s,
+        now_s=now_s,
+    )
+    if verdict is not None:
+        outcome = verdict_outcome(pod, verdict, main_container=rules.main_container)
+        forced = rules.config.force_delete_lost and is_lost(outcome)
+        return _terminate(state, Termination(verdict=outcome, grace_period_s=0 if forced else None))
+    return Step(state if clocks == state.clocks else replace(state, clocks=clocks))
+
+
+def cancel(state: Active | AwaitingFinalStatus, given: TerminationRequested) -> Step:
+    """The caller ends the pod."""
+    if isinstance(state, AwaitingFinalStatus) and state.termination is not None:
+        return Step(state)
+    return _terminate(state, Termination(grace_period_s=given.grace_period_s))
+
+
+def _terminate(state: Active | AwaitingFinalStatus, termination: Termination) -> Step:
+    pod = state.snapshot.pod
+    end = ending(state.rules, pod, termination)
+    # Another client's deletion may come first, too.
+    asked_before = termination.asked_before or pod.metadata.deletion_timestamp is not None
+    termination = replace(_begun_by(termination, end), asked_before=asked_before)
+    if isinstance(state, AwaitingFinalStatus):
+        return Step(replace(state, termination=termination), (end,))
+    terminating = Terminating(
+        rules=state.rules, snapshot=state.snapshot, clocks=state.clocks, termination=termination
+    )
+    return Step(terminating, (*_unwatch(state), end))
+
+
+def _begun_by(termination: Termination, end: DeletePod | EndPod) -> Termination:
+    """Returns a termination with its request: from then on, before the answer, the kubelet may end the pod."""
+    keeps_pod = isinstance(end, EndPod) and end.keeps_pod
+    return replace(termination, keeps_pod=keeps_pod, by_deadline=termination.by_deadline or keeps_pod)
+
+
+def ending(rules: Rules, pod: Pod, termination: Termination) -> DeletePod | EndPod:
+    """Decides how a pod that is not over is ended: one that has started, with its verdict on it first."""
+    if not ever_started(main_status(pod, rules.main_container)):
+        return DeletePod(
+            termination.grace_period_s,
+            # Only as long as it has not started: the watch may be late.
+            resource_version=pod.metadata.resource_version,
+            verdict=_verdict(rules, pod, termination) if _needs_verdict(pod) else None,
+        )
+    return EndPod(
+        outcome=_verdict(rules, pod, termination),
+        is_settled=False,
+        grace_period_s=termination.grace_period_s,
+        keeps_pod=not is_lost(termination.verdict) and keeps_grace(rules, pod, termination.grace_period_s),
+        resource_version=pod.metadata.resource_version,
+    )
+
+
+def _needs_verdict(pod: Pod) -> bool:
+    """Whether a pod that has not started is there for some time after its deletion: a successor may find it."""
+    meta = pod.metadata
+    outlasts_deletion = pod.spec.node_name is not None or OUTCOME_FINALIZER in (meta.finalizers or ())
+    return outlasts_deletion and VERDICT not in (meta.annotations or {})
+
+
+def _verdict(rules: Rules, pod: Pod, termination: Termination) -> Outcome:
+    """Returns the outcome that is written to a pod before it is ended."""
+    verdict = _given_up(rules, pod, termination)
+    if termination.verdict is not None or verdict.category is Category.CANCELLED:
+        return verdict
+    # Its containers have ended, but not for good, or the kubelet has still to write why: that is not known yet.
+    return dataclasses.replace(
+        verdict,
+        category=Category.CANCELLED,
+        fault=Fault.CALLER,
+        retryable=False,
+        reason=None,
+        message="cancelled by its owner",
+    )
+
+
+def _given_up(rules: Rules, pod: Pod, termination: Termination) -> Outcome:
+    """Returns what becomes of a pod whose end is not waited for any longer."""
+    outcome = termination.verdict or classify(
+        pod, main_container=rules.main_container, vanished=True, cancelled=True
+    )
+    assert outcome is not None, "what vanished has an outcome"
+    return outcome
+
+
+def keeps_grace(rules: Rules, pod: Pod, grace_period_s: int | None) -> bool:
+    """Whether the pod can be ended by its deadline: then it has its own grace period, and no other."""
+    asked_s = rules.config.delete_grace_period_s if grace_period_s is None else grace_period_s
+    own_s = pod.spec.termination_grace_period_seconds
+    is_own = asked_s is None or asked_s == (_DEFAULT_GRACE_S if own_s is None else own_s)
+    return is_own and pod.metadata.deletion_timestamp is None
+
+
+def answer_live(state: Terminating | AwaitingFinalStatus, given: DeletionAnswered) -> Step:
+    """Takes the answer to the request that ends the pod, and waits for its end."""
+    if state.termination is None:
+        return Step(state)
+    termination = _answered(state.rules, state.termination, given)
+    answered = replace(state, termination=termination)
+    following = Step(answered)
+    if given.pod is not None and is_same(given.pod, state.snapshot):
+        following = observe_live(answered, PodObserved(given.pod))
+    if not isinstance(following.state, Terminating | AwaitingFinalStatus):
+        return following
+    wait = AwaitDeletion(deletion_timeout_s(following.state.snapshot, termination))
+    return Step(following.state, (*following.effects, wait))
+
+
+def _answered(rules: Rules, termination: Termination, given: DeletionAnswered) -> Termination:
+    """Returns a termination with the answer to its request."""
+    ended_first = has_ended_first(rules, termination, given)
+    was_over_its_own = ended_first and given.pod is not None and is_past_deadline(given.pod)
+    return replace(
+        termination,
+        ended_first=ended_first,
+        keeps_pod=given.keeps_pod,
+        by_deadline=termination.by_deadline and not was_over_its_own,
+    )
+
+
+def end_changed(state: Terminating | AwaitingFinalStatus, given: DeletionDeclined) -> Step:
+    """The pod had changed when it was to be ended: if it is over, that is its own doing; else it is decided anew."""
+    termination = state.termination
+    if termination is not None and not termination.asked_before:
+        over = observe_live(_as_not_ended(state), PodObserved(given.pod))
+        if isinstance(over.state, Enriching):
+            return over
+    following = observe_live(state, PodObserved(given.pod))
+    live = following.state
+    if not isinstance(live, Terminating | AwaitingFinalStatus) or live.termination is None:
+        return following
+    end = ending(live.rules, live.snapshot.pod, live.termination)
+    ending_state = replace(live, termination=_begun_by(live.termination, end))
+    return Step(ending_state, (*following.effects, end))
+
+
+def _as_not_ended(state: Terminating | AwaitingFinalStatus) -> Active | AwaitingFinalStatus:
+    """Returns the state of a pod as if the runner had not begun to end it: no request was accepted."""
+    if isinstance(state, AwaitingFinalStatus):
+        return replace(state, termination=None)
+    return Active(rules=state.rules, snapshot=state.snapshot, clocks=state.clocks, has_deadline=False)
+
+
+def give_up_deletion(state: Terminating | AwaitingFinalStatus, _: DeletionOverdue) -> Step:
+    """The node does not end the pod. One that was given a deadline is deleted first."""
+    termination = state.termination
+    if termination is None:
+        return Step(state)
+    if termination.keeps_pod:
+        deleting = replace(state, termination=replace(termination, keeps_pod=False, asked_before=True))
+        # Only as long as it has not changed: the watch may be late, and the pod over, its outcome not delivered.
+        version = state.snapshot.pod.metadata.resource_version
+        return Step(deleting, (DeletePod(termination.grace_period_s, resource_version=version),))
+    outcome = _given_up(state.rules, state.snapshot.pod, termination)
+    return seen_end(state, state.snapshot, outcome, termination, gone=False)
+
+
+def give_up_final_status(state: AwaitingFinalStatus, _: FinalStatusOverdue) -> Step:
+    """The final status does not come: the outcome is given without it."""
+    outcome = outcome_by(state, state.snapshot, state.termination)
+    if outcome is None:
+        return _continue(state, state.snapshot)
+    return seen_end(state, state.snapshot, outcome, state.termination, gone=False)
+
+
+def judge(state: Live, snapshot: Snapshot, *, gone: bool = False, effects: tuple[Effect, ...] = ()) -> Step:
+    """Decides whether a record is the pod's end."""
+    termination = _termination(state)
+    vanished = gone or is_only_held(snapshot.pod)
+    outcome = outcome_by(state, snapshot, termination, gone=vanished, previous=state.snapshot.pod)
+    if outcome is None:
+        following = _continue(state, snapshot)
+    elif not gone and awaits_final_status(snapshot.pod, outcome):
+        following = _await_final_status(state, snapshot, termination)
+    else:
+        following = seen_end(state, snapshot, outcome, termination, gone=gone)
+    return Step(following.state, (*effects, *following.effects))
+
+
+def is_only_held(pod: Pod) -> bool:
+    """Whether a deleted pod is there for its finalizers alone: no node ever had it, so no kubelet will end it."""
+    return pod.metadata.deletion_timestamp is not None and pod.spec.node_name is None
+
+
+def _continue(state: Live, snapshot: Snapshot) -> Step:
+    """The pod is not over."""
+    termination = _termination(state)
+    if termination is not None:
+        terminating = Terminating(
+            rules=state.rules, snapshot=snapshot, clocks=state.clocks, termination=termination
+        )
+        return Step(terminating)
+    before = isinstance(state, Active) and state.has_deadline
+    after = has_deadline(snapshot.pod, state.rules.config)
+    active = Active(rules=state.rules, snapshot=snapshot, clocks=state.clocks, has_deadline=after)
+    if after == before:
+        return Step(active)
+    return Step(active, (WatchDeadlines() if after else UnwatchDeadlines(),))
+
+
+def _await_final_status(state: Live, snapshot: Snapshot, termination: Termination | None) -> Step:
+    if isinstance(state, AwaitingFinalStatus):
+        return Step(replace(state, snapshot=snapshot))
+    awaiting = AwaitingFinalStatus(
+        rules=state.rules, snapshot=snapshot, clocks=state.clocks, termination=termination
+    )
+    return Step(awaiting, (*_unwatch(state), AwaitFinalStatus()))
+
+
+def seen_end(
+    state: Live, snapshot: Snapshot, outcome: Outcome, termination: Termination | None, *, gone: bool
+) -> Step:
+    """The pod is over."""
+    enriching = Enriching(
+        rules=state.rules, snapshot=snapshot, provisional=outcome, termination=termination, gone=gone
+    )
+    return Step(enriching, (*_unwatch(state), Enrich()))
+
+
+def _unwatch(state: Live) -> tuple[Effect, ...]:
+    return (UnwatchDeadlines(),) if isinstance(state, Active) and state.has_deadline else ()
+
+
+def _termination(state: Live) -> Termination | None:
+    return state.termination if isinstance(state, Terminating | AwaitingFinalStatus) else None
+
+
+def outcome_by(
+    state: State,
+    snapshot: Snapshot,
+    termination: Termination | None,
+    *,
+    gone: bool = False,
+    previous: Pod | None = None,
+    events: Iterable[Event] = (),
+) -> Outcome | None:
+    """Returns what a record makes of a pod; None while it is not over."""
+    outcome = classify(
+        snapshot.pod,
+        events=events,
+        main_container=state.rules.main_container,
+        vanished=gone,
+        cancelled=termination is not None,
+        by_deadline=termination is not None and termination.by_deadline,
+        previous=previous,
+        ended_first=termination is not None and termination.ended_first,
+        asked_at=snapshot.deletion_asked_at,
+    )
+    is_ours = outcome is not None and outcome.category is Category.CANCELLED
+    return (termination.verdict or outcome) if is_ours and termination is not None else outcome
+
+
+def earlier_termination(pod: Pod, verdict: Outcome) -> Termination:
+    """Returns what an earlier owner did to a pod that bears its verdict: at least, it may have lowered its deadline."""
+    return Termination(
+        verdict=None if verdict.category is Category.CANCELLED else verdict,
+        keeps_pod=pod.metadata.deletion_timestamp is None,
+        by_deadline=True,
+        asked_before=True,
+    )

@@ -1,0 +1,125 @@
+"""Reading records: what is known of a pod with one record more, and what its deletion policy is. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from podrunner.builder.labels import RESULT_PATH
+from podrunner.outcome import (
+    Category,
+    Outcome,
+    deletion_asked_at,
+    ended_before_deletion,
+    goes_on,
+    printer_status,
+)
+from podrunner.runner.effects import CollectLog, ConfirmDeletion, Effect, Emit, RemoveLogCursors, Untrack
+from podrunner.runner.events import EventKind
+from podrunner.runner.states import Rules, Snapshot, Termination
+from podrunner.watch.store import is_older
+
+if TYPE_CHECKING:
+    from podrunner.outcome.record import Pod
+    from podrunner.runner.inputs import DeletionAnswered
+
+__all__ = [
+    "FORGET",
+    "LEAVE",
+    "deletion_timeout_s",
+    "has_ended_first",
+    "holds_result",
+    "is_lost",
+    "is_same",
+    "is_to_be_deleted",
+    "merge",
+    "new_snapshot",
+    "record_effects",
+]
+
+# What a deleted pod may take beyond its grace period before its outcome is given without it: the node that ought to
+# confirm the deletion may be dead, and then the pod stays for ever.
+_DELETION_MARGIN_S: Final = 60.0
+# Kubernetes' default for terminationGracePeriodSeconds.
+_DEFAULT_GRACE_S: Final = 30
+# A node that is taken for lost had its time already.
+_LOST_NODE_MARGIN_S: Final = 10.0
+
+
+def new_snapshot(pod: Pod, *, first_seen_s: float) -> Snapshot:
+    """Returns what one record says of a pod."""
+    return Snapshot(
+        pod=pod,
+        status=printer_status(pod),
+        first_seen_s=first_seen_s,
+        deletion_asked_at=deletion_asked_at(pod),
+    )
+
+
+def merge(known: Snapshot, pod: Pod | None, *, rewound: bool = False) -> Snapshot:
+    """Returns what is known with one more record; the same if that is older, as the watch may be behind an answer.
+
+    Args:
+        known: What is known.
+        pod: The record; None: there is none.
+        rewound: Whether the server's data went back: then an older record is the pod as it is now.
+    """
+    if pod is None or (is_older(pod, known.pod) and not rewound):
+        return known
+    asked_at = known.deletion_asked_at or deletion_asked_at(pod)
+    return Snapshot(
+        pod=pod,
+        status=printer_status(pod),
+        first_seen_s=known.first_seen_s,
+        deletion_asked_at=asked_at,
+    )
+
+
+def record_effects(before: Snapshot, after: Snapshot, *, gone: bool) -> tuple[Effect, ...]:
+    """Returns what follows on a new record alone."""
+    status: tuple[Effect, ...] = (Emit(EventKind.STATUS_CHANGED),) if after.status != before.status else ()
+    return (*((ConfirmDeletion(),) if gone else ()), *status, CollectLog())
+
+
+def is_same(pod: Pod, known: Snapshot | None) -> bool:
+    """Whether a record is of the pod that is known."""
+    return known is not None and pod.metadata.uid == known.pod.metadata.uid
+
+
+def has_ended_first(rules: Rules, termination: Termination, given: DeletionAnswered) -> bool:
+    """Whether an answer shows that the pod had ended before the runner ended it, by itself."""
+    if given.pod is None or not given.is_first or termination.asked_before:
+        return False
+    if given.keeps_pod and given.pod.metadata.deletion_timestamp is not None:
+        return False  # lowering a deadline marks no pod: another client had deleted it, and only a finalizer holds it
+    return ended_before_deletion(given.pod, main_container=rules.main_container)
+
+
+def is_to_be_deleted(rules: Rules, pod: Pod, outcome: Outcome) -> bool:
+    """Whether a pod that is over is deleted, by the configuration."""
+    if goes_on(pod):
+        return True  # a sidecar, or a node that came back, would keep it running without an owner
+    config = rules.config
+    return config.delete_pods and (outcome.succeeded or config.delete_pods_on_failure)
+
+
+def is_lost(verdict: Outcome | None) -> bool:
+    """Whether a verdict says that the node is lost."""
+    return verdict is not None and verdict.category is Category.NODE_LOST
+
+
+def deletion_timeout_s(known: Snapshot, termination: Termination) -> float:
+    """Returns how many seconds a pod that is ended may take to be over."""
+    if is_lost(termination.verdict):
+        return _LOST_NODE_MARGIN_S
+    marked = known.pod.metadata.deletion_grace_period_seconds
+    graces = (termination.grace_period_s, marked, _DEFAULT_GRACE_S)
+    return next(grace_s for grace_s in graces if grace_s is not None) + _DELETION_MARGIN_S
+
+
+LEAVE: Final = (ConfirmDeletion(), Untrack())
+FORGET: Final = (Untrack(), RemoveLogCursors())
+
+
+def holds_result(pod: Pod, outcome: Outcome) -> bool:
+    """Whether a container that goes on holds a result, which a successor would read again."""
+    return outcome.succeeded and RESULT_PATH in (pod.metadata.annotations or {})
