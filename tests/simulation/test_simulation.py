@@ -58,6 +58,13 @@ async def launch_all(runner: AsyncPodRunner, random: Random) -> tuple[list[Async
     return pods, cancelled
 
 
+async def read(runner: AsyncPodRunner, events: list[RunnerEvent], random: Random) -> None:
+    """The scheduler's heartbeat reads now and then, sometimes not for long."""
+    while True:
+        await anyio.sleep(random.choice([0.1, 1, 6, 30]))
+        events += runner.poll_events(random.choice([None, 10]))
+
+
 async def play(seed: int) -> None:
     random = Random(seed)
     world = World(random)
@@ -73,12 +80,15 @@ async def play(seed: int) -> None:
         tasks.start_soon(world.send_bookmarks)
         async with AsyncPodRunner(config, client=world.client(), random=random, on_exit="detach") as runner:
             tasks.start_soon(lambda: inject_faults(world, for_s=FAULTS_S))
+            events: list[RunnerEvent] = []
+            tasks.start_soon(read, runner, events, random)
             pods, cancelled = await launch_all(runner, random)
             await break_for_a_while(world)
             await recovered(world, runner)
             assert len(pods) == PODS
             assert all(pod.outcome is not None for pod in pods)
-            check(world, cancelled, runner.poll_events())
+            events += runner.poll_events()
+            check(world, cancelled, events)
         tasks.cancel_scope.cancel()
 
 

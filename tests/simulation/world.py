@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -19,7 +20,7 @@ from podrunner.errors import TransportError
 from podrunner.kube import Request, Response
 from podrunner.outcome import Category
 from tests.support.fake_server import Change, Fault
-from tests.unit.runner.harness import Cluster
+from tests.unit.runner.harness import DEADLINE_EXCEEDED, Cluster
 
 REMOVED = frozenset({Category.DELETED_BY_OTHERS})
 ENDS = {
@@ -102,14 +103,22 @@ class World(Cluster):
         if end == "delete-pending":
             self._at(starts_s, uid, lambda: self._delete_by_others(name, uid))
             return
-        self._at(starts_s, uid, lambda: self.run(name))
+        self._at(starts_s, uid, lambda: self._start(name))
         self._at(ends_s, uid, lambda: self._end(name, uid, end))
+
+    def _start(self, name: str) -> None:
+        """A pod starts, unless it was deleted before it had a node; a finalizer may still hold it."""
+        if "deletionTimestamp" not in self.pods["default", name]["metadata"]:
+            self.run(name)
+            self._check_deadline(name)
 
     def _at(self, later_s: float, uid: str, act: Callable[[], None]) -> None:
         heapq.heappush(self._plans, (anyio.current_time() + later_s, next(self._order), uid, act))
         self._planned.set()
 
     def _end(self, name: str, uid: str, end: str) -> None:
+        if self.pods["default", name]["status"]["phase"] != "Running" or uid in self._words:
+            return  # a finalizer holds it after an earlier end, or the kubelet is ending it
         match end:
             case "succeed":
                 self.finish(name)
@@ -128,7 +137,8 @@ class World(Cluster):
                 self._delete_by_others(name, uid)
             case "vanish":
                 self._is(uid, *REMOVED)
-                self.remove(name, noticed=False)
+                if self.remove(name, noticed=False)["metadata"].get("finalizers"):
+                    self.finish(name, 137)  # held: the kubelet still ends it
             case "hasty":
                 self.finish(name)
                 self._is(uid, Category.SUCCEEDED, *REMOVED, exit_code=0)
@@ -161,16 +171,50 @@ class World(Cluster):
     def _delete(self, namespace: str, name: str, options: dict[str, Any]) -> Response:
         """A deletion over the API is the runner's own: of a pod that lives, its cancellation."""
         uid = self.pods[namespace, name]["metadata"]["uid"]
-        self._is(uid, Category.CANCELLED)
-        if uid not in self._words:
-            return super()._delete(namespace, name, options)
-        self.obedient = False
+        self.obedient = uid not in self._words
         answer = super()._delete(namespace, name, options)
         self.obedient = True
-        if answer.status == 200:  # a kubelet writes why it ended a pod before it lets it go
+        if answer.status == 200:
+            self._is(uid, Category.CANCELLED)
+        if (
+            answer.status == 200 and uid in self._words
+        ):  # a kubelet writes why it ended a pod before it lets it go
             self._say_last_word(uid)
             self.remove(name)
         return answer
+
+    def _check_deadline(self, name: str) -> None:
+        """A lowered deadline is the runner's own, too; the kubelet takes some time, and sometimes two writes."""
+        uid, left_s = self.pods["default", name]["metadata"]["uid"], self.left_s(name)
+        if left_s < math.inf:
+            late_s = self.random.uniform(0, 5)
+            self._at(max(left_s, 0) + late_s, uid, lambda: self._expire(name, uid))
+
+    def _expire(self, name: str, uid: str) -> None:
+        if self.left_s(name) > 0 or uid in self._words:
+            return
+        case = self.random.random()
+        if case < 0.2:
+            self._expire_too_late(name, uid)
+            return
+        self._is(uid, Category.CANCELLED)
+        if case < 0.5:
+            self.expire(name)
+            return
+        if case < 0.6:  # a status that was computed before the containers ended, and written after it
+            self.phase(name, "Failed", **DEADLINE_EXCEEDED)
+            code = self.exit_codes.get(name, 143)
+            self._at(0.5, uid, lambda: self.change(name, status=_ended(code, self._time())))
+            return
+        self.change(name, status={**_ended(self.exit_codes.get(name, 143), self._time()), "phase": "Running"})
+        self._words[uid] = lambda: self.phase(name, "Failed", **DEADLINE_EXCEEDED)
+        self._at(self.random.uniform(0, 3), uid, lambda: self._say_last_word(uid))
+
+    def _expire_too_late(self, name: str, uid: str) -> None:
+        """The pod ended by itself at that moment: a kubelet first says so, and fails the pod all the same."""
+        self._is(uid, Category.SUCCEEDED, Category.CANCELLED, exit_code=0)
+        self.finish(name)
+        self._at(0.9, uid, lambda: self.phase(name, "Failed", **DEADLINE_EXCEEDED))
 
     # The network
 

@@ -16,11 +16,14 @@ from podrunner.errors import OwnershipError, PodrunnerError, RequestTimeoutError
 from podrunner.kube import KubeClient, Request, Response, RetryAfterGate
 from podrunner.ownership import CLOCK_SKEW_S, LeaseKeeper, ScopeReader
 from podrunner.runner import AsyncPodRunner, EventKind, RunnerEvent
+from podrunner.runner.supervisor import Supervisor
 from tests.support.fake_server import EPOCH
 from tests.unit.runner.harness import Cluster, configured
 
 LEASE_S = 12.0
 ADOPT_EACH_S = 2.0
+HEARTBEAT_S = 6.0
+"""The longest time between two looks at the events."""
 OWNED_WITHIN_S = LEASE_S + CLOCK_SKEW_S + ADOPT_EACH_S + 5
 """After the death of its owner a pod has another: the lease's time, the next look, and what lost answers cost."""
 
@@ -52,16 +55,22 @@ class World(Cluster):
             await anyio.sleep(1)
             for (_, name), pod in list(self.pods.items()):
                 phase = pod["status"]["phase"]
-                if phase == "Pending" and self.random.random() < 0.3:
+                if phase == "Pending" and self.random.random() < 0.3 and not is_deleted(pod):
                     self.run(name)
                 elif phase == "Running" and self.random.random() < 0.08:
                     self.finish(name)
+            self.expire_overdue()
 
     def orphans(self, living: set[str]) -> list[str]:
         owners = {
             name: pod["metadata"]["annotations"]["podrunner.io/owner"] for (_, name), pod in self.pods.items()
         }
         return [name for name, owner in owners.items() if owner not in living]
+
+
+def is_deleted(pod: dict[str, Any]) -> bool:
+    """Whether a pod was deleted, and only its grace or a finalizer holds it."""
+    return "deletionTimestamp" in pod["metadata"]
 
 
 class Line:
@@ -112,7 +121,7 @@ class Line:
 
 
 class Scheduler:
-    """A runner with a name, and what it reported while it lived."""
+    """A runner with a name, and what it reported while it lived. It reads now and then, as a heartbeat does."""
 
     def __init__(self, name: str, line: Line, **settings: Any) -> None:
         self.name = name
@@ -135,15 +144,24 @@ class Scheduler:
 
     async def live(self, work: Any) -> None:
         """Do the work, then adopt until it dies."""
+        self._emit, self.runner._bus.emit = self.runner._bus.emit, self._report
         with self.scope:
             async with self.runner, anyio.create_task_group() as tasks:
-                self.runner._bus.emit = self._report  # what is reported, is reported at that instant
                 tasks.start_soon(work, self.runner)
+                tasks.start_soon(self._read)
                 await self._adopt()
 
     def _report(self, event: RunnerEvent) -> None:
+        """What is reported, is reported at that instant, whenever it is read."""
         if not self.dead:
             self.reported.append(event)
+        self._emit(event)
+
+    async def _read(self) -> None:
+        """Each heartbeat takes what the one before had read."""
+        while True:
+            await anyio.sleep(self.line.world.random.uniform(0.1, HEARTBEAT_S))
+            self.runner.poll_events()
 
     async def _adopt(self) -> None:
         while True:
@@ -165,7 +183,7 @@ class Scheduler:
 
 def play_in_virtual_time(play: Any, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One world, the same each time."""
-    for place in (LeaseKeeper, ScopeReader):  # the time of day is the world's
+    for place in (LeaseKeeper, ScopeReader, Supervisor):  # the time of day is the world's
         monkeypatch.setitem(place.__init__.__kwdefaults__, "now", virtual_now)
     monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     trio._core._run._r.seed(seed)
