@@ -61,8 +61,14 @@ def simulation(session: nox.Session) -> None:
 
 @nox.session
 def processes(session: nox.Session) -> None:
-    """LocalCluster's kubelet with real processes: shims, signals, namespaces, memory limits."""
+    """Real processes: LocalCluster's kubelet, and schedulers that are killed: 5 rounds (ROUNDS)."""
     run_tier(session, "tests/processes")
+
+
+@nox.session
+def model(session: nox.Session) -> None:
+    """The promises in every order of steps and faults, and that each rule switched off is found: two minutes."""
+    run_tier(session, "tests/model")
 
 
 def run_tier(session: nox.Session, *paths: str) -> None:
@@ -79,6 +85,8 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", *(session.posargs or LOCAL_TIERS), env=FULL_SIZE)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+    if not session.posargs:
+        session.run("python", "-m", "pytest", "tests/model")  # tracing makes it five times as long
 
 
 @nox.session(python=["3.12", "3.13"])
@@ -156,9 +164,11 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """What is too long for CI: 1,000 worlds of each simulation, mutation tests, each version of Kubernetes."""
+    """What is too long for CI: 1,000 worlds, 20 rounds of killed schedulers, mutation tests, each Kubernetes."""
     install(session)
     session.run("python", "-m", "pytest", "tests/simulation", env={"SEEDS": "1000"})
+    session.run("python", "-m", "pytest", "tests/model", env={"MODEL": "whole"})
+    session.run("python", "-m", "pytest", "tests/processes/delivery", env={"ROUNDS": "20"})
     for version in sorted(
         folder.name for folder in Path("tests/cluster/module").iterdir() if folder.is_dir()
     ):
