@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
 from podrunner import AsyncPodRunner, Category, Fault, RunnerConfig, Workload
+from podrunner.builder.labels import REPORTED
 from podrunner.testing.faults import FaultProxy, compact
 from tests.support.waiting import until
-
-if TYPE_CHECKING:
-    pass
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
@@ -47,7 +45,11 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
         outcome = await pod.wait(20)
         assert (outcome.category, outcome.exit_code) == (category, exit_code)
         with cluster.http() as http:
-            await until(lambda: http.get(path).status_code == 404)
+            # It ended by itself, so that the configuration decides: a success is deleted, a failure is kept.
+            if category is Category.SUCCEEDED:
+                await until(lambda: http.get(path).status_code == 404)
+            else:
+                await until(lambda: REPORTED in http.get(path).json()["metadata"]["annotations"])
         if cluster.local is not None:
             compact(cluster.local)
         proxy.faults.clear()
