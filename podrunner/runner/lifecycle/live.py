@@ -276,6 +276,11 @@ def give_up_final_status(state: AwaitingFinalStatus, _: FinalStatusOverdue) -> S
 def judge(state: Live, snapshot: Snapshot, *, gone: bool = False, effects: tuple[Effect, ...] = ()) -> Step:
     """Decides whether a record is the pod's end."""
     termination = _termination(state)
+    if termination is not None and not gone and _is_untouched(snapshot.pod, termination):
+        own = outcome_by(state, snapshot, None, previous=state.snapshot.pod)
+        if own is not None and not awaits_final_status(snapshot.pod, own):
+            following = seen_end(state, snapshot, own, None, gone=False)
+            return Step(following.state, (*effects, *following.effects))
     vanished = gone or is_only_held(snapshot.pod)
     outcome = outcome_by(state, snapshot, termination, gone=vanished, previous=state.snapshot.pod)
     if outcome is None:
@@ -285,6 +290,13 @@ def judge(state: Live, snapshot: Snapshot, *, gone: bool = False, effects: tuple
     else:
         following = seen_end(state, snapshot, outcome, termination, gone=gone)
     return Step(following.state, (*effects, *following.effects))
+
+
+def _is_untouched(pod: Pod, termination: Termination) -> bool:
+    """Whether a record shows a pod before the runner's request was accepted: if it is over, it ended by itself."""
+    meta = pod.metadata
+    is_marked = meta.deletion_timestamp is not None or VERDICT in (meta.annotations or {})
+    return not (is_marked or termination.asked_before or is_past_deadline(pod))
 
 
 def is_only_held(pod: Pod) -> bool:

@@ -98,9 +98,13 @@ class Journal:
         """Whether the outcome of a pod is stored."""
         return uid in self.stored_at
 
+    def is_over(self, item: Item) -> bool:
+        """Whether the last outcome of an item is stored."""
+        return item.identity in self._over
+
     def lacking(self, slot: int | None = None) -> list[Item]:
-        """What has no outcome yet that is the last; of one scheduler, or of all."""
-        return [item for item in self.items if item.identity not in self._over and slot in {None, item.slot}]
+        """What is not over yet; of one scheduler, or of all."""
+        return [item for item in self.items if not self.is_over(item) and slot in {None, item.slot}]
 
     def next_key(self, item: Item) -> WorkloadKey:
         """What is to be handed in: a run goes on behind the last outcome that is stored."""

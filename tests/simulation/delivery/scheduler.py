@@ -198,7 +198,8 @@ class Process:
                     continue
                 if item.is_run and not (anyio.current_time() > runs_at and await self._adopt_once()):
                     continue
-                self._hand_in(item, readers)
+                if not self.journal.is_over(item):  # stored while it adopted
+                    self._hand_in(item, readers)
             await anyio.sleep(self.random.uniform(0.1, 5))
 
     def _hand_in(self, item: Item, readers: anyio.abc.TaskGroup) -> None:

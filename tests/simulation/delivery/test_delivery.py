@@ -167,7 +167,7 @@ class Play:
         allowed = truth.categories
         if entry.uid in self.world.removed:
             allowed = allowed | self.world.late_reasons(entry.uid)
-        if self.world.was_cancelled_before(entry.uid):
+        if self.world.may_also_be_cancelled(entry.uid):
             allowed = allowed | {Category.CANCELLED}
         assert outcome.category in allowed, (entry, truth)
         if outcome.category in {Category.SUCCEEDED, Category.FAILED, Category.OOM_KILLED}:

@@ -7,6 +7,7 @@ How schedulers behave does not belong here.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,7 +60,7 @@ class World(cluster.World):
         closing: Owners whose runners closed by ``cancel``, and when.
         leaving: Owners whose runners close, by whatever policy: what they are just making, they unmake.
         removed: UIDs of pods that other clients deleted.
-        owners: Whose each pod is, or last was, by its UID.
+        owners: Whose each pod is and was, and until when, by its UID.
         makers: Who made it, and when.
         seen: Runners, and the names of which the server said to them that there is a pod; when it last did.
     """
@@ -77,7 +78,7 @@ class World(cluster.World):
         self.closing: dict[str, float] = {}
         self.leaving: set[str] = set()
         self.removed: set[str] = set()
-        self.owners: dict[str, str] = {}
+        self.owners: dict[str, dict[str, float]] = defaultdict(dict)
         self.makers: dict[str, tuple[str, float]] = {}
         self.seen: dict[tuple[str, str], float] = {}
         self._is_stored = is_stored
@@ -107,7 +108,10 @@ class World(cluster.World):
         return answer
 
     def _commit(self, kind: str, obj: Pod, before: Pod | None = None) -> Pod:
-        self.owners[obj["metadata"]["uid"]] = obj["metadata"]["annotations"][OWNER]
+        owners, owner = self.owners[obj["metadata"]["uid"]], owner_of(obj)
+        for earlier in owners.keys() - {owner}:
+            owners[earlier] = min(owners[earlier], anyio.current_time())
+        owners[owner] = math.inf
         return super()._commit(kind, obj, before)
 
     def _plan(self, name: str, uid: str) -> None:
@@ -282,7 +286,7 @@ class World(cluster.World):
         reasons = self._reasons(uid)
         known = self.truth.get(uid)
         if known is None:
-            is_unmade = uid not in self.begun and self.owners[uid] in self.leaving
+            is_unmade = uid not in self.begun and bool(self.owners[uid].keys() & self.leaving)
             if not (reasons or is_unmade):
                 self.violations.append(f"{uid} {self.keys[uid]} is ended for no reason")
             if ends_now:
@@ -303,7 +307,12 @@ class World(cluster.World):
 
     def may_be_cancelled(self, uid: str) -> bool:
         """Whether a scheduler cancelled the pod, or closed its runner by ``cancel``."""
-        return self.keys[uid].identity in self.cancelled or self.owners[uid] in self.closing
+        return self.keys[uid].identity in self.cancelled or bool(self._closed_while_owning(uid))
+
+    def _closed_while_owning(self, uid: str) -> set[str]:
+        """The owners that closed by ``cancel`` before another took the pod over."""
+        owners = self.owners[uid]
+        return {owner for owner in owners.keys() & self.closing if self.closing[owner] <= owners[owner]}
 
     def late_reasons(self, uid: str) -> set[Category]:
         """The outcomes that a runner may have given a pod before it heard that it was gone."""
@@ -314,10 +323,11 @@ class World(cluster.World):
             found.add(Category.DEADLINE)
         return found | ({Category.IMAGE} if uid in self._stuck else set())
 
-    def was_cancelled_before(self, uid: str) -> bool:
-        """Whether a scheduler cancelled a pod before it ended: what ends at that moment may have either outcome."""
-        asked_s = [self.cancelled.get(self.keys[uid].identity), self.closing.get(self.owners[uid])]
-        return any(at_s is not None and at_s <= self.truth[uid].at_s for at_s in asked_s)
+    def may_also_be_cancelled(self, uid: str) -> bool:
+        """Whether a pod that ended otherwise may also be cancelled: it ended during a cancellation."""
+        asked_s = [self.closing[owner] for owner in self._closed_while_owning(uid)]
+        asked_s.append(self.cancelled.get(self.keys[uid].identity, math.inf))
+        return min(asked_s) <= self.truth[uid].at_s
 
     def _may_also_be(self, uid: str, *categories: Category) -> None:
         known = self.truth[uid]
@@ -345,6 +355,8 @@ class World(cluster.World):
         uid = meta["uid"]
         if uid not in self.begun or self.may_go(uid) or OUTCOME_FINALIZER in meta.get("finalizers", ()):
             return
+        if _is_deleted(pod):
+            return  # another client had deleted it
         if self._is_over(pod):
             self.violations.append(f"{uid} {self.keys[uid]} is deleted, and its outcome is not stored")
         elif VERDICT not in meta["annotations"]:
@@ -359,7 +371,7 @@ class World(cluster.World):
         if VERDICT in annotations:
             self._judge_verdict(uid, annotations[VERDICT])
         released = OUTCOME_FINALIZER in metadata.get("$deleteFromPrimitiveList/finalizers", ())
-        is_unmade = self.owners[uid] in self.leaving
+        is_unmade = bool(self.owners[uid].keys() & self.leaving)
         is_withdrawn = uid not in self.begun and (is_unmade or bool(self._reasons(uid)))
         if released and not (self.may_go(uid) or is_withdrawn):
             self.violations.append(f"{uid} {self.keys[uid]} is released, and its outcome is not stored")

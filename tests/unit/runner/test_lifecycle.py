@@ -458,6 +458,20 @@ def test_what_was_over_when_it_was_to_be_ended_is_no_doing_of_the_runners():
     assert asked.provisional.category is Category.CANCELLED
 
 
+def test_an_end_that_is_seen_before_the_request_shows_on_the_pod_is_its_own():
+    """The watch brings it while the request is on its way, which is then declined."""
+    condition = PodCondition(type="DisruptionTarget", status="True", reason="PreemptionByScheduler")
+    preempted = pod("Failed", conditions=(condition,), version="9")
+    over = step(terminating(PENDING), PodObserved(preempted))
+    assert isinstance(over.state, Enriching)
+    assert (over.state.provisional.category, over.state.termination) == (Category.PREEMPTED, None)
+    assert over.effects[-1] == Enrich()
+    assert step(over.state, DeletionDeclined(preempted)) == (over.state, ())
+    asked = step(terminating(PENDING, asked_before=True), PodObserved(preempted)).state
+    assert isinstance(asked, Enriching)
+    assert asked.provisional.category is Category.CANCELLED
+
+
 OWN = 30  # Kubernetes' default for a pod that names none
 
 
