@@ -255,7 +255,8 @@ class Pod:
 
         Its outcome follows: see ``wait``.
 
-        Returns when the API server has accepted the deletion. A pod that has ended already keeps its outcome.
+        Returns when the API server has accepted it. A pod that has ended already keeps its outcome, and is deleted or
+        retained as without the cancel.
 
         Args:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's own.
