@@ -111,7 +111,7 @@ def test_random_lives_keep_the_promises(by: Rules, life: list[inputs.Input]):
         assert step(before, given_) == (state, effects)  # it is pure
         events.update(kinds(effects))
         new = [effect for effect in effects if isinstance(effect, effect_kinds.TimedEffect)]
-        _check(before, state, events)
+        _check(before, given_, state, events)
         _check_ends(given_, state, new)
         _check_delivery(before, given_, state, new, drained=drained)
         jobs += new
@@ -119,12 +119,12 @@ def test_random_lives_keep_the_promises(by: Rules, life: list[inputs.Input]):
         assert sum(isinstance(job, kind) for job in jobs) <= 1
 
 
-def _check(before: State, state: State, events: Counter[EventKind]) -> None:
+def _check(before: State, given_: inputs.Input, state: State, events: Counter[EventKind]) -> None:
     assert events[EventKind.FINISHED] + events[EventKind.LOST] <= 1
     assert events[EventKind.DELETED] <= 1
     assert events[EventKind.CREATED] + events[EventKind.ADOPTED] <= 1
     assert state.rules is before.rules
-    _check_what_is_known(before, state)
+    _check_what_is_known(before, given_, state)
     if outcome_of(before) is not None:
         assert outcome_of(state) is outcome_of(before)
     if before.is_done:
@@ -137,9 +137,12 @@ def _check(before: State, state: State, events: Counter[EventKind]) -> None:
 
 def _ended_untouched(state: State) -> bool:
     """Whether the pod is over, and shows no request of the runner's."""
-    pod = snapshot_of(state).pod
+    known = snapshot_of(state)
+    if known is None or not isinstance(state, states.Enriching):
+        return False
+    pod = known.pod
     is_marked = pod.metadata.deletion_timestamp is not None or VERDICT in (pod.metadata.annotations or {})
-    return isinstance(state, states.Enriching) and not is_marked
+    return not is_marked
 
 
 def _check_ends(given_: inputs.Input, state: State, new: list[effect_kinds.Job]) -> None:
@@ -175,7 +178,7 @@ def _check_delivery(
         assert not state.is_undelivered
 
 
-def _check_what_is_known(before: State, state: State) -> None:
+def _check_what_is_known(before: State, given_: inputs.Input, state: State) -> None:
     """Nothing that was once known is lost: the record, the clocks, that the runner ended it, that it is gone."""
     known, newest = snapshot_of(before), snapshot_of(state)
     if known is not None:
@@ -188,7 +191,8 @@ def _check_what_is_known(before: State, state: State) -> None:
     if isinstance(before, states.LiveState) and isinstance(state, states.LiveState):
         assert isinstance(state.clocks, Clocks)
     ended_by_us = getattr(before, "termination", None)
-    if ended_by_us is not None and hasattr(state, "termination") and not _ended_untouched(state):
+    is_its_own = isinstance(given_, DeletionDeclined) or _ended_untouched(state)
+    if ended_by_us is not None and hasattr(state, "termination") and not is_its_own:
         assert state.termination is not None
         assert state.termination.grace_period_s == ended_by_us.grace_period_s
         assert state.termination.verdict is ended_by_us.verdict
