@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from podrunner.local.contained import ContainedFolder
 from podrunner.local.kubelet.proctree import descendants, parents, process_start
 from podrunner.local.kubelet.sweep import note_process, sweep
 
@@ -113,7 +114,7 @@ def test_leftovers_of_a_dead_owner_are_killed_and_removed(tmp_path):
     folder.mkdir(parents=True)
     (folder / "shim.pid").write_text(f"{left.pid} {process_start(left.pid)}\n")
     (tmp_path / "kubelet.pid").write_text("999999999 1\n")
-    sweep(tmp_path)
+    sweep(ContainedFolder(tmp_path))
     assert left.wait(10) == -signal.SIGKILL
     assert not (tmp_path / "pods").exists()
 
@@ -124,7 +125,7 @@ def test_a_process_that_only_got_the_number_is_left_alone(tmp_path):
     folder = tmp_path / "pods" / "uid" / "containers" / "main"
     folder.mkdir(parents=True)
     (folder / "shim.pid").write_text(f"{other.pid} 1\n")
-    sweep(tmp_path)
+    sweep(ContainedFolder(tmp_path))
     assert other.poll() is None
     other.kill()
     other.wait()
@@ -135,7 +136,7 @@ def test_the_folder_of_a_living_owner_is_left_alone(tmp_path):
     owner = subprocess.Popen(["sleep", "1000"])
     (tmp_path / "pods").mkdir()
     (tmp_path / "kubelet.pid").write_text(f"{owner.pid} {process_start(owner.pid)}\n")
-    sweep(tmp_path)
+    sweep(ContainedFolder(tmp_path))
     assert (tmp_path / "pods").exists()
     owner.kill()
     owner.wait()
@@ -144,6 +145,6 @@ def test_the_folder_of_a_living_owner_is_left_alone(tmp_path):
 def test_a_folder_noted_by_this_process_is_swept_again(tmp_path):
     """The folder is swept again when the same process stops."""
     (tmp_path / "pods").mkdir()
-    note_process(tmp_path)
-    sweep(tmp_path)
+    note_process(ContainedFolder(tmp_path))
+    sweep(ContainedFolder(tmp_path))
     assert not (tmp_path / "pods").exists()

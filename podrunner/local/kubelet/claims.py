@@ -7,13 +7,13 @@ Kubernetes' persistent volume controller, for one machine.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.status import StatusError
 from podrunner.local.api.storage.selectors import matches_label_selector
+from podrunner.local.contained import ContainedFolder
 from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class ClaimBinder:
         self._store = store
         self._events = events
         self._folder = folder
+        self._files = ContainedFolder(folder.parent)
         self._due = False
         self._undo: list[Callable[[], None]] = []
 
@@ -202,8 +203,11 @@ class ClaimBinder:
             return None
         name = f"pvc-{meta['uid']}"
         path = self._folder / name
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(0o777)
+        try:
+            self._files.make_folder(path, mode=0o777)
+        except OSError as error:
+            self._tell(claim, "ProvisioningFailed", f"the volume's folder: {error}", warning=True)
+            return None
         volume = self._store.create("persistentvolumes", _volume(name, claim, storage, path))
         self._tell(
             claim, "ProvisioningSucceeded", f"Successfully provisioned volume {name}", component=PROVISIONER
@@ -337,7 +341,7 @@ class ClaimBinder:
         """Remove a volume's folder if it was made here and the volume does not say ``Retain``."""
         path = self._folder / volume["metadata"]["name"]
         if _is_ours(volume) and volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
-            shutil.rmtree(path, ignore_errors=True)
+            self._files.remove_tree(path)
 
     def _tell(
         self, claim: Json, reason: str, message: str, *, warning: bool = False, component: str = _COMPONENT

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -29,6 +27,7 @@ from podrunner.quantity import parse_quantity
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from podrunner.local.contained import ContainedFolder
     from podrunner.local.kubelet.context import Node
     from podrunner.local.kubelet.volumes import PodVolumes
 
@@ -234,7 +233,7 @@ class ContainerWorker:
 
     async def _run_once(self, plan: ContainerPlan) -> int:
         """Start it and wait for its end; return the exit code."""
-        make_folders(self.folder, plan)
+        make_folders(self._pod.node.files, self.folder, plan)
         if self.logs:
             self.record.restart_count += 1
         run = self._launch(plan)
@@ -260,6 +259,7 @@ class ContainerWorker:
             self._pod.folder / "logs" / self.name / f"{number}.log",
             max_size=node.log_max_size,
             max_files=node.log_max_files,
+            files=node.files,
         )
         self._keep_log(number, log)
         self.current = ContainerRun(
@@ -271,15 +271,14 @@ class ContainerWorker:
             guard=node.memory,
         )
         pid = self.current.shim.pid
-        (self.folder / "shim.pid").write_text(f"{pid} {process_start(pid)}\n")
+        node.files.write(self.folder / "shim.pid", b"%d %d\n" % (pid, process_start(pid)))
         return self.current
 
     def _keep_log(self, number: int, log: LogFile) -> None:
         """Keep the logs of the current and the previous run, as a kubelet does; remove older ones."""
         self.logs[number] = log
         for old in [each for each in self.logs if each < number - 1]:
-            for path in self.logs.pop(old).path.parent.glob(f"{old}.log*"):
-                path.unlink(missing_ok=True)
+            self.logs.pop(old).remove()
 
     def _note_start(self) -> None:
         self._pod.event("Started", f"Started container {self.name}", container=self)
@@ -349,9 +348,10 @@ class ContainerWorker:
         self._pod.publish()
 
     def _termination_message(self, run: ContainerRun, code: int) -> str:
-        with suppress(OSError), (self.folder / "termination-log").open("rb") as file:
-            if text := file.read(MESSAGE_LIMIT).decode(errors="replace"):
-                return text
+        with suppress(OSError):
+            note = self._pod.node.files.read(self.folder / "termination-log", MESSAGE_LIMIT)
+            if note:
+                return note.decode(errors="replace")
         if self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError" and code != 0:
             with suppress(OSError):
                 return read_tail(run.log, lines=FALLBACK_LINES, size=FALLBACK_LIMIT)
@@ -436,18 +436,14 @@ def memory_limit(container: Json) -> int | None:
     return None if value is None else int(parse_quantity(value))
 
 
-def make_folders(folder: Path, plan: ContainerPlan) -> None:
+def make_folders(files: ContainedFolder, folder: Path, plan: ContainerPlan) -> None:
     """Fresh private folders: a container that is restarted does not see what its last run left."""
-    shutil.rmtree(folder, ignore_errors=True)
+    files.remove_tree(folder)
     program = plan.spec["program"]
+    owner = None if program["uid"] is None else (program["uid"], program["gid"] or 0)
     for name in ("scratch", "home", "root", "upper", "work"):
-        path = folder / name
-        path.mkdir(parents=True)
-        if program["uid"] is not None:
-            os.chown(path, program["uid"], program["gid"] or 0)
-    note = folder / "termination-log"
-    note.touch()
-    note.chmod(0o666)
+        files.make_folder(folder / name, owner=owner)
+    files.create(folder / "termination-log", mode=0o666).close()
 
 
 def _start_words(container: Json, error: StartError) -> str:

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from podrunner.local.contained import ContainedFolder
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -76,6 +78,7 @@ class Node:
         log_max_files: Log files kept per container run.
         now: Clock, seconds since the epoch.
         ip: Address of the node and of all its pods.
+        files: What all parts read, write and remove below the folder with.
     """
 
     name: str
@@ -92,6 +95,10 @@ class Node:
     log_max_files: int = 5
     now: Callable[[], float] = time.time
     ip: str = "127.0.0.1"
+    files: ContainedFolder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.files = ContainedFolder(self.folder)
 
     def base_environment(self) -> dict[str, str]:
         """Return the variables of the ``kubernetes`` service, which any container gets."""

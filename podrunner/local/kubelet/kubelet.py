@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -113,10 +112,10 @@ class Kubelet:
         """
         self.node.api = api or self.node.api
         self.node.folder.mkdir(parents=True, exist_ok=True)
-        sweep(self.node.folder)
+        sweep(self.node.files)
         self.node.isolation = await choose_isolation(self._wanted_isolation)
         self.node.memory = MemoryGuard(find_cgroup(), poll_s=self.node.timing.memory_poll_s)
-        note_process(self.node.folder)
+        note_process(self.node.files)
         self._register()
         self._claims.start()
         self._scheduler.start()
@@ -137,8 +136,8 @@ class Kubelet:
         await self._wait_for([asyncio.create_task(worker.closed()) for worker in workers])
         self.node.memory.close()
         self._workers.clear()
-        shutil.rmtree(self.node.folder / "pods", ignore_errors=True)
-        sweep(self.node.folder)
+        self.node.files.remove_tree(self.node.folder / "pods")
+        sweep(self.node.files)
 
     def script(self, matches: Callable[[Json], bool] | Mapping[str, str], lifecycle: Lifecycle) -> None:
         """Let pods live a scripted life, without processes.
@@ -169,8 +168,16 @@ class Kubelet:
             if self._scripts.knows(uid)
             else read_log(self._log(pod, container, previous=options.previous), options)
         )
-        async for piece in pieces:
-            yield piece
+        begun = False
+        try:
+            async for piece in pieces:
+                begun = True
+                yield piece
+        except OSError as error:
+            if begun:
+                raise
+            logger.warning("the log of container %r of pod %s: %s", container, uid, error)
+            yield _lost_log(pod, container)
 
     def _log(self, pod: Json, container: str, *, previous: bool) -> LogFile:
         worker = self._container(pod, container)

@@ -54,7 +54,7 @@ class _Reader:
         self._since = _since(options)
         self._left = options.limit_bytes
         self._generation = log.generation
-        self._file: BinaryIO | None = log.path.open("rb", buffering=0)
+        self._file: BinaryIO | None = log.open(log.generation)
         self._rest = b""
         self._at_start = True
         if options.tail_lines is not None:
@@ -97,10 +97,8 @@ class _Reader:
         self._rest = b""
         while self._generation < self._log.generation:
             self._generation += 1
-            with contextlib.suppress(
-                FileNotFoundError
-            ):  # dropped by rotation: as on a node, those lines are gone
-                self._file = self._log.path_of(self._generation).open("rb", buffering=0)
+            with contextlib.suppress(OSError):  # dropped by rotation: as on a node, those lines are gone
+                self._file = self._log.open(self._generation)
                 return True
         return False
 
@@ -137,7 +135,7 @@ def _since(options: LogOptions) -> bytes | None:
     if options.since_time is not None:
         return normal_time(options.since_time).encode()
     if options.since_seconds is not None:
-        return nano_time(time.time_ns() - options.since_seconds * 1_000_000_000).encode()
+        return nano_time(max(time.time_ns() - options.since_seconds * 1_000_000_000, 0)).encode()
     return None
 
 

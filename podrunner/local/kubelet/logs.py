@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
+
+from podrunner.local.contained import ContainedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from podrunner.local.kubelet.stdio import StreamName
 
 __all__ = ["HEAD", "MAX_LINE", "LogFile", "nano_time"]
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 MAX_LINE = 16_384
 """containerd's ``max_container_log_line_size``."""
@@ -41,6 +46,7 @@ class LogFile:
         max_size: Bytes after which it is rotated (``containerLogMaxSize``).
         max_files: Files kept, the current one included (``containerLogMaxFiles``).
         now_ns: Clock, nanoseconds since the epoch.
+        files: What the file is written with; None: the folder that it lies in may not be a link.
     """
 
     def __init__(
@@ -50,8 +56,12 @@ class LogFile:
         max_size: int = 10 << 20,
         max_files: int = 5,
         now_ns: Callable[[], int] = time.time_ns,
+        files: ContainedFolder | None = None,
     ) -> None:
         self.path = path
+        if files is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._files = files or ContainedFolder(path.parent)
         self.closed: bool = False
         self.generation: int = 0
         self._rotated: dict[int, Path] = {}
@@ -62,8 +72,7 @@ class LogFile:
         self._second = (-1, b"")
         self._pending: dict[StreamName, bytes] = {}
         self._waiters: list[asyncio.Future[None]] = []
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
+        self._file = self._files.create(path)
         self._size = 0
 
     def write(self, stream: StreamName, data: bytes) -> None:
@@ -90,9 +99,15 @@ class LogFile:
         self._file.close()
         self._tell()
 
-    def path_of(self, generation: int) -> Path:
-        """Return where the file of a generation is, or was."""
-        return self._rotated.get(generation, self.path)
+    def open(self, generation: int) -> BinaryIO:
+        """Open the file of a generation; OSError if it was dropped by rotation, or is no ordinary file any more."""
+        return self._files.open(self._rotated.get(generation, self.path))
+
+    def remove(self) -> None:
+        """Remove all files of this log."""
+        for path in (*self._rotated.values(), self.path):
+            with contextlib.suppress(OSError):
+                self._files.remove(path)
 
     async def changed(self) -> None:
         """Wait for more output, a rotation or the end. Returns at once if it is closed."""
@@ -134,19 +149,25 @@ class LogFile:
     def _rotate(self) -> None:
         stamp = nano_time(self._last).replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
         rotated = self.path.with_name(f"{self.path.name}.{stamp}")
-        self.path.rename(rotated)
+        try:
+            self._files.rename(self.path, rotated.name)
+            fresh = self._files.create(self.path)
+        except OSError as error:  # its container meddled with the folder: the open file goes on
+            logger.warning("the log %s could not be rotated: %s", self.path, error)
+            self._size = 0
+            return
         self._rotated[self.generation] = rotated
         self.generation += 1
         self._file.close()
-        self._file = self.path.open("ab", buffering=0)
+        self._file = fresh
         self._size = 0
         self._drop_old()
 
     def _drop_old(self) -> None:
         while len(self._rotated) >= self._max_files:
             oldest = min(self._rotated)
-            with contextlib.suppress(FileNotFoundError):
-                self._rotated.pop(oldest).unlink()
+            with contextlib.suppress(OSError):
+                self._files.remove(self._rotated.pop(oldest))
 
     def _tell(self) -> None:
         waiters, self._waiters = self._waiters, []

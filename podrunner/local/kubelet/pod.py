@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -282,7 +281,7 @@ class PodWorker:
 
     def _drop_logs(self) -> None:
         self.logs_gone = True
-        shutil.rmtree(self.folder / "logs", ignore_errors=True)
+        self.node.files.remove_tree(self.folder / "logs")
 
     def _clean_up(self) -> None:
         for timer in self._timers:
@@ -294,7 +293,7 @@ class PodWorker:
         if self._logs_timer is not None:
             self._logs_timer.cancel()
         self.volumes.tear_down()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.node.files.remove_tree(self.folder)
 
     # --- status ---
 

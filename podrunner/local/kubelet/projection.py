@@ -68,7 +68,11 @@ def _part(part: Json, volume: str, pod: Json, *, node: Node, mode: int) -> Itera
     if "serviceAccountToken" in part:
         path = part["serviceAccountToken"].get("path", "token")
         return iter([(path, File(node.api.token.encode(), mode))])
-    return _downward((part.get("downwardAPI") or {}).get("items") or (), volume, pod, node=node, mode=mode)
+    if "downwardAPI" in part:
+        items = (part["downwardAPI"] or {}).get("items") or ()
+        return _downward(items, volume, pod, node=node, mode=mode)
+    kind = next(iter(part), "source")
+    raise MountError(volume, f"LocalCluster projects no {kind!r}")
 
 
 def _selected(

@@ -6,14 +6,15 @@ themselves are made by the shim.
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import logging
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from podrunner.local.contained import ContainedFolder
 from podrunner.local.kubelet.environment import CreateContainerConfigError, expand
 from podrunner.local.kubelet.projection import File, MountError, project, token_files
 
@@ -24,7 +25,10 @@ __all__ = ["Mount", "MountError", "PodVolumes"]
 
 Json = Mapping[str, Any]
 
+logger: logging.Logger = logging.getLogger(__name__)
+
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
+_TOKEN_FOLDER = "_token"  # noqa: S105 - a folder; no volume can have this name
 _PROJECTED = ("configMap", "secret", "downwardAPI", "projected")
 
 
@@ -55,6 +59,7 @@ class PodVolumes:
         self._node = node
         self._folder = folder / "volumes"
         self._sources: dict[str, str] = {}
+        self._written: dict[str, dict[str, File]] = {}
         self._readonly: set[str] = set()
 
     def set_up(self, pod: Json) -> None:
@@ -66,16 +71,14 @@ class PodVolumes:
         for volume in pod["spec"].get("volumes") or ():
             self._sources[volume["name"]] = str(self._make(volume, pod))
         if self._wants_token(pod):
-            target = self._folder / "token"
-            write_files(target, token_files(self._node.api, pod))
-            self._sources[""] = str(target)
+            self._write(_TOKEN_FOLDER, token_files(self._node.api, pod))
+            self._sources[""] = str(self._folder / _TOKEN_FOLDER)
 
     def refresh(self, pod: Json) -> None:
         """Write changes of config maps, secrets and the pod's own fields; files without a source stay as they are."""
         for volume in pod["spec"].get("volumes") or ():
             if volume["name"] in self._sources and any(kind in volume for kind in _PROJECTED):
-                with contextlib.suppress(MountError):
-                    write_files(self._folder / volume["name"], project(volume, pod, self._node))
+                self._refresh(volume, pod)
 
     def mounts(self, container: Json, variables: Mapping[str, str]) -> list[Mount]:
         """Return what a container sees, outer mount points before those below them.
@@ -90,12 +93,32 @@ class PodVolumes:
 
     def tear_down(self) -> None:
         """Remove what was made for this pod alone."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._node.files.remove_tree(self._folder)
+
+    def _refresh(self, volume: Json, pod: Json) -> None:
+        try:
+            self._write(volume["name"], project(volume, pod, self._node))
+        except MountError:
+            return
+        except OSError as error:
+            logger.warning("volume %r of pod %s: %s", volume["name"], pod["metadata"]["uid"], error)
+
+    def _write(self, name: str, files: Mapping[str, File]) -> None:
+        """Make a volume's folder hold just these files; one that changed is replaced in one step."""
+        folder, known = self._folder / name, self._written.setdefault(name, {})
+        self._node.files.make_folder(folder)
+        for path in known.keys() - files.keys():
+            self._node.files.remove(folder / path)
+            del known[path]
+        for path, file in files.items():
+            if known.get(path) != file:
+                self._node.files.write(_below(folder, path), file.data, mode=file.mode)
+                known[path] = file
 
     def _make(self, volume: Json, pod: Json) -> Path:
         name: str = volume["name"]
         if any(kind in volume for kind in _PROJECTED):
-            write_files(self._folder / name, project(volume, pod, self._node))
+            self._write(name, project(volume, pod, self._node))
             self._readonly.add(name)
             return self._folder / name
         if "hostPath" in volume:
@@ -108,13 +131,11 @@ class PodVolumes:
         raise MountError(name, f"no volume plugin matched: LocalCluster has none for {kind!r}")
 
     def _empty(self, name: str, pod: Json) -> Path:
-        folder = self._folder / name
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o777)
-        group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+        folder, group = self._folder / name, (pod["spec"].get("securityContext") or {}).get("fsGroup")
         if group is not None and os.geteuid() == 0:
-            os.chown(folder, -1, group)
-            folder.chmod(0o2777)
+            self._node.files.make_folder(folder, mode=0o2777, owner=(-1, group))
+        else:
+            self._node.files.make_folder(folder, mode=0o777)
         return folder
 
     def _claimed(self, volume: Json, pod: Json) -> Path:
@@ -149,28 +170,14 @@ class PodVolumes:
         return Mount(source, os.path.normpath(target if target.startswith("/") else f"/{target}"), readonly)
 
 
-def write_files(folder: Path, files: Mapping[str, File]) -> None:
-    """Make a folder hold just these files; one that changed is replaced in one step."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o755)
-    for path in [path for path in folder.rglob("*") if path.is_file()]:
-        if str(path.relative_to(folder)) not in files:
-            path.unlink()
-    for name, file in files.items():
-        _write_file(folder / name, file)
+def _below(folder: Path, path: str) -> Path:
+    """Return where a file of a volume lies; OSError if that is not below the volume.
 
-
-def _write_file(path: Path, file: File) -> None:
-    with contextlib.suppress(OSError):
-        if path.read_bytes() == file.data and path.stat().st_mode & 0o7777 == file.mode:
-            return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fd = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as out:
-        out.write(file.data)
-        os.fchmod(fd, file.mode)
-    fresh.replace(path)
+    The API server refuses such paths. This check does not rely on it.
+    """
+    if path.startswith("/") or ".." in path.split("/"):
+        raise OSError(errno.EPERM, "the path of a volume's file leads out of the volume", path)
+    return folder / path
 
 
 def host_path(source: Json, name: str) -> Path:
@@ -226,13 +233,14 @@ def sub_path(root: str, sub: str, *, mount: str, container: str) -> str:
     Raises:
         CreateContainerConfigError: It is not below the volume.
     """
-    place = Path(root, sub)
-    real, top = place.resolve(), Path(root).resolve()
+    top = Path(root).resolve()
+    real = Path(top, sub).resolve()
+    problem = f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"'
     if not real.is_relative_to(top) or ".." in Path(sub).parts:
-        raise CreateContainerConfigError(
-            f'failed to prepare subPath for volumeMount "{mount}" of container "{container}"'
-        )
+        raise CreateContainerConfigError(problem)
     if not real.exists():
-        real.mkdir(parents=True, mode=0o750)
-        real.chmod(0o777 if top.stat().st_mode & 0o002 else 0o755)
+        try:
+            ContainedFolder(top).make_folder(real, mode=0o777 if top.stat().st_mode & 0o002 else 0o755)
+        except OSError as error:
+            raise CreateContainerConfigError(f"{problem}: {error.strerror}") from error
     return str(real)
