@@ -41,10 +41,10 @@ def kubeconfig(*, url: str, token: str, authority: str | None, namespace: str = 
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read; it appears whole or not at all."""
+    """Write a file that only its owner can read, from the first byte on; it appears whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    partial.unlink(missing_ok=True)  # a link that was left or planted there is not written through
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o600)
         file.write(text)
     partial.replace(path)

@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from podrunner.errors import UsageError
 from podrunner.local.folder import ClusterFolder
+from podrunner.local.kubeconfig import write_private
 
 LONG_AGO = 1_000_000_000
 
@@ -62,3 +64,56 @@ def test_a_folder_of_ones_own_stays_and_nothing_else_is_touched(temporary):
     with ClusterFolder(temporary / "mine") as folder:
         assert folder.path.is_dir()
     assert (dead.exists(), folder.path.is_dir()) == (True, True)
+
+
+@pytest.mark.parametrize("content", [[], [".lock", "kubeconfig"]])
+def test_a_clusters_folder_that_others_may_look_into_becomes_private(temporary, caplog, content):
+    mine = temporary / "mine"
+    mine.mkdir()
+    for name in content:
+        (mine / name).touch()
+    mine.chmod(0o755)
+    with ClusterFolder(mine) as folder:
+        assert folder.path.stat().st_mode & 0o777 == 0o700
+    assert "had mode 0755; it is private now" in caplog.text
+
+
+def test_an_open_folder_with_something_else_in_it_is_refused_and_keeps_its_mode(temporary):
+    mine = temporary / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").touch()
+    mine.chmod(0o755)
+    with pytest.raises(UsageError, match="other users may look into"), ClusterFolder(mine):
+        pass
+    assert mine.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("name", [".lock", "kubeconfig", "pods", "pv", "kubelet.pid"])
+def test_a_link_where_a_cluster_writes_is_refused(temporary, name):
+    mine = temporary / "mine"
+    mine.mkdir(mode=0o700)
+    (mine / name).symlink_to(temporary / "elsewhere")
+    with pytest.raises(UsageError, match=f"{name} is a link"), ClusterFolder(mine):
+        pass
+    assert not (temporary / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ["", "pv"])
+def test_a_folder_of_another_user_is_refused(temporary, name):
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    mine = temporary / "mine"
+    (mine / "pv").mkdir(parents=True)
+    mine.chmod(0o700)
+    os.chown(mine / name, 65534, 65534)
+    with pytest.raises(UsageError, match="belongs to another user"), ClusterFolder(mine):
+        pass
+
+
+def test_a_private_file_is_never_written_through_a_link(tmp_path):
+    secret, elsewhere = tmp_path / "kubeconfig", tmp_path / "elsewhere"
+    elsewhere.write_text("precious")
+    (tmp_path / f".kubeconfig.{os.getpid()}").symlink_to(elsewhere)
+    write_private(secret, "a token")
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("a token", 0o600)
+    assert elsewhere.read_text() == "precious"
