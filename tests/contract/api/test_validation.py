@@ -46,6 +46,33 @@ def causes(response):
         ({"volumes": [{"name": "v"}, {"name": "v"}]}, 'spec.volumes[1].name: Duplicate value: "v"'),
         ({"volumes": [{"name": "v", "secret": {}}]}, "spec.volumes[0].secret.secretName: Required value"),
         (
+            {"volumes": [{"name": "v", "configMap": {"name": "c", "items": [{"key": "k", "path": "../x"}]}}]},
+            "spec.volumes[0].configMap.items[0].path: Invalid value: \"../x\": must not contain '..'",
+        ),
+        (
+            {
+                "volumes": [
+                    {"name": "v", "secret": {"secretName": "s", "items": [{"key": "k", "path": "/x"}]}}
+                ]
+            },
+            'spec.volumes[0].secret.items[0].path: Invalid value: "/x": must be a relative path',
+        ),
+        (
+            {"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "/x"}}]}}]},
+            'spec.volumes[0].projected.path: Invalid value: "/x": must be a relative path',
+        ),
+        (
+            {
+                "volumes": [
+                    {
+                        "name": "v",
+                        "downwardAPI": {"items": [{"path": "..x", "fieldRef": {"fieldPath": "spec"}}]},
+                    }
+                ]
+            },
+            "spec.volumes[0].downwardAPI.path: Invalid value: \"..x\": must not start with '..'",
+        ),
+        (
             {"volumes": [{"name": "v", "hostPath": {"path": ""}}]},
             "spec.volumes[0].hostPath.path: Required value",
         ),

@@ -21,6 +21,7 @@ from podrunner.local.api.validation.field_errors import (
 )
 from podrunner.local.api.validation.metadata import metadata_errors, metadata_update_errors
 from podrunner.local.api.validation.pods import pod_errors, pod_update_errors
+from podrunner.local.api.validation.volumes import backstep_errors, host_path_errors
 from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
@@ -180,6 +181,10 @@ def _volume(obj: Json) -> Found:
         yield required("spec", "must specify a volume type")
     for key in sources[1:]:
         yield forbidden_field(f"spec.{key}", "may not specify more than 1 volume type")
+    if spec.get("hostPath") is not None:
+        yield from host_path_errors(spec["hostPath"], "spec.hostPath")
+    if spec.get("local") is not None:
+        yield from backstep_errors(spec["local"].get("path") or "", "spec.local.path")
     policy, policies = spec.get("persistentVolumeReclaimPolicy"), ("Delete", "Recycle", "Retain")
     if policy not in policies:
         yield not_supported("spec.persistentVolumeReclaimPolicy", policy, policies)

@@ -16,6 +16,7 @@ from podrunner.local.api.validation.field_errors import (
     required,
 )
 from podrunner.local.api.validation.metadata import label_errors
+from podrunner.local.api.validation.volumes import volume_errors
 
 __all__ = ["pod_errors", "pod_update_errors"]
 
@@ -33,7 +34,7 @@ def pod_errors(pod: Json) -> Found:
     """Return what is wrong with a pod."""
     spec: Json = pod.get("spec") or {}
     names: set[str] = set()
-    yield from _volume_errors(spec.get("volumes") or (), names)
+    yield from volume_errors(spec.get("volumes") or (), names)
     yield from _containers(spec, names)
     yield from _init_containers(spec, names)
     yield from _choices(spec)
@@ -85,44 +86,6 @@ def _init_containers(spec: Json, volumes: set[str]) -> Found:
             words = "may not be set for init containers without restartPolicy=Always"
             given = (field for field in ("lifecycle", *_PROBES) if container.get(field) is not None)
             yield from (forbidden_field(f"{path}.{field}", words) for field in given)
-
-
-def _volume_errors(volumes: Any, names: set[str]) -> Found:
-    for index, volume in enumerate(volumes):
-        path, name = f"spec.volumes[{index}]", volume.get("name") or ""
-        kinds = [kind for kind in volume if kind != "name"]
-        for kind in kinds[1:]:
-            yield forbidden_field(f"{path}.{kind}", "may not specify more than 1 volume type")
-        yield from _volume_source_errors(volume, path)
-        if not name:
-            yield required(f"{path}.name")
-        else:
-            yield from (invalid_value(f"{path}.name", name, words) for words in formats.dns_label(name))
-        if name in names:
-            yield duplicate(f"{path}.name", name)
-        names.add(name)
-
-
-_NEEDED = {
-    "hostPath": "path",
-    "secret": "secretName",
-    "configMap": "name",
-    "persistentVolumeClaim": "claimName",
-    "nfs": "server",
-    "csi": "driver",
-}
-
-
-def _volume_source_errors(volume: Json, path: str) -> Found:
-    for kind, field in _NEEDED.items():
-        source = volume.get(kind)
-        if source is not None and not source.get(field):
-            yield required(f"{path}.{kind}.{field}")
-    mode = (volume.get("configMap") or volume.get("secret") or {}).get("defaultMode")
-    if mode is not None and not 0 <= mode <= 0o777:
-        kind = "configMap" if "configMap" in volume else "secret"
-        words = "must be a number between 0 and 0777 (octal), both inclusive"
-        yield invalid_value(f"{path}.{kind}.defaultMode", mode, words)
 
 
 def _choices(spec: Json) -> Found:
