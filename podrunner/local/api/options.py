@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,11 @@ from podrunner.local.api.status import FieldError, bad_request, invalid
 __all__ = ["DeleteOptions", "ListOptions", "WriteOptions", "read_bool", "read_int"]
 
 Query = Mapping[str, str]
+
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_INT64 = 1 << 63
+_UINT64 = (1 << 64) - 1
+_MAX_DIGITS = 19
 
 
 def read_bool(query: Query, name: str) -> bool:
@@ -27,10 +33,14 @@ def read_bool(query: Query, name: str) -> bool:
 def read_int(query: Query, name: str) -> int | None:
     """Return a whole number, None if absent."""
     text = query.get(name, "")
-    try:
-        return int(text) if text else None
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not text:
+        return None
+    if not _INTEGER.fullmatch(text):
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    digits = text.lstrip("+-0")
+    if len(digits) > _MAX_DIGITS or not -_INT64 <= int(text) < _INT64:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,9 @@ class ListOptions:
             raise bad_request(
                 f'invalid resource version: strconv.ParseUint: parsing "{self.version}": invalid syntax'
             )
+        if len(self.version) > len(str(_UINT64)) or int(self.version) > _UINT64:
+            words = f'strconv.ParseUint: parsing "{self.version}": value out of range'
+            raise bad_request(f"invalid resource version: {words}")
         return int(self.version)
 
 

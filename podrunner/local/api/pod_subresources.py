@@ -7,13 +7,16 @@ exec, attach and portforward are served by ``streams``.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from podrunner.local.api.encoding.decoding import decode_body, expected_kind, of_kind
+from podrunner.local.api.connections import read_body
+from podrunner.local.api.encoding.decoding import decode_body, expected_kind
 from podrunner.local.api.encoding.rendering import Answer, encode_json
 from podrunner.local.api.options import DeleteOptions, WriteOptions, read_bool, read_int
 from podrunner.local.api.paths import Target
@@ -42,6 +45,8 @@ Json = dict[str, Any]
 _HEADERS_AFTER_S = 0.1
 """Seconds after which a log's headers are sent even without output; until then a refusal can become a status code."""
 
+
+_LONGEST_TOKEN_S = 1 << 32
 
 Handler = Callable[["PodSubresources", web.Request, Target], Awaitable[web.StreamResponse]]
 
@@ -124,7 +129,7 @@ class PodSubresources:
 
     async def bind(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Assign a pod to a node."""
-        body = of_kind(await _body(request, expected_kind(target)[1]), target)
+        body = self._objects.read_part(target, await _body(request, expected_kind(target)[1]))
         options = WriteOptions.read(request.query)
         node = (body.get("target") or {}).get("name") or ""
         if not node:
@@ -138,7 +143,7 @@ class PodSubresources:
 
     async def evict(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Mark a pod as disrupted and delete it."""
-        body = of_kind(await _body(request, expected_kind(target)[1]), target)
+        body = self._objects.read_part(target, await _body(request, expected_kind(target)[1]))
         pod = self._objects.get(target)
         options = DeleteOptions.read(request.query, body.get("deleteOptions") or {})
         if not options.dry_run:
@@ -158,12 +163,16 @@ class PodSubresources:
 
     async def token(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Issue a token of a service account."""
-        body = of_kind(await _body(request, expected_kind(target)[1]), target)
+        body = self._objects.read_part(target, await _body(request, expected_kind(target)[1]))
         account = self._objects.get(target)
         spec = body.setdefault("spec", {})
         user = f"system:serviceaccount:{target.namespace}:{target.name}"
-        now = self._objects.store.now()
-        token, expiry = self._tokens.issue(user, seconds=spec.get("expirationSeconds"), now=now)
+        now, seconds = self._objects.store.now(), spec.get("expirationSeconds")
+        if seconds is not None and seconds > _LONGEST_TOKEN_S:
+            words = "may not specify a duration larger than 2^32 seconds"
+            error = invalid_value("spec.expirationSeconds", seconds, words)
+            raise invalid("TokenRequest", target.name, [error], group="authentication.k8s.io")
+        token, expiry = self._tokens.issue(user, seconds=seconds, now=now)
         spec["expirationSeconds"] = int((expiry - now).total_seconds())
         body["metadata"] = {"name": account["metadata"]["name"], "namespace": target.namespace}
         body["status"] = {"token": token, "expirationTimestamp": rfc3339(expiry)}
@@ -224,11 +233,28 @@ def _read_log_query(request: web.Request, name: str) -> LogOptions:
         follow=read_bool(query, "follow"),
         previous=read_bool(query, "previous"),
         timestamps=read_bool(query, "timestamps"),
-        since_time=query.get("sinceTime") or None,
+        since_time=_since_time(query.get("sinceTime", "")),
         since_seconds=counts["sinceSeconds"],
         tail_lines=counts["tailLines"],
         limit_bytes=counts["limitBytes"],
     )
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d{1,40})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _since_time(text: str) -> str | None:
+    """Return an RFC 3339 time that can be read, None for none; 400 with Go's words for anything else."""
+    if not text:
+        return None
+    try:
+        if not _RFC3339.fullmatch(text):
+            raise ValueError(text)
+        datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        layout = "2006-01-02T15:04:05Z07:00"
+        raise bad_request(f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"') from None
+    return text
 
 
 async def _send(request: web.Request, response: web.StreamResponse, pieces: AsyncIterator[bytes]) -> None:
@@ -264,7 +290,7 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def _body(request: web.Request, kind: str) -> Any:
-    return decode_body(await request.read(), request.headers.get("Content-Type", ""), kind=kind)
+    return decode_body(await read_body(request), request.headers.get("Content-Type", ""), kind=kind)
 
 
 def _json(value: Json, code: int) -> web.Response:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from podrunner.errors import UsageError
 from podrunner.local.api import reviews
+from podrunner.local.api.connections import HEADER_S, Connection, connection_factory, read_body
 from podrunner.local.api.discovery import groups
 from podrunner.local.api.encoding.decoding import decode_body, expected_kind, media_type
 from podrunner.local.api.encoding.events_v1 import converter
@@ -95,17 +96,19 @@ class ApiServer:
         Raises:
             UsageError: The port is taken, or this process may not take it.
         """
+        loop = asyncio.get_running_loop()
         app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.router.add_route("*", "/{path:.*}", self._handle, expect_handler=_answer_expectation)
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, handler_cancellation=True, shutdown_timeout=_STOP_S
         )
         await self._runner.setup()
         assert self._runner.server is not None
-        goodbye = _TLS_GOODBYE_S if tls else None
+        goodbye, hello = (_TLS_GOODBYE_S, HEADER_S) if tls else (None, None)
+        protocols = connection_factory(self._runner.server)
         try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                self._runner.server, host, port, ssl=tls, ssl_shutdown_timeout=goodbye
+            self._listener = await loop.create_server(
+                protocols, host, port, ssl=tls, ssl_shutdown_timeout=goodbye, ssl_handshake_timeout=hello
             )
         except OSError as error:
             raise UsageError(
@@ -125,13 +128,28 @@ class ApiServer:
             await asyncio.sleep(_TLS_GOODBYE_S)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        connection.begin()
+        try:
+            return await self._authenticated(request)
+        finally:
+            connection.end()
+
+    async def _authenticated(self, request: web.Request) -> web.StreamResponse:  # noqa: PLR0911 - a table of errors
         try:
             self._tokens.user(request.headers.get("Authorization", ""), now=self._objects.store.now())
             return await self._answer(request)
         except StatusError as error:
             return _respond(request, _refusal(error))
+        except RecursionError:
+            return _respond(request, _refusal(bad_request("the object is nested too deeply")))
         except web.HTTPRequestEntityTooLarge:
             return _respond(request, _refusal(too_large(MAX_BODY)))
+        except web.HTTPError as error:  # aiohttp's own, of a handshake for example
+            return _respond(
+                request, _refusal(StatusError(error.status, "BadRequest", error.text or error.reason))
+            )
         except ConnectionError:
             # The client left, and this answer is not sent. aiohttp would log the error as the server's failure.
             return web.Response()
@@ -200,7 +218,7 @@ class ApiServer:
         verb = _WRITES.get(request.method)
         if verb is None or verb not in _verbs(target, verb):
             raise method_not_allowed()
-        body = await request.read()
+        body = await read_body(request)
         if verb == "delete":
             return self._delete(request, target, body)
         content_type = request.headers.get("Content-Type", "")
@@ -237,9 +255,7 @@ class ApiServer:
             if body.strip()
             else {}
         )
-        if not isinstance(value, dict):
-            raise bad_request("DeleteOptions must be an object")
-        options = DeleteOptions.read(request.query, value)
+        options = DeleteOptions.read(request.query, self._objects.read_delete_options(value))
         view = self._view(request, target)
         if target.name:
             return Answer(view.one(self._objects.delete(target, options)))
@@ -262,6 +278,18 @@ def _verbs(target: Target, verb: str) -> tuple[str, ...]:
     return (verb,) if collection in target.type.verbs else ()
 
 
+async def _answer_expectation(request: web.BaseRequest) -> web.StreamResponse | None:
+    """Ask for the body that a client holds back until then; 417 with a ``Status`` for any other expectation."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself is not begun
+        return None
+    refusal = StatusError(417, "BadRequest", "the server meets no expectation but 100-continue")
+    return web.Response(
+        body=encode_json(refusal.body()), status=refusal.code, content_type="application/json"
+    )
+
+
 def _refusal(error: StatusError) -> Answer:
     headers = {}
     seconds = error.details.get("retryAfterSeconds")
@@ -276,6 +304,8 @@ def _respond(request: web.Request, answer: Answer) -> web.Response:
     response = web.Response(body=answer.body, status=answer.code, headers=answer.headers)
     response.headers["Content-Type"] = answer.content_type
     response.headers["Cache-Control"] = "no-cache, private"
+    if isinstance(request.protocol, Connection) and request.protocol.is_last:
+        response.force_close()
     for warning in answer.warnings:
         response.headers.add("Warning", f'299 - "{_quoted(warning)}"')
     return response

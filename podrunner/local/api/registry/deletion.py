@@ -27,6 +27,8 @@ FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 _TERMINAL = frozenset({"Succeeded", "Failed"})
 _OVER: dict[str, str] = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
+_LONGEST_GRACE = (1 << 31) - 1
+"""Seconds. The API takes 64 bits, which no calendar holds; a longer grace ends as late as this one."""
 _GOES_ON = -1
 """A grace that stands for none: the deletion is under way, and this request does not shorten it."""
 
@@ -161,7 +163,7 @@ def _grace(resource: str, obj: Stored, options: DeleteOptions) -> int:
     if not spec.get("nodeName") or status.get("phase") in _TERMINAL:
         return 0
     own: int = spec.get("terminationGracePeriodSeconds", 0)
-    return own if wanted is None else wanted
+    return min(own if wanted is None else wanted, _LONGEST_GRACE)
 
 
 def _finalizers(resource: str, obj: Stored, options: DeleteOptions) -> list[str]:

@@ -200,6 +200,14 @@ class Objects:
         storage = target.type.storage
         return [delete_object(self.store, storage, obj, options)[0] for obj in page.items]
 
+    def read_part(self, target: Target, body: Any) -> dict[str, Any]:
+        """Return the body of a subresource that is not stored, with the types of its kind; 400 for wrong ones."""
+        return self._schema.read(of_kind(body, target), mode="Ignore")[0]
+
+    def read_delete_options(self, body: Any) -> dict[str, Any]:
+        """Return the body of a delete; 400 for wrong types."""
+        return self._schema.read_delete_options(body)
+
     def _read(
         self, target: Target, body: Any, options: WriteOptions
     ) -> tuple[dict[str, Any], tuple[str, ...]]:

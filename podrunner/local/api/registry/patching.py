@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from podrunner.errors import SpecError
+from podrunner.local.api.encoding.decoding import check_size
 from podrunner.local.api.status import StatusError, bad_request, unsupported_media_type
 from podrunner.merge import json_merge, json_patch, strategic_merge
 
@@ -14,6 +17,10 @@ JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
+_MAX_OPERATIONS = 10_000
+"""kube-apiserver's ``MaxJSONPatchOperations``."""
+_MAX_SIZE = 3 * 1024 * 1024
+"""Bytes to which copies may bring an object, as kube-apiserver's ``JSONPatchMaxCopyBytes``."""
 _KNOWN = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 
@@ -28,19 +35,45 @@ def apply_patch(current: dict[str, Any], patch: Any, *, media: str, kind: str) -
     if not isinstance(patch, list if media == JSON_PATCH else dict):
         raise bad_request("error decoding patch: json: cannot unmarshal the body into the patch's type")
     try:
-        return _apply(current, patch, media, kind)
+        patched = _apply(current, patch, media, kind)
     except SpecError as error:
         raise _refused(error, media) from error
+    check_size(patched, kind)
+    return patched
 
 
 def _apply(current: dict[str, Any], patch: Any, media: str, kind: str) -> dict[str, Any]:
     if media == JSON_PATCH:
-        patched: dict[str, Any] = json_patch(current, patch)
+        patched = _json_patch(current, patch)
     elif media == MERGE:
         patched = json_merge(current, patch)
     else:
         patched = strategic_merge(current, patch, kind=kind)
     return patched
+
+
+def _json_patch(current: dict[str, Any], patch: list[Any]) -> dict[str, Any]:
+    """Apply a JSON patch; 413 if it has too many operations, or its copies make the object too large."""
+    if len(patch) > _MAX_OPERATIONS:
+        allowed = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(patch)}"
+        raise StatusError(413, "RequestEntityTooLarge", allowed)
+    patched, rest = current, list[Any]()
+    for operation in patch:
+        rest.append(operation)
+        if isinstance(operation, dict) and operation.get("op") == "copy":
+            patched, rest = json_patch(patched, rest), []
+            _check_copies(patched)
+    return json_patch(patched, rest) if rest or patched is current else patched
+
+
+def _check_copies(patched: Any) -> None:
+    check_size(patched, "JSONPatch")
+    size = len(msgspec.json.encode(patched))
+    if size > _MAX_SIZE:
+        words = (
+            f"Unable to complete the copy, the size of the object would be {size}, the limit is {_MAX_SIZE}"
+        )
+        raise StatusError(413, "RequestEntityTooLarge", words)
 
 
 def _refused(error: SpecError, media: str) -> StatusError:

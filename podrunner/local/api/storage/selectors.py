@@ -30,7 +30,7 @@ _KEY = r"(?P<key>[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?)"
 _VALUE = r"[-A-Za-z0-9_.]*"
 _SET = re.compile(rf"\s*{_KEY}\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)\s*")
 _COMPARE = re.compile(rf"\s*{_KEY}\s*(?P<operator>==|=|!=|>|<)\s*(?P<value>{_VALUE})\s*")
-_EXISTS = re.compile(rf"\s*(?P<operator>!?)\s*{_KEY}\s*")
+_EXISTS = re.compile(rf"\s*+(?P<operator>!?)\s*+{_KEY}\s*")
 
 
 def selector(kind: ResourceType, *, labels: str, fields: str) -> Predicate | None:
@@ -57,8 +57,8 @@ def _on_labels(rule: _LabelRule) -> Predicate:
 
 
 def _label_rules(text: str) -> Iterable[_LabelRule]:
-    position = 0
-    while position < len(text) and text.strip():
+    position = 0 if text.strip() else len(text)
+    while position < len(text):
         match, make = _next_rule(text, position)
         position = match.end()
         yield make(match)
@@ -99,14 +99,14 @@ def _compare_rule(match: re.Match[str]) -> _LabelRule:
 
 
 def _ordered_rule(key: str, operator: str, value: str) -> _LabelRule:
-    if not re.fullmatch(r"-?\d+", value):
+    if not _is_integer(value):
         raise bad_request(f"for 'Gt', 'Lt' operators, the value must be an integer: {value!r}")
     bound, sign = int(value), 1 if operator == ">" else -1
     return lambda labels: _is_integer(labels.get(key)) and sign * (int(labels[key]) - bound) > 0
 
 
 def _is_integer(value: str | None) -> bool:
-    return value is not None and re.fullmatch(r"-?\d+", value) is not None
+    return value is not None and re.fullmatch(r"-?\d{1,18}", value, re.ASCII) is not None
 
 
 def _exists_rule(match: re.Match[str]) -> _LabelRule:

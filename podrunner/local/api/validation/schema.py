@@ -22,6 +22,7 @@ Json = dict[str, Any]
 Read = Callable[[Any, str, "list[str]"], Any]
 """(value, its path, unknown fields found so far) → the value as it is stored. Raises :class:`_Mismatch`."""
 
+_DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 _REF = "#/components/schemas/"
 _BASE_TYPES = {"Time", "MicroTime", "Quantity", "IntOrString"}
 
@@ -88,6 +89,14 @@ class Schema:
         if words and mode == "Strict":
             raise _unreadable(obj, f"strict decoding error: {', '.join(words)}")
         return read, words if mode == "Warn" else ()
+
+    def read_delete_options(self, value: Any) -> Json:
+        """Return ``DeleteOptions``, which belong to no one kind; 400 for a wrong type."""
+        try:
+            read: Json = self._reader(_DELETE_OPTIONS)(value, "", [])
+        except _Mismatch as error:
+            raise bad_request(error.message()) from None
+        return read
 
     def _make_reader(self, name: str) -> Read:
         special = _SPECIAL.get(name.rsplit(".", 1)[-1])
