@@ -35,6 +35,7 @@ __all__ = [
     "QueueFullError",
     "QuotaExceededError",
     "RequestTimeoutError",
+    "RequestTooLargeError",
     "RunnerClosedError",
     "ServerError",
     "SpecError",
@@ -202,6 +203,10 @@ class AlreadyExistsError(ConflictError):
 
 class GoneError(ApiError):
     """410: the resourceVersion or continue token is too old."""
+
+
+class RequestTooLargeError(ApiError):
+    """413, or the 500 of a server whose database refuses the object: it is too large, and never becomes smaller."""
 
 
 class InvalidError(ApiError):

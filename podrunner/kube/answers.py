@@ -23,6 +23,7 @@ from podrunner.errors import (
     InvalidError,
     NotFoundError,
     QuotaExceededError,
+    RequestTooLargeError,
     ServerError,
     TooManyRequestsError,
     TransportError,
@@ -30,6 +31,7 @@ from podrunner.errors import (
 )
 from podrunner.kube.gate import MAX_CLOSED_S
 from podrunner.kube.redact import redact
+from podrunner.outcome.tables.answers import Follows, answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +74,7 @@ class TransientKind(StrEnum):
     SERVER = "server"
     QUOTA = "quota"
     RIGHTS = "rights"
+    ADMISSION = "admission"
     CONFLICT = "conflict"
 
 
@@ -86,6 +89,10 @@ def transient_kind(error: BaseException) -> TransientKind | None:  # noqa: PLR09
             return TransientKind.QUOTA
         case ForbiddenError(was_allowed=True):
             return TransientKind.RIGHTS
+        case RequestTooLargeError():
+            return None
+        case ApiError() if _follows(error.status, error.server_message) is Follows.SHORTLY:
+            return TransientKind.ADMISSION
         case ConflictError() if _about_quota(error):
             return TransientKind.CONFLICT
         case ApiError(status=status) if status == 408 or (status >= 500 and status != 501):
@@ -96,9 +103,11 @@ def transient_kind(error: BaseException) -> TransientKind | None:  # noqa: PLR09
 def is_transient(error: BaseException) -> bool:
     """Say whether the same request may succeed later. The one predicate of all retries.
 
-    True: no connection or no answer, 408, 429, 5xx (but 501), 403 of an exhausted quota or of a right that was there
-    before, 409 of a quota's counter.
-    False: everything else, so also 400, 401 (credentials were refreshed once before), 403, 404, 409, 410, 422.
+    True: no connection or no answer, 408, 429, 5xx (but 501, and what is too large), 403 of an exhausted quota, of a
+    right that was there before, or of an object that admission misses and that may have been made a moment ago, 409 of
+    a quota's counter.
+    False: everything else, so also 400, 401 (credentials were refreshed once before), 403, 404, 409, 410, 413, 422.
+    ``podrunner.outcome.tables.answers`` has the words of the server that tell these apart.
     """
     return transient_kind(error) is not None
 
@@ -187,13 +196,21 @@ def _error(
 
 
 def _class(status: int, reason: str, message: str) -> type[ApiError]:
-    if status == 403 and "exceeded quota" in message:
+    follows = _follows(status, message)
+    if follows is Follows.QUOTA:
         return QuotaExceededError
+    if status == 413 or (status == 500 and follows is Follows.NEVER):
+        return RequestTooLargeError
     if status == 409 and reason == "AlreadyExists":
         return AlreadyExistsError
     if status >= 500:
         return ServerError
     return _CLASSES.get(status, ApiError)
+
+
+def _follows(status: int, message: str) -> Follows | None:
+    found = answer(status, message)
+    return None if found is None else found.follows
 
 
 def _document(body: bytes) -> Mapping[str, Any]:

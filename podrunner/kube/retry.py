@@ -29,6 +29,8 @@ __all__ = ["Backoff", "RequestRetry", "retrying"]
 T = TypeVar("T")
 
 _TRIES_WITHOUT_RIGHTS: Final = 6
+_TRIES_AT_ADMISSION: Final = 5
+"""With the default waits about six seconds: what was created just before the pod is known to all servers by then."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,16 +75,16 @@ class RequestRetry:
         A lost connection, throttling and a failing server take the settings as they are. A conflict on a quota's
         counter passes in a moment: an eighth of the waits. An exhausted quota passes when other pods end: twice the
         waits, four times the tries. A right that was there before comes back when a server has started, or never: six
-        tries at most.
+        tries at most. What admission misses was created a moment ago, or is not there: five tries at most.
         """
         plain = _backoff(settings, waits=1.0, tries=1)
-        few = min(settings.attempts or _TRIES_WITHOUT_RIGHTS, _TRIES_WITHOUT_RIGHTS)
         return cls(
             {
                 TransientKind.CONNECTION: plain,
                 TransientKind.THROTTLED: plain,
                 TransientKind.SERVER: plain,
-                TransientKind.RIGHTS: replace(plain, attempts=few),
+                TransientKind.RIGHTS: _at_most(plain, _TRIES_WITHOUT_RIGHTS),
+                TransientKind.ADMISSION: _at_most(plain, _TRIES_AT_ADMISSION),
                 TransientKind.CONFLICT: _backoff(settings, waits=0.125, tries=1),
                 TransientKind.QUOTA: _backoff(settings, waits=2.0, tries=4),
             }
@@ -96,6 +98,10 @@ def _backoff(settings: RetrySettings, *, waits: float, tries: int) -> Backoff:
         attempts=settings.attempts * tries,
         jitter=settings.jitter,
     )
+
+
+def _at_most(backoff: Backoff, tries: int) -> Backoff:
+    return replace(backoff, attempts=min(backoff.attempts or tries, tries))
 
 
 async def retrying(

@@ -66,6 +66,8 @@ class Fault(StrEnum):
     """What was asked for cannot run like that, however often it is tried."""
     CALLER = "caller"
     """No party's: the owner cancelled it."""
+    UNKNOWN = "unknown"
+    """No word of the cluster says whose: not the user's, and no outage that is known to pass."""
 
 
 USUAL_FAULT: Mapping[Category, Fault | None] = MappingProxyType(

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podrunner.errors import ApiError, QuotaExceededError, ServerError, TooManyRequestsError, TransportError
+from podrunner.errors import ApiError, QuotaExceededError, TransportError
 from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.messages import shorten
 from podrunner.outcome.result import Evidence, Outcome
+from podrunner.outcome.tables.answers import answer
 
 if TYPE_CHECKING:
     from podrunner.errors import PodrunnerError
 
 __all__ = ["refused_by_api"]
 
-_PASSING = (QuotaExceededError, TooManyRequestsError, ServerError, TransportError)
-
 
 def refused_by_api(error: PodrunnerError) -> Outcome:
     """Return a failed create as an outcome: not started, with the server's own message.
 
     Args:
-        error: What the launch raised. A refusal (400, 401, 403, 404, 409, 422) is the configuration's fault; a server
-            or network that failed until the tries were used up is the infrastructure's, and retryable.
+        error: What the launch raised. ``podrunner.outcome.tables.answers`` says whose fault an answer is: mostly the
+            configuration's. A server or network that failed until the tries were used up is the infrastructure's, and
+            retryable.
     """
-    fault = Fault.INFRASTRUCTURE if isinstance(error, _PASSING) else Fault.CONFIGURATION
+    fault = _fault(error)
     return Outcome(
         category=Category.REJECTED_BY_API,
         fault=fault,
@@ -34,6 +34,15 @@ def refused_by_api(error: PodrunnerError) -> Outcome:
         message=shorten(str(error)),
         evidence=(Evidence(source="api", reason=_reason(error), message=shorten(_words(error))),),
     )
+
+
+def _fault(error: PodrunnerError) -> Fault:
+    if isinstance(error, QuotaExceededError | TransportError):
+        return Fault.INFRASTRUCTURE
+    if isinstance(error, ApiError):
+        found = answer(error.status, error.server_message)
+        return Fault.UNKNOWN if found is None else found.fault
+    return Fault.CONFIGURATION
 
 
 def _reason(error: PodrunnerError) -> str:

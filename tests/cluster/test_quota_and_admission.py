@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import anyio
 import pytest
 from podrunner import AsyncPodRunner, Category, Fault
 from podrunner.errors import ForbiddenError
@@ -47,7 +48,7 @@ async def test_a_quota_that_stays_exhausted(config, workload, admin, namespace, 
 
 
 async def test_a_missing_service_account(config, workload):
-    """L9: admission refuses at once, with the account's name; with `submit` this is the outcome."""
+    """L9, L12: admission refuses after a few tries, with the account's name; with `submit` this is the outcome."""
     wanted = workload("true", service_account_name="absent")
     async with AsyncPodRunner(config) as runner:
         with pytest.raises(ForbiddenError, match='serviceaccount "absent" not found'):
@@ -56,6 +57,16 @@ async def test_a_missing_service_account(config, workload):
     assert (outcome.category, outcome.fault) == (Category.REJECTED_BY_API, Fault.CONFIGURATION)
     assert (outcome.started, outcome.retryable) == (False, False)
     assert 'serviceaccount "absent" not found' in outcome.message
+
+
+async def test_a_service_account_that_is_a_moment_late(config, workload, admin, namespace):
+    """L12: the launch waits for it a short time."""
+    wanted = workload("true", service_account_name="late")
+    async with AsyncPodRunner(config) as runner:
+        pod = runner.submit(wanted)
+        await anyio.sleep(0.2)
+        create(admin, namespace, "serviceaccounts", metadata={"name": "late"})
+        assert (await pod.wait(60)).succeeded
 
 
 async def test_a_limit_range(config, workload, admin, namespace):

@@ -42,6 +42,41 @@ def status_body(message, reason="", **details):
             errors.QuotaExceededError,
             TransientKind.QUOTA,
         ),
+        (
+            403,
+            "Forbidden",
+            "pods a is forbidden: status unknown for quota: q, resources: pods",
+            errors.QuotaExceededError,
+            TransientKind.QUOTA,
+        ),
+        (
+            403,
+            "Forbidden",
+            "pods a is forbidden: error looking up service account x/y: serviceaccount y not found",
+            errors.ForbiddenError,
+            TransientKind.ADMISSION,
+        ),
+        (
+            403,
+            "Forbidden",
+            "pods a is forbidden: no PriorityClass with name urgent was found",
+            errors.ForbiddenError,
+            TransientKind.ADMISSION,
+        ),
+        (
+            500,
+            "",
+            "insufficient quota to match these scopes: [{PriorityClass In [high]}]",
+            errors.ServerError,
+            TransientKind.ADMISSION,
+        ),
+        (
+            403,
+            "Forbidden",
+            "pods a is forbidden: unable to create new content in namespace x because it is being terminated",
+            errors.ForbiddenError,
+            None,
+        ),
         (404, "NotFound", "pods a not found", errors.NotFoundError, None),
         (408, "", "timeout", errors.ApiError, TransientKind.SERVER),
         (409, "AlreadyExists", "pods a already exists", errors.AlreadyExistsError, None),
@@ -54,17 +89,32 @@ def status_body(message, reason="", **details):
             TransientKind.CONFLICT,
         ),
         (410, "Expired", "too old resource version", errors.GoneError, None),
-        (413, "", "too large", errors.ApiError, None),
+        (413, "", "too large", errors.RequestTooLargeError, None),
         (422, "Invalid", "spec.containers: Required value", errors.InvalidError, None),
         (429, "TooManyRequests", "slow down", errors.TooManyRequestsError, TransientKind.THROTTLED),
         (500, "InternalError", "etcdserver: leader changed", errors.ServerError, TransientKind.SERVER),
+        (500, "", "etcdserver: request is too large", errors.RequestTooLargeError, None),
+        (
+            500,
+            "",
+            "rpc error: code = ResourceExhausted desc = trying to send message larger than max (3 vs. 2)",
+            errors.RequestTooLargeError,
+            None,
+        ),
+        (
+            500,
+            "InternalError",
+            "failed calling webhook a.b: failed to call webhook: connection refused",
+            errors.ServerError,
+            TransientKind.SERVER,
+        ),
         (501, "", "not implemented", errors.ServerError, None),
         (503, "ServiceUnavailable", "starting", errors.ServerError, TransientKind.SERVER),
         (504, "Timeout", "etcd", errors.ServerError, TransientKind.SERVER),
     ],
 )
 def test_status_and_message_decide_the_class_and_whether_to_try_again(status, reason, message, kind, cause):
-    """L3, L4, L6: the one table of retries."""
+    """L3, L4, L6, L11, L12: the one table of retries."""
     error = answer(status, status_body(message, reason))
     assert type(error) is kind
     assert (error.status, error.reason, error.server_message) == (status, reason, message)

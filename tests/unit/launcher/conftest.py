@@ -35,13 +35,14 @@ def launcher(
     owner: str = "me",
     waits: list[float] | None = None,
     may_act: Callable[[], bool] = lambda: True,
+    attempts: int = 4,
 ) -> Launcher:
     on_retry = None if waits is None else lambda _error, wait_s: waits.append(wait_s)
     return Launcher(
         server.client(),
         owner=owner,
         scope="default",
-        config=CONFIG,
+        config=CONFIG.model_copy(update={"create_retry": RetrySettings(attempts=attempts)}),
         random=Random(3),
         on_retry=on_retry,
         may_act=may_act,

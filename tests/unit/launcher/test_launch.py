@@ -19,10 +19,12 @@ from podrunner.errors import (
     ForbiddenError,
     InvalidError,
     PodrunnerError,
+    RequestTooLargeError,
     ServerError,
     TransportError,
 )
 from podrunner.launcher import Launched, Launcher, Occupied
+from podrunner.outcome import Fault, refused_by_api
 from podrunner.workload import Workload, WorkloadKey
 from tests.support.fake_server import FakeServer
 from tests.unit.launcher.conftest import CONFIG, launcher, plan, status
@@ -212,14 +214,26 @@ async def test_a_launch_that_is_cancelled_while_it_looks_leaves_a_pod_that_it_di
     [
         status(403, "Forbidden", 'pods "x" is forbidden: exceeded quota: compute', kind="pods"),
         status(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "compute"'),
+        status(403, "Forbidden", 'pods "x" is forbidden: status unknown for quota: compute, resources: pods'),
+        status(
+            500, "InternalError", 'failed calling webhook "a.b": failed to call webhook: connection refused'
+        ),
         {"status": 429, "body": b"too many, go away", "headers": {"Retry-After": "3"}},
         {"status": 500, "body": b"<html>"},
         status(503, "ServiceUnavailable"),
     ],
-    ids=["L3 quota", "L4 quota conflict", "L5 429 without JSON", "500 HTML", "503"],
+    ids=[
+        "L3 quota",
+        "L4 quota conflict",
+        "L11 quota without a status",
+        "webhook",
+        "L5 429 without JSON",
+        "500 HTML",
+        "503",
+    ],
 )
 async def test_passing_trouble_is_waited_out(trouble: dict[str, Any]):
-    """L3, L4, L5: tried again with a growing wait; one pod."""
+    """L3, L4, L5, L11: tried again with a growing wait; one pod."""
     server = FakeServer()
     server.fail("POST", times=2, **trouble)
     waits: list[float] = []
@@ -293,19 +307,66 @@ async def test_a_retry_after_holds_back_all_launches():
         (status(400, "BadRequest"), BadRequestError),
         (status(422, "Invalid", "spec.containers: Required value"), InvalidError),
         (
-            status(
-                403, "Forbidden", 'error looking up service account default/x: serviceaccount "x" not found'
-            ),
+            status(403, "Forbidden", 'pods "a" is forbidden: violates PodSecurity "restricted:latest"'),
             ForbiddenError,
         ),
+        (status(500, "", "etcdserver: request is too large"), RequestTooLargeError),
+        (
+            status(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728"),
+            RequestTooLargeError,
+        ),
     ],
-    ids=["400", "L6 422", "L9 403"],
+    ids=["400", "L6 422", "L9 403", "L11 500", "413"],
 )
 async def test_a_refusal_is_final(answer: dict[str, Any], error: type[PodrunnerError]):
-    """L6, L9: fails at once, with the server's message."""
+    """L6, L9, L11: fails at once, with the server's message."""
     server = FakeServer()
     server.fail("POST", times=9, **answer)
     with pytest.raises(error):
+        await launcher(server).launch(plan())
+    assert len(server.requests) == 1
+
+
+LATE = [
+    'pods "a" is forbidden: error looking up service account default/x: serviceaccount "x" not found',
+    'pods "a" is forbidden: no PriorityClass with name urgent was found',
+    'pods "a" is forbidden: pod rejected: RuntimeClass "gvisor" not found',
+    'pods "a" is forbidden: insufficient quota to consume: pods',
+]
+
+
+@pytest.mark.parametrize("message", LATE)
+async def test_what_admission_misses_may_come_a_moment_later(message: str):
+    """L12: it was created just before the pod, and one server of several does not know it yet."""
+    server = FakeServer()
+    server.fail("POST", times=1, **status(403, "Forbidden", message))
+    waits: list[float] = []
+    assert isinstance(await launcher(server, waits=waits).launch(plan()), Launched)
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize("message", LATE)
+async def test_what_admission_misses_for_long_is_final(message: str):
+    """L12: a short retry, however many tries other troubles are given."""
+    server = FakeServer()
+    server.fail("POST", times=99, **status(403, "Forbidden", message))
+    waits: list[float] = []
+    with pytest.raises(ForbiddenError) as caught:
+        await launcher(server, waits=waits, attempts=50).launch(plan())
+    assert len(waits) == 4
+    assert sum(waits) < 0.8 * (1 + 2 + 4 + 8)
+    outcome = refused_by_api(caught.value)
+    assert (outcome.fault, outcome.retryable) == (Fault.CONFIGURATION, False)
+
+
+async def test_a_namespace_that_is_being_deleted_takes_no_pod():
+    """L12: the reverse: what goes away does not come back."""
+    server = FakeServer()
+    message = (
+        'pods "a" is forbidden: unable to create new content in namespace x because it is being terminated'
+    )
+    server.fail("POST", times=9, **status(403, "Forbidden", message))
+    with pytest.raises(ForbiddenError):
         await launcher(server).launch(plan())
     assert len(server.requests) == 1
 
