@@ -38,6 +38,9 @@ CategoryName = Literal[
 ]
 """The categories of outcomes that a rule may decide on: all but ``succeeded`` and ``cancelled``."""
 
+FaultName = Literal["workload", "infrastructure", "configuration", "unknown"]
+"""The faults of outcomes that a rule may decide on: all but the caller's."""
+
 
 class OnExitCodes(Settings):
     """Which exit codes a rule is about (a Job's ``onExitCodes``). Exit code 0 is no failure: it never matches.
@@ -89,6 +92,7 @@ class FailureRule(Settings):
         on_pod_conditions: Conditions of the pod's last record; none: any.
         on_reasons: The outcome's ``reason``, as ``OOMKilled``, ``Evicted``, ``EvictionByEvictionAPI``; none: any.
         on_categories: The outcome's category; none: any.
+        on_faults: The outcome's fault, as ``unknown``; none: any.
     """
 
     name: PlainText
@@ -97,14 +101,21 @@ class FailureRule(Settings):
     on_pod_conditions: tuple[OnPodCondition, ...] = ()
     on_reasons: tuple[PlainText, ...] = ()
     on_categories: tuple[CategoryName, ...] = ()
+    on_faults: tuple[FaultName, ...] = ()
 
     @model_validator(mode="after")
     def _about_something(self) -> Self:
-        if self.on_exit_codes or self.on_pod_conditions or self.on_reasons or self.on_categories:
+        if (
+            self.on_exit_codes
+            or self.on_pod_conditions
+            or self.on_reasons
+            or self.on_categories
+            or self.on_faults
+        ):
             return self
         raise ValueError(
             f"rule {self.name!r} is about nothing; "
-            "Give it on_exit_codes, on_pod_conditions, on_reasons or on_categories"
+            "Give it on_exit_codes, on_pod_conditions, on_reasons, on_categories or on_faults"
         )
 
 

@@ -46,6 +46,7 @@ def apply_failure_policy(rules: Iterable[FailureRule], outcome: Outcome, pod: Po
 def _applies(rule: FailureRule, outcome: Outcome, pod: Pod | None) -> bool:
     return (
         (not rule.on_categories or str(outcome.category) in rule.on_categories)
+        and (not rule.on_faults or str(outcome.fault) in rule.on_faults)
         and (not rule.on_reasons or outcome.reason in rule.on_reasons)
         and (rule.on_exit_codes is None or _has_exit_code(rule.on_exit_codes, outcome, pod))
         and (not rule.on_pod_conditions or _has_condition(rule.on_pod_conditions, pod))

@@ -79,6 +79,7 @@ rules = st.lists(
                 max_size=2,
             ),
             "on_categories": st.lists(st.sampled_from(["failed", "image", "unknown"]), max_size=2),
+            "on_faults": st.lists(st.sampled_from(["infrastructure", "unknown"]), max_size=2),
         },
     ),
     max_size=2,

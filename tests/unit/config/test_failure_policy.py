@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 import pytest
 from podrunner.config import FailureRule, OnExitCodes, RunnerConfig, as_toml, as_yaml
-from podrunner.config.failure_policy import CategoryName
+from podrunner.config.failure_policy import CategoryName, FaultName
 from podrunner.errors import ConfigError
-from podrunner.outcome import Category
+from podrunner.outcome import Category, Fault
 
 TOML = """
 [[failure_policy]]
@@ -66,6 +66,7 @@ def rule(**fields: Any) -> dict[str, Any]:
         ([rule(on_exit_codes={"values": [256]})], "failure_policy[0].on_exit_codes.values[0]", "255"),
         ([rule(action="ignore", on_reasons=["x"])], "failure_policy[0].action", "one of the choices"),
         ([rule(on_categories=["succeeded"])], "failure_policy[0].on_categories[0]", "one of the choices"),
+        ([rule(on_faults=["caller"])], "failure_policy[0].on_faults[0]", "one of the choices"),
         ([rule(on_reason=["x"])], "failure_policy[0].on_reason", "Did you mean 'on_reasons'?"),
         (
             [rule(on_exit_codes={"values": [3], "operatr": "In"})],
@@ -93,6 +94,8 @@ def test_exit_code_0_in_not_in_is_harmless():
 
 
 def test_a_rule_may_be_about_every_failure():
-    """The names in the settings are the categories' values, except those of success and cancellation."""
+    """The names in the settings are the values, except those of success and cancellation."""
+    assert {*get_args(FaultName)} == {*Fault} - {Fault.CALLER}
+    assert FailureRule(name="all", action="fail", on_faults=get_args(FaultName)).on_faults
     assert {*get_args(CategoryName)} == {*Category} - {Category.SUCCEEDED, Category.CANCELLED}
     assert FailureRule(name="all", action="fail", on_categories=get_args(CategoryName)).on_categories

@@ -53,6 +53,8 @@ MATCHES = {
     ),
     "its category": ({"on_categories": ["image", "failed"]}, True),
     "another category": ({"on_categories": ["image"]}, False),
+    "its fault": ({"on_faults": ["unknown", "workload"]}, True),
+    "another fault": ({"on_faults": ["unknown"]}, False),
     "its reason": ({"on_reasons": ["OOMKilled", "Error"]}, True),
     "another reason": ({"on_reasons": ["OOMKilled"]}, False),
     "a condition that it has not": ({"on_pod_conditions": [{"type": "DisruptionTarget"}]}, False),
