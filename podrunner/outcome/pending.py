@@ -6,7 +6,6 @@ the configuration's (:class:`~podrunner.config.policies.PendingPolicy`).
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,10 @@ from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.containers import all_statuses, ever_started, main_status
 from podrunner.outcome.facts import condition
 from podrunner.outcome.messages import sentence
-from podrunner.outcome.scheduling import parse_unschedulable
+from podrunner.outcome.scheduling import fault_of_placement, parse_unschedulable
+from podrunner.outcome.tables.causes import fault_of_creation, fault_of_image
+from podrunner.outcome.tables.creation import CREATION_REASONS
+from podrunner.outcome.tables.images import IMAGE_REASONS
 from podrunner.outcome.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -25,43 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Cause", "Waiting", "pending_verdict", "waiting", "waiting_for"]
 
-IMAGE_REASONS = frozenset(
-    {
-        "ErrImageNeverPull",
-        "ErrImagePull",
-        "ImageInspectError",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RegistryUnavailable",
-        "SignatureValidationFailed",
-    }
-)
-"""Waiting reasons of the kubelet's image manager (pkg/kubelet/images/types.go)."""
-
-CONFIG_REASONS = frozenset(
-    {
-        "ContainerCannotRun",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "PostStartHookError",
-        "PreCreateHookError",
-        "PreStartHookError",
-        "RunContainerError",
-        "StartError",
-    }
-)
-"""Waiting reasons of the kubelet's container manager and the runtimes for a container that cannot be made."""
-
 _CATEGORIES: Mapping[str, Category] = MappingProxyType(
-    dict.fromkeys(IMAGE_REASONS, Category.IMAGE) | dict.fromkeys(CONFIG_REASONS, Category.CONTAINER_CONFIG)
+    dict.fromkeys(IMAGE_REASONS, Category.IMAGE) | dict.fromkeys(CREATION_REASONS, Category.CONTAINER_CONFIG)
 )
-
-_PASSING = re.compile(
-    r"i/o timeout|TLS handshake|connection (refused|reset)|no such host|toomanyrequests|"
-    r"(?<!\d)(429|5\d\d) (Too Many|Internal|Bad Gateway|Service|Gateway)|deadline exceeded|unexpected EOF",
-    re.IGNORECASE,
-)
-"""Messages of a registry or network that fails, not of a wrong image: a later pull may succeed."""
 
 
 class Cause(NamedTuple):
@@ -210,13 +178,12 @@ def _verdict(cause: Cause, waited_s: float) -> Verdict:
     )
 
 
-def _fault(cause: Cause) -> Fault | None:
-    if cause.category is Category.IMAGE and _PASSING.search(cause.message):
-        return Fault.INFRASTRUCTURE
+def _fault(cause: Cause) -> Fault:
     if cause.category is Category.UNSCHEDULABLE:
-        found = parse_unschedulable(cause.message)
-        return Fault.CONFIGURATION if found.causes and not found.lacking else None
-    return None
+        return fault_of_placement(parse_unschedulable(cause.message))
+    if cause.category is Category.IMAGE:
+        return fault_of_image(cause.reason, cause.message)
+    return fault_of_creation(cause.reason, cause.message)
 
 
 def _startup_verdict(cause: Cause | None, waited_s: float, policy: PendingPolicy) -> Verdict | None:

@@ -4,23 +4,22 @@ A rule is a name, a condition and a conclusion, all plain functions of :class:`~
 is meaning: what interrupted a container comes before what the interrupted container said. Assembling the public
 record does not belong here.
 
-Sources of the reasons: the kubelet's eviction, preemption, shutdown and lifecycle packages; KEP-3329 for
-``DisruptionTarget``; the taint-eviction and pod garbage collector controllers.
+The reasons and words that they compare, with the source of each, are ``podrunner.outcome.tables``.
 """
 
 from __future__ import annotations
 
-import re
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS
-from podrunner.outcome.facts import past_deadline
+from podrunner.outcome.facts import TERMINATION_BY_KUBELET, past_deadline
 from podrunner.outcome.messages import describe_end, sentence
+from podrunner.outcome.tables.causes import fault_of_creation, fault_of_status
+from podrunner.outcome.tables.nodes import CONTAINER_ENDS, EVENTS, disruption, status_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from podrunner.outcome.facts import Facts
     from podrunner.outcome.record import ContainerStateTerminated, ContainerStatus, Event
@@ -47,65 +46,13 @@ class Rule(NamedTuple):
     conclude: Callable[[Facts], Diagnosis]
 
 
-DISRUPTIONS: Mapping[str, Category] = MappingProxyType(
-    {
-        "PreemptionByScheduler": Category.PREEMPTED,
-        "EvictionByEvictionAPI": Category.EVICTED,
-        "DeletionByTaintManager": Category.EVICTED,
-        "DeletionByDeviceTaintManager": Category.EVICTED,
-        "DeletionByPodGC": Category.NODE_LOST,
-    }
-)
-"""Reasons of the ``DisruptionTarget`` condition; ``TerminationByKubelet`` is left to the pod's own reason, which comes
-with it."""
-
-STATUS_REASONS: Mapping[str, Category] = MappingProxyType(
-    {
-        "Evicted": Category.EVICTED,
-        "Preempting": Category.PREEMPTED,
-        "Preempted": Category.PREEMPTED,
-        "NodeLost": Category.NODE_LOST,
-        "NodeShutdown": Category.NODE_LOST,
-        "Shutdown": Category.NODE_LOST,
-        "Terminated": Category.NODE_LOST,
-        "DeadlineExceeded": Category.DEADLINE,
-        "UnexpectedAdmissionError": Category.REJECTED_BY_NODE,
-        "NodeAffinity": Category.REJECTED_BY_NODE,
-        "NodePorts": Category.REJECTED_BY_NODE,
-        "NodeName": Category.REJECTED_BY_NODE,
-        "TopologyAffinityError": Category.REJECTED_BY_NODE,
-        "InvalidNodeInfo": Category.REJECTED_BY_NODE,
-        "AppArmor": Category.REJECTED_BY_NODE,
-        "SysctlForbidden": Category.REJECTED_BY_NODE,
-        "PodFeatureUnsupported": Category.REJECTED_BY_NODE,
-        "PodLevelResourcesNotSupported": Category.REJECTED_BY_NODE,
-        "SupplementalGroupsPolicyNotSupported": Category.REJECTED_BY_NODE,
-        "VolumeAttachmentLimitExceeded": Category.REJECTED_BY_NODE,
-        "PodOSNotSupported": Category.REJECTED_BY_NODE,
-        "PodOSSelectorNodeLabelDoesNotMatch": Category.REJECTED_BY_NODE,
-    }
-)
-"""Reasons that the kubelet or a controller writes to the pod's own status; ``OutOf…`` is added by prefix."""
-
 _KUBELETS_REASONS = frozenset({"Evicted", "Preempting", "NodeShutdown", "Shutdown", "Terminated"})
 """Reasons with which the kubelet says why it ended the containers itself: no time can contradict them."""
 
-_NEVER_ON_THIS_SPEC = frozenset({"AppArmor", "SysctlForbidden", "PodOSNotSupported"})
-_OWN_LIMIT = re.compile(
-    r"exceeds the (total )?limit|exceeded its local ephemeral storage limit", re.IGNORECASE
+_OUT_OF_MEMORY, _LOST_CONTAINER = (
+    frozenset(entry.reason for entry in CONTAINER_ENDS.values() if entry.category is category)
+    for category in (Category.OOM_KILLED, Category.NODE_LOST)
 )
-
-EVENTS: Mapping[str, Category] = MappingProxyType(
-    {
-        "Preempted": Category.PREEMPTED,
-        "Evicted": Category.EVICTED,
-        "NodeNotReady": Category.NODE_LOST,
-        "TaintManagerEviction": Category.EVICTED,
-        "DeviceTaintManagerEviction": Category.EVICTED,
-    }
-)
-"""Event reasons that say why a pod was deleted, the strongest first."""
-
 _BY_TAINT = frozenset({"TaintManagerEviction", "DeviceTaintManagerEviction"})
 
 
@@ -137,13 +84,14 @@ def _ended_by_owner(facts: Facts) -> bool:
 
 
 def _disrupted(facts: Facts) -> bool:
-    return facts.interrupted and facts.disruption is not None and facts.disruption.reason in DISRUPTIONS
+    """Whether any controller disrupted it; the kubelet's own disruptions have the pod's own reason."""
+    reason = facts.disruption.reason if facts.disruption is not None else None
+    return facts.interrupted and bool(reason) and reason != TERMINATION_BY_KUBELET
 
 
 def _status_category(facts: Facts) -> Category | None:
-    if facts.status_reason.startswith("OutOf"):
-        return Category.REJECTED_BY_NODE
-    return STATUS_REASONS.get(facts.status_reason)
+    known = status_reason(facts.status_reason)
+    return None if known is None else known.category
 
 
 def _ended_by_itself_before(facts: Facts) -> bool:
@@ -161,7 +109,7 @@ def _pod_says_why(facts: Facts) -> bool:
 
 def _event_category(facts: Facts) -> Category | None:
     reasons = {event.reason for event in facts.events if _explains_a_deletion(event)}
-    return next((category for reason, category in EVENTS.items() if reason in reasons), None)
+    return next((entry.category for entry in EVENTS.values() if entry.reason in reasons), None)
 
 
 def _explains_a_deletion(event: Event) -> bool:
@@ -202,8 +150,15 @@ def _gone_unended(facts: Facts) -> bool:
     return facts.vanished and facts.phase not in {"Succeeded", "Failed"}
 
 
-def _refused_unseen(facts: Facts) -> bool:
-    return facts.phase == "Failed" and bool(facts.status_reason) and facts.main is None
+def _refused(facts: Facts) -> bool:
+    """Whether the kubelet refused the pod with a reason that no table has.
+
+    A kubelet that starts anew may refuse a pod that it had admitted. A container that it does not find is then
+    ``ContainerStatusUnknown`` (kubernetes issue 134186).
+    """
+    failed = facts.failed_init.state.terminated if facts.failed_init is not None else None
+    ends = [end for end in (facts.end, failed) if end is not None and end.reason not in _LOST_CONTAINER]
+    return facts.phase == "Failed" and bool(facts.status_reason) and not ends
 
 
 # --- what is concluded -----------------------------------------------------------------------------------------
@@ -215,7 +170,12 @@ def _of_main(category: Category) -> Callable[[Facts], Diagnosis]:
 
 def _of_container(category: Category, name: str, end: ContainerStateTerminated | None) -> Diagnosis:
     reason = end.reason if end is not None else None
-    return Diagnosis(category, describe_end(name, end), reason=reason, container=name or None, end=end)
+    fault = None
+    if category is Category.CONTAINER_CONFIG and end is not None:
+        fault = fault_of_creation(end.reason or "", end.message)
+    return Diagnosis(
+        category, describe_end(name, end), reason=reason, fault=fault, container=name or None, end=end
+    )
 
 
 def _cancelled(facts: Facts) -> Diagnosis:
@@ -231,7 +191,7 @@ def _cancelled(facts: Facts) -> Diagnosis:
 def _by_disruption(facts: Facts) -> Diagnosis:
     found = facts.disruption
     assert found is not None
-    category = DISRUPTIONS[found.reason or ""]
+    category = disruption(found.reason or "").category
     if category is Category.EVICTED and _event_category(facts) is Category.NODE_LOST:
         category = Category.NODE_LOST
     return Diagnosis(category, sentence(found.reason, found.message), reason=found.reason, end=facts.end)
@@ -245,24 +205,16 @@ def _by_status(facts: Facts) -> Diagnosis:
         category,
         sentence(facts.status_reason, message),
         reason=facts.status_reason,
-        fault=_fault_of_status(facts.status_reason, message or ""),
+        fault=fault_of_status(facts.status_reason, message),
         end=facts.end,
     )
-
-
-def _fault_of_status(reason: str, message: str) -> Fault | None:
-    if reason in _NEVER_ON_THIS_SPEC:
-        return Fault.CONFIGURATION
-    if reason == "Evicted" and _OWN_LIMIT.search(message):
-        return Fault.WORKLOAD
-    return None
 
 
 def _by_event(facts: Facts) -> Diagnosis:
     category = _event_category(facts)
     assert category is not None
     deletions = [event for event in facts.events if _explains_a_deletion(event)]
-    found = next(event for event in reversed(deletions) if EVENTS[event.reason] is category)
+    found = next(event for event in reversed(deletions) if EVENTS[event.reason].category is category)
     return Diagnosis(category, sentence(found.reason, found.message), reason=found.reason, end=facts.end)
 
 
@@ -290,11 +242,9 @@ def _init_failed(facts: Facts) -> Diagnosis:
 
 def _category_of_init(failed: ContainerStatus) -> Category:
     end = failed.state.terminated
-    reason = end.reason if end is not None else None
-    if reason == "OOMKilled":
-        return Category.OOM_KILLED
-    if reason == "ContainerStatusUnknown":
-        return Category.NODE_LOST
+    reason = (end.reason if end is not None else None) or ""
+    if reason in CONTAINER_ENDS:
+        return CONTAINER_ENDS[reason].category
     return Category.CONTAINER_CONFIG if reason in UNSTARTED_REASONS else Category.INIT_FAILED
 
 
@@ -307,7 +257,7 @@ def _node_lost(facts: Facts) -> Diagnosis:
     )
 
 
-def _refused(facts: Facts) -> Diagnosis:
+def _by_refusal(facts: Facts) -> Diagnosis:
     return Diagnosis(
         Category.REJECTED_BY_NODE,
         sentence(facts.status_reason, facts.pod.status.message),
@@ -316,16 +266,13 @@ def _refused(facts: Facts) -> Diagnosis:
 
 
 def _unknown(facts: Facts) -> Diagnosis:
-    said = sentence(facts.status_reason, facts.pod.status.message) or "nothing was said"
+    said = sentence(None, facts.pod.status.message) or "nothing was said"
     return Diagnosis(
         Category.UNKNOWN,
         f"the pod is over (phase {facts.phase}) without an end of its main container: {said}",
-        reason=facts.status_reason or None,
         container=facts.main_name or None,
     )
 
-
-_LOST_CONTAINER = frozenset({"ContainerStatusUnknown"})
 
 RULES: tuple[Rule, ...] = (
     Rule("the main container succeeded", _main_succeeded, _of_main(Category.SUCCEEDED)),
@@ -334,14 +281,14 @@ RULES: tuple[Rule, ...] = (
     Rule("the pod itself says why", _pod_says_why, _by_status),
     Rule("an event says why it was deleted", _deletion_explained, _by_event),
     Rule("deleted before its end", _deleted_before_its_end, _deleted_by_others),
-    Rule("out of memory", _main_end_reason(frozenset({"OOMKilled"})), _of_main(Category.OOM_KILLED)),
+    Rule("out of memory", _main_end_reason(_OUT_OF_MEMORY), _of_main(Category.OOM_KILLED)),
+    Rule("its node refused it", _refused, _by_refusal),
     Rule("its container was lost", _main_end_reason(_LOST_CONTAINER), _of_main(Category.NODE_LOST)),
     Rule("it could not start", _main_end_reason(UNSTARTED_REASONS), _of_main(Category.CONTAINER_CONFIG)),
     Rule("the main container failed", lambda facts: facts.end is not None, _of_main(Category.FAILED)),
     Rule("an init container failed", lambda facts: facts.failed_init is not None, _init_failed),
     Rule("its node was silent when it went", _node_silent, _node_lost),
     Rule("gone before its end", _gone_unended, _deleted_by_others),
-    Rule("refused before any container", _refused_unseen, _refused),
     Rule("over for no reason given", lambda _facts: True, _unknown),
 )
 """The table, in order of weight. Its last rule always applies."""

@@ -10,7 +10,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Shortage", "Unschedulable", "parse_unschedulable"]
+from podrunner.outcome.category import Fault
+from podrunner.outcome.tables.placement import PLACEMENT_WORDS
+from podrunner.outcome.tables.words import fault_of
+
+__all__ = ["Shortage", "Unschedulable", "fault_of_placement", "parse_unschedulable"]
 
 _HEAD = re.compile(r"^(?P<fit>\d+)/(?P<nodes>\d+) nodes are available:?\s*(?P<causes>.*)$", re.DOTALL)
 _AFTERWARDS = re.compile(r"\.?\s+(?:[^.]*,\s+)?preemption:")
@@ -70,12 +74,27 @@ def parse_unschedulable(message: str | None) -> Unschedulable:
     if head is None:
         return Unschedulable(None, (), text)
     causes = _AFTERWARDS.split(head["causes"], maxsplit=1)[0].strip().rstrip(".")
-    found = (_CAUSE.match(part) for part in _NEXT_CAUSE.split(causes))
-    return Unschedulable(int(head["nodes"]), tuple(_shortage(cause) for cause in found if cause), text)
+    nodes = int(head["nodes"])
+    parts = [part for part in _NEXT_CAUSE.split(causes) if part.strip()]
+    return Unschedulable(nodes, tuple(_shortage(part, nodes) for part in parts), text)
 
 
-def _shortage(cause: re.Match[str]) -> Shortage:
-    text = cause["text"].strip()
+def _shortage(part: str, nodes: int) -> Shortage:
+    """Read one cause. One without a number is a plugin's that ran before the filters: it is about all nodes."""
+    cause = _CAUSE.match(part)
+    text = part.strip() if cause is None else cause["text"].strip()
     short = _TOO_LITTLE.match(text)
     resource = None if short is None else (short["resource"] or "pods").rstrip(".,")
-    return Shortage(int(cause["count"]), text, resource)
+    return Shortage(nodes if cause is None else int(cause["count"]), text, resource)
+
+
+def fault_of_placement(found: Unschedulable) -> Fault:
+    """Return whose fault it is that no node takes a pod.
+
+    One cause that may pass (nodes that are full, ill or cordoned) is enough for the infrastructure's fault: those nodes
+    may take it later. The configuration's it is only if each cause is of what the pod asks for.
+    """
+    causes = [cause.text for cause in found.causes] or [found.message]
+    faults = {fault_of(PLACEMENT_WORDS, text) for text in causes}
+    order = (Fault.INFRASTRUCTURE, Fault.UNKNOWN)
+    return next((fault for fault in order if fault in faults), Fault.CONFIGURATION)

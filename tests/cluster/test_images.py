@@ -14,6 +14,7 @@ async def test_a_pull_that_keeps_failing(outcome_of, workload, pods):
     outcome = await outcome_of(wanted, pending={"image_grace_s": 2})
     assert (outcome.category, outcome.started) == (Category.IMAGE, False)
     assert outcome.reason in {"ErrImagePull", "ImagePullBackOff"}
+    assert outcome.fault is Fault.INFRASTRUCTURE, "no registry listens at this address"
     assert "localhost/nowhere:1" in outcome.message
     assert pods() == []
 
@@ -31,4 +32,5 @@ async def test_an_invalid_image_name(outcome_of, workload, pods):
     """P1: an invalid name has no grace period: it is no failure of a registry."""
     outcome = await outcome_of(workload("true", image="NOT/A:name:1"), pending={"image_grace_s": 300})
     assert (outcome.category, outcome.reason) == (Category.IMAGE, "InvalidImageName")
+    assert outcome.fault is Fault.CONFIGURATION
     assert pods() == []

@@ -23,8 +23,31 @@ async def test_a_selector_that_no_node_has(outcome_of, workload):
     """P2: the outcome has the scheduler's message."""
     wanted = workload("true", node_selector={"no": "such-node"})
     outcome = await outcome_of(wanted, pending={"unschedulable_grace_s": 0})
-    assert outcome.category is Category.UNSCHEDULABLE
+    assert (outcome.category, outcome.fault) == (Category.UNSCHEDULABLE, Fault.CONFIGURATION)
     assert "node affinity/selector" in outcome.message
+
+
+async def test_a_claim_that_does_not_exist(outcome_of, workload):
+    """P13: the scheduler says so before it looks at any node; the fault is the configuration's."""
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "no-such-claim"}}
+    wanted = workload("true", overrides={"spec": {"volumes": [volume]}})
+    outcome = await outcome_of(wanted, pending={"unschedulable_grace_s": 0})
+    assert (outcome.category, outcome.fault) == (Category.UNSCHEDULABLE, Fault.CONFIGURATION)
+    assert 'persistentvolumeclaim "no-such-claim" not found' in outcome.message
+
+
+async def test_a_cordoned_node(outcome_of, workload, admin):
+    """P13: a node that takes no pods for a while is the infrastructure's."""
+    (node,) = admin.get("/api/v1/nodes").json()["items"]
+    path = f"/api/v1/nodes/{node['metadata']['name']}"
+    kind = {"Content-Type": "application/merge-patch+json"}
+    admin.patch(path, json={"spec": {"unschedulable": True}}, headers=kind).raise_for_status()
+    try:
+        outcome = await outcome_of(workload("true"), pending={"unschedulable_grace_s": 0})
+    finally:
+        admin.patch(path, json={"spec": {"unschedulable": None}}, headers=kind).raise_for_status()
+    assert (outcome.category, outcome.fault) == (Category.UNSCHEDULABLE, Fault.INFRASTRUCTURE)
+    assert outcome.retryable
 
 
 async def test_refused_by_its_node(outcome_of, workload, admin):

@@ -139,6 +139,54 @@ ENDS = {
         Fault.INFRASTRUCTURE,
         False,
     ),
+    "rejected for a taint": (
+        pod("Failed", reason="TaintToleration", message="node(s) had taints that the pod didn't tolerate"),
+        Category.REJECTED_BY_NODE,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "rejected for CPUs that are never left over": (
+        pod(
+            "Failed",
+            reason="SMTAlignmentError",
+            message="Pod was rejected: SMT Alignment Error: requested 3 cpus not multiple cpus per core = 2",
+        ),
+        Category.REJECTED_BY_NODE,
+        Fault.CONFIGURATION,
+        False,
+    ),
+    "rejected for CPUs that others have": (
+        pod(
+            "Failed",
+            reason="SMTAlignmentError",
+            message="Pod was rejected: SMT Alignment Error: not enough free physical CPUs: available physical "
+            "CPUs = 1, requested CPUs = 4, CPUs per core = 2",
+        ),
+        Category.REJECTED_BY_NODE,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "P16: rejected by a kubelet that started anew, for a reason of tomorrow": (
+        pod(
+            "Failed",
+            ended("base", 137, reason="ContainerStatusUnknown", begin=None, end=None),
+            reason="PodOfTomorrowUnsupported",
+        ),
+        Category.REJECTED_BY_NODE,
+        Fault.INFRASTRUCTURE,
+        False,
+    ),
+    "P16: disrupted for a reason of tomorrow": (
+        pod(
+            "Failed",
+            ended("base", 143),
+            conditions=(disrupted("DeletionByTomorrowsManager"),),
+            deleted_at=8,
+        ),
+        Category.EVICTED,
+        Fault.INFRASTRUCTURE,
+        True,
+    ),
     "its spec fits no such node": (
         pod("Failed", reason="SysctlForbidden"),
         Category.REJECTED_BY_NODE,
@@ -172,7 +220,7 @@ ENDS = {
     "init container cannot start": (
         pod("Failed", waits("base", "PodInitializing"), init=(ended("git-sync", 128, reason="StartError"),)),
         Category.CONTAINER_CONFIG,
-        Fault.CONFIGURATION,
+        Fault.UNKNOWN,
         False,
     ),
     "init container lost": (
@@ -200,6 +248,32 @@ def test_each_end_has_its_category_fault_and_start(case: tuple[Pod, Category, Fa
     assert outcome.retryable == (fault is Fault.INFRASTRUCTURE)
     assert outcome.message
     assert outcome.succeeded == (category is Category.SUCCEEDED)
+
+
+def test_a_reason_that_no_table_has_is_shown_as_it_is():
+    """P16: of a disruption; of a kubelet that started anew and refuses a pod that had run."""
+    disruption = disrupted("DeletionByTomorrowsManager", message="a device is gone")
+    outcome = outcome_of(pod("Failed", ended("base", 143), conditions=(disruption,), deleted_at=8))
+    assert outcome.reason == "DeletionByTomorrowsManager"
+    assert outcome.message == "DeletionByTomorrowsManager: a device is gone"
+    lost = ended("base", 137, reason="ContainerStatusUnknown", begin=None, end=None)
+    refused = pod("Failed", lost, reason="OddReason", message="Pod was rejected: odd")
+    outcome = outcome_of(refused, previous=pod("Running", runs("base")))
+    assert (outcome.category, outcome.reason) == (Category.REJECTED_BY_NODE, "OddReason")
+    assert outcome.message == "OddReason: Pod was rejected: odd"
+    assert outcome.started
+
+
+def test_the_kubelets_own_disruption_leaves_the_cause_to_the_pods_reason():
+    """P16: ``TerminationByKubelet`` says nothing of its own."""
+    record = pod(
+        "Failed",
+        ended("base", 143),
+        reason="Evicted",
+        message="The node was low on resource: memory.",
+        conditions=(disrupted("TerminationByKubelet"),),
+    )
+    assert outcome_of(record).reason == "Evicted"
 
 
 def test_out_of_memory_names_the_container_and_its_exit_code():

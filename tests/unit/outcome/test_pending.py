@@ -28,18 +28,38 @@ NO_MATCH = condition(
 @pytest.mark.parametrize(
     ("record", "grace_s", "category", "fault"),
     [
-        (pod("Pending", waits("base", "ErrImagePull", "not found")), 300, Category.IMAGE, None),
-        (pod("Pending", waits("base", "ImagePullBackOff")), 300, Category.IMAGE, None),
+        (
+            pod("Pending", waits("base", "ErrImagePull", "not found")),
+            300,
+            Category.IMAGE,
+            Fault.CONFIGURATION,
+        ),
+        (pod("Pending", waits("base", "ImagePullBackOff")), 300, Category.IMAGE, Fault.UNKNOWN),
         (
             pod("Pending", waits("base", "ErrImagePull", "dial tcp: i/o timeout")),
             300,
             Category.IMAGE,
             Fault.INFRASTRUCTURE,
         ),
-        (pod("Pending", waits("base", "InvalidImageName")), 0, Category.IMAGE, None),
-        (pod("Pending", waits("base", "CreateContainerConfigError")), 30, Category.CONTAINER_CONFIG, None),
-        (pod("Pending", init=(waits("setup", "RunContainerError"),)), 30, Category.CONTAINER_CONFIG, None),
-        (pod("Pending", conditions=(NO_ROOM,), node=None), 600, Category.UNSCHEDULABLE, None),
+        (pod("Pending", waits("base", "InvalidImageName")), 0, Category.IMAGE, Fault.CONFIGURATION),
+        (
+            pod("Pending", waits("base", "CreateContainerConfigError", 'secret "nope" not found')),
+            30,
+            Category.CONTAINER_CONFIG,
+            Fault.CONFIGURATION,
+        ),
+        (
+            pod("Pending", init=(waits("setup", "RunContainerError"),)),
+            30,
+            Category.CONTAINER_CONFIG,
+            Fault.UNKNOWN,
+        ),
+        (
+            pod("Pending", conditions=(NO_ROOM,), node=None),
+            600,
+            Category.UNSCHEDULABLE,
+            Fault.INFRASTRUCTURE,
+        ),
         (pod("Pending", conditions=(NO_MATCH,), node=None), 600, Category.UNSCHEDULABLE, Fault.CONFIGURATION),
     ],
 )

@@ -30,7 +30,7 @@ def test_causes_nodes_and_resources_are_told_apart():
     "",
 ])  # fmt: skip
 def test_what_plugins_say_after_the_filters_is_no_cause(afterwards: str):
-    """As kube-scheduler 1.34 to 1.37 print it; since 1.35 without the taint's key and value."""
+    """As kube-scheduler 1.34 to 1.37 print it; since 1.34 without the taint's key and value."""
     message = (
         f"0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient memory.{afterwards}"
     )
