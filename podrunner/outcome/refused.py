@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podrunner.errors import ApiError, QuotaExceededError, TransportError
+from podrunner.errors import ApiError, QuotaExceededError, RequestTooLargeError, TransportError
 from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.messages import shorten
 from podrunner.outcome.result import Evidence, Outcome
@@ -37,9 +37,10 @@ def refused_by_api(error: PodrunnerError) -> Outcome:
 
 
 def _fault(error: PodrunnerError) -> Fault:
+    """Return whose fault an error is. Its class comes first: it was made of the whole message, which is cut by now."""
     if isinstance(error, QuotaExceededError | TransportError):
         return Fault.INFRASTRUCTURE
-    if isinstance(error, ApiError):
+    if isinstance(error, ApiError) and not isinstance(error, RequestTooLargeError):
         found = answer(error.status, error.server_message)
         return Fault.UNKNOWN if found is None else found.fault
     return Fault.CONFIGURATION

@@ -37,6 +37,7 @@ from podrunner.outcome import Category, Fault, refused_by_api
             "configuration",
             "500",
         ),
+        (RequestTooLargeError(status=500, server_message="a long message, cut…"), "configuration", "500"),
         (RequestTooLargeError(status=413, server_message="Request entity too large"), "configuration", "413"),
         (
             ServerError(status=500, server_message='failed calling webhook "a.b": EOF'),
