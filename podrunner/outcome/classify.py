@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS, all_statuses
 from podrunner.outcome.facts import Facts, condition, deletion_asked_at, gather, is_over
-from podrunner.outcome.messages import shorten, signal_of
+from podrunner.outcome.messages import UNREADABLE_CODE, shorten, signal_of
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.rules import Diagnosis, conclude
 
@@ -164,10 +164,14 @@ def _ended_containers(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(
                 source="container",
                 name=container.name,
-                reason=end.reason or f"exit code {end.exit_code}",
+                reason=end.reason or _code(end),
                 message=shorten(end.message),
                 at=end.finished_at,
             )
+
+
+def _code(end: ContainerStateTerminated) -> str:
+    return UNREADABLE_CODE if end.exit_code is None else f"exit code {end.exit_code}"
 
 
 def _of_event(event: Event) -> Evidence:

@@ -176,12 +176,17 @@ def _failed_init(pod: Pod) -> ContainerStatus | None:
     if pod.status.phase != "Failed":
         return None
     beside = native_sidecars(pod)
-    statuses = pod.status.init_container_statuses or ()
-    return next((s for s in statuses if s.name not in beside and _failed(s)), None)
+    failed = [s for s in pod.status.init_container_statuses or () if s.name not in beside and _failed(s)]
+    # One whose exit code can be read comes before one of which only the end is known.
+    return next((s for s in failed if _code(s) is not None), next(iter(failed), None))
 
 
 def _failed(status: ContainerStatus) -> bool:
-    return status.state.terminated is not None and status.state.terminated.exit_code != 0
+    return status.state.terminated is not None and _code(status) != 0
+
+
+def _code(status: ContainerStatus) -> int | None:
+    return None if status.state.terminated is None else status.state.terminated.exit_code
 
 
 def _deciding_end(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from podrunner.outcome.record import ContainerStateTerminated
 
-__all__ = ["describe_end", "sentence", "shorten", "signal_of"]
+__all__ = ["UNREADABLE_CODE", "describe_end", "sentence", "shorten", "signal_of"]
+
+UNREADABLE_CODE = "exit code cannot be read"
 
 _LONGEST = 1024
 """Characters of foreign text that an outcome keeps: enough for any Kubernetes message, little per pod."""
@@ -31,7 +33,8 @@ def signal_of(end: ContainerStateTerminated | None) -> int | None:
         return None
     if end.signal:
         return end.signal
-    return end.exit_code - 128 if 128 < end.exit_code <= 128 + 64 else None
+    code = end.exit_code
+    return code - 128 if code is not None and 128 < code <= 128 + 64 else None
 
 
 def describe_end(container: str, end: ContainerStateTerminated | None) -> str:
@@ -45,6 +48,8 @@ def describe_end(container: str, end: ContainerStateTerminated | None) -> str:
 
 def _how(end: ContainerStateTerminated) -> str:
     number = signal_of(end)
+    if number is None and end.exit_code is None:
+        return f"ended, and its {UNREADABLE_CODE}"
     if number is None:
         return f"ended with exit code {end.exit_code}"
     return f"was ended by signal {number} ({_signal_name(number)}), exit code {end.exit_code}"

@@ -89,7 +89,8 @@ def _of_init(status: ContainerStatus, progress: str) -> str:
 
 
 def _end_reason(end: ContainerStateTerminated) -> str:
-    return end.reason or (f"Signal:{end.signal}" if end.signal else f"ExitCode:{end.exit_code}")
+    code = "?" if end.exit_code is None else end.exit_code
+    return end.reason or (f"Signal:{end.signal}" if end.signal else f"ExitCode:{code}")
 
 
 def _containers_reason(pod: Pod, reason: str) -> str:

@@ -7,9 +7,10 @@ but reading: what a status *means* is ``podrunner.outcome.classify``.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 __all__ = [
     "ContainerSpec",
@@ -72,15 +73,26 @@ class ContainerStateRunning(_Record, frozen=True):
     started_at: str | None = None
 
 
-class ContainerStateTerminated(_Record, frozen=True):
-    """The container's process ended."""
+if TYPE_CHECKING:
+    _ExitCode = int | None
+else:
+    _ExitCode = Any  # read from whatever was written: one odd value must not make the whole pod unreadable
 
-    exit_code: int = 0
+
+class ContainerStateTerminated(_Record, frozen=True):
+    """The container's process ended. ``exit_code`` is None if none was written, or something that is no whole number."""
+
+    exit_code: _ExitCode = None
     signal: int | None = None
     reason: str | None = None
     message: str | None = None
     started_at: str | None = None
     finished_at: str | None = None
+
+    def __post_init__(self) -> None:
+        """Drop an exit code that is none."""
+        if type(self.exit_code) is not int:
+            force_setattr(self, "exit_code", None)
 
 
 class ContainerState(_Record, frozen=True):

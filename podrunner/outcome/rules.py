@@ -142,6 +142,11 @@ def _main_end_reason(reasons: frozenset[str]) -> Callable[[Facts], bool]:
     return lambda facts: facts.end is not None and facts.end.reason in reasons
 
 
+def _end_is_unreadable(facts: Facts) -> bool:
+    """Whether neither an exit code nor the phase says how it ended: a phase Succeeded alone is no evidence."""
+    return facts.end is not None and facts.end.exit_code is None and facts.phase != "Failed"
+
+
 def _node_silent(facts: Facts) -> bool:
     return facts.vanished and facts.end is None and facts.phase == "Unknown"
 
@@ -265,6 +270,11 @@ def _by_refusal(facts: Facts) -> Diagnosis:
     )
 
 
+def _unreadable(facts: Facts) -> Diagnosis:
+    found = _of_container(Category.UNKNOWN, facts.main_name, facts.end)
+    return found._replace(message=f"{found.message} (the pod's phase is {facts.phase})")
+
+
 def _unknown(facts: Facts) -> Diagnosis:
     said = sentence(None, facts.pod.status.message) or "nothing was said"
     return Diagnosis(
@@ -285,6 +295,7 @@ RULES: tuple[Rule, ...] = (
     Rule("its node refused it", _refused, _by_refusal),
     Rule("its container was lost", _main_end_reason(_LOST_CONTAINER), _of_main(Category.NODE_LOST)),
     Rule("it could not start", _main_end_reason(UNSTARTED_REASONS), _of_main(Category.CONTAINER_CONFIG)),
+    Rule("its exit code cannot be read", _end_is_unreadable, _unreadable),
     Rule("the main container failed", lambda facts: facts.end is not None, _of_main(Category.FAILED)),
     Rule("an init container failed", lambda facts: facts.failed_init is not None, _init_failed),
     Rule("its node was silent when it went", _node_silent, _node_lost),

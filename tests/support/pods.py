@@ -38,7 +38,7 @@ def runs(name: str, *, since: int = 5, ready: bool = True) -> ContainerStatus:
 
 def ended(
     name: str,
-    exit_code: int = 0,
+    exit_code: int | None = 0,
     *,
     reason: str | None = None,
     begin: int | None = 5,

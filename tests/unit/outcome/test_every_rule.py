@@ -200,6 +200,13 @@ CASES = [
         started=False,
     ),
     Case(
+        "its exit code cannot be read",
+        pod("Succeeded", ended("base", None)),
+        Category.UNKNOWN,
+        "container base ended, and its exit code cannot be read (the pod's phase is Succeeded)",
+        "Completed",
+    ),
+    Case(
         "the main container failed",
         pod("Failed", ended("base", 3)),
         Category.FAILED,
