@@ -80,7 +80,7 @@ else:
 
 
 class ContainerStateTerminated(_Record, frozen=True):
-    """The container's process ended. ``exit_code`` is None if none was written, or something that is no whole number."""
+    """The container's process ended. ``exit_code`` is None if none was written, or one that is no whole number."""
 
     exit_code: _ExitCode = None
     signal: int | None = None
