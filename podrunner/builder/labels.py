@@ -22,6 +22,7 @@ __all__ = [
     "MANAGED_BY",
     "MANAGER",
     "MANIFEST_HASH",
+    "NAMESPACES",
     "OUTCOME",
     "OUTCOME_FINALIZER",
     "OWNER",
@@ -43,6 +44,8 @@ OWNER = "podrunner.io/owner"
 """Label (safe) and annotation (exact): the runner that the pod belongs to."""
 SCOPE = "podrunner.io/scope"
 """Label (safe) and annotation (exact): runners of one scope may adopt each other's pods."""
+NAMESPACES = "podrunner.io/namespaces"
+"""Annotation of a Lease: the namespaces that its runner uses, with commas between them; ``*``: all."""
 KEY = "podrunner.io/key"
 """Annotation: the workload's identity, as canonical JSON."""
 ATTEMPT = "podrunner.io/attempt"

@@ -30,10 +30,12 @@ from podrunner.kube.session import JSON_OR_ANY, Session
 from podrunner.kube.watch_stream import WatchStream
 from podrunner.kube.wire import (
     Deletion,
+    ObjectPage,
     PodPage,
     decode_deletion,
     decode_events,
     decode_object,
+    decode_objects,
     decode_page,
     decode_pod,
     encode,
@@ -468,6 +470,19 @@ class KubeClient:
     async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
         """Read a Lease."""
         return decode_object(await self._session.send("GET", item(LEASES, namespace, name), gated=False))
+
+    async def list_leases(
+        self,
+        namespace: str,
+        *,
+        label_selector: str = "",
+        limit: int | None = None,
+        continue_token: str | None = None,
+    ) -> ObjectPage:
+        """Read one page of Leases. The parameters are those of :meth:`list_pods`."""
+        query = (("labelSelector", label_selector), ("limit", limit), ("continue", continue_token))
+        target = with_query(collection(LEASES, namespace), query)
+        return decode_objects(await self._session.send("GET", target))
 
     async def create_lease(self, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Lease. Raises AlreadyExistsError."""

@@ -5,14 +5,24 @@ Where the settings come from does not belong here (``access``).
 
 from __future__ import annotations
 
+import os
+import shutil
 import ssl
+import stat
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from podrunner.errors import ConfigError
 
-__all__ = ["Pem", "TlsRotation", "TlsSettings", "ssl_context"]
+__all__ = ["Pem", "TlsRotation", "TlsSettings", "ssl_context", "sweep_folders"]
+
+_FOLDER: Final = "podrunner-tls-"
+_LIVES_S: Final = 60.0
+"""Such a folder exists for milliseconds. One that is so old was left by a killed process."""
 
 Pem = Path | bytes
 """A PEM file, or its content."""
@@ -91,7 +101,8 @@ def _load_client_certificate(context: ssl.SSLContext, settings: TlsSettings) -> 
     if settings.certificate is None:
         return
     # OpenSSL reads a key from files only: what came inline is written to a private folder for a moment.
-    with tempfile.TemporaryDirectory(prefix="podrunner-tls-") as folder:
+    sweep_folders(Path(tempfile.gettempdir()), now_s=time.time())
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
         try:
             certificate = _as_file(settings.certificate, Path(folder, "certificate.pem"))
             key = _as_file(settings.key, Path(folder, "key.pem")) if settings.key is not None else None
@@ -103,6 +114,24 @@ def _load_client_certificate(context: ssl.SSLContext, settings: TlsSettings) -> 
                 key="client-certificate",
                 remedy="Give a PEM certificate and the key that belongs to it.",
             ) from error
+
+
+def sweep_folders(parent: Path, *, now_s: float) -> None:
+    """Remove the folders of processes that were killed while OpenSSL read from them: they hold private keys.
+
+    Args:
+        parent: Where they are.
+        now_s: Seconds since the epoch.
+    """
+    for folder in parent.glob(f"{_FOLDER}*"):
+        with suppress(OSError):  # it is gone already
+            found = folder.lstat()
+            if (
+                stat.S_ISDIR(found.st_mode)
+                and found.st_uid == os.geteuid()
+                and now_s - found.st_mtime > _LIVES_S
+            ):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _as_file(pem: Pem, place: Path) -> Path:

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Deletion",
+    "ObjectPage",
     "PodPage",
     "WatchEvent",
     "decode_deletion",
     "decode_events",
     "decode_object",
+    "decode_objects",
     "decode_page",
     "decode_pod",
     "decode_watch",
@@ -50,6 +52,18 @@ class PodPage(msgspec.Struct, frozen=True, gc=False):
     resource_version: str
     continue_token: str | None = None
     skipped: int = 0
+
+
+class ObjectPage(msgspec.Struct, frozen=True, gc=False):
+    """One page of a list of any kind, its objects whole.
+
+    Attributes:
+        items: The objects.
+        continue_token: For the next page; None: this was the last.
+    """
+
+    items: list[dict[str, Any]]
+    continue_token: str | None = None
 
 
 class Deletion(msgspec.Struct, frozen=True, gc=False):
@@ -190,6 +204,19 @@ def decode_page(body: bytes) -> PodPage:
     except _UNREADABLE:
         return _page_by_item(body)
     return _page(page.items or [], page.metadata, unread=0)
+
+
+def decode_objects(body: bytes) -> ObjectPage:
+    """Decode a page of a list; items that are no objects are left out.
+
+    Raises:
+        TransportError: The body is no list at all, or has no version: nothing may be concluded from it.
+    """
+    page = _checked(_RAW_LIST, body, what="a list")
+    if not page.metadata.resource_version:
+        raise TransportError("the server's answer is not a list: it has no resourceVersion")
+    items = [item for item in _readable(_ANY, page.items or []) if isinstance(item, dict)]
+    return ObjectPage(items, page.metadata.continue_ or None)
 
 
 def _page_by_item(body: bytes) -> PodPage:

@@ -22,6 +22,7 @@ import msgspec
 
 from podrunner.errors import LogError, SpecError
 from podrunner.logs.cursor import LogCursor
+from podrunner.logs.leftovers import CURSOR_SUFFIX, PARTIAL_PREFIX
 from podrunner.logs.record import GapReason, LogGap
 from podrunner.logs.segments import compress_segment, last_segment, rotate, undo_rotation
 from podrunner.workload.log_path import checked_log_path
@@ -71,6 +72,7 @@ class _Mark(msgspec.Struct, frozen=True):
     cursor: LogCursor
     size: int
     segments: int = msgspec.field(default=0, name="parts")
+    owner: str = ""
 
 
 class FileLogSink:
@@ -82,6 +84,7 @@ class FileLogSink:
         max_bytes: A file that would grow longer becomes a segment (``1.log.1``, ``1.log.2``, …), and a new one is
             begun: between two batches of lines, so that a file may be longer by less than one. None: one file.
         compress: Whether segments are compressed: ``1.log.1.gz``.
+        owner: The runner that writes: if it is killed, another one knows by it whose cursor file this is.
         may_write: Whether the pod is still this runner's: else the cursor file is a successor's, and stays as it is.
     """
 
@@ -92,12 +95,14 @@ class FileLogSink:
         timestamps: bool = False,
         max_bytes: int | None = None,
         compress: bool = False,
+        owner: str = "",
         may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self.path = path
         self._timestamps = timestamps
         self._max_bytes = max_bytes
         self._compress = compress
+        self._owner = owner
         self._may_write = may_write
         self._size = 0
         self._segments = 0
@@ -106,7 +111,7 @@ class FileLogSink:
     @property
     def cursor_path(self) -> Path:
         """The file that holds the cursor."""
-        return self.path.with_name(f".{self.path.name}.cursor")
+        return self.path.with_name(f".{self.path.name}{CURSOR_SUFFIX}")
 
     async def open(self, *, uid: str, container: str) -> LogCursor | None:
         """Makes folder and file; cuts what was written after the saved cursor; returns that cursor."""
@@ -145,10 +150,9 @@ class FileLogSink:
             if mark is not None:
                 _restore(file, mark)
             self._size = file.seek(0, os.SEEK_END)
-        if mark is None:
-            self._save(fresh)
-            return None
-        return mark.cursor
+        if mark is None or mark.owner != self._owner:
+            self._save(fresh if mark is None else mark.cursor)
+        return None if mark is None else mark.cursor
 
     def _read_mark(self, fresh: LogCursor) -> _Mark | None:
         try:
@@ -183,8 +187,8 @@ class FileLogSink:
 
     def _save(self, cursor: LogCursor) -> None:
         """Replaces the cursor file in one step, so that a crash leaves the old one or the new one."""
-        with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=".cursor-", delete=False) as file:
-            file.write(msgspec.json.encode(_Mark(cursor, self._size, self._segments)))
+        with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=PARTIAL_PREFIX, delete=False) as file:
+            file.write(msgspec.json.encode(_Mark(cursor, self._size, self._segments, self._owner)))
         Path(file.name).replace(self.cursor_path)
 
 

@@ -30,6 +30,7 @@ from podrunner.ownership.leases import (
     new_owner,
     utc_now,
 )
+from podrunner.ownership.leftovers import Leftovers
 from podrunner.ownership.outcome_records import (
     PodWrite,
     WriteStatus,
@@ -59,6 +60,7 @@ __all__ = [
     "HeldPod",
     "LeaseKeeper",
     "LeaseState",
+    "Leftovers",
     "OwnerAlive",
     "OwnerGone",
     "OwnerUnknown",

@@ -14,14 +14,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 
 from podrunner.builder import safe_label
-from podrunner.builder.labels import MANAGED_BY, MANAGER, OWNER, SCOPE
+from podrunner.builder.labels import MANAGED_BY, MANAGER, NAMESPACES, OWNER, SCOPE
 from podrunner.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -150,6 +150,7 @@ class LeaseKeeper:
         owner: The runner's name.
         scope: The runner's scope, as a label.
         duration_s: Seconds without renewal after which the runner counts as gone.
+        namespaces: The namespaces of its pods, which the Lease says; None among them: all. Empty: it does not say.
         now: The time of day.
     """
 
@@ -161,6 +162,7 @@ class LeaseKeeper:
         owner: str,
         scope: str,
         duration_s: float,
+        namespaces: Sequence[str | None] = (),
         now: WallClock = utc_now,
     ) -> None:
         self.name: str = lease_name(owner)
@@ -170,6 +172,7 @@ class LeaseKeeper:
         self._owner = owner
         self._scope = scope
         self._duration_s = duration_s
+        self._namespaces = ",".join(namespace or "*" for namespace in namespaces)
         self._now = now
         # Two processes that were given one owner's name are still two holders.
         self._holder = f"{owner}_{uuid.uuid4().hex}"
@@ -359,7 +362,8 @@ class LeaseKeeper:
             "name": self.name,
             "namespace": self._namespace,
             "labels": {MANAGED_BY: MANAGER, SCOPE: safe_label(self._scope)},
-            "annotations": {OWNER: self._owner},
+            "annotations": {OWNER: self._owner}
+            | ({NAMESPACES: self._namespaces} if self._namespaces else {}),
         }
         if resource_version is not None:
             metadata["resourceVersion"] = resource_version

@@ -125,6 +125,32 @@ class ScopeReader:
             async for pod in pods:
                 yield pod
 
+    async def leases(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Gives the Leases of our scope, page by page. To be closed by ``aclosing``.
+
+        Raises:
+            ApiError: A page could not be read.
+            TransportError: Likewise, or the list does not end.
+        """
+        selector = f"{MANAGED_BY}={MANAGER},{SCOPE}={safe_label(self.scope)}"
+        token: str | None = None
+        guard = PageGuard(max_objects=_MAX_PODS, page_size=_PAGE_SIZE)
+        while True:
+            read = partial(
+                self._client.list_leases,
+                self._lease_namespace,
+                label_selector=selector,
+                limit=_PAGE_SIZE,
+                continue_token=token,
+            )
+            page = await self.retrying(read, name=f"list leases {selector}")
+            token = page.continue_token
+            guard.check(len(page.items), token)
+            for lease in page.items:
+                yield lease
+            if not token:
+                break
+
     async def is_gone(self, owner: str) -> bool:
         """Whether the owner's Lease is not held.
 

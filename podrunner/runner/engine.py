@@ -11,6 +11,7 @@ import logging
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -25,6 +26,7 @@ from podrunner.ownership import (
     Adopter,
     ExistingPods,
     LeaseKeeper,
+    Leftovers,
     Owners,
     RetainedPods,
     ScopeReader,
@@ -159,6 +161,7 @@ async def open_engine(
         owner=resources.owner,
         scope=config.scope,
         duration_s=config.lease_duration_s,
+        namespaces=_watched_by(config),
     )
     await retrying(lease.acquire, policy=RequestRetry.of(config.retry), name=f"take lease {lease.name}")
     stack.push_async_callback(_shielded, lease.release)
@@ -214,6 +217,7 @@ class Engine:
             extra_sinks=resources.extra_sinks,
             bus=self._bus,
             may_act=self._fence.may_act,
+            owner=owner,
         )
         self._finalizer = Finalizer(client, config, limiter=self._logs.limiter, fence=self._fence)
         self._deleter = PodDeleter(client, self._launcher, config, fence=self._fence)
@@ -321,14 +325,25 @@ class Engine:
             self._watched,
             adopt=self.adopt,
             retained=retained,
+            leftovers=self._leftovers(),
             watches=self._watches,
             report_staleness=self._supervisor.report_staleness,
             random=self._random,
         )
 
+    def _leftovers(self) -> Leftovers:
+        return Leftovers(
+            self._client,
+            self._scope_reader(),
+            lease_namespace=self._config.namespace,
+            namespaces=self._watched,
+            forget=partial(self._logs.remove_leftovers, knows=lambda uid: self.pods.get(uid) is not None),
+            before_send=self._fence.check_owner,
+        )
+
     @property
     def _watched(self) -> tuple[str | None, ...]:
-        return (None,) if self._config.all_namespaces else self._config.watched_namespaces
+        return _watched_by(self._config)
 
     def _watches(self) -> list[WatchHealth]:
         return [reflector.health() for reflector in self.reflectors]
@@ -512,6 +527,10 @@ class Engine:
             await self._deleter.wait_gone()
         if scope.cancelled_caught:
             _logger.error("%d pods did not end in %.0f s", self.pods.active, _CLOSE_WITHIN_S)
+
+
+def _watched_by(config: RunnerConfig) -> tuple[str | None, ...]:
+    return (None,) if config.all_namespaces else config.watched_namespaces
 
 
 async def _shielded(function: Callable[[], Any]) -> None:

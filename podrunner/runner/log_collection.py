@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
 from podrunner.builder.result import RESULT_CONTAINER
 from podrunner.logs import (
@@ -16,6 +19,7 @@ from podrunner.logs import (
     container_log_path,
     safe_log_path,
 )
+from podrunner.logs.leftovers import remove_cursors
 from podrunner.runner.events import EventKind
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ class LogCollection:
         extra_sinks: Makes an embedder's own sinks for a pod; None: none.
         bus: Takes an event for each gap or trouble of a log.
         may_act: Whether the runner is still the owner of its pods: without its Lease it writes nothing.
+        owner: The runner's name, which cursor files bear.
 
     Attributes:
         limiter: The connections that all readers of logs share.
@@ -60,6 +65,7 @@ class LogCollection:
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None,
         bus: EventBus,
         may_act: Callable[[], bool],
+        owner: str = "",
     ) -> None:
         self.troubles: int = 0
         self.limiter: LogStreamLimiter = LogStreamLimiter(config.logs.max_follows, turn_s=config.logs.turn_s)
@@ -70,6 +76,7 @@ class LogCollection:
         self._extra_sinks = extra_sinks
         self._bus = bus
         self._may_act = may_act
+        self._owner = owner
 
     def begin(self, tracked: TrackedPod) -> None:
         """Starts collecting once one of the wanted containers has started, if that is wanted at all."""
@@ -137,12 +144,40 @@ class LogCollection:
                 timestamps=logs.timestamps,
                 max_bytes=logs.max_file_bytes,
                 compress=logs.compress,
+                owner=self._owner,
                 may_write=lambda: tracked.collector is not None and tracked.collector.may_write(),
             )
             tracked.files.append(sink)
             return sink
 
         return [make]
+
+    async def remove_leftovers(
+        self, owners: frozenset[str], existing: frozenset[str], *, knows: Callable[[str], bool]
+    ) -> None:
+        """Removes the cursor files of runners that are gone.
+
+        Args:
+            owners: The runners.
+            existing: UIDs of pods that exist: their cursors stay.
+            knows: Whether we track the pod of a UID: its cursor stays too.
+        """
+        if (folder := self._config.logs.folder) is None:
+            return
+        stopped = threading.Event()
+        remove = partial(
+            remove_cursors,
+            folder,
+            owners=owners,
+            is_needed=lambda uid: uid in existing or knows(uid),
+            is_stopped=stopped.is_set,
+        )
+        try:
+            removed = await anyio.to_thread.run_sync(remove, abandon_on_cancel=True)
+        finally:
+            stopped.set()
+        if removed:
+            _logger.info("%d cursor files of runners that are gone were removed", removed)
 
     async def forget(self, tracked: TrackedPod) -> None:
         """Waits until the log of a pod that is gone is collected, and removes its cursors."""

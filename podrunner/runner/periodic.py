@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from podrunner.errors import OwnershipError, PodrunnerError, RunnerClosedError
+from podrunner.ownership import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from random import Random
 
     from podrunner.config import RunnerConfig
-    from podrunner.ownership import RetainedPods
+    from podrunner.ownership import Leftovers, RetainedPods
     from podrunner.runner.tasks import SupervisedTasks
     from podrunner.watch import WatchHealth
 
@@ -35,6 +36,8 @@ _CHECKS_PER_STALENESS: Final = 8
 # A connection that was silent for too long counts as interrupted since its last sign, for the moment until it is opened
 # anew. So only what is stale at two checks in a row is reported.
 _STALE_CHECKS: Final = 2
+# A killed runner's Lease runs out, and as much time again passes before it is removed.
+_LEASES_TO_BE_OLD: Final = 2
 
 
 class PeriodicTasks:
@@ -45,6 +48,7 @@ class PeriodicTasks:
         namespaces: The namespaces that the runner watches; None: all.
         adopt: Adopts.
         retained: Collects retained pods that are garbage.
+        leftovers: Collects what killed runners left behind.
         watches: Returns the health of all watches.
         report_staleness: Called once when a watch is stale, with the reason in words, and once with None when it no
             longer is.
@@ -58,6 +62,7 @@ class PeriodicTasks:
         *,
         adopt: Callable[[], Awaitable[Any]],
         retained: RetainedPods,
+        leftovers: Leftovers,
         watches: Callable[[], Iterable[WatchHealth]],
         report_staleness: Callable[[WatchHealth, str | None], None],
         random: Random,
@@ -66,6 +71,7 @@ class PeriodicTasks:
         self._namespaces = namespaces
         self._adopt = adopt
         self._retained = retained
+        self._leftovers = leftovers
         self._watches = watches
         self._report_staleness = report_staleness
         self._random = random
@@ -74,6 +80,7 @@ class PeriodicTasks:
         """Starts the jobs that the configuration wants."""
         config = self._config
         tasks.start_soon(self._check_staleness, name="staleness")
+        tasks.start_soon(self._collect_leftovers, name="leftovers")
         if config.adopt_every_s is not None:
             tasks.start_soon(self._repeat, self._adopt, config.adopt_every_s, "adoption", name="adoption")
         if config.kept_pods_max_age_s is not None or config.kept_pods_max_count is not None:
@@ -105,14 +112,26 @@ class PeriodicTasks:
         if deleted:
             _logger.info("%d kept pods were swept", deleted)
 
+    async def _collect_leftovers(self) -> None:
+        """Looks at once, and then as often as a Lease may have become old: a runner may be open for moments only."""
+        every_s = _LEASES_TO_BE_OLD * self._config.lease_duration_s + CLOCK_SKEW_S
+        await self._once(self._leftovers.collect, "removal of leftovers")
+        await self._repeat(self._leftovers.collect, every_s, "removal of leftovers")
+
     async def _repeat(self, job: Callable[[], Awaitable[Any]], every_s: float, what: str) -> None:
         """Does the job again and again, the first time after one period, until the runner may not act any more."""
         while True:
             await anyio.sleep(every_s * (1 + _JITTER * (2 * self._random.random() - 1)))
-            try:
-                await job()
-            except (OwnershipError, RunnerClosedError) as error:
-                _logger.info("no more %s: %s", what, error)
+            if not await self._once(job, what):
                 return
-            except PodrunnerError as error:
-                _logger.warning("%s failed, to be tried again: %s", what, error)
+
+    async def _once(self, job: Callable[[], Awaitable[Any]], what: str) -> bool:
+        """Does the job; False: the runner may not act any more."""
+        try:
+            await job()
+        except (OwnershipError, RunnerClosedError) as error:
+            _logger.info("no more %s: %s", what, error)
+            return False
+        except PodrunnerError as error:
+            _logger.warning("%s failed, to be tried again: %s", what, error)
+        return True

@@ -1,7 +1,7 @@
 """A script as a user writes it, to be run again: ``python script.py SETTINGS``.
 
-SETTINGS is a JSON file with ``face``, ``shell`` (what its workload runs), ``wait_s`` (None: to the end), and
-``config``, what its RunnerConfig is made of. It runs one workload of a fixed key, and prints one line of JSON: the
+SETTINGS is a JSON file with ``face``, ``shell`` (what its workload runs), ``job`` (its key; without: a fixed one), and
+``config``, what its RunnerConfig is made of. It runs one workload, and prints one line of JSON: the
 pod's UID, its outcome's category and exit code, and ``replayed``; or the error's class and words.
 """
 
@@ -54,7 +54,7 @@ async def asynchronous(config: RunnerConfig, workload: Workload) -> None:
 def main() -> None:
     settings = json.loads(Path(sys.argv[1]).read_text())
     config = RunnerConfig(cluster="kubeconfig", **settings["config"])
-    workload = Workload(key={"job": "nightly"}, command=["sh", "-c", settings["shell"]])
+    workload = Workload(key={"job": settings.get("job", "nightly")}, command=["sh", "-c", settings["shell"]])
     try:
         if settings["face"] == "blocking":
             blocking(config, workload)

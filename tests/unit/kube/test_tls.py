@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 from podrunner.errors import ConfigError
-from podrunner.kube.tls import TlsRotation, TlsSettings, ssl_context
+from podrunner.kube.tls import TlsRotation, TlsSettings, ssl_context, sweep_folders
 from podrunner.local.certificates import make_certificates
 
 
@@ -72,3 +72,23 @@ def test_only_another_certificate_is_a_rotation():
     assert rotation.settings is first
     rotation.offer(TlsSettings(certificate=b"2", key=b"l", ca=b"ignored"))
     assert rotation.settings == TlsSettings(certificate=b"2", key=b"l", server_name="x", verify=False)
+
+
+def test_folders_of_killed_processes_are_removed(tmp_path):
+    """H10: keys that were written for a moment, by a process that was killed in that moment."""
+    left = tmp_path / "podrunner-tls-abc"
+    left.mkdir()
+    (left / "key.pem").write_text("key")
+    other = tmp_path / "another"
+    other.mkdir()
+    (tmp_path / "podrunner-tls-link").symlink_to(other)
+    (tmp_path / "podrunner-tls-file").write_text("no folder")
+    made_s = left.stat().st_mtime
+    sweep_folders(tmp_path, now_s=made_s + 59)
+    assert left.exists()
+    sweep_folders(tmp_path, now_s=made_s + 61)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "another",
+        "podrunner-tls-file",
+        "podrunner-tls-link",
+    ]

@@ -191,6 +191,11 @@ class Cluster(FakeServer):
             if name in self.leases:
                 return _status(409, "AlreadyExists", f'leases "{name}" already exists')
             return self._keep_lease(name, body, 201)
+        if name == "leases":
+            return _ok(
+                {"kind": "LeaseList", "metadata": {"resourceVersion": str(self.version)}}
+                | self._page(request)
+            )
         if name not in self.leases:
             return _status(404, "NotFound", f'leases "{name}" not found')
         version = self.leases[name]["metadata"]["resourceVersion"]
@@ -201,6 +206,14 @@ class Cluster(FakeServer):
         if request.method == "PUT":
             return self._keep_lease(name, body, 200)
         return _ok(self.leases[name])
+
+    def _page(self, request: Request) -> dict[str, Any]:
+        """The Leases that a label selector means."""
+        query = dict(parse_qsl(urlsplit(request.target).query))
+        wanted = dict(pair.split("=") for pair in query["labelSelector"].split(","))
+        return {
+            "items": [it for it in self.leases.values() if wanted.items() <= it["metadata"]["labels"].items()]
+        }
 
     def _keep_lease(self, name: str, body: dict[str, Any], status: int) -> Response:
         self.version += 1

@@ -1,0 +1,98 @@
+"""Removing cursor files that runners left which were killed.
+
+A cursor file lies beside a log for as long as its pod exists, so that a successor can go on. Whose pods exist no more,
+and which runners are gone, is decided by the caller. Nothing but cursor files is removed here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+__all__ = ["CURSOR_SUFFIX", "PARTIAL_PREFIX", "remove_cursors"]
+
+CURSOR_SUFFIX: Final = ".cursor"
+PARTIAL_PREFIX: Final = ".cursor-"
+"""Names of files that become a cursor file by being renamed."""
+
+_MOST_BYTES: Final = 64 * 1024
+"""A cursor file has a few hundred bytes: a longer file is none."""
+
+_PARTIAL_LIVES_S: Final = 60.0
+"""A file is renamed as soon as it is written: milliseconds later. One that is so old was left by a killed process."""
+
+
+class _Uid(msgspec.Struct, frozen=True):
+    uid: str = ""
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    cursor: _Uid = _Uid()
+    owner: str = ""
+
+
+def remove_cursors(
+    folder: Path,
+    *,
+    owners: Collection[str],
+    is_needed: Callable[[str], bool],
+    is_stopped: Callable[[], bool] = lambda: False,
+    now_s: float | None = None,
+) -> int:
+    """Removes the cursor files that these runners wrote last, and files that never became one. Blocking.
+
+    Args:
+        folder: The folder of logs; all that is below it is looked at. Links are not followed.
+        owners: The runners that are gone.
+        is_needed: Whether the pod of a UID may exist: its cursor stays.
+        is_stopped: Asked before each file: whether to end here.
+        now_s: Seconds since the epoch; None: the time of day.
+
+    Returns:
+        How many files were removed.
+    """
+    before_s = (time.time() if now_s is None else now_s) - _PARTIAL_LIVES_S
+    removed = 0
+    for path in _hidden(folder):
+        if is_stopped():
+            break
+        if path.name.startswith(PARTIAL_PREFIX):
+            left = _is_older(path, before_s)
+        else:
+            mark = _read(path)
+            left = mark is not None and mark.owner in owners and not is_needed(mark.cursor.uid)
+        if left:
+            with suppress(OSError):  # it is gone already, or another user's
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _hidden(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.startswith(PARTIAL_PREFIX) or (name.startswith(".") and name.endswith(CURSOR_SUFFIX)):
+                yield Path(parent, name)
+
+
+def _is_older(path: Path, moment_s: float) -> bool:
+    try:
+        return path.lstat().st_mtime < moment_s
+    except OSError:
+        return False
+
+
+def _read(path: Path) -> _Mark | None:
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(_MOST_BYTES), type=_Mark)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,83 @@
+"""Cursor files that killed runners left beside their logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from podrunner.logs import FileLogSink, LogCursor
+from podrunner.logs.leftovers import remove_cursors
+
+pytestmark = pytest.mark.anyio
+
+
+async def left_by(owner: str, path: Path, uid: str) -> Path:
+    """A runner opens a log, and is killed."""
+    sink = FileLogSink(path, owner=owner)
+    await sink.open(uid=uid, container="base")
+    return sink.cursor_path
+
+
+async def test_those_of_a_runner_that_is_gone_are_removed(tmp_path: Path):
+    """H10: but not those of others, nor of pods that exist."""
+    gone = await left_by("gone", tmp_path / "dag" / "task" / "1.log", "uid-1")
+    needed = await left_by("gone", tmp_path / "dag" / "task" / "2.log", "uid-2")
+    alive = await left_by("alive", tmp_path / "dag" / "other" / "1.log", "uid-3")
+    assert remove_cursors(tmp_path, owners={"gone"}, is_needed=lambda uid: uid == "uid-2") == 1
+    assert [path.exists() for path in (gone, needed, alive)] == [False, True, True]
+    assert (tmp_path / "dag" / "task" / "1.log").exists()
+
+
+async def test_whoever_opens_a_log_next_owns_its_cursor(tmp_path: Path):
+    """H10: from the first moment on, before a line is written."""
+    path = tmp_path / "1.log"
+    first = FileLogSink(path, owner="gone")
+    await first.open(uid="uid-1", container="base")
+    await first.close(cursor := LogCursor("uid-1", "base", stamp="2026-01-01T00:00:00Z", lines=1))
+    await left_by("successor", path, "uid-1")
+    assert remove_cursors(tmp_path, owners={"gone"}, is_needed=lambda _: False) == 0
+    assert await FileLogSink(path, owner="successor").open(uid="uid-1", container="base") == cursor
+
+
+async def test_what_never_became_a_cursor_is_removed_when_it_is_old(tmp_path: Path):
+    """H10: the process was killed between two steps."""
+    partial = tmp_path / "dag" / ".cursor-abc"
+    partial.parent.mkdir()
+    partial.touch()
+    written_s = partial.stat().st_mtime
+    assert remove_cursors(tmp_path, owners=(), is_needed=lambda _: False, now_s=written_s + 59) == 0
+    assert remove_cursors(tmp_path, owners=(), is_needed=lambda _: False, now_s=written_s + 61) == 1
+    assert not partial.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"owner": 1}', b'{"cursor": {"uid": "u"}}'])
+async def test_what_is_no_cursor_of_a_known_owner_stays(tmp_path: Path, content: bytes):
+    """H10: also files of earlier versions, which name no owner."""
+    file = tmp_path / ".1.log.cursor"
+    file.write_bytes(content)
+    assert remove_cursors(tmp_path, owners={"gone"}, is_needed=lambda _: False) == 0
+    assert file.exists()
+
+
+async def test_links_out_of_the_folder_are_not_followed(tmp_path: Path):
+    """H10."""
+    outside = await left_by("gone", tmp_path / "outside" / "1.log", "uid-1")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "link").symlink_to(tmp_path / "outside")
+    assert remove_cursors(tmp_path / "logs", owners={"gone"}, is_needed=lambda _: False) == 0
+    assert outside.exists()
+
+
+async def test_it_ends_when_it_is_stopped(tmp_path: Path):
+    """A runner that is closed does not wait for a large folder."""
+    left = [await left_by("gone", tmp_path / f"{number}.log", "uid-1") for number in range(5)]
+    asked = iter([False, False, True])
+    removed = remove_cursors(
+        tmp_path, owners={"gone"}, is_needed=lambda _: False, is_stopped=lambda: next(asked)
+    )
+    assert removed == 2
+    assert sum(path.exists() for path in left) == 3
+
+
+async def test_a_folder_that_is_not_there_has_none(tmp_path: Path):
+    assert remove_cursors(tmp_path / "none", owners={"gone"}, is_needed=lambda _: False) == 0
