@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from podrunner.errors import SpecError
 from podrunner.merge.json_value import type_name
+from podrunner.redaction import HIDDEN, looks_secret, shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +71,8 @@ def _check_texts(texts: Mapping[str, Any], place: str) -> None:
 def _check_text(value: object, place: str) -> None:
     if not isinstance(value, str):
         remedy = f"must be text, not {type_name(value)}; put it in quotes"
-        raise SpecError(remedy, field=place, value=repr(value)[:80])
+        name = place.rpartition(".")[2]
+        raise SpecError(remedy, field=place, value=HIDDEN if looks_secret(name) else shown_value(value))
 
 
 def _check_named(

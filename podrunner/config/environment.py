@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from podrunner.config.builder import ConfigBuilder
-from podrunner.config.frozen import Settings, SettingsT, models_in, shown
+from podrunner.config.frozen import Settings, SettingsT, models_in
 from podrunner.config.location import SourceLocation
 from podrunner.spelling import did_you_mean
 
@@ -116,7 +116,6 @@ def _read(text: str, annotation: Any, location: SourceLocation) -> Any:
     except json.JSONDecodeError as error:
         raise location.error(
             f"is not JSON: column {error.colno}: {error.msg.lower()}",
-            value=shown(text),
             remedy='Write a JSON value, as {"key": "value"} or ["item"]',
         ) from None
 

@@ -6,7 +6,6 @@ that names the key, the value (unless it may be a secret) and the remedy. Single
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
@@ -14,20 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from podrunner.errors import ConfigError
+from podrunner.redaction import HIDDEN, looks_secret, shown_value, veiled
 from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-__all__ = ["REDACTED", "Secret", "Settings", "SettingsT", "looks_secret", "models_in", "shown"]
+__all__ = ["REDACTED", "Secret", "Settings", "SettingsT", "models_in"]
 
 REDACTED = "**********"
 """The text shown in place of a credential."""
-
-_LONGEST_VALUE = 80
-_SECRET_WORDS = ("password", "token", "sql_alchemy_conn", "fernet_key", "secret_key")
-_SECRET_SECTIONS = ("env", "credentials", "kubernetes_environment_variables")
-_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def _not_redacted(value: SecretStr) -> SecretStr:
@@ -75,6 +70,10 @@ class Settings(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise config_error(cls, error, source=source or cls.__name__) from None
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Give what ``repr`` shows: variables of the name of a credential and URLs' credentials are hidden."""
+        return [(name, veiled(value, name or "")) for name, value in super().__repr_args__()]
 
     def with_changes(self, **changes: Any) -> Self:
         """Return these settings with some replaced, validated as a whole.
@@ -169,23 +168,13 @@ def _models_below(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _shown_input(detail: ErrorDetails) -> str | None:
-    if detail["type"] in {"missing", "union_tag_not_found"} or isinstance(detail["input"], BaseModel):
+    """Return the value for the error; None where there is none to show, or where the name is unknown.
+
+    What belongs to an unknown name is not known: it may be a credential under a misspelt name.
+    """
+    if detail["type"] in {"missing", "union_tag_not_found", "extra_forbidden"}:
         return None
     if any(isinstance(part, str) and looks_secret(part) for part in detail["loc"]):
-        return "***"
-    if isinstance(detail["input"], Mapping):
-        return None
-    return shown(detail["input"])
-
-
-def shown(value: object) -> str:
-    """Return a value's representation for an error, bounded in length; ``***`` if it is a secret."""
-    if isinstance(value, SecretStr):
-        return "***"
-    text = _USER_IN_URL.sub("***@", repr(value))
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
-
-
-def looks_secret(name: str) -> bool:
-    """Return whether a setting of that name may hold a credential, so that its value must not be shown."""
-    return name in _SECRET_SECTIONS or any(word in name.lower() for word in _SECRET_WORDS)
+        return HIDDEN
+    value = detail["input"]
+    return None if isinstance(value, BaseModel | Mapping | list | tuple) else shown_value(value)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from podrunner.redaction import syntax_problem
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -73,8 +75,6 @@ def parse_yaml(text: str, location: SourceLocation) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise location.error(f"{line}{error.problem}", remedy="Write one YAML document") from None
-    except yaml.YAMLError as error:
-        raise location.error(f"is not YAML: {str(error).splitlines()[0]}") from None
+        raise location.error(syntax_problem(error), remedy="Write one YAML document") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise location.error(f"is not YAML: {syntax_problem(error)}") from None

@@ -25,8 +25,8 @@ from podrunner.kube.credentials import (
 from podrunner.kube.kubeconfig import Kubeconfig, is_there, kubeconfig_paths, read_kubeconfig
 from podrunner.kube.plugins import fetch_grant, tls_of_configuration
 from podrunner.kube.proxy import resolve_proxy
-from podrunner.kube.redact import redact
 from podrunner.kube.tls import Pem, TlsRotation, TlsSettings
+from podrunner.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +44,8 @@ __all__ = [
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet puts a pod's token, authority and namespace (Kubernetes' ServiceAccount admission)."""
+
+_PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 
 ClusterKind = Literal["local", "in-cluster", "kubeconfig"]
 
@@ -66,8 +68,8 @@ class Access:
     rotation: TlsRotation = field(default_factory=lambda: TlsRotation(TlsSettings()))
     credentials: Credentials = field(default_factory=StaticCredentials)
     namespace: str | None = None
-    proxy: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    proxy: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     source: str = "explicit"
 
     @property
@@ -79,13 +81,27 @@ class Access:
         """Check the URL.
 
         Raises:
-            ConfigError: It is none of http or https, or it holds credentials.
+            ConfigError: It is none of http or https, or it holds credentials; or the proxy's is no URL.
         """
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise _bad_url(self, "this is no URL of an API server", "Give https://host:port.")
         if parts.username is not None:
             raise _bad_url(self, "an API server's URL takes no credentials", "Give a token or a certificate.")
+        if self.proxy is not None:
+            _check_proxy(self.proxy, source=self.source)
+
+
+def _check_proxy(url: str, *, source: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname:
+        raise ConfigError(
+            "this is no URL of a proxy",
+            source=source,
+            key="proxy-url",
+            value=redact(url),
+            remedy="Give http://host:port.",
+        )
 
 
 def _bad_url(access: Access, problem: str, remedy: str) -> ConfigError:

@@ -17,9 +17,9 @@ from yarl import URL
 
 from podrunner.errors import RequestTimeoutError, TransportError
 from podrunner.kube.bodies import MAX_MESSAGE_BYTES, AnswerTooLongError, Body
-from podrunner.kube.redact import redact, shown_origin
 from podrunner.kube.sockets import Sockets
 from podrunner.kube.transport import HandshakeRefusedError, Request, Response
+from podrunner.redaction import harmless, redact, shown_origin
 
 if TYPE_CHECKING:
     import ssl
@@ -92,7 +92,7 @@ class AiohttpTransport:
             ) as response:
                 return await _whole(response)
         except (*_FAILURES, TransportError) as error:
-            raise self._failed(request, error) from error
+            raise self._failed(request, error) from harmless(error, secrets=request.credentials)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[_Stream]:
@@ -116,7 +116,7 @@ class AiohttpTransport:
                     **self._extra,
                 )
         except _FAILURES as error:
-            raise self._failed(request, error) from error
+            raise self._failed(request, error) from harmless(error, secrets=request.credentials)
 
     @asynccontextmanager
     async def upgrade(self, request: Request, subprotocols: Sequence[str]) -> AsyncIterator[_Socket]:
@@ -150,10 +150,10 @@ class AiohttpTransport:
                 return opened
         except aiohttp.WSServerHandshakeError as error:
             if refusals:
-                raise HandshakeRefusedError(refusals[0]) from error
-            raise self._failed(request, error) from error
+                raise HandshakeRefusedError(refusals[0]) from None
+            raise self._failed(request, error) from harmless(error, secrets=request.credentials)
         except _FAILURES as error:
-            raise self._failed(request, error) from error
+            raise self._failed(request, error) from harmless(error, secrets=request.credentials)
 
     async def aclose(self) -> None:
         """Close all connections: no socket is open when this returns.
@@ -186,7 +186,8 @@ class AiohttpTransport:
             kind = AnswerTooLongError if isinstance(error, AnswerTooLongError) else TransportError
             said = _message_of(error)
         url = f"{shown_origin(self._url)}{request.path}"
-        return kind(f"{request.method} {url}: {redact(said)}", method=request.method, url=url, sent=sent)
+        message = f"{request.method} {url}: {redact(said, secrets=request.credentials)}"
+        return kind(message, method=request.method, url=url, sent=sent)
 
 
 class _Stream:
@@ -212,7 +213,7 @@ class _Stream:
         try:
             batch = await self._body.piece()
         except (*_FAILURES, TransportError) as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from harmless(error)
         if not batch:
             raise StopAsyncIteration
         return batch
@@ -243,7 +244,7 @@ class _Socket:
         try:
             await self._socket.send_bytes(data)
         except _FAILURES as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from harmless(error)
 
 
 def _session(

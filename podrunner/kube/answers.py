@@ -30,11 +30,11 @@ from podrunner.errors import (
     UnauthorizedError,
 )
 from podrunner.kube.gate import MAX_CLOSED_S
-from podrunner.kube.redact import redact
 from podrunner.outcome.tables.answers import Follows, answer
+from podrunner.redaction import redact, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["TransientKind", "answer_error", "is_transient", "retry_after_s", "status_error", "transient_kind"]
 
@@ -118,7 +118,14 @@ def _about_quota(error: ApiError) -> bool:
 
 
 def answer_error(
-    status: int, headers: Mapping[str, str], body: bytes, *, method: str, path: str, now_s: float
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    method: str,
+    path: str,
+    now_s: float,
+    secrets: Iterable[str] = (),
 ) -> ApiError:
     """Make the exception for an answer that is no success.
 
@@ -129,6 +136,7 @@ def answer_error(
         method: Method of the request.
         path: Path of the request, without query.
         now_s: The time in seconds since the epoch, for a ``Retry-After`` that names a date.
+        secrets: The credentials that were sent: a server may quote them.
     """
     document = _document(body)
     message = document.get("message")
@@ -145,11 +153,19 @@ def answer_error(
         method=method,
         path=path,
         wait_s=wait_s if wait_s is not None else _seconds(details.get("retryAfterSeconds")),
+        secrets=secrets,
     )
 
 
-def status_error(document: object, *, method: str, path: str) -> ApiError:
-    """Make the exception for a ``Status`` object that came inside a stream (an ERROR event of a watch)."""
+def status_error(document: object, *, method: str, path: str, secrets: Iterable[str] = ()) -> ApiError:
+    """Make the exception for a ``Status`` object that came inside a stream (an ERROR event of a watch).
+
+    Args:
+        document: The object.
+        method: Method of the request.
+        path: Path of the request, without query.
+        secrets: The credentials that were sent: a server may quote them.
+    """
     fields = _mapping(document)
     reason = _text(fields.get("reason"))
     code = fields.get("code")
@@ -163,6 +179,7 @@ def status_error(document: object, *, method: str, path: str) -> ApiError:
         method=method,
         path=path,
         wait_s=_seconds(details.get("retryAfterSeconds")),
+        secrets=secrets,
     )
 
 
@@ -175,10 +192,12 @@ def _error(
     method: str,
     path: str,
     wait_s: float | None,
+    secrets: Iterable[str],
 ) -> ApiError:
     """Make the error; the one place where a wait that the server asked for is limited."""
     kind = _class(status, reason, message)
-    said = redact(message)
+    known = tuple(secrets)
+    said = redact(message, secrets=known)
     if wait_s is not None and wait_s > MAX_CLOSED_S:
         said = (
             f"{said} (the server asks to wait {_shown(wait_s)} s, which is limited to {MAX_CLOSED_S:.0f} s)"
@@ -186,9 +205,9 @@ def _error(
         wait_s = MAX_CLOSED_S
     return kind(
         status=status,
-        reason=redact(reason),
+        reason=redact(reason, secrets=known),
         server_message=said.strip(),
-        details=details,
+        details=redacted(details, secrets=known),
         method=method,
         path=path,
         retry_after_s=wait_s,

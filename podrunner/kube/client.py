@@ -320,7 +320,7 @@ class KubeClient:
         )
         path = collection(PODS, namespace)
         async with self._session.stream(with_query(path, query)) as stream:
-            yield WatchStream(stream, path=path)
+            yield WatchStream(stream, path=path, secrets=self._session.secrets)
 
     @asynccontextmanager
     async def stream_log(  # noqa: PLR0913  # the parameters of Kubernetes' PodLogOptions
@@ -406,7 +406,7 @@ class KubeClient:
         ]
         target = with_query(f"{item(PODS, namespace, name)}/exec", query)
         async with self._session.upgrade(target, SUBPROTOCOLS) as socket:
-            yield ExecSession(socket)
+            yield ExecSession(socket, secrets=self._session.secrets)
 
     async def run_exec(
         self,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from podrunner.errors import ConfigError, TransportError
-from podrunner.kube.redact import redact
+from podrunner.redaction import harmless, redact_output
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -242,10 +242,10 @@ class ApiClientCredentials:
         """Ask the configuration, which runs its refresh hook."""
         try:
             value = await self._configuration.get_api_key_with_prefix("BearerToken")
-        except Exception as error:  # the hook is the embedder's code; the next call may succeed
+        except Exception as error:  # noqa: BLE001  # the hook is the embedder's code; the next call may succeed
             raise TransportError(
-                f"the ApiClient's refresh hook failed: {redact(str(error))}", sent=False
-            ) from error
+                f"the ApiClient's refresh hook failed: {redact_output(str(error))}", sent=False
+            ) from harmless(error)
         return str(value) if value else None
 
     async def renew(self, refused: str | None) -> bool:

@@ -17,9 +17,9 @@ import httpx
 from podrunner.errors import RequestTimeoutError, TransportError
 from podrunner.kube.bodies import AnswerTooLongError
 from podrunner.kube.httpx_bodies import body_of, exhaust, pieces_of
-from podrunner.kube.redact import redact, shown_origin
 from podrunner.kube.transport import HandshakeRefusedError, Request, Response
 from podrunner.kube.websocket_frames import FramedSocket, chosen_subprotocol, handshake_headers
+from podrunner.redaction import harmless, redact, shown_origin
 
 if TYPE_CHECKING:
     import ssl
@@ -108,7 +108,7 @@ class HttpxTransport:
                 answer = await self._requests.send(built, stream=True, follow_redirects=False)
                 return await _whole(answer)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, TransportError) as error:
-            raise self._failed(request, error) from error
+            raise self._failed(request, error) from harmless(error, secrets=request.credentials)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[_Stream]:
@@ -128,7 +128,7 @@ class HttpxTransport:
             with anyio.fail_after(request.timeout_s):
                 return await self._streams.send(built, stream=True, follow_redirects=False)
         except (httpx.HTTPError, TimeoutError) as error:
-            raise self._failed(request, error) from error
+            raise self._failed(request, error) from harmless(error, secrets=request.credentials)
 
     @asynccontextmanager
     async def upgrade(self, request: Request, subprotocols: Sequence[str]) -> AsyncIterator[FramedSocket]:
@@ -197,7 +197,8 @@ class HttpxTransport:
             kind = AnswerTooLongError if isinstance(error, AnswerTooLongError) else TransportError
             said = _message_of(error)
         shown = f"{shown_origin(self._url)}{request.path}"
-        return kind(f"{request.method} {shown}: {redact(said)}", method=request.method, url=shown, sent=sent)
+        message = f"{request.method} {shown}: {redact(said, secrets=request.credentials)}"
+        return kind(message, method=request.method, url=shown, sent=sent)
 
 
 class _Stream:
@@ -229,7 +230,7 @@ class _Stream:
         try:
             batch = await self._body.piece()
         except (httpx.HTTPError, httpx.StreamError, TransportError) as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from harmless(error)
         if not batch:
             raise StopAsyncIteration
         return batch

@@ -11,13 +11,13 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from podrunner.errors import ConfigError
-from podrunner.kube.redact import redact
 from podrunner.kube.tls import Pem, TlsSettings
+from podrunner.redaction import redact, secrets_in, shown_value
 
 __all__ = ["Kubeconfig", "is_there", "kubeconfig_paths", "read_kubeconfig"]
 
@@ -44,7 +44,7 @@ _STATIC_USER_KEYS = frozenset(
 class _Entry:
     """A named entry, and the folder that its relative paths start from."""
 
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Any] = field(repr=False)
     source: Path
 
 
@@ -69,6 +69,11 @@ class Kubeconfig:
         return set(self.user.fields) <= _STATIC_USER_KEYS
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """The user's credentials, as far as they stand in the file."""
+        return frozenset(secrets_in(self.user.fields))
+
+    @property
     def url(self) -> str:
         """The API server's URL."""
         server = self.cluster.fields.get("server")
@@ -76,7 +81,7 @@ class Kubeconfig:
             raise _broken(
                 self.cluster.source,
                 "server",
-                f"no http(s) URL of an API server: {server!r}",
+                f"no http(s) URL of an API server: {shown_value(server)}",
                 "Set the cluster's server.",
             )
         return server.rstrip("/")

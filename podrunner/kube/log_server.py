@@ -20,7 +20,7 @@ import httpx
 
 from podrunner.errors import ConfigError, LogError, TransportError
 from podrunner.kube.httpx_bodies import body_of, exhaust, pieces_of
-from podrunner.kube.redact import redact
+from podrunner.redaction import harmless, redact
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -147,7 +147,7 @@ class LogServer:
             request = client.build_request("GET", url, headers=headers, timeout=self._timeout_s)
             return await client.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _failed(url, error) from error
+            raise _failed(url, error) from harmless(error)
 
     def _headers(self, path: str, offset: int) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity", "User-Agent": "podrunner"}
@@ -196,7 +196,7 @@ class _Batches:
                 if data := data[skipped:]:
                     return data
         except (httpx.HTTPError, httpx.StreamError, TransportError) as error:
-            raise _failed(self._url, error) from error
+            raise _failed(self._url, error) from harmless(error)
 
     async def close(self) -> None:
         """Hangs up, and ends the generators inside httpx: trio warns of each that is left suspended."""

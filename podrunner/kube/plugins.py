@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,10 @@ import anyio
 
 from podrunner.errors import ConfigError
 from podrunner.kube.credentials import Grant
-from podrunner.kube.redact import redact
 from podrunner.kube.tls import TlsSettings
+from podrunner.redaction import harmless, redact_output, secrets_in
 
 if TYPE_CHECKING:
-    import os
-
     from podrunner.kube.kubeconfig import Kubeconfig
 
 __all__ = ["Granted", "fetch_grant", "tls_of_configuration"]
@@ -57,13 +56,16 @@ def _fetch(kubeconfig: Kubeconfig) -> Granted:
     )
     try:
         loader = asyncio.run(load)
-    except Exception as error:  # whatever a plugin, an identity provider or their libraries raise
+    except Exception as error:  # noqa: BLE001  # whatever a plugin, an identity provider or their libraries raise
+        # A plugin's standard error comes with it. A plugin knows our environment, too.
+        secrets = (*kubeconfig.secrets, *secrets_in(dict(os.environ)))
+        said = redact_output(str(error), secrets=secrets)
         raise ConfigError(
-            f"the credentials of context {kubeconfig.context!r} could not be obtained: {redact(str(error))}",
+            f"the credentials of context {kubeconfig.context!r} could not be obtained: {said}",
             source=kubeconfig.source,
             key="users",
             remedy="Run `kubectl auth whoami` with this kubeconfig to see what is wrong with its user.",
-        ) from error
+        ) from harmless(error, secrets=secrets)
     value = configuration.api_key.get("BearerToken")
     return Granted(Grant(value, _expiry(loader, value)), tls_of_configuration(configuration))
 

@@ -12,10 +12,10 @@ import anyio
 import msgspec
 
 from podrunner.errors import ExecError, TransportError, UsageError
-from podrunner.kube.redact import redact
+from podrunner.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from podrunner.kube.transport import WebSocket
 
@@ -55,8 +55,9 @@ class ExecSession:
     Iterate over its output; when that ends, :attr:`exit_code` is known. One task may iterate while another writes.
     """
 
-    def __init__(self, socket: WebSocket) -> None:
+    def __init__(self, socket: WebSocket, *, secrets: Collection[str] = ()) -> None:
         self._socket = socket
+        self._secrets = secrets
         self._exit_code: int | None = None
 
     @property
@@ -96,7 +97,7 @@ class ExecSession:
             if not data:  # the server opens each channel with an empty message
                 continue
             if channel[0] == ERROR:
-                self._exit_code = exit_code_of(data)
+                self._exit_code = exit_code_of(data, secrets=self._secrets)
             elif channel[0] in {STDOUT, STDERR}:
                 return ExecOutput("stdout" if channel[0] == STDOUT else "stderr", data)
         if self._exit_code is None:
@@ -136,8 +137,12 @@ class ExecSession:
         await self._socket.send(RESIZE + msgspec.json.encode({"Width": width, "Height": height}))
 
 
-def exit_code_of(data: bytes) -> int:
+def exit_code_of(data: bytes, *, secrets: Collection[str] = ()) -> int:
     """Read the Status that ends a command.
+
+    Args:
+        data: The message of the error channel.
+        secrets: The credentials that were sent: a server may quote them.
 
     Raises:
         ExecError: It is not about an exit code: the command could not be run.
@@ -145,15 +150,16 @@ def exit_code_of(data: bytes) -> int:
     try:
         status = msgspec.json.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ExecError(redact(data.decode("utf-8", "replace"))) from None
+        raise ExecError(redact(data.decode("utf-8", "replace"), secrets=secrets)) from None
     if not isinstance(status, dict):
-        raise ExecError(f"the server ended the command with {redact(str(status))}")
+        raise ExecError(f"the server ended the command with {redact(str(status), secrets=secrets)}")
     if status.get("status") == "Success":
         return 0
     code = _exit_code_cause(status) if status.get("reason") == "NonZeroExitCode" else None
     if code is None:
         message = str(status.get("message") or "the server gave no reason")
-        raise ExecError(redact(message), reason=str(status.get("reason") or ""))
+        reason = redact(str(status.get("reason") or ""), secrets=secrets)
+        raise ExecError(redact(message, secrets=secrets), reason=reason)
     return code
 
 

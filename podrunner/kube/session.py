@@ -26,6 +26,7 @@ from podrunner.kube.transport import (
     Transport,
     WebSocket,
 )
+from podrunner.redaction import harmless, looks_secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -232,7 +233,9 @@ class Session:
             return await stack.enter_async_context(self._transport.upgrade(request, subprotocols))
         except HandshakeRefusedError as error:
             answer = error.response
-            raise self._refused(request, answer.status, answer.headers, answer.body) from error
+            raise self._refused(request, answer.status, answer.headers, answer.body) from harmless(
+                error, secrets=request.credentials
+            )
 
     def _headers_for(
         self, authorization: str | None, content_type: str | None, *, accept: str = JSON
@@ -250,9 +253,22 @@ class Session:
             self._headers[authorization, content_type, accept] = headers
         return headers
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The credentials that were sent lately: what must not appear in errors."""
+        sent = {authorization for authorization, _, _ in self._headers if authorization is not None}
+        own = (value for name, value in self._fixed.items() if looks_secret(name))
+        return frozenset(sent.union(own))
+
     def _refused(self, request: Request, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
         error = answer_error(
-            status, headers, body, method=request.method, path=request.path, now_s=self._now()
+            status,
+            headers,
+            body,
+            method=request.method,
+            path=request.path,
+            now_s=self._now(),
+            secrets=self.secrets,
         )
         if error.retry_after_s is not None:
             self.gate.close_for(error.retry_after_s)

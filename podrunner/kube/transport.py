@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from podrunner.redaction import looks_secret
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
@@ -38,6 +40,11 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     def __repr__(self) -> str:
         """Name the request without its headers, which may hold credentials."""
         return f"Request({self.method} {self.path})"
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """The values of headers that hold credentials: what must not appear in errors."""
+        return tuple(value for name, value in self.headers.items() if looks_secret(name))
 
     @property
     def path(self) -> str:

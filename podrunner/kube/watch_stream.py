@@ -10,6 +10,8 @@ from podrunner.kube.lines import MAX_LINE_BYTES, LineSplitter
 from podrunner.kube.wire import WatchEvent, decode_watch
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from podrunner.kube.transport import ResponseStream
 
 __all__ = ["WatchStream"]
@@ -25,9 +27,10 @@ class WatchStream:
     The iteration ends when the server ends the watch, and raises TransportError when the connection breaks.
     """
 
-    def __init__(self, stream: ResponseStream, *, path: str) -> None:
+    def __init__(self, stream: ResponseStream, *, path: str, secrets: Collection[str] = ()) -> None:
         self._stream = stream
         self._path = path
+        self._secrets = secrets
         self._lines = LineSplitter()
         self._ended = False
         self._skipped = 0
@@ -65,7 +68,7 @@ class WatchStream:
             )
 
     def _decode(self, lines: list[bytes]) -> list[WatchEvent]:
-        events, skipped = decode_watch(lines, path=self._path)
+        events, skipped = decode_watch(lines, path=self._path, secrets=self._secrets)
         if skipped and not self._skipped:
             _log.warning(
                 "watch of %s: an event could not be read and is skipped (counted; logged once)", self._path

@@ -19,6 +19,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from podrunner.errors import TransportError
 from podrunner.kube.bodies import MAX_MESSAGE_BYTES
+from podrunner.redaction import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -141,7 +142,7 @@ class FramedSocket:
         try:
             await self._write(self._frames.send(BytesMessage(data=data)))
         except self._failures as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from harmless(error)
 
     async def _write(self, data: bytes) -> None:
         async with self._writing:  # two writes at once would mix their frames

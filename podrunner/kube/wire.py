@@ -251,14 +251,22 @@ def decode_events(body: bytes) -> list[Event]:
     return list(_readable(_EVENT, _checked(_RAW_LIST, body, what="a list").items or []))
 
 
-def decode_watch(lines: Iterable[bytes], *, path: str) -> tuple[list[WatchEvent], int]:
-    """Decode lines of a watch into events, and count those that cannot be read. Blank lines are neither."""
+def decode_watch(
+    lines: Iterable[bytes], *, path: str, secrets: Iterable[str] = ()
+) -> tuple[list[WatchEvent], int]:
+    """Decode lines of a watch into events, and count those that cannot be read. Blank lines are neither.
+
+    Args:
+        lines: The lines.
+        path: Path of the request, for errors.
+        secrets: The credentials that were sent, to be removed from errors.
+    """
     events: list[WatchEvent] = []
     skipped = 0
     for line in lines:
         if not line or line.isspace():
             continue
-        event = _event(line, path)
+        event = _event(line, path, secrets)
         if event is None:
             skipped += 1
         else:
@@ -266,30 +274,31 @@ def decode_watch(lines: Iterable[bytes], *, path: str) -> tuple[list[WatchEvent]
     return events, skipped
 
 
-def _event(line: bytes, path: str) -> WatchEvent | None:
+def _event(line: bytes, path: str, secrets: Iterable[str]) -> WatchEvent | None:
     try:
         wire = _WATCH.decode(line)
     except _UNREADABLE:
-        return _odd_event(line, path)
+        return _odd_event(line, path, secrets)
     pod, meta = wire.object, wire.object.metadata
     if not meta.resource_version:  # each object has one, and an event without moves no watch on
-        return _odd_event(line, path)
+        return _odd_event(line, path, secrets)
     if wire.type == "BOOKMARK":
         ends = INITIAL_EVENTS_END in (meta.annotations or {})
         return WatchEvent("BOOKMARK", None, meta.resource_version, initial_events_end=ends)
     if wire.type == "ERROR":
-        return _odd_event(line, path)
+        return _odd_event(line, path, secrets)
     if not meta.uid or wire.type not in {"ADDED", "MODIFIED", "DELETED"}:
         return None
     return WatchEvent(wire.type, pod, meta.resource_version)
 
 
-def _odd_event(line: bytes, path: str) -> WatchEvent | None:
+def _odd_event(line: bytes, path: str, secrets: Iterable[str]) -> WatchEvent | None:
     """Read an ERROR event, whose object is a Status and no pod; None for anything else."""
     try:
         wire = _RAW_WATCH.decode(line)
         if wire.type != "ERROR":
             return None
-        return WatchEvent("ERROR", status=status_error(_ANY.decode(wire.object), method="GET", path=path))
+        status = status_error(_ANY.decode(wire.object), method="GET", path=path, secrets=secrets)
+        return WatchEvent("ERROR", status=status)
     except _UNREADABLE:
         return None

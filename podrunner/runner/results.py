@@ -15,8 +15,8 @@ from podrunner.builder.labels import RESULT_PATH
 from podrunner.builder.result import RESULT_CONTAINER
 from podrunner.errors import PodrunnerError, TransportError
 from podrunner.kube import RequestRetry, retrying
-from podrunner.kube.redact import redact
 from podrunner.outcome.record import ContainerState
+from podrunner.redaction import redact
 
 if TYPE_CHECKING:
     from podrunner.config import RetrySettings

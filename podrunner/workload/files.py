@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from podrunner.errors import SpecError
+from podrunner.redaction import shown_value, syntax_problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def read_document(path: Path) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SpecError(f"cannot be read: {reason}", field=str(path)) from error
     if not isinstance(document, dict):
-        raise SpecError("must hold one object (a mapping)", field=str(path), value=repr(document)[:80])
+        raise SpecError("must hold one object (a mapping)", field=str(path), value=shown_value(document))
     return document
 
 
@@ -39,8 +40,8 @@ def _parsed(path: Path, text: str) -> Any:
 
     try:
         return json.loads(text) if path.suffix == ".json" else yaml.load(text, _loader())  # noqa: S506 - a SafeLoader
-    except (ValueError, yaml.YAMLError) as error:
-        raise SpecError(f"is malformed: {' '.join(str(error).split())}", field=str(path)) from None
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise SpecError(f"is malformed: {syntax_problem(error)}", field=str(path)) from None
 
 
 def _loader() -> type[yaml.SafeLoader]:
@@ -65,5 +66,5 @@ def read_pod_template(path: Path) -> dict[str, Any]:
     template = read_document(path)
     kind = template.get("kind", "Pod")
     if kind != "Pod":
-        raise SpecError("a pod template must be of kind Pod", field=f"{path}: kind", value=repr(kind)[:80])
+        raise SpecError("a pod template must be of kind Pod", field=f"{path}: kind", value=shown_value(kind))
     return template

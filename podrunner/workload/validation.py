@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from podrunner.errors import SpecError
+from podrunner.redaction import looks_secret, shown_value, veiled
 from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = ["CheckedModel", "unknown_name"]
-
-_SECRET = ("credentials", "env")
-"""Fields whose values no message shows: users put secrets into variables."""
-MAX_SHOWN = 80
-"""Characters of an offending value that a message shows."""
 
 
 class CheckedModel(BaseModel):
@@ -35,6 +31,10 @@ class CheckedModel(BaseModel):
     # would lose the path that leads to it.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Give what ``repr`` shows: variables of the name of a credential and URLs' credentials are hidden."""
+        return [(name, veiled(value, name or "")) for name, value in super().__repr_args__()]
+
 
 def _spec_error(model: type[BaseModel], error: ValidationError) -> SpecError:
     details = error.errors(include_url=False, include_context=False)
@@ -44,8 +44,8 @@ def _spec_error(model: type[BaseModel], error: ValidationError) -> SpecError:
         return unknown_name(str(name), _fields_at(model, place), place=_path(model, place))
     problem = first["msg"][:1].lower() + first["msg"][1:]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    secret = any(part in _SECRET for part in first["loc"])
-    value = None if first["type"] == "missing" or secret else _shown(first["input"])
+    secret = any(isinstance(part, str) and looks_secret(part) for part in first["loc"])
+    value = None if first["type"] == "missing" or secret else shown_value(first["input"])
     return SpecError(
         problem.removeprefix("value error, ") + more, field=_path(model, first["loc"]), value=value
     )
@@ -69,11 +69,6 @@ def _path(model: type[BaseModel], location: Sequence[int | str]) -> str:
     for part in location:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
 def unknown_name(name: str, known: Iterable[str], *, place: str) -> SpecError:

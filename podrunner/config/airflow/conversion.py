@@ -7,16 +7,15 @@ DAGs and logs (``volumes.py``). Options whose value goes into a setting as it is
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
 from podrunner.config.findings import ConfigFinding
-from podrunner.config.frozen import shown
 from podrunner.config.location import SourceLocation
 from podrunner.config.pod_template import load_pod_template
+from podrunner.redaction import looks_secret, shown_value
 
 if TYPE_CHECKING:
     from podrunner.config.airflow.sources import AirflowSources, Given
@@ -203,7 +202,9 @@ def _timeouts(timeout: object, given: Given) -> tuple[float, float]:
     if isinstance(both, list) and len(both) == 2 and all(_is_positive(part) for part in both):
         return both[0], both[1]
     raise given.location.error(
-        "_request_timeout is not a time", value=shown(timeout), remedy="Write seconds, or [connect, read]"
+        "_request_timeout is not a time",
+        value=shown_value(timeout),
+        remedy="Write seconds, or [connect, read]",
     )
 
 
@@ -248,7 +249,7 @@ def _retry(conversion: Conversion, setting: str, arguments: dict[str, Any], loca
     if total is not None:
         if not isinstance(total, int) or isinstance(total, bool) or total < 0:
             raise location.error(
-                "total is not a number of retries", value=shown(total), remedy="Write 0 or more"
+                "total is not a number of retries", value=shown_value(total), remedy="Write 0 or more"
             )
         conversion.put(f"{setting}.attempts", total + 1, location)
     if factor is not None:
@@ -285,16 +286,9 @@ def _free_sections(conversion: Conversion) -> None:
             conversion.builder.put((setting, key), given.text, given.location)
 
 
-_SECRET_VARIABLE = re.compile(
-    r"AIRFLOW_CONN_.*"
-    r"|.*(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY|PRIVATE_?KEY|FERNET_KEY|SQL_ALCHEMY_CONN|BROKER_URL)",
-    re.IGNORECASE,
-)
-
-
 def _setting_of_variable(conversion: Conversion, name: str, given: Given) -> str:
     """Return the setting for a variable: ``credentials`` if its name says that it holds a secret, else ``env``."""
-    if not _SECRET_VARIABLE.fullmatch(name):
+    if not looks_secret(name):
         return "env"
     conversion.note(given.location, "looks like a secret, so it goes into a Secret that the pod owns")
     return "credentials"

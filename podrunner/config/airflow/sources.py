@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podrunner.config.airflow.options import OPTIONS, SENSITIVE, Option
-from podrunner.config.frozen import shown
 from podrunner.config.location import SourceLocation
+from podrunner.redaction import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -217,8 +217,13 @@ def run_command(command: str, location: SourceLocation) -> str:
     except subprocess.TimeoutExpired:
         raise location.error(f"the command did not end within {_COMMAND_TIMEOUT_S} s") from None
     except (OSError, ValueError, IndexError) as error:
-        raise location.error(f"the command cannot be run: {error}") from None
+        raise location.error(f"the command cannot be run: {_why_not(error)}") from None
     return done.stdout.rstrip("\r\n")
+
+
+def _why_not(error: Exception) -> str:
+    """Say what the system or the shell's syntax objects to, without the command: it may hold a secret."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def _no_backend(location: SourceLocation, key: str) -> ConfigError:
@@ -256,7 +261,9 @@ def _flag(found: Given) -> bool:
         return True
     if word in {"f", "false", "0", "no", "off"}:
         return False
-    raise found.location.error("is not a truth value", value=shown(found.text), remedy="Write True or False")
+    raise found.location.error(
+        "is not a truth value", value=shown_value(found.text), remedy="Write True or False"
+    )
 
 
 def _integer(found: Given) -> int:
@@ -264,7 +271,7 @@ def _integer(found: Given) -> int:
         return int(found.text)
     except ValueError:
         raise found.location.error(
-            "is not a whole number", value=shown(found.text), remedy="Write digits only"
+            "is not a whole number", value=shown_value(found.text), remedy="Write digits only"
         ) from None
 
 
@@ -276,15 +283,13 @@ def _json(found: Given, kind: type, name: str) -> Any:
     try:
         value = json.loads(found.text)
     except json.JSONDecodeError as error:
-        near = found.text[max(error.pos - 10, 0) : error.pos + 10]
         raise found.location.error(
             f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}",
-            value=f"…{near}…".replace("\n", " "),
             remedy=f"Write a JSON {name}",
         ) from None
     if not isinstance(value, kind):
         raise found.location.error(
-            f"is not a JSON {name}", value=shown(found.text), remedy=f"Write a JSON {name}"
+            f"is not a JSON {name}", value=shown_value(found.text), remedy=f"Write a JSON {name}"
         )
     return value
 

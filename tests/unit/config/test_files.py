@@ -53,7 +53,7 @@ def test_a_cluster_chosen_by_a_variable_drops_the_files_kubeconfig(write):
     [
         ("c.toml", "namespace = ", "is not TOML"),
         ("c.toml", "a = 1\na = 2\n", "is not TOML: .*line 2"),
-        ("c.toml", "[watch]\npage_siz = 7\n", "watch.page_siz: unknown setting .*Did you mean 'page_size'"),
+        ("c.toml", "[watch]\npage_siz = 7\n", "watch.page_siz: unknown setting. Did you mean 'page_size'"),
         ("c.yaml", "a: [", "line 1"),
         ("c.yaml", "a: 1\nb: 2\na: 3\n", "line 3, column 1: 'a' is set twice"),
         ("c.yaml", "a: !!python/object:os.system 1\n", "line 1"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.kube.redact import MAX_SHOWN_CHARS, redact, shown_origin
+from podrunner.redaction import MAX_SHOWN_CHARS, redact, shown_origin
 
 
 @pytest.mark.parametrize(
