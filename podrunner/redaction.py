@@ -74,7 +74,7 @@ _SECRETS: Final = (
     (re.compile(r"""(?<=://)[^\s/@:"'<>]*:(?!\d+[/?#])[^\s@"'<>]*(?=@)"""), HIDDEN),
     (re.compile(r"""(?<=://)[^\s/"'<>]*(?=@)"""), HIDDEN),
     (re.compile(r"""(?i)(\b[a-z][a-z0-9+.-]*://[^\s?#"'<>]*)[?#][^\s"'<>)\]]+"""), r"\1?***"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?"), HIDDEN),  # a JSON web token
+    (re.compile(r"(?<![A-Za-z])eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?"), HIDDEN),  # a JSON web token
     # Only `name=value`, `--name value` and `"name": "value"`: a field's path with a colon, as in validation errors, is
     # no secret.
     (re.compile(rf"""(?i)(?<![\w])({_BEFORE}(?:{_NAMES})s?\s*=\s*)(\\*["'])(?:(?!\2).)+"""), r"\1\2***"),

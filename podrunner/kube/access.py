@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from podrunner.errors import ConfigError
 from podrunner.kube.credentials import (
@@ -26,7 +26,7 @@ from podrunner.kube.kubeconfig import Kubeconfig, is_there, kubeconfig_paths, re
 from podrunner.kube.plugins import fetch_grant, tls_of_configuration
 from podrunner.kube.proxy import resolve_proxy
 from podrunner.kube.tls import Pem, TlsRotation, TlsSettings
-from podrunner.redaction import redact
+from podrunner.redaction import HIDDEN, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,8 +83,8 @@ class Access:
         Raises:
             ConfigError: It is none of http or https, or it holds credentials; or the proxy's is no URL.
         """
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts = _parts(self.url)
+        if parts is None or parts.scheme not in {"http", "https"}:
             raise _bad_url(self, "this is no URL of an API server", "Give https://host:port.")
         if parts.username is not None:
             raise _bad_url(self, "an API server's URL takes no credentials", "Give a token or a certificate.")
@@ -92,14 +92,25 @@ class Access:
             _check_proxy(self.proxy, source=self.source)
 
 
+def _parts(url: str) -> SplitResult | None:
+    """Split a URL; None if it has no host, or a port that is no number."""
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    return parts if has_host else None
+
+
 def _check_proxy(url: str, *, source: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in _PROXY_SCHEMES:
+        user, at, host = url.rpartition("@")
         raise ConfigError(
             "this is no URL of a proxy",
             source=source,
             key="proxy-url",
-            value=redact(url),
+            value=redact(f"{HIDDEN if user else ''}{at}{host}"),
             remedy="Give http://host:port.",
         )
 

@@ -23,7 +23,7 @@ from podrunner.kube.httpx_bodies import body_of, exhaust, pieces_of
 from podrunner.redaction import harmless, redact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
 __all__ = ["DEFAULT_URL", "LogServer", "ServedLog", "log_token"]
 
@@ -147,7 +147,8 @@ class LogServer:
             request = client.build_request("GET", url, headers=headers, timeout=self._timeout_s)
             return await client.send(request, stream=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _failed(url, error) from harmless(error)
+            secrets = (headers.get("Authorization"),)
+            raise _failed(url, error, secrets=secrets) from harmless(error, secrets=secrets)
 
     def _headers(self, path: str, offset: int) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity", "User-Agent": "podrunner"}
@@ -215,6 +216,6 @@ class _Nothing:
         raise StopAsyncIteration
 
 
-def _failed(url: str, error: BaseException) -> TransportError:
-    said = redact(str(error)) or type(error).__name__
+def _failed(url: str, error: BaseException, *, secrets: Iterable[str | None] = ()) -> TransportError:
+    said = redact(str(error), secrets=secrets) or type(error).__name__
     return TransportError(f"GET {url}: {said}", method="GET", url=url)

@@ -10,7 +10,10 @@ import asyncio
 import base64
 import binascii
 import json
+import logging
 import os
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +26,8 @@ from podrunner.kube.tls import TlsSettings
 from podrunner.redaction import harmless, redact_output, secrets_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from podrunner.kube.kubeconfig import Kubeconfig
 
 __all__ = ["Granted", "fetch_grant", "tls_of_configuration"]
@@ -55,19 +60,43 @@ def _fetch(kubeconfig: Kubeconfig) -> Granted:
         config_file=kubeconfig.source, context=kubeconfig.context, client_configuration=configuration
     )
     try:
-        loader = asyncio.run(load)
+        with _silent():
+            loader = asyncio.run(load)
     except Exception as error:  # noqa: BLE001  # whatever a plugin, an identity provider or their libraries raise
         # A plugin's standard error comes with it. A plugin knows our environment, too.
         secrets = (*kubeconfig.secrets, *secrets_in(dict(os.environ)))
         said = redact_output(str(error), secrets=secrets)
-        raise ConfigError(
-            f"the credentials of context {kubeconfig.context!r} could not be obtained: {said}",
-            source=kubeconfig.source,
-            key="users",
-            remedy="Run `kubectl auth whoami` with this kubeconfig to see what is wrong with its user.",
-        ) from harmless(error, secrets=secrets)
+        raise _not_obtained(kubeconfig, said) from harmless(error, secrets=secrets)
     value = configuration.api_key.get("BearerToken")
-    return Granted(Grant(value, _expiry(loader, value)), tls_of_configuration(configuration))
+    tls = tls_of_configuration(configuration)
+    if value is None and tls.certificate is None:
+        raise _not_obtained(kubeconfig, "neither a token nor a client certificate was granted")
+    return Granted(Grant(value, _expiry(loader, value)), tls)
+
+
+def _not_obtained(kubeconfig: Kubeconfig, why: str) -> ConfigError:
+    return ConfigError(
+        f"the credentials of context {kubeconfig.context!r} could not be obtained: {why}",
+        source=kubeconfig.source,
+        key="users",
+        remedy="Run `kubectl auth whoami` with this kubeconfig to see what is wrong with its user.",
+    )
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep kubernetes-asyncio from logging, in this thread, what the plugin wrote: the error says it, redacted."""
+    this = threading.get_ident()
+
+    def of_others(record: logging.LogRecord) -> bool:
+        return record.thread != this
+
+    logger = logging.getLogger("kubernetes_asyncio.config.kube_config")
+    logger.addFilter(of_others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(of_others)
 
 
 def _expiry(loader: Any, value: str | None) -> float | None:

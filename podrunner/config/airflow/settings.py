@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from podrunner.config.frozen import Secret, Settings
 from podrunner.config.kubernetes_names import AbsolutePath, LabelValue, ObjectName, PlainText, RelativePath
+from podrunner.redaction import looks_secret
 
 __all__ = [
     "AirflowSettings",
@@ -113,6 +115,8 @@ class DagsFromGit(Settings):
     def _without_password(cls, repo: str) -> str:
         if re.match(r"[a-z+]+://[^/@]*:[^/@]*@", repo):
             raise ValueError("the URL holds a password; Give it as username and password")
+        if any(looks_secret(name) for name in parse_qs(urlsplit(repo).query)):
+            raise ValueError("the URL's query holds a credential; Give it as username and password")
         return repo
 
     @model_validator(mode="after")
