@@ -105,8 +105,9 @@ class Watch:
             async with asyncio.timeout_at(until):
                 await self._changed.wait()
         except TimeoutError:
-            # Nothing happened to this resource: versions up to now are covered.
-            self._place = max(self._place, self._store.version)
+            if not self._changed.is_set():  # a change in the same round of the loop loses to the time-out
+                # Nothing happened to this resource: versions up to now are covered.
+                self._place = max(self._place, self._store.version)
         if loop.time() >= until:
             await asyncio.sleep(0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 from podrunner.local.api.encoding.rendering import ObjectView
@@ -82,6 +83,25 @@ async def test_bookmarks_come_while_nothing_happens(store):
         await task
     assert reader.lines[0]["type"] == "BOOKMARK"
     assert reader.lines[0]["object"]["metadata"]["resourceVersion"] == str(store.version)
+
+
+@pytest.mark.asyncio
+async def test_a_change_at_the_moment_of_a_bookmark_is_not_lost(store):
+    """A busy loop commits a change and finds the bookmark due in the same round: the change comes nevertheless.
+
+    It was left out, as covered by the bookmark. A runner then waited for ever for the end of that pod.
+    """
+    reader = Reader()
+    task = watch(store, reader, version=str(store.version), bookmarks=True, interval=0.02)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the watch waits now
+    asyncio.get_running_loop().call_later(0.001, create, store, "a")
+    time.sleep(0.05)  # noqa: ASYNC251  # what is due meanwhile is due at once: the change, then the bookmark
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [each for each in reader.brief() if each[0] != "BOOKMARK"] == [("ADDED", "a")]
 
 
 @pytest.mark.asyncio
