@@ -343,11 +343,8 @@ class Launcher:
 
     async def _create(self, attempt: _Try) -> Launched | Occupied:
         """Try once. What may exist is looked up first, never just sent again."""
-        if (
-            attempt.may_exist
-            and (found := await self._find(attempt.intent.namespace, attempt.intent.name)) is not None
-        ):
-            return self._as_requested(found, attempt)
+        if attempt.may_exist and (found := await self._look_twice(attempt)) is not None:
+            return found
         lost_before = attempt.may_exist
         intent = attempt.intent
         try:
@@ -369,12 +366,36 @@ class Launcher:
         except PodrunnerError:
             attempt.may_exist = lost_before
             raise
+        self._check_answer(made, intent)
         return Launched(made)
+
+    def _check_answer(self, made: Pod, intent: CreateIntent) -> None:
+        """Check that an answer shows the pod that was asked for: one that was changed on the way is as good as lost.
+
+        Raises:
+            TransportError: It does not.
+        """
+        meta = made.metadata
+        is_named = (meta.namespace, meta.name) == (intent.namespace, intent.name)
+        if not (meta.uid and is_named and self._is_ours(made, intent.key)):
+            raise TransportError(
+                f"the answer to the create of pod {intent.namespace}/{intent.name} shows another"
+            )
 
     async def _look(self, attempt: _Try) -> Launched | Occupied:
         """Look whose pod has the name; an earlier try whose answer was lost may have made it."""
-        found = await self._find(attempt.intent.namespace, attempt.intent.name)
-        return Occupied(None) if found is None else self._as_requested(found, attempt)
+        return await self._look_twice(attempt) or Occupied(None)
+
+    async def _look_twice(self, attempt: _Try) -> Launched | Occupied | None:
+        """Look what has the name. That it is not ours is believed at a second look: one may be changed on the way."""
+        for _ in range(2):
+            found = await self._find(attempt.intent.namespace, attempt.intent.name)
+            if found is None:
+                return None
+            seen = self._as_requested(found, attempt)
+            if isinstance(seen, Launched):
+                break
+        return seen
 
     async def _find(self, namespace: str, name: str) -> Pod | None:
         """Return the pod that has a name, or None if there is none."""

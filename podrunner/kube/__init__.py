@@ -14,7 +14,7 @@ from podrunner.kube.connect import connect, open_transport
 from podrunner.kube.flow import AdaptiveLimit
 from podrunner.kube.gate import RetryAfterGate
 from podrunner.kube.limiter import RequestLimiter, VerbClass
-from podrunner.kube.pages import EndlessListError, PageGuard
+from podrunner.kube.pages import EndlessListError, PageGuard, UnreadablePageError
 from podrunner.kube.remote_command import ExecOutput, ExecResult, ExecSession
 from podrunner.kube.retry import Backoff, RequestRetry, retrying
 from podrunner.kube.transport import Request, Response, ResponseStream, Transport, WebSocket
@@ -42,6 +42,7 @@ __all__ = [
     "RetryAfterGate",
     "TransientKind",
     "Transport",
+    "UnreadablePageError",
     "VerbClass",
     "WatchEvent",
     "WatchStream",

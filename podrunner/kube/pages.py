@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from podrunner.errors import TransportError
 
-__all__ = ["EndlessListError", "PageGuard"]
+__all__ = ["EndlessListError", "PageGuard", "UnreadablePageError"]
 
 _SPARE_PAGES = 100
 """Pages beyond those that a list needs: a server may give pages that are not full."""
@@ -12,6 +12,10 @@ _SPARE_PAGES = 100
 
 class EndlessListError(TransportError):
     """A list does not end. Internal: what it brought so far proves nothing."""
+
+
+class UnreadablePageError(TransportError):
+    """A long page of a list is no JSON. Internal: something spoils it on the way, and a shorter one may be spared."""
 
 
 class PageGuard:

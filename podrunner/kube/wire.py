@@ -12,6 +12,7 @@ import msgspec
 
 from podrunner.errors import ApiError, SpecError, TransportError
 from podrunner.kube.answers import status_error
+from podrunner.kube.pages import UnreadablePageError
 from podrunner.outcome.record import Event, Pod
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ __all__ = [
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 """Annotation of the bookmark that ends a streaming list (KEP-3157)."""
+
+_LONG_PAGE_BYTES = 16 * 1024
+"""A page that is longer than this, a few pods, and is spoilt on the way, may be had in smaller ones."""
 
 T = TypeVar("T")
 
@@ -198,6 +202,7 @@ def decode_page(body: bytes) -> PodPage:
 
     Raises:
         TransportError: The body is no list at all, or has no version: nothing may be concluded from it.
+        UnreadablePageError: It begins as one, and is long.
     """
     try:
         page = _PODS.decode(body)
@@ -220,7 +225,12 @@ def decode_objects(body: bytes) -> ObjectPage:
 
 
 def _page_by_item(body: bytes) -> PodPage:
-    page = _checked(_RAW_LIST, body, what="a list")
+    try:
+        page = _checked(_RAW_LIST, body, what="a list")
+    except TransportError as error:
+        if len(body) > _LONG_PAGE_BYTES and body.startswith(b"{"):
+            raise UnreadablePageError(str(error)) from error
+        raise
     raw = page.items or []
     pods = list(_readable(_POD, raw))
     return _page(pods, page.metadata, unread=len(raw) - len(pods))

@@ -197,6 +197,7 @@ class Engine:
         self._lease = lease
         self._config = config
         self._owner = owner = resources.owner
+        self._owner_label = safe_label(owner)
         self._bus = resources.bus
         self._random = random = resources.random
         self._fence = Fence(lease.is_held)
@@ -352,7 +353,7 @@ class Engine:
         return Reflector(
             self._client,
             namespace=namespace,
-            label_selector=f"{OWNER}={safe_label(self._owner)}",
+            label_selector=f"{OWNER}={self._owner_label}",
             settings=self._config.watch,
             random=self._random,
             sink=self._supervisor.observe,
@@ -362,8 +363,9 @@ class Engine:
 
     def _is_ours(self, pod: Pod) -> bool:
         # Asked of every event: the ownership metadata is read as a whole only where it is needed.
-        annotations = pod.metadata.annotations or {}
-        return annotations.get(OWNER) == self._owner and KEY in annotations
+        labels, annotations = pod.metadata.labels or {}, pod.metadata.annotations or {}
+        is_selected = labels.get(OWNER) == self._owner_label
+        return is_selected and annotations.get(OWNER) == self._owner and KEY in annotations
 
     def _scope_reader(self) -> ScopeReader:
         config = self._config

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from podrunner.errors import NotFoundError, PodrunnerError
+from podrunner.builder.labels import KEY, OWNER
+from podrunner.errors import NotFoundError, PodrunnerError, TransportError
 
 if TYPE_CHECKING:
     from podrunner.kube import KubeClient
@@ -38,6 +39,9 @@ class MonitorCallbacks(Protocol):
 
     def on_missing(self, pod: TrackedPod) -> None:
         """A request showed that the pod is not there any more."""
+
+    def on_misread(self, pod: TrackedPod, record: Pod) -> None:
+        """The pod has another UID than the answer to its create showed: this is its record."""
 
     def on_time(self, pod: TrackedPod, now_s: float) -> None:
         """It is this time now, for a pod whose deadlines are watched."""
@@ -80,6 +84,13 @@ class PodMonitor:
         self.unwatch(pod)
         self.seen(pod)
 
+    def rename(self, uid: str, pod: TrackedPod) -> None:
+        """Keeps under its present UID what is kept of a pod under another one."""
+        if self._watched.pop(uid, None) is not None:
+            self.watch(pod)
+        if (unseen := self._unseen.pop(uid, None)) is not None:
+            self._unseen[pod.uid] = unseen
+
     async def poll(self) -> None:
         """Reports the time and asks for unseen pods, once a second, for ever."""
         while True:
@@ -101,7 +112,7 @@ class PodMonitor:
     async def _ask_for(self, pod: TrackedPod) -> None:
         """Asks for a pod that the watch does not show. Only a clear answer counts."""
         try:
-            found = await self._client.read_pod(pod.namespace, pod.name)
+            found = await self._read(pod)
         except NotFoundError:
             found = None
         except PodrunnerError as error:
@@ -109,11 +120,27 @@ class PodMonitor:
             return
         if pod.uid not in self._unseen:
             return
-        if found is None or found.metadata.uid != pod.uid:
+        if found is not None and found.metadata.uid == pod.uid:
+            self._callbacks.on_read(pod, found)
+        elif found is not None and _is_as_created(found, pod):
+            self._callbacks.on_misread(pod, found)
+        else:
             self.seen(pod)
             self._callbacks.on_missing(pod)
-        else:
-            self._callbacks.on_read(pod, found)
+
+    async def _read(self, pod: TrackedPod) -> Pod:
+        """Reads a pod; another UID is believed when two answers agree: one may be changed on the way.
+
+        Raises:
+            PodrunnerError: There is no pod of that name, no answer, or two that do not agree.
+        """
+        found = await self._client.read_pod(pod.namespace, pod.name)
+        if found.metadata.uid == pod.uid:
+            return found
+        second = await self._client.read_pod(pod.namespace, pod.name)
+        if second.metadata.uid not in {pod.uid, found.metadata.uid}:
+            raise TransportError("two answers do not agree")
+        return second
 
     async def read_again(self, pod: TrackedPod) -> bool:
         """Reads a pod whose watch may be interrupted; returns whether there was an answer.
@@ -129,3 +156,12 @@ class PodMonitor:
             return False
         self._callbacks.on_read(pod, found)
         return True
+
+
+def _is_as_created(found: Pod, pod: TrackedPod) -> bool:
+    """Whether a record with another UID is of the pod that was created: its time and its ownership are the same."""
+    known = pod.pod
+    if known is None or found.metadata.creation_timestamp != known.metadata.creation_timestamp:
+        return False
+    own, said = known.metadata.annotations or {}, found.metadata.annotations or {}
+    return all(said.get(name) == own.get(name) for name in (OWNER, KEY))

@@ -64,7 +64,7 @@ from podrunner.runner.inputs import (
 )
 from podrunner.runner.lifecycle import replayed_state, step
 from podrunner.runner.monitor import UNSEEN_S, PodMonitor
-from podrunner.runner.states import AwaitingFinalStatus, New, NotCreatedState
+from podrunner.runner.states import Active, AwaitingFinalStatus, New, NotCreatedState, Terminating
 from podrunner.runner.tracked import TrackedPod
 from podrunner.watch import Kind
 
@@ -419,6 +419,18 @@ class Supervisor:
     def on_missing(self, pod: TrackedPod) -> None:
         """A request showed that the pod is not there any more."""
         self.send(pod, PodGone())
+
+    def on_misread(self, pod: TrackedPod, record: Pod) -> None:
+        """A request showed a pod under another UID than the answer to its create, which was changed on the way."""
+        uid = pod.uid
+        is_live = isinstance(pod.state, Active | Terminating | AwaitingFinalStatus)
+        if not is_live or self._pods.get(record.metadata.uid) is not None:
+            self.send(pod, PodGone())
+            return
+        _logger.warning("pod %s/%s has the UID %s, not %s", pod.namespace, pod.name, record.metadata.uid, uid)
+        self._pods.rename(pod, record.metadata.uid)
+        self.send(pod, PodObserved(record, rewound=True))
+        self._monitor.rename(uid, pod)
 
     def on_time(self, pod: TrackedPod, now_s: float) -> None:
         """Time has passed for a pod with a deadline."""

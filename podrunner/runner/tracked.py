@@ -240,6 +240,11 @@ class TrackedPods:
         self._by_uid[uid] = pod
         self._by_key.setdefault(pod.key, []).append(pod)
 
+    def rename(self, pod: TrackedPod, uid: str) -> None:
+        """Makes a pod known by another UID; its next record has it."""
+        del self._by_uid[pod.uid]
+        self._by_uid[uid] = pod
+
     def move(self, pod: TrackedPod, state: State) -> None:
         """Gives a pod its next state and wakes the tasks that wait for it."""
         before = pod.state

@@ -30,6 +30,7 @@ from podrunner.watch.states import (
     Streaming,
     StreamingLists,
     UnreadableWatchError,
+    UnreadEventsError,
     VersionWentBackError,
     Watching,
     after_failure,
@@ -39,6 +40,7 @@ from podrunner.watch.states import (
 )
 from podrunner.watch.store import Kind, Observation, PodStore, PodView
 from podrunner.watch.transform import PodTransform
+from podrunner.watch.unread import UnreadEvents, contradicts, is_plausible
 from podrunner.watch.verifier import DeletionVerifier, PodReader, is_conclusive
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ _EXPECTED = (
     ShortWatchError,
     NoInitialEventsError,
     UnreadableWatchError,
+    UnreadEventsError,
     VersionWentBackError,
 )
 
@@ -129,7 +132,8 @@ class Reflector:
         random: The source of jitter.
         sink: Called with each batch of observations, in order, on the event loop. It must be quick and should not
             raise; if it does, the batch is handed over once more, one by one, and what still raises is logged.
-        accept: Whether a pod that the server selected is ours; the others are skipped and counted. None: all are.
+        accept: Whether a pod is ours, its labels included: those that the server selected and that are not are skipped
+            and counted, and one that seems to have left the selection is asked. None: all that are selected are.
         conditions: Types of pod conditions that are held beside those that podrunner itself reads.
     """
 
@@ -156,7 +160,13 @@ class Reflector:
         self._transform = PodTransform(conditions)
         self._backoff = WatchBackoff(settings, random)
         self._status = WatchStatus(anyio.current_time(), stale_after_s=settings.stale_after_s)
-        self._verifier = DeletionVerifier(client, settings, random=random, report=self._verified)
+        self._verifier = DeletionVerifier(
+            client, settings, random=random, report=self._verified, is_ours=accept or _never
+        )
+        self._unread = UnreadEvents()
+        self._unread_backoff = WatchBackoff(settings, random)
+        self._unread_since_s = float("-inf")
+        self._ask_again_s = float("inf")
         self._synced = False
         self._refusal: ForbiddenError | None = None
         self._ended = False
@@ -243,9 +253,8 @@ class Reflector:
         following = after_failure(self._state, error, streaming=self._streaming, outdated=outdated)
         if isinstance(self._state, Streaming) and self._streaming == "auto" and is_unsupported(error):
             self._streaming = "off"
-        if isinstance(
-            error, _SilentWatchError
-        ):  # it took long enough to be no hot loop, and nothing proves it ill
+        if isinstance(error, _SilentWatchError | UnreadEventsError):
+            # It took long enough to be no hot loop, and nothing proves the connection ill.
             self._log_failure(state, error, 0.0, needs_help=False)
             return following.state
         repeated = self._backoff.failures > 0 and healthy_s < self._settings.backoff_reset_s
@@ -302,7 +311,8 @@ class Reflector:
         return following
 
     def _page_size(self, state: Listing) -> int:
-        return max(1, self._settings.page_size >> max(state.halvings, self._halvings))
+        halvings = max(state.halvings, self._halvings) + state.spoilt
+        return max(1, self._settings.page_size >> halvings)
 
     def _new_guard(self) -> PageGuard:
         # A runner that knows more pods than it may list was allowed to create them.
@@ -325,7 +335,11 @@ class Reflector:
         self._version = version
         living = {uid: pod for uid, pod in pods.items() if not self._store.has_tombstone(uid)}
         self._status.listed(anyio.current_time())
-        self._report(self._store.replace(living, rewound=rewound))
+        self._unread.listed()
+        odd = [pod for uid, pod in living.items() if not is_plausible(pod, self._store.get(uid))]
+        self._report(self._store.replace(living))
+        for pod in odd:
+            self._verifier.ask(Observation(Kind.MODIFIED, pod))
         self._synced = True
         self._refusal = None
         self._wake_waiters()
@@ -343,15 +357,42 @@ class Reflector:
         """Keep one watch until it ends; without a version it brings the list along."""
         began_s = anyio.current_time()
         ask_s = self._settings.server_timeout_s * self._random.uniform(*_ASK_TO_END)
-        with anyio.CancelScope() as scope:
-            async with self._open(version, ask_s) as stream:
-                self._status.connected(anyio.current_time(), listing=version is None)
-                self._guard = self._new_guard()
-                await self._drain(stream, scope)
+        try:
+            with anyio.CancelScope() as scope:
+                async with self._open(version, ask_s) as stream:
+                    self._status.connected(anyio.current_time(), listing=version is None)
+                    self._guard = self._new_guard()
+                    await self._drain(stream, scope)
+        finally:
+            unread = self._go_back_to_unread()
+        if scope.cancelled_caught and unread is not None:
+            raise unread
         lasted_s = anyio.current_time() - began_s
         if scope.cancelled_caught:
             raise self._given_up(lasted_s)
         return self._ended_well(lasted_s, ask_s)
+
+    def _go_back_to_unread(self) -> UnreadEventsError | None:
+        """Let the next watch begin before the first event that could not be used; return that as an error."""
+        if not self._unread.pending or not isinstance(self._state, Watching):
+            return None
+        self._version = self._unread.ask_again(self._version)
+        self._state = Watching(version=self._version)
+        is_due = anyio.current_time() >= self._ask_again_s
+        self._ask_again_s = float("inf")
+        exhausted = self._unread.exhausted
+        what = "a list follows" if exhausted else "they are asked for again"
+        return UnreadEventsError(f"events cannot be used: {what}", exhausted=exhausted) if is_due else None
+
+    def _note_unread(self) -> None:
+        """An event after the present version could not be used."""
+        if not isinstance(self._state, Watching):
+            return  # a known pod that a streaming list lacks is read by its name
+        if not self._unread.pending:
+            now_s = anyio.current_time()
+            self._ask_again_s = now_s + self._unread_backoff.wait_s(healthy_s=now_s - self._unread_since_s)
+            self._unread_since_s = now_s
+        self._unread.note(self._version)
 
     def _ended_early(self, lasted_s: float, ask_s: float) -> bool:
         early = lasted_s < (_SHORT_WATCH_S if self._status.proven else ask_s / 2)
@@ -390,17 +431,21 @@ class Reflector:
         scope.deadline = anyio.current_time() + self._patience_s()
         async for batch in stream:
             now_s = anyio.current_time()
+            if stream.skipped != skipped:
+                self._note_unread()
             self._status.skipped, skipped = self._status.skipped + stream.skipped - skipped, stream.skipped
             if not batch:
                 if self._status.noise(now_s):
                     scope.deadline = min(scope.deadline, now_s + self._unreadable_patience_s)
-                continue
-            self._take(batch)
-            scope.deadline = now_s + self._patience_s()
-            if isinstance(self._state, Streaming):
-                scope.deadline = min(scope.deadline, last_s)
             else:
-                self._status.sign(now_s)
+                self._take(batch)
+                scope.deadline = now_s + self._patience_s()
+                if isinstance(self._state, Streaming):
+                    scope.deadline = min(scope.deadline, last_s)
+                else:
+                    self._status.sign(now_s)
+            if self._status.proven or self._unread.is_asking:  # others are given the time to prove themselves
+                scope.deadline = min(scope.deadline, self._ask_again_s)
 
     @property
     def _unreadable_patience_s(self) -> float:
@@ -446,11 +491,20 @@ class Reflector:
         version = event.resource_version
         if is_back(version, self._version):
             raise self._went_back("an event", version)
-        if event.pod is not None and self._is_ours(event.pod):
-            observation = self._store.apply(event.type, self._transform(event.pod))
+        if event.pod is not None:
+            observation = self._observe(event, event.pod)
             if observation is not None:
                 observations.append(observation)
         self._version = version
+
+    def _observe(self, event: WatchEvent, pod: Pod) -> Observation | None:
+        uid = pod.metadata.uid
+        known, is_ours = self._store.get(uid), self._is_ours(pod)
+        was_known = self._store.has_tombstone(uid) or uid in self._verifier
+        if contradicts(event, known, is_ours=is_ours, was_known=was_known):
+            self._note_unread()
+            return None
+        return self._store.apply(event.type, self._transform(pod)) if is_ours else None
 
     def _collect(self, state: Streaming, event: WatchEvent) -> None:
         """Take an event of a streaming list: nothing is reported before the list is complete."""
@@ -513,6 +567,13 @@ class Reflector:
         return True
 
     def _verified(self, answer: Observation) -> None:
-        if answer.kind is not Kind.LEFT:
+        if answer.kind is Kind.MODIFIED:
+            answer = self._store.correct(self._transform(answer.pod), answer.previous or answer.pod)
+        elif answer.kind is not Kind.LEFT:
             self._store.add_tombstone(answer.pod)
         self._report_one(answer)
+
+
+def _never(_: Pod) -> bool:
+    """Whether a pod that is not selected is ours, where only the server's selection says which are."""
+    return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from podrunner.errors import BadRequestError, GoneError, InvalidError
-from podrunner.kube import AnswerTooLongError, EndlessListError
+from podrunner.kube import AnswerTooLongError, EndlessListError, UnreadablePageError
 
 if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
@@ -24,6 +24,7 @@ __all__ = [
     "State",
     "Streaming",
     "StreamingLists",
+    "UnreadEventsError",
     "UnreadableWatchError",
     "VersionWentBackError",
     "Watching",
@@ -56,12 +57,14 @@ class Listing:
         found: The pods of the pages so far, by UID; grows, and is shared from page to page.
         paged: False asks for everything at once, after a continue token ran out.
         halvings: How often the size of the pages was halved, because one was too long.
+        spoilt: How often it was halved, because a long one could not be read: a short one may be spared.
     """
 
     token: str | None = None
     found: dict[str, Pod] = field(default_factory=dict)
     paged: bool = True
     halvings: int = 0
+    spoilt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,18 @@ class UnreadableWatchError(Exception):
     """A watch brought bytes for a while, and no event. Internal: it counts as a failure."""
 
 
+class UnreadEventsError(Exception):
+    """A watch brought events that cannot be used. Internal: they are asked for again.
+
+    Attributes:
+        exhausted: Whether that was done often enough, without success: a list follows.
+    """
+
+    def __init__(self, message: str, *, exhausted: bool = False) -> None:
+        self.exhausted = exhausted
+        super().__init__(message)
+
+
 class VersionWentBackError(Exception):
     """The server named a version below one that it had named before. Internal: a new list follows.
 
@@ -137,9 +152,13 @@ def after_failure(
     ==============  =====================================  =======================================
     ``Watching``    410, in the answer or the stream       a new list, at once
     ``Watching``    a version that went back               a new list, at once
+    ``Watching``    a request that is refused as wrong     a new list, after a wait
+    ``Watching``    an event that cannot be used           the same from the version before it, at once
+    ``Watching``    the same after some tries              a list in pages, at once
     ``Watching``    anything, and the data is outdated     a list in pages, after a wait
     ``Listing``     410 for the next page                  a new list without pages, at once
     ``Listing``     a page that is too long                a new list in smaller pages, after a wait
+    ``Listing``     a long page that cannot be read        the same in smaller pages, after a wait
     ``Listing``     a list without end                     a new list, after a wait
     ``Listing``     a version that went back               a new list, after a wait
     ``Streaming``   a server that does not know it         a list in pages, at once
@@ -168,6 +187,10 @@ def after_failure(
 def _after_watch(state: Watching, error: BaseException, *, streaming: StreamingLists, outdated: bool) -> Next:
     if isinstance(error, GoneError | VersionWentBackError):
         return Next(Listing() if streaming == "off" else Streaming(), wait=False)
+    if isinstance(error, UnreadEventsError):
+        return Next(Listing() if error.exhausted else state, wait=False)
+    if isinstance(error, BadRequestError | InvalidError):  # its version is none: it was read wrongly
+        return Next(Listing() if streaming == "off" else Streaming(), wait=True)
     if outdated:  # a list through the watch would be as good as the watch
         return Next(Streaming() if streaming == "on" else Listing(), wait=True)
     return Next(state, wait=True)
@@ -179,6 +202,8 @@ def _after_list(state: Listing, error: BaseException) -> Next:
             return Next(Listing(paged=False, halvings=state.halvings), wait=False)
         case AnswerTooLongError():
             return Next(Listing(halvings=state.halvings + 1), wait=True)
+        case UnreadablePageError():
+            return Next(replace(state, spoilt=state.spoilt + 1), wait=True)
         case EndlessListError() | VersionWentBackError():
             return Next(Listing(halvings=state.halvings), wait=True)
     return Next(state, wait=True)

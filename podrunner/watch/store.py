@@ -46,8 +46,8 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
         kind: What.
         pod: Its last known record.
         previous: The record before, or None.
-        rewound: Whether the server's data went back to before ``previous``, as after a restore: the record is the
-            valid one although its version is older.
+        rewound: Whether the record is the valid one although its version is older than that of ``previous``: the
+            server's data went back, as after a restore, or ``previous`` was changed on the way.
     """
 
     kind: Kind
@@ -102,15 +102,10 @@ class PodStore:
         """Return all pods as they are now."""
         return list(self._pods.values())
 
-    def replace(self, pods: Mapping[str, Pod], *, rewound: bool = False) -> list[Observation]:
-        """Take a complete list as the truth, and return the differences to what was known.
-
-        Args:
-            pods: The list, by UID.
-            rewound: Whether the server's data went back to before what was known.
-        """
+    def replace(self, pods: Mapping[str, Pod]) -> list[Observation]:
+        """Take a complete list, by UID, as the truth, and return the differences to what was known."""
         before, self._pods = self._pods, dict(pods)
-        seen = [_compared(before.get(uid), pod, rewound=rewound) for uid, pod in pods.items()]
+        seen = [_compared(before.get(uid), pod) for uid, pod in pods.items()]
         gone = [Observation(Kind.VANISHED, pod) for uid, pod in before.items() if uid not in pods]
         return gone + [observation for observation in seen if observation is not None]
 
@@ -128,6 +123,11 @@ class PodStore:
             return None
         self._pods[pod.metadata.uid] = pod
         return Observation(Kind.ADDED if known is None else Kind.MODIFIED, pod, known)
+
+    def correct(self, pod: Pod, known: Pod) -> Observation:
+        """Take a pod as a request showed it, which a list or an event had shown as gone."""
+        self._pods[pod.metadata.uid] = pod
+        return Observation(Kind.MODIFIED, pod, known, rewound=is_older(pod, known))
 
     def add_tombstone(self, pod: Pod) -> None:
         """Remember that a pod is deleted for good: no later event about it counts."""
@@ -152,15 +152,18 @@ class PodStore:
     def _out_of_date(self, pod: Pod, known: Pod | None) -> bool:
         if known is None:
             return self.has_tombstone(pod.metadata.uid)
-        return pod.metadata.resource_version == known.metadata.resource_version or is_older(pod, known)
+        return pod == known or is_older(pod, known)
 
 
-def _compared(known: Pod | None, pod: Pod, *, rewound: bool) -> Observation | None:
+def _compared(known: Pod | None, pod: Pod) -> Observation | None:
+    """Compare a pod of a complete list with what was known.
+
+    Not by its version alone: an event that was changed on the way may have had the right one. For the same reason, and
+    after a restore, the list's record counts although its version is older.
+    """
     if known is None:
         return Observation(Kind.ADDED, pod)
-    if known.metadata.resource_version == pod.metadata.resource_version:
-        return None
-    return Observation(Kind.MODIFIED, pod, known, rewound=rewound and is_older(pod, known))
+    return None if pod == known else Observation(Kind.MODIFIED, pod, known, rewound=is_older(pod, known))
 
 
 def is_older(pod: Pod, known: Pod) -> bool:

@@ -1,4 +1,4 @@
-"""Verifies by a read whether pods that left the selection are deleted, or merely no longer selected.
+"""Verifies by a read whether pods that left the selection are deleted, merely no longer selected, or not even that.
 
 A watch with a label selector says DELETED in both cases (API concepts, "watch"), and a list lacks the pod in both. A
 pod that was seen in the last write before its deletion is deleted; any other is asked for by name, until there is an
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from podrunner.errors import ApiError, NotFoundError
+from podrunner.errors import ApiError, NotFoundError, TransportError
 from podrunner.watch.backoff import WatchBackoff
 from podrunner.watch.store import Kind, Observation
 
@@ -60,13 +60,15 @@ def _in_last_write(pod: Pod) -> bool:
 
 
 class DeletionVerifier:
-    """Verifies pods that may be gone, a few at a time.
+    """Verifies pods that may be gone, and those whose record cannot be true (MODIFIED), a few at a time.
 
     Args:
         client: Reads pods.
         settings: The waits between reads that fail.
         random: The source of jitter.
-        report: Called with the result: DELETED or VANISHED as it was, or LEFT with the pod as it is.
+        report: Called with the result: DELETED or VANISHED as it was, LEFT with the pod as it is, or MODIFIED with a
+            pod that is still ours: what said that it was gone was wrong.
+        is_ours: Whether a pod as it is now is still ours.
     """
 
     def __init__(
@@ -76,16 +78,21 @@ class DeletionVerifier:
         *,
         random: Random,
         report: Callable[[Observation], None],
+        is_ours: Callable[[Pod], bool],
     ) -> None:
         self._client = client
         self._settings = settings
         self._random = random
         self._report = report
+        self._is_ours = is_ours
         self._waiting: dict[str, Observation] = {}
         self._wake = anyio.Event()
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._waiting
 
     def ask(self, observation: Observation) -> None:
         """Queue a pod for verification."""
@@ -120,9 +127,9 @@ class DeletionVerifier:
     async def _verify(self, asked: Observation, answers: list[bool]) -> None:
         meta = asked.pod.metadata
         try:
-            found = await self._client.read_pod(meta.namespace, meta.name)
+            answer = await self._read(asked)
         except NotFoundError:
-            self._settle(asked, asked)
+            self._settle(asked, None if asked.kind is Kind.MODIFIED else asked)
         except Exception as error:  # noqa: BLE001  # an error about one pod does not stop the others; it is read again
             level = logging.WARNING if isinstance(error, ApiError) else logging.INFO
             _log.log(level, "pod %s/%s may be gone, asking again: %s", meta.namespace, meta.name, error)
@@ -130,9 +137,28 @@ class DeletionVerifier:
             self._requeue(asked)
             return
         else:
-            still = found.metadata.uid == meta.uid
-            self._settle(asked, Observation(Kind.LEFT, found, asked.pod) if still else asked)
+            self._settle(asked, answer)
         answers.append(True)
+
+    async def _read(self, asked: Observation) -> Observation | None:
+        """Read a pod; what ends all news of it is believed when two answers agree: one may be changed on the way.
+
+        Raises:
+            NotFoundError: There is no pod of its name.
+            TransportError: The two answers do not agree, or there is none.
+            ApiError: The server refuses.
+        """
+        meta = asked.pod.metadata
+        found = await self._client.read_pod(meta.namespace, meta.name)
+        if found.metadata.uid == meta.uid and (asked.kind is Kind.MODIFIED or self._is_ours(found)):
+            return Observation(Kind.MODIFIED, found, asked.pod)
+        second = await self._client.read_pod(meta.namespace, meta.name)
+        uid = second.metadata.uid
+        if uid != found.metadata.uid or (uid == meta.uid and self._is_ours(second)):
+            raise TransportError("two answers do not agree")
+        if asked.kind is Kind.MODIFIED:
+            return None  # the watch will show its deletion
+        return Observation(Kind.LEFT, second, asked.pod) if uid == meta.uid else asked
 
     def _requeue(self, asked: Observation) -> None:
         uid = asked.pod.metadata.uid
@@ -140,8 +166,9 @@ class DeletionVerifier:
             del self._waiting[uid]
             self._waiting[uid] = asked
 
-    def _settle(self, asked: Observation, answer: Observation) -> None:
+    def _settle(self, asked: Observation, answer: Observation | None) -> None:
         uid = asked.pod.metadata.uid
         if self._waiting.get(uid) is asked:
             del self._waiting[uid]
-            self._report(answer)
+            if answer is not None:
+                self._report(answer)

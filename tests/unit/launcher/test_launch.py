@@ -23,6 +23,7 @@ from podrunner.errors import (
     ServerError,
     TransportError,
 )
+from podrunner.kube import Request, Response
 from podrunner.launcher import Launched, Launcher, Occupied
 from podrunner.outcome import Fault, refused_by_api
 from podrunner.workload import Workload, WorkloadKey
@@ -784,3 +785,50 @@ def test_whatever_goes_wrong_there_is_one_pod_or_none(
     anyio.run(
         scenario, backend="trio", backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)}
     )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"me"', b'"ne"'),
+        (b"default", b"defbult"),
+        (b'"uid"', b'"uie"'),
+        (b"podrunner.io/key", b"podrunner.io/kex"),
+    ],
+    ids=["another owner's", "another namespace", "no UID", "no key"],
+)
+async def test_an_answer_that_shows_another_pod_is_as_good_as_lost(old: bytes, new: bytes):
+    """A byte changed on the way: the pod is looked up, and there is one."""
+    server = SpoilingServer(old, new)
+    launched = await launcher(server).launch(plan())
+    assert isinstance(launched, Launched)
+    (pod,) = server.pods.values()
+    assert (launched.pod.metadata.uid, launched.pod.metadata.name) == (pod["metadata"]["uid"], plan().name)
+    assert (server.spoilt, server.count("POST")) == (1, 1)
+
+
+async def test_one_look_does_not_make_our_pod_anothers():
+    """The answer to the create was lost, and the pod was changed on the way when it was looked up."""
+    server = SpoilingServer(b"podrunner.io/key", b"podrunner.io/kex", method="GET")
+    server.fail("POST", lose_reply=True)
+    launched = await launcher(server).launch(plan())
+    assert isinstance(launched, Launched)
+    assert (server.spoilt, server.count("POST")) == (1, 1)
+
+
+class SpoilingServer(FakeServer):
+    """Changes bytes of one answer on the way."""
+
+    def __init__(self, old: bytes, new: bytes, *, method: str = "POST") -> None:
+        super().__init__()
+        self._bytes = (old, new)
+        self._method = method
+        self.spoilt = 0
+
+    async def request(self, request: Request) -> Response:
+        answer = await super().request(request)
+        if request.method == self._method and not self.spoilt:
+            self.spoilt += 1
+            assert self._bytes[0] in answer.body
+            answer = Response(answer.status, answer.headers, answer.body.replace(*self._bytes))
+        return answer
