@@ -169,7 +169,14 @@ def nightly(session: nox.Session) -> None:
     install(session)
     session.run("python", "-m", "pytest", "tests/simulation", env={"SEEDS": "1000"})
     session.run("python", "-m", "pytest", "tests/model", env={"MODEL": "whole"})
-    session.run("python", "-m", "pytest", "tests/processes/delivery", env={"ROUNDS": "20"})
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "tests/processes/delivery",
+        "tests/processes/test_fan_out.py",
+        env={"ROUNDS": "20"},
+    )
     for version in sorted(
         folder.name for folder in Path("tests/cluster/module").iterdir() if folder.is_dir()
     ):

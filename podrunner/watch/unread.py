@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from podrunner.outcome.record import ContainerState
-from podrunner.watch.states import is_back
 
 if TYPE_CHECKING:
     from podrunner.kube import WatchEvent
@@ -24,7 +23,7 @@ _ORDER = {"": 0, "Pending": 0, "Running": 1, "Unknown": 1, "Succeeded": 2, "Fail
 """The phases of a pod (core/v1, ``PodPhase``; "" before its API server has set one), in the order of a pod's life."""
 
 _NO_STATE = ContainerState()
-_TRIES = 3
+_TRIES = 5
 """How often the same events are asked for again before a list follows: what is spoilt by chance is right then."""
 
 
@@ -47,7 +46,7 @@ def _lacks(status: PodStatus, known: PodStatus) -> bool:
     containers = status.container_statuses
     if not containers:
         return not status.reason  # an eviction, and a node that is shut down, leave a reason alone
-    is_other = {each.name for each in containers} != {each.name for each in known.container_statuses}
+    is_other = {each.name for each in containers}.isdisjoint(each.name for each in known.container_statuses)
     return is_other or any(each.state == _NO_STATE for each in containers)
 
 
@@ -80,7 +79,7 @@ class UnreadEvents:
 
     def __init__(self) -> None:
         self._from: str | None = None
-        self._asked: tuple[str, str] | None = None
+        self._asked: str | None = None
         self._tries = 0
 
     @property
@@ -104,20 +103,13 @@ class UnreadEvents:
             self._from = version
 
     def ask_again(self, version: str) -> str:
-        """Return the version from which the next watch begins. The last one came to ``version``."""
+        """Return the version from which the next watch begins; ``version`` if there is nothing to ask for."""
         begin, self._from = self._from, None
         if begin is None:
             return version
-        self._tries = self._tries + 1 if self._was_asked(begin) else 1
-        self._asked = begin, version
+        self._tries = self._tries + 1 if begin == self._asked else 1
+        self._asked = begin
         return begin
-
-    def _was_asked(self, version: str) -> bool:
-        """Whether what follows on a version was asked for before."""
-        if self._asked is None:
-            return False
-        begin, end = self._asked
-        return version == begin or is_back(version, end)
 
     def listed(self) -> None:
         """Forget all: a complete list was taken in."""
