@@ -388,14 +388,12 @@ class Launcher:
 
     async def _look_twice(self, attempt: _Try) -> Launched | Occupied | None:
         """Look what has the name. That it is not ours is believed at a second look: one may be changed on the way."""
-        for _ in range(2):
-            found = await self._find(attempt.intent.namespace, attempt.intent.name)
-            if found is None:
-                return None
-            seen = self._as_requested(found, attempt)
-            if isinstance(seen, Launched):
-                break
-        return seen
+        first = await self._seen(attempt)
+        return await self._seen(attempt) if isinstance(first, Occupied) else first
+
+    async def _seen(self, attempt: _Try) -> Launched | Occupied | None:
+        found = await self._find(attempt.intent.namespace, attempt.intent.name)
+        return None if found is None else self._as_requested(found, attempt)
 
     async def _find(self, namespace: str, name: str) -> Pod | None:
         """Return the pod that has a name, or None if there is none."""
