@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "ADOPTIONS",
     "ATTEMPT",
     "DEFAULT_CONTAINER",
     "KEY",
@@ -46,6 +47,9 @@ SCOPE = "podrunner.io/scope"
 """Label (safe) and annotation (exact): runners of one scope may adopt each other's pods."""
 NAMESPACES = "podrunner.io/namespaces"
 """Annotation of a Lease: the namespaces that its runner uses, with commas between them; ``*``: all."""
+ADOPTIONS = "podrunner.io/adoptions"
+"""Annotation: how often the pod went over to another runner; absent until it does. Each owner's number is higher than
+that of all owners before it."""
 KEY = "podrunner.io/key"
 """Annotation: the workload's identity, as canonical JSON."""
 ATTEMPT = "podrunner.io/attempt"

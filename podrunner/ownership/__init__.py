@@ -6,7 +6,7 @@ configuration's ``namespace``. What becomes of a pod that was adopted does not b
 
 from __future__ import annotations
 
-from podrunner.ownership.adoption import Adopter, owner_of
+from podrunner.ownership.adoption import Adopter, adoptions_of, owner_of
 from podrunner.ownership.existing import (
     Attempt,
     AwaitOwner,
@@ -77,6 +77,7 @@ __all__ = [
     "TakeOver",
     "WallClock",
     "WriteStatus",
+    "adoptions_of",
     "bears_finalizer",
     "bears_verdict",
     "beyond_limits",

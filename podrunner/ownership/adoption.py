@@ -8,11 +8,12 @@ several adopters exactly one wins, and the others see it. Whether an owner is go
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from podrunner.builder import read_ownership, safe_label
-from podrunner.builder.labels import OWNER
+from podrunner.builder.labels import ADOPTIONS, OWNER
 from podrunner.errors import ConflictError, NotFoundError
 from podrunner.ownership.outcome_records import is_reported
 
@@ -24,18 +25,25 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.ownership.scope import ScopeReader
 
-__all__ = ["Adopter", "owner_of"]
+__all__ = ["Adopter", "adoptions_of", "owner_of"]
 
 _logger = logging.getLogger(__name__)
 
 # A kubelet writes a starting pod's status a few times; each write makes one swap void.
 _SWAPS: Final = 5
+_is_number = re.compile(r"[0-9]{1,18}").fullmatch
 
 
 def owner_of(pod: Pod) -> str | None:
     """Returns the runner that a pod says it belongs to; None: it is not podrunner's."""
     stamp = read_ownership(pod.metadata.labels, pod.metadata.annotations)
     return stamp.owner if stamp is not None else None
+
+
+def adoptions_of(pod: Pod) -> int:
+    """Returns how often a pod went over to another runner: a number that is higher for each further owner."""
+    text = (pod.metadata.annotations or {}).get(ADOPTIONS, "")
+    return int(text) if _is_number(text) else 0
 
 
 class Adopter:
@@ -124,9 +132,9 @@ class Adopter:
     async def _swap_once(self, pod: Pod) -> tuple[Pod | None, Pod | None]:
         """Swaps if the pod is still as it was read. Gives the pod if it was won, else as it is now."""
         meta = pod.metadata
-        patch = {
-            "metadata": {"labels": {OWNER: safe_label(self._owner)}, "annotations": {OWNER: self._owner}}
-        }
+        # The swap is for this very version of the pod, so that the number grows by one with each owner.
+        annotations = {OWNER: self._owner, ADOPTIONS: str(adoptions_of(pod) + 1)}
+        patch = {"metadata": {"labels": {OWNER: safe_label(self._owner)}, "annotations": annotations}}
         try:
             won = await self._reader.retrying(
                 lambda: self._client.patch_pod(
