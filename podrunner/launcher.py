@@ -266,6 +266,7 @@ class Launcher:
         uid: str | None = None,
         resource_version: str | None = None,
         grace_period_s: int | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> Deletion:
         """Delete a pod, trying again after transient errors.
 
@@ -276,6 +277,8 @@ class Launcher:
             resource_version: Delete it only if it is still at this version; None: at whichever.
             grace_period_s: Seconds between SIGTERM and SIGKILL; None: the pod's own; 0: drop it without hearing the
                 node, for a node that is gone.
+            before_send: Called right before each request, after the Lease was checked; what it raises is raised, and
+                nothing is sent. None: nothing more is checked.
 
         Returns:
             The server's answer, with the pod as it was then; false if it was not there.
@@ -288,6 +291,11 @@ class Launcher:
         """
         tries = 0
 
+        def check() -> None:
+            self._check_owner(namespace, name)
+            if before_send is not None:
+                before_send()
+
         async def delete() -> Deletion:
             nonlocal tries
             tries += 1
@@ -297,7 +305,7 @@ class Launcher:
                 uid=uid,
                 resource_version=resource_version,
                 grace_period_s=grace_period_s,
-                before_send=partial(self._check_owner, namespace, name),
+                before_send=check,
             )
 
         answer = await self._retrying(delete, policy=self._other, name=f"delete pod {namespace}/{name}")

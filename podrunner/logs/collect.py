@@ -7,23 +7,23 @@ collector, and deleting the pod after its end, is the runner's business.
 from __future__ import annotations
 
 import logging
+from random import Random
 from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 
-from podrunner.logs.cursor import LogCursor
 from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
+from podrunner.logs.outlet import NotOursError, SinkOutlet
 from podrunner.logs.record import LogBatch, LogGap
+from podrunner.logs.states import FollowLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from random import Random
 
-    from podrunner.logs.container_state import PodState
+    from podrunner.logs.container_state import ContainerView, PodState
     from podrunner.logs.limiter import LogStreamLimiter
-    from podrunner.logs.sinks import LogSink, SinkFactory
-    from podrunner.logs.states import FollowLimits
+    from podrunner.logs.sinks import SinkFactory
 
 __all__ = ["LogCollector", "LogStatus"]
 
@@ -58,7 +58,9 @@ class LogCollector:
         limits: How long to wait for what.
         limiter: The connections shared with other readers; None: as many as it takes.
         on_trouble: Called with each gap, and with the message of each error, as it happens.
-        may_write: Whether the pod is still this runner's: once it is not, a successor writes to the same files.
+        may_write: Whether the pod is still this runner's: once it is not, a successor writes to the same files. Asked
+            in the event loop.
+        may_write_in_thread: The same, for worker threads; None: ``may_write``.
         random: Source of jitter.
     """
 
@@ -77,6 +79,7 @@ class LogCollector:
         limiter: LogStreamLimiter | None = None,
         on_trouble: Callable[[LogGap | str], None] | None = None,
         may_write: Callable[[], bool] = lambda: True,
+        may_write_in_thread: Callable[[], bool] | None = None,
         random: Random | None = None,
     ) -> None:
         self.status: LogStatus = LogStatus()
@@ -88,20 +91,31 @@ class LogCollector:
         self._open = set(self._containers)  # containers with logs that are not read to their end
         self._one_done = anyio.Event()
         self._sinks = tuple(sinks)
-        self._limits = limits
+        self._limits = limits or FollowLimits()
         self._limiter = limiter
         self._on_trouble = on_trouble or (lambda _: None)
         self._may_write = may_write
-        self._random = random
+        self._may_write_in_thread = may_write_in_thread or may_write
+        self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self._scope = anyio.CancelScope()
+        self._is_stopped = False
 
     def stop(self) -> None:
         """Reads and writes nothing any more: the pod is another runner's."""
+        self._is_stopped = True
         self._scope.cancel()
 
     def may_write(self) -> bool:
         """Whether something may be written to the sinks."""
-        return self._may_write() and not self._scope.cancel_called
+        return self._may_write() and not self._is_stopped
+
+    def may_write_in_thread(self) -> bool:
+        """Whether something may be written to the sinks. For worker threads."""
+        return self._may_write_in_thread() and not self._is_stopped
+
+    def view(self, container: str) -> ContainerView:
+        """A container as it is now known."""
+        return self._state.container(container)
 
     async def run(self) -> None:
         """Collects until it is stopped, or each log is complete or beyond reach. Raises cancellation only."""
@@ -126,8 +140,13 @@ class LogCollector:
             await self._one_done.wait()
 
     async def _collect(self, container: str) -> None:
-        if await self._begins(container):
-            await self._follow(container)
+        try:
+            if await self._begins(container):
+                await self._follow(container)
+        except NotOursError:
+            pass
+        except Exception as error:  # noqa: BLE001  # an error of a log never fails a pod
+            self.report(f"log of {container}: {error!r}")
         self._open.discard(container)
         self.status.complete = self.may_write() and not (self._open or self.status.errors)
         self._one_done.set()
@@ -144,8 +163,8 @@ class LogCollector:
     async def _follow(self, container: str) -> None:
         if not self.may_write():
             return
-        outlet = _Outlet(self)
-        cursor = await outlet.open(self._sinks, self._pod.uid, container)
+        outlet = SinkOutlet(self, self._pod.uid, container, drain_s=self._limits.drain_s, random=self._random)
+        cursor = await outlet.open(self._sinks)
         follower = ContainerFollower(
             self._source,
             self._pod,
@@ -158,13 +177,11 @@ class LogCollector:
         )
         try:
             await follower.run()
-        except _NotOursError:
-            pass
-        except Exception as error:  # noqa: BLE001  # an error of a log never fails a pod
-            self.report(f"log of {container}: {error!r}")
+            await outlet.settle()
+            await outlet.close(follower.cursor)
         finally:
             with anyio.CancelScope(shield=True):
-                await outlet.close(follower.cursor)
+                await outlet.close(follower.cursor, is_hurried=True)
 
     def report(self, problem: str) -> None:
         """Counts a problem, logs it and reports it."""
@@ -183,62 +200,3 @@ class LogCollector:
         if len(self.status.gaps) < self._MOST_GAPS:
             self.status.gaps.append(item)
         self._on_trouble(item)
-
-
-class _NoSinkLeftError(Exception):
-    """Not one of podrunner's errors, which following takes for the connection's."""
-
-
-class _NotOursError(Exception):
-    """Not one of podrunner's errors, which following takes for the connection's."""
-
-
-class _Outlet:
-    """One container's sinks; a sink that fails is left out from then on."""
-
-    def __init__(self, collector: LogCollector) -> None:
-        self._collector = collector
-        self._sinks: list[LogSink] = []
-
-    async def open(self, factories: Sequence[SinkFactory], uid: str, container: str) -> LogCursor:
-        """Makes and opens all sinks; returns the first cursor that a sink remembers."""
-        cursors: list[LogCursor | None] = []
-        for factory in factories:
-            try:
-                sink = factory(container)
-                cursors.append(await sink.open(uid=uid, container=container))
-            except Exception as error:  # noqa: BLE001  # a sink may raise anything
-                self._collector.report(f"sink of {container}: {error!r}")
-            else:
-                self._sinks.append(sink)
-        return next((cursor for cursor in cursors if cursor is not None), LogCursor(uid, container))
-
-    async def emit(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
-        """Gives the item to each sink, one after the other.
-
-        Raises:
-            _NoSinkLeftError: No sink is left.
-            _NotOursError: The pod is another runner's.
-        """
-        if not self._collector.may_write():
-            raise _NotOursError
-        if not self._sinks:
-            raise _NoSinkLeftError("every sink failed")
-        self._collector.count(item)
-        for sink in tuple(self._sinks):
-            try:
-                await (sink.write(item, cursor) if isinstance(item, LogBatch) else sink.gap(item, cursor))
-            except Exception as error:  # noqa: BLE001  # a sink may raise anything
-                self._drop(sink, error)
-
-    async def close(self, cursor: LogCursor) -> None:
-        """Closes each sink."""
-        for sink in tuple(self._sinks):
-            try:
-                await sink.close(cursor)
-            except Exception as error:  # noqa: BLE001  # a sink may raise anything
-                self._drop(sink, error)
-
-    def _drop(self, sink: LogSink, error: Exception) -> None:
-        self._sinks.remove(sink)
-        self._collector.report(f"{type(sink).__name__}: {error!r}")

@@ -5,12 +5,14 @@ had when the cursor was taken. A successor cuts the log to that length and resum
 lines before a crash are neither lost nor doubled. A log may be rotated into segments of a size
 (:mod:`podrunner.logs.segments`); the cursor file holds their number. All of a sink's disk work is done in worker
 threads.
+
+A log file has one writer (:mod:`podrunner.logs.cursor_file`): one that finds a later owner's token there stops.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import tempfile
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,11 +20,10 @@ from typing import IO, TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from podrunner.errors import LogError, SpecError
 from podrunner.logs.cursor import LogCursor
-from podrunner.logs.leftovers import CURSOR_SUFFIX, PARTIAL_PREFIX
+from podrunner.logs.cursor_file import CursorFile, Mark
 from podrunner.logs.record import GapReason, LogGap
 from podrunner.logs.segments import compress_segment, last_segment, rotate, undo_rotation
 from podrunner.workload.log_path import checked_log_path
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from podrunner.logs.record import LogBatch
 
 __all__ = ["FileLogSink", "container_log_path", "safe_log_path"]
+
+_logger = logging.getLogger(__name__)
 
 # The cursor is written at most so often. Lines after it are read again after a crash, thanks to the recorded
 # length.
@@ -66,15 +69,6 @@ def container_log_path(relative: str, container: str, *, main: str) -> str:
     return str(path.with_name(f"{path.stem}.{container}{path.suffix}"))
 
 
-class _Mark(msgspec.Struct, frozen=True):
-    """The content of a cursor file: the last line in the log, the log's length after it, and the number of segments."""
-
-    cursor: LogCursor
-    size: int
-    segments: int = msgspec.field(default=0, name="parts")
-    owner: str = ""
-
-
 class FileLogSink:
     """Appends one container's log to one file.
 
@@ -85,7 +79,9 @@ class FileLogSink:
             begun: between two batches of lines, so that a file may be longer by less than one. None: one file.
         compress: Whether segments are compressed: ``1.log.1.gz``.
         owner: The runner that writes: if it is killed, another one knows by it whose cursor file this is.
-        may_write: Whether the pod is still this runner's: else the cursor file is a successor's, and stays as it is.
+        may_write: Whether the pod is still this runner's: else log and cursor are a successor's, and stay as they are.
+            Asked in worker threads, right before each write.
+        adoptions: How often the pod had gone over to another runner before it came to this one.
     """
 
     def __init__(
@@ -97,21 +93,24 @@ class FileLogSink:
         compress: bool = False,
         owner: str = "",
         may_write: Callable[[], bool] = lambda: True,
+        adoptions: int = 0,
     ) -> None:
         self.path = path
         self._timestamps = timestamps
         self._max_bytes = max_bytes
         self._compress = compress
-        self._owner = owner
         self._may_write = may_write
+        self._mark = CursorFile(path, owner=owner, adoptions=adoptions, may_write=may_write)
+        self._file = str(path)
         self._size = 0
         self._segments = 0
         self._marked_at = 0.0
+        self._is_torn = False  # a write failed, and its beginning may be in the file
 
     @property
     def cursor_path(self) -> Path:
         """The file that holds the cursor."""
-        return self.path.with_name(f".{self.path.name}{CURSOR_SUFFIX}")
+        return self._mark.path
 
     async def open(self, *, uid: str, container: str) -> LogCursor | None:
         """Makes folder and file; cuts what was written after the saved cursor; returns that cursor."""
@@ -128,21 +127,21 @@ class FileLogSink:
     async def close(self, cursor: LogCursor) -> None:
         """Saves the cursor for good."""
         if self._may_write():
-            await anyio.to_thread.run_sync(self._save, cursor)
+            await anyio.to_thread.run_sync(self._close, cursor)
 
     async def forget(self) -> None:
-        """Removes the cursor: the pod is gone, and no reader will resume here."""
-        await anyio.to_thread.run_sync(lambda: self.cursor_path.unlink(missing_ok=True))
+        """Removes the cursor: the pod is gone, and no reader will resume here. Another writer's stays."""
+        await anyio.to_thread.run_sync(self._mark.forget)
 
     async def _append(self, content: bytes, cursor: LogCursor) -> None:
         mark = anyio.current_time() - self._marked_at >= _CURSOR_INTERVAL_S
-        await anyio.to_thread.run_sync(partial(self._append_now, content, cursor, mark=mark))
-        if mark:
+        if await anyio.to_thread.run_sync(partial(self._append_now, content, cursor, mark=mark)):
             self._marked_at = anyio.current_time()
 
     def _open(self, fresh: LogCursor) -> LogCursor | None:
+        self._mark.check_owner()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        mark = self._read_mark(fresh)
+        mark = self._mark.claim(fresh)
         if mark is not None:
             undo_rotation(self.path, mark.segments)
         self._segments = last_segment(self.path)
@@ -150,32 +149,52 @@ class FileLogSink:
             if mark is not None:
                 _restore(file, mark)
             self._size = file.seek(0, os.SEEK_END)
-        if mark is None or mark.owner != self._owner:
-            self._save(fresh if mark is None else mark.cursor)
-        return None if mark is None else mark.cursor
-
-    def _read_mark(self, fresh: LogCursor) -> _Mark | None:
-        try:
-            mark = msgspec.json.decode(self.cursor_path.read_bytes(), type=_Mark)
-        except (OSError, msgspec.DecodeError):
+        if mark is None:
+            self._save(fresh)
             return None
-        same = (mark.cursor.uid, mark.cursor.container) == (fresh.uid, fresh.container)
-        return mark if same else None
+        return mark.cursor
 
-    def _append_now(self, content: bytes, cursor: LogCursor, *, mark: bool) -> None:
+    def _close(self, cursor: LogCursor) -> None:
+        self._mark.check()
+        self._cut_off()
+        self._save(cursor)
+
+    def _append_now(self, content: bytes, cursor: LogCursor, *, mark: bool) -> bool:
+        """Appends, and saves the cursor if it is due; returns whether it was saved."""
+        mark = self._mark.check() or mark
+        self._cut_off()
         if self._max_bytes is not None and self._size > 0 and self._size + len(content) > self._max_bytes:
             self._begin_file()
-        with self.path.open("ab") as file:
-            try:
-                file.write(content)
-                file.flush()
-            except OSError:
-                with suppress(OSError):
-                    file.truncate(self._size)
-                raise
-            self._size = file.tell()
-        if mark:
+        try:
+            self._size = _append(self._file, content)
+        except OSError:
+            self._is_torn = True
+            with suppress(OSError):  # else before the next write
+                self._cut_off()
+            raise
+        return mark and self._has_saved(cursor)
+
+    def _cut_off(self) -> None:
+        """Cuts off what is no whole write of this writer.
+
+        The beginning of one that failed, or what an earlier writer wrote that was stopped between its last check and
+        its write.
+        """
+        if not (self._is_torn or self._mark.has_predecessor):
+            return
+        with suppress(FileNotFoundError):
+            if self.path.stat().st_size > self._size:
+                os.truncate(self._file, self._size)
+        self._is_torn = False
+
+    def _has_saved(self, cursor: LogCursor) -> bool:
+        """Tries to save the cursor. If that fails, the lines are written nevertheless: the next batch tries again."""
+        try:
             self._save(cursor)
+        except OSError as error:
+            _logger.info("the cursor of %s was not saved: %s", self.path, error)
+            return False
+        return True
 
     def _begin_file(self) -> None:
         # A crash before the next cursor is saved undoes the rotation.
@@ -186,13 +205,21 @@ class FileLogSink:
                 compress_segment(self.path, self._segments)
 
     def _save(self, cursor: LogCursor) -> None:
-        """Replaces the cursor file in one step, so that a crash leaves the old one or the new one."""
-        with tempfile.NamedTemporaryFile(dir=self.path.parent, prefix=PARTIAL_PREFIX, delete=False) as file:
-            file.write(msgspec.json.encode(_Mark(cursor, self._size, self._segments, self._owner)))
-        Path(file.name).replace(self.cursor_path)
+        self._mark.save(cursor, size=self._size, segments=self._segments)
 
 
-def _restore(file: IO[bytes], mark: _Mark) -> None:
+def _append(path: str, content: bytes) -> int:
+    """Appends to a file; returns its length."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+        return os.lseek(descriptor, 0, os.SEEK_CUR)
+    finally:
+        os.close(descriptor)
+
+
+def _restore(file: IO[bytes], mark: Mark) -> None:
     """Brings a file to the length that it had at the mark. Bytes that are missing are lost: a gap."""
     size = file.seek(0, os.SEEK_END)
     if size >= mark.size:

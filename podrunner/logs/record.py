@@ -52,6 +52,8 @@ class GapReason(StrEnum):
     """The container was restarted more than once meanwhile: only the last two runs can be read."""
     UNAVAILABLE = "unavailable"
     """The pod or its node went away, or the server kept refusing, before they could be read."""
+    UNWRITTEN = "unwritten"
+    """The sink could not take them, such as for want of space, until the drain time was over."""
 
 
 class LogGap(msgspec.Struct, frozen=True, gc=False):

@@ -1,17 +1,22 @@
 """Where collected lines go: the protocol of a sink, and the sinks that need no files.
 
 A sink belongs to one container of one pod. Its back-pressure is its own pod's: the collector awaits it, and
-no other pod waits with it. Files are :mod:`podrunner.logs.files`.
+no other pod waits with it. What may block runs in worker threads: :class:`ThreadSink`. Files are
+:mod:`podrunner.logs.files`.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from io import TextIOBase
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO, cast
+from typing import TYPE_CHECKING, BinaryIO, ParamSpec, Protocol, TextIO, TypeVar, cast
 
 import anyio.to_thread
+
+from podrunner.errors import LogError
 
 if TYPE_CHECKING:
     from anyio.abc import ByteSendStream
@@ -19,11 +24,27 @@ if TYPE_CHECKING:
     from podrunner.logs.cursor import LogCursor
     from podrunner.logs.record import LogBatch, LogGap
 
-__all__ = ["AsyncStreamSink", "CallableSink", "LogSink", "LoggingSink", "SinkFactory", "StreamSink"]
+__all__ = [
+    "AsyncStreamSink",
+    "CallableSink",
+    "LogSink",
+    "LoggingSink",
+    "SinkFactory",
+    "StreamSink",
+    "ThreadSink",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class LogSink(Protocol):
-    """Takes one container's log. Whatever a method raises is counted and ends this sink, never the pod."""
+    """Takes one container's log. Whatever a method raises is counted and ends this sink, never the pod.
+
+    An ``OSError`` that may pass (no space, no file handles: ``podrunner.logs.outlet.PASSING``) says that nothing was
+    taken: the method is called again with the same item. Once the container has ended and the drain time is over, the
+    sink gets a :class:`LogGap` instead of what it could not take. A method must not block the event loop.
+    """
 
     async def open(self, *, uid: str, container: str) -> LogCursor | None:
         """Makes ready; returns where an earlier sink of the same kind stopped, or None to start afresh."""
@@ -46,11 +67,44 @@ SinkFactory = Callable[[str], LogSink]
 """Makes the sink for a container, given its name."""
 
 
-class CallableSink:
-    """Hands batches and gaps to a function of the user's, which may be async."""
+class ThreadSink:
+    """A sink whose work may block: it is done in a worker thread, which no other sink waits for.
+
+    Attributes:
+        may_write: Returns whether the pod is still this runner's; asked in the thread, right before the work. A process
+            that was stopped may wake there.
+    """
+
+    def __init__(self, may_write: Callable[[], bool] = lambda: True) -> None:
+        self.may_write = may_write
+        self._limiter: anyio.CapacityLimiter | None = None
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Does the work. If the caller is cancelled, a thread that hangs is left behind."""
+        self._limiter = self._limiter or anyio.CapacityLimiter(1)
+        job = partial(self._guarded, partial(work, *args, **kwargs))
+        return await anyio.to_thread.run_sync(job, limiter=self._limiter, abandon_on_cancel=True)
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        if not self.may_write():
+            raise LogError("the pod is another runner's")
+        return work()
+
+
+class CallableSink(ThreadSink):
+    """Hands batches and gaps to a function of the user's.
+
+    Args:
+        function: An async function is awaited in the event loop and must not block it. Any other is called in a worker
+            thread, one call at a time, and may block.
+    """
 
     def __init__(self, function: Callable[[LogBatch | LogGap], Awaitable[None] | None]) -> None:
+        super().__init__()
         self._function = function
+        self._is_async = any(
+            map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None)))  # noqa: B004
+        )
 
     async def open(self, *, uid: str, container: str) -> LogCursor | None:
         """Nothing to make ready; a function remembers nothing."""
@@ -72,22 +126,26 @@ class CallableSink:
         del cursor
 
     async def _call(self, item: LogBatch | LogGap) -> None:
-        answer = self._function(item)
+        if self._is_async:
+            answer = self._function(item)
+        else:
+            answer = await self._in_thread(self._function, item)
         if answer is not None:
             await answer
 
 
-class LoggingSink:
+class LoggingSink(ThreadSink):
     """Hands each line to a logger of Python's ``logging``; a gap is a warning.
 
     Each record bears ``container``, ``restart`` and ``timestamp`` (the node's, "" if there is none) as extras.
 
     Args:
-        logger: Where to; its handlers run in the event loop and should not block.
+        logger: Where to; its handlers run in a worker thread, and may block.
         level: The level of a line.
     """
 
     def __init__(self, logger: logging.Logger, *, level: int = logging.INFO) -> None:
+        super().__init__()
         self._logger = logger
         self._level = level
 
@@ -99,8 +157,10 @@ class LoggingSink:
     async def write(self, batch: LogBatch, cursor: LogCursor) -> None:
         """Logs each line, unless the level is switched off."""
         del cursor
-        if not self._logger.isEnabledFor(self._level):
-            return
+        if self._logger.isEnabledFor(self._level):
+            await self._in_thread(self._log, batch)
+
+    def _log(self, batch: LogBatch) -> None:
         for line in batch.records():
             extra = {"container": line.container, "restart": line.restart, "timestamp": line.timestamp}
             self._logger.log(self._level, "%s", line.text, extra=extra)
@@ -109,14 +169,14 @@ class LoggingSink:
         """Logs the gap as a warning."""
         del cursor
         extra = {"container": gap.container, "restart": gap.restart, "timestamp": gap.after or ""}
-        self._logger.warning("%s", gap, extra=extra)
+        await self._in_thread(self._logger.warning, "%s", gap, extra=extra)
 
     async def close(self, cursor: LogCursor) -> None:
         """Nothing to close."""
         del cursor
 
 
-class StreamSink:
+class StreamSink(ThreadSink):
     """Writes to an open file, a pipe or a terminal, in a worker thread, and flushes after each batch.
 
     The stream stays open, and may serve several pods: a batch is written by one call. What cannot be encoded in a text
@@ -128,6 +188,7 @@ class StreamSink:
     """
 
     def __init__(self, stream: TextIO | BinaryIO, *, timestamps: bool = False) -> None:
+        super().__init__()
         self._stream = stream
         self._timestamps = timestamps
         text = isinstance(stream, TextIOBase) or hasattr(stream, "encoding")
@@ -141,18 +202,24 @@ class StreamSink:
     async def write(self, batch: LogBatch, cursor: LogCursor) -> None:
         """Writes the lines."""
         del cursor
-        await anyio.to_thread.run_sync(self._write, batch.content(timestamps=self._timestamps))
+        await self._in_thread(self._write, batch.content(timestamps=self._timestamps))
 
     async def gap(self, gap: LogGap, cursor: LogCursor) -> None:
         """Writes a line that says what is missing."""
         del cursor
-        await anyio.to_thread.run_sync(self._write, f"{gap}\n".encode())
+        await self._in_thread(self._write, f"{gap}\n".encode())
 
     async def close(self, cursor: LogCursor) -> None:
         """The stream is not this sink's to close."""
         del cursor
 
     def _write(self, content: bytes) -> None:
+        try:
+            self._put(content)
+        except OSError as error:  # never given again: a part of it may be written
+            raise LogError(f"the stream took a part of some lines at most: {error}") from error
+
+    def _put(self, content: bytes) -> None:
         if self._encoding is None:
             cast("BinaryIO", self._stream).write(content)
         else:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -139,6 +140,7 @@ class _Sent(NamedTuple):
 
     on_loop: float
     by_day: dt.datetime
+    monotonic: float
 
 
 class LeaseKeeper:
@@ -177,8 +179,7 @@ class LeaseKeeper:
         # Two processes that were given one owner's name are still two holders.
         self._holder = f"{owner}_{uuid.uuid4().hex}"
         self._lease: dict[str, Any] | None = None
-        self._renewed_at = 0.0
-        self._renewed_on = dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._renewed = _Sent(0.0, dt.datetime.min.replace(tzinfo=dt.UTC), 0.0)
         self._unanswered: _Sent | None = None  # when a renewal was sent that got no answer
         self._on_lost: Callable[[str], None] = lambda _: None
 
@@ -210,14 +211,24 @@ class LeaseKeeper:
 
         A process that was stopped or suspended for longer than the Lease's duration finds here that it is no owner.
         """
-        if not self.lost and (silence_s := self._silence_s()) > self._duration_s:
-            self._lose(f"not renewed for {silence_s:.0f} s")
+        if not self.lost:
+            silence_s = max(anyio.current_time() - self._renewed.on_loop, self._silence_s())
+            if silence_s > self._duration_s:
+                self._lose(f"not renewed for {silence_s:.0f} s")
         return not self.lost
 
+    def has_time_left(self) -> bool:
+        """Whether the Lease's time is not over. For threads: it asks the clocks of the machine, and changes nothing.
+
+        A thread of a process that was stopped may run before the event loop does.
+        """
+        return not self.lost and self._silence_s() <= self._duration_s
+
     def _silence_s(self) -> float:
-        """Seconds since the last renewal was sent. The loop's clock may stand still while a machine sleeps."""
-        by_day = (self._now() - self._renewed_on).total_seconds()
-        return max(anyio.current_time() - self._renewed_at, by_day)
+        """Seconds since the last renewal was sent. The monotonic clock may stand still while a machine sleeps."""
+        renewed = self._renewed
+        by_day = (self._now() - renewed.by_day).total_seconds()
+        return max(time.monotonic() - renewed.monotonic, by_day)
 
     def _lose(self, why: str) -> None:
         self.lost = True
@@ -259,7 +270,7 @@ class LeaseKeeper:
         return True
 
     def _sent(self) -> _Sent:
-        return _Sent(anyio.current_time(), self._now())
+        return _Sent(anyio.current_time(), self._now(), time.monotonic())
 
     async def _take_over(self) -> None:
         found = await self._read()
@@ -346,7 +357,7 @@ class LeaseKeeper:
         return True
 
     def _noterenewal_of(self, sent: _Sent) -> None:
-        self._renewed_at, self._renewed_on = sent
+        self._renewed = sent
         self._unanswered = None
 
     async def _is_ours(self) -> bool:

@@ -5,7 +5,7 @@ Also the one guard that all ask before they act: :class:`Fence`. What a handle s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
@@ -31,21 +31,36 @@ if TYPE_CHECKING:
 __all__ = ["Fence", "RunnerContext"]
 
 
+class _Lease(Protocol):
+    """What a fence needs of :class:`podrunner.ownership.LeaseKeeper`."""
+
+    def is_held(self) -> bool:
+        """Whether it is held; notes that it is lost."""
+        ...
+
+    def has_time_left(self) -> bool:
+        """Whether it is held, in any thread."""
+        ...
+
+
 class Fence:
-    """Whether a runner may act: it is open, and holds its Lease.
+    """Whether a runner may act: it is open, and holds its Lease. All that write ask it, right before they do.
+
+    Requests ask :meth:`check_owner`, or :meth:`check_pod` where they change a pod that is tracked; log files and sinks
+    ask :meth:`may_write`, which is for worker threads too.
 
     Args:
-        is_lease_held: Returns whether it does, by its own clocks.
+        lease: The runner's, by its own clocks.
 
     Attributes:
         closed_because: Why no calls are taken any more; None: they are.
         lost_because: Why the Lease is lost; None: it is not.
     """
 
-    def __init__(self, is_lease_held: Callable[[], bool]) -> None:
+    def __init__(self, lease: _Lease) -> None:
         self.closed_because: str | None = None
         self.lost_because: str | None = None
-        self._is_lease_held = is_lease_held
+        self._lease = lease
 
     @property
     def is_closed(self) -> bool:
@@ -53,8 +68,30 @@ class Fence:
         return self.closed_because is not None
 
     def may_act(self) -> bool:
-        """Returns whether requests may be sent and observations believed."""
-        return self._is_lease_held() and self.lost_because is None
+        """Returns whether requests may be sent and observations believed. For the event loop: it notes a loss."""
+        return self._lease.is_held() and self.lost_because is None
+
+    def may_write(self) -> bool:
+        """Returns whether something may be written, by the machine's clocks. For all threads: it changes nothing."""
+        return self.lost_because is None and self._lease.has_time_left()
+
+    def owns(self, pod: TrackedPod) -> bool:
+        """Returns whether a pod that is there may be changed: the Lease is held, and no other runner has the pod."""
+        return not (pod.is_gone or pod.is_taken_over) and self.may_act()
+
+    def check_pod(self, pod: TrackedPod) -> None:
+        """Refuses to change a pod without the Lease, or one that another runner took over.
+
+        Raises:
+            OwnershipError: It is not this runner's any more.
+        """
+        self.check_owner()
+        if pod.is_taken_over:
+            raise OwnershipError(
+                f"another runner took pod {pod.namespace}/{pod.name} over",
+                namespace=pod.namespace,
+                name=pod.name,
+            )
 
     def check_open(self) -> None:
         """Refuses calls that come too late.

@@ -7,6 +7,7 @@ which runner owns it in ``podrunner.ownership``. What users call is :mod:`podrun
 
 from __future__ import annotations
 
+import importlib
 import logging
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -62,6 +63,10 @@ if TYPE_CHECKING:
 __all__ = ["ClosePolicy", "Engine", "RunnerResources", "open_client", "open_engine"]
 
 _logger = logging.getLogger(__name__)
+
+# Imported by :mod:`podrunner.kube` at the first failure that needs them. An import opens files, and the failure may be
+# that no descriptors are left: then it would be the import that fails, and the runner with it.
+_IMPORTED_AT_FAILURES: Final = ("tenacity", "email.utils")
 
 # After a cancel: a pod's default grace period, as much again for the node to confirm the end, and the log's time.
 _CLOSE_WITHIN_S: Final = 90.0
@@ -154,6 +159,8 @@ async def open_engine(
     Raises:
         PodrunnerError: The cluster cannot be reached, or it refuses the Lease.
     """
+    for name in _IMPORTED_AT_FAILURES:
+        importlib.import_module(name)
     client = await stack.enter_async_context(open_client(config, given_client))
     lease = LeaseKeeper(
         client,
@@ -200,14 +207,14 @@ class Engine:
         self._owner_label = safe_label(owner)
         self._bus = resources.bus
         self._random = random = resources.random
-        self._fence = Fence(lease.is_held)
+        self._fence = Fence(lease)
         self._launcher = Launcher(
             client,
             owner=owner,
             scope=config.scope,
             config=config,
             random=random,
-            may_act=lease.is_held,
+            may_act=self._fence.may_act,
             on_begun=self._take_begun,
         )
         self._logs = LogCollection(
@@ -217,7 +224,7 @@ class Engine:
             random=random,
             extra_sinks=resources.extra_sinks,
             bus=self._bus,
-            may_act=self._fence.may_act,
+            fence=self._fence,
             owner=owner,
         )
         self._finalizer = Finalizer(client, config, limiter=self._logs.limiter, fence=self._fence)

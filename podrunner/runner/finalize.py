@@ -7,6 +7,7 @@ is read in :mod:`podrunner.runner.results`. Trouble here never changes what beca
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -125,7 +126,7 @@ class Finalizer:
                     outcome,
                     policy=RequestRetry.of(self._config.retry),
                     release=bears_finalizer(record),
-                    before_send=self._fence.check_owner,
+                    before_send=partial(self._fence.check_pod, pod),
                 ),
             )
 
@@ -135,7 +136,7 @@ class Finalizer:
         await self._write(
             pod,
             lambda record: write_outcome(
-                self._client, record, outcome, policy=policy, before_send=self._fence.check_owner
+                self._client, record, outcome, policy=policy, before_send=partial(self._fence.check_pod, pod)
             ),
         )
 
@@ -144,7 +145,7 @@ class Finalizer:
         if record is not None:
             await _answered(
                 lambda: send(record),
-                may_act=lambda: self._fence.may_act() and not pod.is_gone,
+                may_act=lambda: self._fence.owns(pod),
                 on_failed=lambda: None,
             )
 
@@ -168,7 +169,8 @@ class Finalizer:
                 pod.namespace,
                 pod.name,
             )
-            await release_finalizer(self._client, record, policy=policy, before_send=self._fence.check_owner)
+            check = partial(self._fence.check_pod, pod)
+            await release_finalizer(self._client, record, policy=policy, before_send=check)
 
     async def drain(self, pod: TrackedPod, *, keep_until_s: float | None = None) -> None:
         """Returns when every reader of the log has read it to its end, or the time for it is over.
@@ -254,7 +256,7 @@ class PodDeleter:
         record = pod.pod
         if record is None:
             return PodWrite(WriteStatus.GONE)
-        policy, check = RequestRetry.of(self._config.retry), self._fence.check_owner
+        policy, check = RequestRetry.of(self._config.retry), partial(self._fence.check_pod, pod)
         written = await self._write(
             pod,
             lambda: write_verdict(
@@ -304,6 +306,7 @@ class PodDeleter:
                     uid=pod.uid,
                     resource_version=resource_version,
                     grace_period_s=grace,
+                    before_send=partial(self._fence.check_pod, pod),
                 )
                 answer = self._accepted(pod, accepted.pod, is_first=not (failed or accepted.repeated))
                 break
@@ -322,7 +325,7 @@ class PodDeleter:
         return answer
 
     def _may_act(self, pod: TrackedPod) -> bool:
-        return self._fence.may_act() and not (pod.is_gone or self.is_frozen)
+        return self._fence.owns(pod) and not self.is_frozen
 
     async def end(self, pod: TrackedPod, job: EndPod) -> DeletionAnswered | DeletionDeclined:
         """Writes an outcome to a pod and ends it: by its deadline, so that the object stays, or else by deleting it.
@@ -355,7 +358,7 @@ class PodDeleter:
                     job.outcome,
                     end_by_deadline=job.keeps_pod,
                     policy=RequestRetry.of(self._config.retry),
-                    before_send=self._fence.check_owner,
+                    before_send=partial(self._fence.check_pod, pod),
                 ),
             )
 
@@ -376,7 +379,7 @@ class PodDeleter:
             await self._write(
                 pod,
                 lambda: release_finalizer(
-                    self._client, record, policy=policy, before_send=self._fence.check_owner
+                    self._client, record, policy=policy, before_send=partial(self._fence.check_pod, pod)
                 ),
             )
         return PodRemoved((await self.delete(pod, grace_period_s=grace_period_s)).pod)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.to_thread
@@ -20,6 +20,7 @@ from podrunner.logs import (
     safe_log_path,
 )
 from podrunner.logs.leftovers import remove_cursors
+from podrunner.ownership import adoptions_of
 from podrunner.runner.events import EventKind
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from podrunner.config import RunnerConfig
     from podrunner.logs import LogGap, LogSource, SinkFactory
+    from podrunner.runner.context import Fence
     from podrunner.runner.event_queue import EventBus
     from podrunner.runner.tasks import SupervisedTasks
     from podrunner.runner.tracked import TrackedPod
@@ -47,7 +49,7 @@ class LogCollection:
         random: Source of jitter.
         extra_sinks: Makes an embedder's own sinks for a pod; None: none.
         bus: Takes an event for each gap or trouble of a log.
-        may_act: Whether the runner is still the owner of its pods: without its Lease it writes nothing.
+        fence: Whether the runner is still the owner of its pods: without its Lease it writes nothing.
         owner: The runner's name, which cursor files bear.
 
     Attributes:
@@ -64,7 +66,7 @@ class LogCollection:
         random: Random,
         extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None,
         bus: EventBus,
-        may_act: Callable[[], bool],
+        fence: Fence,
         owner: str = "",
     ) -> None:
         self.troubles: int = 0
@@ -75,18 +77,19 @@ class LogCollection:
         self._random = random
         self._extra_sinks = extra_sinks
         self._bus = bus
-        self._may_act = may_act
+        self._fence = fence
         self._owner = owner
 
     def begin(self, tracked: TrackedPod) -> None:
         """Starts collecting once one of the wanted containers has started, if that is wanted at all."""
         follow = self._config.logs.follow
-        if tracked.collector is not None or tracked.is_relinquished or follow in {"off", "on-demand"}:
+        if tracked.is_collected or tracked.is_relinquished or follow in {"off", "on-demand"}:
             return
         containers = self._containers(tracked)
         if not any(tracked.container(name).started for name in containers):
             return
-        sinks = [*self._file_sinks(tracked), *(self._extra_sinks(tracked) if self._extra_sinks else ())]
+        tracked.is_collected = True
+        sinks = [*self._file_sinks(tracked), *self._sinks_of_caller(tracked)]
         if sinks:
             self._collect(tracked, sinks, containers, follow=follow == "all")
 
@@ -127,10 +130,28 @@ class LogCollection:
             limits=FollowLimits(follow=follow, drain_s=self._config.logs.drain_timeout_s),
             limiter=self.limiter,
             on_trouble=lambda trouble: self._report(tracked, trouble),
-            may_write=self._may_act,
+            may_write=lambda: self._fence.may_act() and not tracked.is_taken_over,
+            may_write_in_thread=lambda: self._fence.may_write() and not tracked.is_taken_over,
             random=self._random,
         )
         self._tasks.start_soon(tracked.collector.run, name=f"log {tracked.name}")
+
+    def _sinks_of_caller(self, tracked: TrackedPod) -> list[SinkFactory]:
+        """Asks the embedder's function, once for each pod. Its error is that pod's: the log goes to the other sinks."""
+        if self._extra_sinks is None:
+            return []
+        try:
+            sinks = list(self._extra_sinks(tracked))
+            wrong: list[object] = [sink for sink in sinks if not callable(cast("object", sink))]
+            if wrong:
+                raise TypeError(f"{type(wrong[0]).__name__} is no function that makes a sink")
+        except Exception as error:  # noqa: BLE001  # it may raise anything
+            problem = f"log_sinks failed: {error!r}"
+            extra = {"pod": tracked.name, "uid": tracked.uid}
+            _logger.warning("log of pod %s: %s", tracked.name, problem, extra=extra)
+            self._report(tracked, problem)
+            return []
+        return sinks
 
     def _file_sinks(self, tracked: TrackedPod) -> list[SinkFactory]:
         logs, folder, relative = self._config.logs, self._config.logs.folder, tracked.log_path
@@ -145,7 +166,8 @@ class LogCollection:
                 max_bytes=logs.max_file_bytes,
                 compress=logs.compress,
                 owner=self._owner,
-                may_write=lambda: tracked.collector is not None and tracked.collector.may_write(),
+                may_write=lambda: tracked.collector is not None and tracked.collector.may_write_in_thread(),
+                adoptions=adoptions_of(tracked.pod) if tracked.pod is not None else 0,
             )
             tracked.files.append(sink)
             return sink

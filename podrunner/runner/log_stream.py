@@ -21,6 +21,7 @@ from podrunner.logs import (
     ContainerFollower,
     ContainerView,
     FollowLimits,
+    GapReason,
     LocalFile,
     LogBatch,
     LogCursor,
@@ -233,13 +234,13 @@ class PodLogReading:
 
     async def _read_pod(self, put: Put) -> None:
         pod, context = self._pod, self._context
-        while self._follow and not pod.uid and pod.outcome is None:
+        while self._follow and not (pod.uid or pod.state.is_ended):
             await pod.changed()
         restart = pod.container(self._container).restart
         follower = ContainerFollower(
             context.client,
             pod.address,
-            pod if self._follow else _Now(pod),
+            _Present(pod, follow=self._follow),
             lambda item, _: put(item),
             cursor=LogCursor(pod.uid, self._container, restart=restart),
             limits=FollowLimits(drain_s=context.config.logs.drain_timeout_s, since=_since_time(self._since)),
@@ -247,6 +248,8 @@ class PodLogReading:
             random=context.random,
         )
         await follower.run()
+        if self._follow and pod.is_relinquished:
+            await put(_rest_elsewhere(follower.cursor))
 
     async def _read_file(self, put: Put) -> None:
         folder, pod = self._context.config.logs.folder, self._pod
@@ -270,14 +273,28 @@ def _decoded(lines: bytes) -> list[str]:
     return lines.decode("utf-8", "replace").split("\n")[:-1]
 
 
-class _Now:
-    """A pod's state cut off at the present: what there is to read now is all that there will be."""
+def _rest_elsewhere(cursor: LogCursor) -> LogGap:
+    message = "this runner does not own the pod any more, and does not see its end"
+    after = cursor.stamp or None
+    return LogGap(
+        cursor.container, GapReason.UNAVAILABLE, after=after, message=message, restart=cursor.restart
+    )
 
-    def __init__(self, pod: TrackedPod) -> None:
+
+class _Present:
+    """A pod's state, cut off at the present: what there is to read now is all that there will be.
+
+    One that is followed is cut off when the runner does not own it any more: its end would never be seen.
+    """
+
+    def __init__(self, pod: TrackedPod, *, follow: bool) -> None:
         self._pod = pod
+        self._follow = follow
 
     def container(self, name: str) -> ContainerView:
         view = self._pod.container(name)
+        if self._follow and not self._pod.is_relinquished:
+            return view
         return ContainerView(view.restart, view.started, ended=True, final=True, gone=view.gone)
 
     async def changed(self) -> None:

@@ -397,6 +397,7 @@ class Supervisor:
     def _take(self, pod: TrackedPod, observation: Observation) -> None:
         self._monitor.seen(pod)
         if observation.kind is Kind.LEFT:
+            pod.is_taken_over = True
             self.send(pod, TakenOver())
         elif _is_gone(observation):
             self.send(pod, PodGone(observation.pod))

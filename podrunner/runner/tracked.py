@@ -48,8 +48,10 @@ class TrackedPod:
         log_path: Where its log goes below the log folder; None: nowhere.
         state: Where it stands in its life.
         collector: What collects its log; None: nothing does.
+        is_collected: Whether the collection of its log was begun, with whatever sinks there were.
         files: Its log files, whose cursors are removed when the pod is gone.
         readers: How many read its log just now.
+        is_taken_over: Whether another runner was seen to be its owner: nothing is written to it, or of it, any more.
         replayed: Whether it had ended before this launch of its attempt: the outcome is that of an earlier launch.
     """
 
@@ -63,8 +65,10 @@ class TrackedPod:
         self.log_path = log_path
         self.state: State = New(rules=rules)
         self.collector: LogCollector | None = None
+        self.is_collected: bool = False
         self.files: list[FileLogSink] = []
         self.readers: int = 0
+        self.is_taken_over: bool = False
         self.replayed: bool = False
         self._change = Notify()
         self._end = Notify()

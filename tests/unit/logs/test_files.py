@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -100,28 +101,14 @@ async def test_a_failed_write_leaves_no_half_line(tmp_path, monkeypatch):
     sink = FileLogSink(tmp_path / "1.log")
     await sink.open(uid="uid-1", container="base")
     await feed(sink, FRESH, stamped(1))
-    real_open = Path.open
+    really_write = os.write
 
-    class Full:
-        def __init__(self, file):
-            self._file = file
+    def write(descriptor, content):
+        if content.startswith(b"lin"):
+            return really_write(descriptor, content[:3])
+        raise OSError(28, "No space left on device")
 
-        def __enter__(self):
-            self._file.__enter__()
-            return self
-
-        def __exit__(self, *exc):
-            return self._file.__exit__(*exc)
-
-        def write(self, content):
-            self._file.write(content[:3])
-            self._file.flush()
-            raise OSError(28, "No space left on device")
-
-        def __getattr__(self, name):
-            return getattr(self._file, name)
-
-    monkeypatch.setattr(Path, "open", lambda path, mode: Full(real_open(path, mode)))
+    monkeypatch.setattr(os, "write", write)
     with pytest.raises(OSError, match="No space"):
         await feed(sink, FRESH, stamped(2))
     assert sink.path.read_bytes() == b"line 1\n"
@@ -143,3 +130,140 @@ async def test_a_torn_cursor_file_is_no_cursor(tmp_path):
     sink = FileLogSink(tmp_path / "1.log")
     sink.cursor_path.write_text('{"cursor": {"ui')
     assert await sink.open(uid="uid-1", container="base") is None
+
+
+# One writer
+
+
+async def opened(path: Path, adoptions: int = 0, **options) -> tuple[FileLogSink, LogCursor]:
+    sink = FileLogSink(path, adoptions=adoptions, **options)
+    return sink, await sink.open(uid="uid-1", container="base") or FRESH
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("adoptions", [1, 7])
+async def test_a_writer_that_finds_a_later_owners_token_stops(tmp_path, adoptions):
+    """H4: whatever it believes about its Lease: neither the log nor the cursor is touched."""
+    path = tmp_path / "1.log"
+    old, cursor = await opened(path)
+    cursor = await feed(old, cursor, stamped(1))
+    new, found = await opened(path, adoptions)
+    with pytest.raises(LogError, match="later writer"):
+        await feed(old, cursor, stamped(2))
+    with pytest.raises(LogError, match="later writer"):
+        await old.close(cursor)
+    await old.forget()
+    assert found == cursor
+    await feed(new, found, stamped(2))
+    assert path.read_text() == "line 1\nline 2\n"
+    assert new.cursor_path.exists()
+
+
+@pytest.mark.anyio
+async def test_of_processes_of_one_name_the_later_one_writes(tmp_path):
+    """H4: they take their pods back without a swap, so the number of openings decides."""
+    path = tmp_path / "1.log"
+    old, cursor = await opened(path, 3)
+    await feed(old, cursor, stamped(1))
+    new, found = await opened(path, 3)
+    with pytest.raises(LogError, match="later writer"):
+        await feed(old, cursor, stamped(2))
+    await feed(new, found, stamped(2))
+    assert path.read_text() == "line 1\nline 2\n"
+
+
+@pytest.mark.anyio
+async def test_an_owner_that_is_late_opens_no_log_of_a_later_owner(tmp_path):
+    """H4: it was stopped between its adoption and its first line."""
+    path = tmp_path / "1.log"
+    new, cursor = await opened(path, 2)
+    cursor = await feed(new, cursor, stamped(1))
+    with pytest.raises(LogError, match="later writer"):
+        await opened(path, 1)
+    await feed(new, cursor, stamped(2))
+    assert path.read_text() == "line 1\nline 2\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("ends", ["write", "close"])
+async def test_what_a_writer_wrote_between_its_last_check_and_its_stop_is_cut_off(tmp_path, ends):
+    """H4: the successor goes on where its own lines end, and its token stands again in the cursor file."""
+    path = tmp_path / "1.log"
+    old, cursor = await opened(path)
+    cursor = await feed(old, cursor, stamped(1))
+    await old.close(cursor)
+    stale = old.cursor_path.read_bytes()
+    new, found = await opened(path, 1)
+    assert found == cursor
+    found = await feed(new, found, stamped(2))
+    with path.open("ab") as file:
+        file.write(b"line 2\nline 3\n")
+    new.cursor_path.write_bytes(stale)
+    if ends == "write":
+        found = await feed(new, found, stamped(3))
+    await new.close(found)
+    assert path.read_text() == "".join(
+        f"line {number}\n" for number in ((1, 2, 3) if ends == "write" else (1, 2))
+    )
+    assert b'"adoptions":1' in new.cursor_path.read_bytes()
+
+
+@pytest.mark.anyio
+async def test_the_right_to_write_is_asked_right_before_each_write(tmp_path):
+    """H4: in the thread, not only before it."""
+    path, held = tmp_path / "1.log", [True]
+    sink, cursor = await opened(path, may_write=lambda: held[0])
+    cursor = await feed(sink, cursor, stamped(1))
+    before = sink.cursor_path.read_bytes()
+    held[0] = False
+    with pytest.raises(LogError, match="another runner's"):
+        await feed(sink, cursor, stamped(2))
+    await sink.close(cursor)
+    await sink.forget()
+    assert path.read_text() == "line 1\n"
+    assert sink.cursor_path.read_bytes() == before
+
+
+@pytest.mark.anyio
+async def test_a_cursor_of_an_older_version_is_taken_on(tmp_path):
+    """A file that was written without a token counts as the first owner's."""
+    path = tmp_path / "1.log"
+    path.write_text("line 1\nline 2\n")
+    (tmp_path / ".1.log.cursor").write_text(
+        '{"cursor": {"uid": "uid-1", "container": "base"}, "size": 7, "parts": 0}'
+    )
+    await opened(path, 1)
+    assert path.read_text() == "line 1\n"
+
+
+@pytest.mark.anyio
+async def test_a_cursor_that_cannot_be_read_just_now_is_not_taken_for_none(tmp_path, monkeypatch):
+    """H8: without descriptors the log would be begun anew, and each line be there twice."""
+    path = tmp_path / "1.log"
+    sink, cursor = await opened(path)
+    await sink.close(await feed(sink, cursor, stamped(1)))
+
+    def fail(path):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(OSError, match="Too many"):
+        await opened(path)
+
+
+@pytest.mark.anyio
+async def test_a_cursor_that_cannot_be_saved_is_no_failed_write(tmp_path, monkeypatch):
+    """H8: the lines are in the file; given again they would be there twice. Nothing is left beside it."""
+    path = tmp_path / "1.log"
+    sink, cursor = await opened(path)
+
+    def fail(self, target):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        cursor = await feed(sink, cursor, stamped(1))
+    assert path.read_text() == "line 1\n"
+    assert {it.name for it in tmp_path.iterdir()} == {"1.log", ".1.log.cursor"}
+    await sink.close(cursor)
+    assert (await opened(path))[1] == cursor

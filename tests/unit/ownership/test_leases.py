@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from podrunner.errors import ForbiddenError, OwnershipError, TransportError
 from podrunner.ownership import LeaseKeeper, LeaseState, lease_name, lease_state, new_owner
@@ -278,3 +280,19 @@ async def test_a_renewal_without_an_answer_is_looked_at_and_sent_again_if_it_was
         assert cluster.count("GET") == 1
         assert lease.is_held()
         group.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_a_thread_knows_that_the_lease_is_over_before_the_event_loop_has_run(cluster, monkeypatch):
+    """H4: a process that was stopped may wake in a worker thread, which must not write; it asks the monotonic clock."""
+    reasons: list[str] = []
+    lease = LeaseKeeper(cluster.client(), "default", owner="me", scope="s", duration_s=60, now=lambda: NOW)
+    lease.guard(reasons.append)
+    await lease.acquire()
+    assert lease.has_time_left()
+    woken = time.monotonic() + 61
+    monkeypatch.setattr("podrunner.ownership.leases.time.monotonic", lambda: woken)
+    assert not await anyio.to_thread.run_sync(lease.has_time_left)
+    assert reasons == [], "the loss is noted in the event loop"
+    assert not lease.is_held()
+    assert len(reasons) == 1

@@ -39,7 +39,7 @@ class Kept:
     def _sink(self, container: str) -> CallableSink:
         lines = self.texts.setdefault(container, [])
 
-        def take(item: object) -> None:
+        async def take(item: object) -> None:  # virtual time does not wait for threads
             if isinstance(item, LogBatch):
                 lines.extend(item.texts())
 

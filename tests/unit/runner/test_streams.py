@@ -174,10 +174,13 @@ async def test_a_users_own_sink_gets_the_log_and_troubles_are_events(cluster: Cl
     got: list[object] = []
 
     def sinks(pod):
-        def broken(_):
+        async def take(item):  # virtual time does not wait for threads
+            got.append(item)
+
+        async def broken(_):
             raise OSError("disk full")
 
-        return [lambda _: CallableSink(got.append), lambda _: CallableSink(broken)]
+        return [lambda _: CallableSink(take), lambda _: CallableSink(broken)]
 
     async with running(cluster, log_sinks=sinks, logs={"follow": "all"}) as runner:
         pod = await runner.launch(workload())
