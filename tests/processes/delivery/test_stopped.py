@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.processes.delivery.campaign import Place, Scene
 from tests.processes.delivery.judge import judge
-from tests.processes.delivery.plan import Attempt, Life, Round
+from tests.processes.delivery.plan import Attempt, Round
 from tests.processes.delivery.scheduler import FENCED
+from tests.processes.delivery.stopped import has_begun, life
 from tests.processes.delivery.witness import Witness
 from tests.support.waiting import until_blocking
 
@@ -20,21 +21,6 @@ RUNS_S = 30.0
 WITHIN_S = 240.0
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
-
-
-def life(number: int) -> Life:
-    return Life(
-        number=number,
-        beat_s=0.5,
-        waits_s=0.0,
-        adopts=True,
-        adopt_every_s=0.5,
-        portion=None,
-        takes=None,
-        one_by_one=False,
-        acknowledges="many",
-        fuse=None,
-    )
 
 
 def plan_of(style: str, mode: str, face: str) -> Round:
@@ -56,12 +42,6 @@ def plan_of(style: str, mode: str, face: str) -> Round:
     )
 
 
-def has_begun(folder: Path) -> bool:
-    """Whether each log was begun."""
-    logs = list((folder / "logs").glob("*/*/*.log"))
-    return len(logs) == PODS and all(path.stat().st_size for path in logs)
-
-
 @pytest.mark.parametrize(
     ("style", "mode", "face"), [("poll", "taken", "blocking"), ("events", "acknowledged", "asyncio")]
 )
@@ -71,7 +51,7 @@ def test_a_runner_that_comes_back_after_its_lease_changes_nothing(
     """Its successor has adopted the pods: each line of a log, each outcome and each pod is the successor's."""
     scene = Scene(plan_of(style, mode, face), place, tmp_path)
     with Witness(place.open_http, place.namespace) as witness, scene.started(0) as first:
-        until_blocking(lambda: has_begun(tmp_path), within_s=120)
+        until_blocking(lambda: has_begun(tmp_path, PODS), within_s=120)
         first.send_signal(signal.SIGSTOP)
         with scene.started(1) as second:
             running = [pod for pod in witness.pods.values() if pod.terminated is None]
