@@ -7,16 +7,21 @@ the transport is. CPU is this process's; the fastest of several rounds counts, s
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
 import tracemalloc
 from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
-from podrunner.logs import CallableSink, ContainerView, LogBatch, LogCollector, PodAddress
+from podrunner.logs import CallableSink, ContainerView, FileLogSink, LogBatch, LogCollector, PodAddress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from podrunner.logs import SinkFactory
 
 ROUNDS = 5
 PODS = 500
@@ -70,9 +75,9 @@ class StubPodState:
         await anyio.sleep_forever()
 
 
-def collector(source: Memory, state: StubPodState, take: Callable[[object], None]) -> LogCollector:
+def collector(source: Memory, state: StubPodState, sink: SinkFactory) -> LogCollector:
     address = PodAddress("default", "pod", "uid")
-    return LogCollector(source, address, state, containers=["base"], sinks=[lambda _: CallableSink(take)])
+    return LogCollector(source, address, state, containers=["base"], sinks=[sink])
 
 
 def each_line(item: object) -> None:
@@ -81,11 +86,29 @@ def each_line(item: object) -> None:
             pass
 
 
-async def collect(pods: int, batches: int) -> None:
+async def each_line_in_loop(item: object) -> None:
+    each_line(item)
+
+
+def in_loop(_: str) -> CallableSink:
+    return CallableSink(each_line_in_loop)
+
+
+def in_thread(_: str) -> CallableSink:
+    return CallableSink(each_line)
+
+
+async def collect(pods: int, batches: int, sink: SinkFactory = in_loop) -> None:
     source, state = Memory(batches), StubPodState(over=True)
     async with anyio.create_task_group() as group:
         for _ in range(pods):
-            group.start_soon(collector(source, state, each_line).run)
+            group.start_soon(collector(source, state, sink).run)
+
+
+async def collect_into_files(pods: int, batches: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = count()
+        await collect(pods, batches, lambda _: FileLogSink(Path(folder, f"{next(numbers)}.log")))
 
 
 async def held_bytes(pods: int) -> float:
@@ -95,7 +118,7 @@ async def held_bytes(pods: int) -> float:
     tracemalloc.start()
     async with anyio.create_task_group() as group:
         for _ in range(pods):
-            group.start_soon(collector(source, state, each_line).run)
+            group.start_soon(collector(source, state, in_loop).run)
         await anyio.wait_all_tasks_blocked()
         assert source.open == pods, "each is followed"
         gc.collect()
@@ -116,10 +139,15 @@ def megabytes_per_cpu_s(work: Callable[[], Awaitable[None]], total_bytes: int) -
 
 def main() -> None:
     total = BATCHES * BATCH_BYTES
-    one = megabytes_per_cpu_s(lambda: collect(1, BATCHES), total)
-    many = megabytes_per_cpu_s(lambda: collect(PODS, BATCHES // PODS), total)
-    print(f"one log, line by line:           {one:8.0f} MB per CPU second")
-    print(f"{PODS} logs at once, 64 KiB each:   {many:8.0f} MB per CPU second")
+    works = {
+        "one log, line by line": lambda: collect(1, BATCHES),
+        "one log, line by line in a thread": lambda: collect(1, BATCHES, in_thread),
+        "one log into a file": lambda: collect_into_files(1, BATCHES),
+        f"{PODS} logs at once, 64 KiB each": lambda: collect(PODS, BATCHES // PODS),
+        f"{PODS} logs at once into files": lambda: collect_into_files(PODS, BATCHES // PODS),
+    }
+    for name, work in works.items():
+        print(f"{name + ':':36}{megabytes_per_cpu_s(work, total):6.0f} MB per CPU second")
     print(f"held per followed pod, no socket: {anyio.run(held_bytes, PODS) / 1024:7.1f} KiB")
 
 
