@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "AlreadyExistsError",
@@ -22,6 +22,7 @@ __all__ = [
     "AttemptOwnedError",
     "BadRequestError",
     "CallFromEventLoopError",
+    "CloseTimeoutError",
     "ConfigError",
     "ConflictError",
     "ExecError",
@@ -45,6 +46,9 @@ __all__ = [
     "UnauthorizedError",
     "UsageError",
 ]
+
+_PODS_SHOWN = 20
+"""Pods that an error's text names at most; its field has all."""
 
 
 class PodrunnerError(Exception):
@@ -299,6 +303,22 @@ class AttemptEndedError(OwnershipError):
     ) -> None:
         self.category = category
         super().__init__(message, namespace=namespace, name=name, owner=owner)
+
+
+class CloseTimeoutError(PodrunnerError):
+    """A runner was closed, and pods did not end in the time for it. They may run on until another runner adopts them.
+
+    Attributes:
+        pods: The pods, each as ``namespace/name``.
+    """
+
+    def __init__(self, pods: Sequence[str]) -> None:
+        self.pods = tuple(pods)
+        shown = ", ".join(self.pods[:_PODS_SHOWN])
+        more = f" and {len(self.pods) - _PODS_SHOWN} more" if len(self.pods) > _PODS_SHOWN else ""
+        super().__init__(
+            f"the runner is closed, and {len(self.pods)} pods had not ended in the time for it: {shown}{more}"
+        )
 
 
 class UsageError(PodrunnerError):

@@ -10,26 +10,27 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import anyio
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal
 
 from podrunner.errors import CallFromEventLoopError, RunnerClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from anyio.from_thread import BlockingPortal
-
 __all__ = ["Bridge"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# A thread that was started begins at once; one that Ctrl-C kept from being started never does.
+_BEGINS_WITHIN_S: Final = 5.0
 # After Ctrl-C: what a cancelled call may take to clean up after itself (a launch looks for the pod it made).
 _CANCEL_WITHIN_S: Final = 60.0
 
@@ -38,11 +39,15 @@ class Bridge:
     """Runs one asynchronous context manager, and calls, on an event loop in a thread of its own."""
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
-        self._leave: anyio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._begun = threading.Event()
+        self._over = threading.Event()
+        self._is_abandoned = False
         self._error: BaseException | None = None
-        self._life: Future[None] | None = None
+        self._entered: Future[None] = Future()
+        self._left: Future[None] = Future()
+        self._notes: list[str] = []
         self._process: int | None = None
 
     def enter(self, context: AbstractAsyncContextManager[Any]) -> None:
@@ -53,26 +58,50 @@ class Bridge:
         """
         _refuse_in_event_loop()
         self._process = os.getpid()
-        with ExitStack() as stack:
-            self._portal = stack.enter_context(start_blocking_portal("asyncio", name="podrunner"))
-            stack.callback(self._forget)
-            entered: Future[None] = Future()
-            self._life = self._portal.start_task_soon(self._live, context, entered, name="runner")
-            self._wait(entered, cancel=self._life.cancel)
-            self._stack = stack.pop_all()
+        self._thread = threading.Thread(target=self._serve, args=(context,), name="podrunner", daemon=True)
+        try:
+            self._thread.start()
+            self._entered.result()
+        except BaseException:
+            self._is_abandoned = True
+            self._end()
+            raise
 
     def exit(self, error: BaseException | None) -> None:
         """Leaves the context, with the error that the body ended with if there was one, and ends the thread.
 
-        Ctrl-C while it is being left cancels what it waits for; leaving then goes on, in its own bounds.
+        What a signal's handler raises meanwhile, such as KeyboardInterrupt at Ctrl-C, cancels what leaving waits for,
+        and is raised when the thread has ended. However often it comes, leaving goes on, in its own bounds.
         """
-        if self._portal is None or self._life is None or self._leave is None or self._is_forked():
+        if self._thread is None or self._is_forked():
             return
         self._error = error
-        with self._stack:
-            self._portal.call(self._leave.set)
-            with suppress(_SameError):
-                self._wait(self._life, cancel=self._life.cancel)
+        interruption = self._end()
+        raised = interruption or error
+        if raised is not None:
+            for note in self._notes:
+                raised.add_note(note)
+        if interruption is not None:
+            raise interruption
+        with suppress(_SameError):
+            self._left.result()
+
+    def _end(self) -> BaseException | None:
+        """Waits until the context is left and the thread has ended; returns what was raised meanwhile."""
+        interruption: BaseException | None = None
+        while True:
+            try:
+                self._post(self._cancel if self._is_abandoned or interruption is not None else self._leave)
+                if self._begun.wait(_BEGINS_WITHIN_S):
+                    # Not by Thread.join alone: interrupted, it takes the thread for one that has ended (bpo-45274).
+                    self._over.wait()
+                if self._thread is not None and self._begun.is_set():
+                    self._thread.join()
+                self._thread = None
+            except BaseException as error:  # noqa: BLE001  # of a signal's handler; the last one is raised in the end
+                interruption = error
+            else:
+                return interruption
 
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls a coroutine function over there and waits for its result. Ctrl-C cancels it there first.
@@ -89,7 +118,7 @@ class Bridge:
         except BaseException:
             if not future.done():  # raised here, by a signal's handler
                 future.cancel()
-                done.wait(_CANCEL_WITHIN_S)
+                _wait_out(done, _CANCEL_WITHIN_S)
             raise
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -116,32 +145,71 @@ class Bridge:
         """Whether this is a child: threads are not inherited, so waiting for the event loop's would never end."""
         return self._process != os.getpid()
 
-    def _forget(self) -> None:
-        self._portal = None
+    def _post(self, function: Callable[[], None]) -> None:
+        """Calls a function on the event loop's thread, if that still runs; waits for nothing."""
+        if self._portal is not None:
+            with suppress(RuntimeError):  # it ends just now
+                self._portal.start_task_soon(function)
 
-    async def _live(self, context: AbstractAsyncContextManager[Any], entered: Future[None]) -> None:
-        """The context's whole life in one task, as task groups need it."""
-        self._leave = anyio.Event()
+    # On the event loop's thread
+
+    def _leave(self) -> None:
+        self._leaving.set()
+
+    def _cancel(self) -> None:
+        self._leaving.set()
+        self._scope.cancel()
+
+    def _serve(self, context: AbstractAsyncContextManager[Any]) -> None:
+        self._begun.set()
+        error: BaseException | None = None
+        try:
+            error = anyio.run(self._live, context)
+        except BaseException as raised:  # noqa: BLE001  # raised in the thread that waits for it
+            error = raised
+        for future in (self._entered, self._left):
+            if not future.done() and error is None:
+                future.set_result(None)
+            elif not future.done():
+                future.set_exception(error)
+        self._over.set()
+
+    async def _live(self, context: AbstractAsyncContextManager[Any]) -> BaseException | None:
+        """The context's whole life in one task, as task groups need it; returns its error, which a group would wrap."""
+        self._leaving, self._scope = anyio.Event(), anyio.CancelScope()
+        error: BaseException | None = None
+        async with BlockingPortal() as portal:
+            self._portal = portal
+            try:
+                with self._scope:
+                    if self._is_abandoned:
+                        self._cancel()
+                    await self._live_in(context)
+            except BaseException as raised:  # noqa: BLE001
+                error = raised
+            self._portal = None
+            # Calls of other threads end by themselves, as the context is left; after an error none is waited for.
+            await portal.stop(cancel_remaining=self._scope.cancel_called or error is not None)
+        return error
+
+    async def _live_in(self, context: AbstractAsyncContextManager[Any]) -> None:
         try:
             async with context:
-                entered.set_result(None)
-                await self._leave.wait()
+                self._entered.set_result(None)
+                await self._leaving.wait()
                 if self._error is not None:
                     raise _SameError from self._error
-        except _SameError:
-            raise
         except BaseException as error:
-            if entered.done():
-                raise
-            entered.set_exception(error)
-
-    def _wait(self, future: Future[None], *, cancel: Callable[[], object]) -> None:
-        try:
-            future.result()
-        except BaseException:
-            if not future.done():
-                cancel()
+            self._notes += getattr(error, "__notes__", ())
             raise
+
+
+def _wait_out(done: threading.Event, within_s: float) -> None:
+    """Waits for an event, for some time at most, whatever a signal's handler raises meanwhile: that was raised once."""
+    until = time.monotonic() + within_s
+    while not done.is_set() and time.monotonic() < until:
+        with suppress(BaseException):
+            done.wait(until - time.monotonic())
 
 
 class _SameError(Exception):

@@ -135,7 +135,11 @@ class PodRunner:
         Leaving the context does it; a second call does nothing.
 
         Args:
-            policy: What becomes of the pods. If waiting is interrupted (cancelled, Ctrl-C), the rest is cancelled.
+            policy: What becomes of the pods. If waiting is interrupted (cancelled, Ctrl-C), the rest is cancelled; the
+                interruption is raised when that is done.
+
+        Raises:
+            CloseTimeoutError: Pods did not end in the time for it.
         """
         self._bridge.call(self._runner.close, policy)
 

@@ -71,7 +71,7 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
     """Run the asynchronous body of a command to its end.
 
     Ctrl-C and SIGTERM cancel it first, so that its ``async with`` blocks clean up, and end it then: KeyboardInterrupt
-    or TerminatedError.
+    or TerminatedError. Until it has ended, further ones change nothing: cleaning up is bounded.
     """
     return anyio.run(_with_sigterm, main)
 
@@ -79,18 +79,20 @@ def run_async(main: Callable[[], Awaitable[T]]) -> T:
 async def _with_sigterm(main: Callable[[], Awaitable[T]]) -> T:
     received: list[signal.Signals] = []
     result: list[T] = []
+    body = anyio.CancelScope()
 
-    async def watch(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
+    async def watch(*, task_status: TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             task_status.started()
             async for number in signals:
                 received.append(number)
-                scope.cancel()
+                body.cancel()
 
     try:
         async with anyio.create_task_group() as tasks:
-            await tasks.start(watch, tasks.cancel_scope, name="podrunner-signals")
-            result.append(await main())
+            await tasks.start(watch, name="podrunner-signals")
+            with body:
+                result.append(await main())
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _single(group) from None

@@ -15,7 +15,7 @@ import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -25,6 +25,7 @@ from podrunner.builder import safe_label
 from podrunner.builder.labels import MANAGED_BY, MANAGER, NAMESPACES, OWNER, SCOPE
 from podrunner.errors import (
     AlreadyExistsError,
+    ApiError,
     ConflictError,
     NotFoundError,
     OwnershipError,
@@ -54,6 +55,8 @@ CLOCK_SKEW_S: Final = 5.0
 _RENEWALS_PER_DURATION: Final = 3
 # A renewal that failed or hangs is tried again this often per duration: one lost answer must not cost the Lease.
 _TRIES_PER_DURATION: Final = 12
+# Waits before each read of a Lease whose request was interrupted: the server may do it nevertheless, a moment later.
+_READS_AFTER_INTERRUPTION_S: Final = (0.0, 0.5, 1.5)
 
 WallClock = Callable[[], dt.datetime]
 
@@ -180,6 +183,8 @@ class LeaseKeeper:
         self._holder = f"{owner}_{uuid.uuid4().hex}"
         self._lease: dict[str, Any] | None = None
         self._renewed = _Sent(0.0, dt.datetime.min.replace(tzinfo=dt.UTC), 0.0)
+        self._is_asked_for = False  # by a request without an answer, or with one that gave it
+        self._is_releasing = False
         self._unanswered: _Sent | None = None  # when a renewal was sent that got no answer
         self._on_lost: Callable[[str], None] = lambda _: None
 
@@ -235,14 +240,30 @@ class LeaseKeeper:
         self._on_lost(why)
 
     async def release(self) -> None:
-        """Gives the Lease back, if it is still ours: other runners may adopt at once. A failure lets it run out."""
-        if self._lease is None or self.lost:
+        """Gives the Lease back, if it is still ours: other runners may adopt at once. A failure lets it run out.
+
+        Also one that an interrupted request took, or takes in the next moments. It may be called again after it was
+        interrupted itself.
+        """
+        if self.lost and not self._is_releasing:
             return
-        self.lost = True  # before another runner may adopt
+        self.lost = self._is_releasing = True  # before another runner may adopt
         try:
-            await self._give_back(self._lease)
+            if self._lease is None:
+                await self._give_back_untold()
+            else:
+                await self._give_back(self._lease)
         except PodrunnerError as error:
             _logger.info("lease %s is left to run out: %s", self.name, error)
+
+    async def _give_back_untold(self) -> None:
+        """Deletes a Lease that was asked for without an answer, as soon as it is there."""
+        for wait_s in _READS_AFTER_INTERRUPTION_S if self._is_asked_for else ():
+            await anyio.sleep(wait_s)
+            found = await self._read()
+            if _holder(found) == self._holder and found is not None:
+                await self._delete_at(found)
+                return
 
     async def _give_back(self, known: Mapping[str, Any]) -> None:
         """Deletes the Lease at the version that is known, or that our own last renewal gave it: never another's.
@@ -263,11 +284,20 @@ class LeaseKeeper:
     async def _create(self) -> bool:
         sent = self._sent()
         try:
-            self._lease = await self._client.create_lease(self._namespace, self._manifest(sent))
+            self._lease = await self._asked(self._client.create_lease(self._namespace, self._manifest(sent)))
         except AlreadyExistsError:
             return False
         self._noterenewal_of(sent)
         return True
+
+    async def _asked(self, asking: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+        """Asks for the Lease; until there is an answer, it may be ours."""
+        was_asked_for, self._is_asked_for = self._is_asked_for, True
+        try:
+            return await asking
+        except ApiError:
+            self._is_asked_for = was_asked_for
+            raise
 
     def _sent(self) -> _Sent:
         return _Sent(anyio.current_time(), self._now(), time.monotonic())
@@ -283,11 +313,10 @@ class LeaseKeeper:
         try:
             version = ((found or {}).get("metadata") or {}).get("resourceVersion")
             if version is None:
-                self._lease = await self._client.create_lease(self._namespace, self._manifest(sent))
+                asking = self._client.create_lease(self._namespace, self._manifest(sent))
             else:
-                self._lease = await self._client.replace_lease(
-                    self._namespace, self.name, self._manifest(sent, version)
-                )
+                asking = self._client.replace_lease(self._namespace, self.name, self._manifest(sent, version))
+            self._lease = await self._asked(asking)
         except ConflictError as error:
             raise self._taken("another runner took it just now") from error
         self._noterenewal_of(sent)

@@ -20,7 +20,8 @@ import anyio
 from podrunner.builder import PodBuilder, read_ownership, safe_label
 from podrunner.builder.labels import KEY, OWNER
 from podrunner.config.failure_policy import conditions_of
-from podrunner.errors import ConfigError, RunnerClosedError, UsageError
+from podrunner.errors import CloseTimeoutError, ConfigError, RunnerClosedError, UsageError
+from podrunner.interruption import persist, withdraw_cancellation
 from podrunner.kube import KubeClient, RequestRetry, connect, retrying
 from podrunner.launcher import Launcher
 from podrunner.ownership import (
@@ -146,8 +147,13 @@ async def _open_local(config: RunnerConfig) -> AsyncIterator[KubeClient]:
 
 
 async def open_engine(
-    stack: AsyncExitStack, config: RunnerConfig, given_client: Any, *, resources: RunnerResources
-) -> Engine:
+    stack: AsyncExitStack,
+    config: RunnerConfig,
+    given_client: Any,
+    *,
+    resources: RunnerResources,
+    opening: anyio.CancelScope,
+) -> Engine | None:
     """Reaches the cluster, takes the Lease and starts all tasks.
 
     Args:
@@ -155,23 +161,31 @@ async def open_engine(
         config: The configuration.
         given_client: An embedder's own client, which stays open; None: as configured.
         resources: What the runner has.
+        opening: Cancelling it ends the opening, before a task is started.
+
+    Returns:
+        The engine; None if the opening was cancelled.
 
     Raises:
         PodrunnerError: The cluster cannot be reached, or it refuses the Lease.
     """
     for name in _IMPORTED_AT_FAILURES:
         importlib.import_module(name)
-    client = await stack.enter_async_context(open_client(config, given_client))
-    lease = LeaseKeeper(
-        client,
-        config.namespace,
-        owner=resources.owner,
-        scope=config.scope,
-        duration_s=config.lease_duration_s,
-        namespaces=_watched_by(config),
-    )
-    await retrying(lease.acquire, policy=RequestRetry.of(config.retry), name=f"take lease {lease.name}")
-    stack.push_async_callback(_shielded, lease.release)
+    with opening:
+        client = await stack.enter_async_context(open_client(config, given_client))
+        lease = LeaseKeeper(
+            client,
+            config.namespace,
+            owner=resources.owner,
+            scope=config.scope,
+            duration_s=config.lease_duration_s,
+            namespaces=_watched_by(config),
+        )
+        # Before it is taken: whether an interrupted request took it is not known.
+        stack.push_async_callback(persist, lease.release)
+        await retrying(lease.acquire, policy=RequestRetry.of(config.retry), name=f"take lease {lease.name}")
+    if opening.cancel_called:
+        return None
     tasks = SupervisedTasks(await stack.enter_async_context(anyio.create_task_group()))
     stack.callback(tasks.cancel)
     engine = Engine(client, lease, config=config, resources=resources, tasks=tasks)
@@ -230,6 +244,9 @@ class Engine:
         self._finalizer = Finalizer(client, config, limiter=self._logs.limiter, fence=self._fence)
         self._deleter = PodDeleter(client, self._launcher, config, fence=self._fence)
         self._has_left = False
+        self._is_shortened = False
+        self._draining: anyio.CancelScope | None = None
+        self._cancelling: anyio.CancelScope | None = None
         self.tasks: SupervisedTasks = tasks
         self.pods: TrackedPods = TrackedPods()
         self._supervisor = self._make_supervisor()
@@ -316,9 +333,9 @@ class Engine:
         """Starts all tasks."""
         self._lease.guard(self._lose_lease)
         for namespace, reflector in zip(self._watched, self.reflectors, strict=True):
-            self.tasks.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}")
+            self.tasks.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}", repeats=True)
         self._supervisor.start()
-        self.tasks.start_soon(self._lease.keep, name="lease")
+        self.tasks.start_soon(self._lease.keep, name="lease", repeats=True)
         self._periodic().start(self.tasks)
 
     def _periodic(self) -> PeriodicTasks:
@@ -479,43 +496,99 @@ class Engine:
     async def close(self, policy: ClosePolicy, *, is_clean: bool = True) -> None:
         """Takes no more calls and ends the pods by a policy. A second call does nothing.
 
-        If waiting is interrupted (cancelled, Ctrl-C), the rest is cancelled.
+        It goes to its end in the task in which it is called, which no scope cancels; ``Task.cancel()`` there makes the
+        policy ``cancel``, unless it is ``detach``.
 
         Args:
             policy: The policy.
             is_clean: Whether the runner's block was not ended by an error.
+
+        Raises:
+            CloseTimeoutError: Pods did not end in the time for it.
         """
         if self._fence.is_closed:
             return
         self._fence.closed_because = "the runner is closed"
         self.pods.notify()
         self._finalizer.close()
+        left: list[str] = []
         try:
-            await self._close_by(policy, is_clean=is_clean)
-        except BaseException:
-            if policy is not ClosePolicy.DETACH:
-                with anyio.CancelScope(shield=True):
-                    await self._close_by(ClosePolicy.CANCEL, is_clean=False)
-            raise
+            left = await self._end_pods(policy, is_clean=is_clean)
         finally:
             self._report_undelivered()
             self._supervisor.leave_all()
             self._has_left = True
             self._bus.close()
+        if left:
+            error = CloseTimeoutError(left)
+            _logger.error("%s", error)
+            raise error
 
-    async def _close_by(self, policy: ClosePolicy, *, is_clean: bool) -> None:
-        if policy is ClosePolicy.DETACH or self.tasks.is_cancelled:
+    def shorten_close(self) -> None:
+        """A close that waits for the pods ends them instead."""
+        self._is_shortened = True
+        if self._draining is not None:
+            self._draining.cancel()
+
+    def abandon_close(self) -> None:
+        """A task has failed, and all were ended: a close waits for nothing any more."""
+        for scope in (self._draining, self._cancelling):
+            if scope is not None and self.tasks.is_cancelled:
+                scope.cancel()
+
+    async def _end_pods(self, policy: ClosePolicy, *, is_clean: bool) -> list[str]:
+        """Ends the pods by a policy; returns the names of those that did not end in the time for it."""
+        if policy is ClosePolicy.DRAIN and not self._is_lost() and await self._drained(is_clean=is_clean):
+            return self._not_ended()
+        if policy is ClosePolicy.DETACH or self._is_lost():
             self.runs.stop(relinquish=True)
             self._deleter.freeze()
-        elif policy is ClosePolicy.DRAIN:
-            await self.idle()
-            self._deliveries.close(is_drain=True, is_clean=is_clean)
-            await self.pods.idle()
-            with anyio.move_on_after(_GONE_WITHIN_S):
-                await self._deleter.wait_gone()
-        else:
-            self.runs.stop(relinquish=False)
-            await self._cancel_all()
+            return []
+        self.runs.stop(relinquish=False)
+        within_s = anyio.current_time() + _CLOSE_WITHIN_S
+        is_over = await persist(self._cancel_all, deadline_s=within_s, on_begin=self._note_cancelling)
+        return [] if is_over or self._is_lost() else self._not_ended()
+
+    def _is_lost(self) -> bool:
+        return self.tasks.is_cancelled
+
+    async def _drained(self, *, is_clean: bool) -> bool:
+        """Waits for the pods; False: that was cut short."""
+        if self._is_shortened:
+            return False
+        with anyio.CancelScope(shield=True) as self._draining:
+            try:
+                await self._drain(is_clean=is_clean)
+            except anyio.get_cancelled_exc_class():
+                if self._draining.cancel_called:
+                    raise
+                withdraw_cancellation()
+                return False
+            return True
+        return False
+
+    async def _drain(self, *, is_clean: bool) -> None:
+        await self.idle()
+        self._deliveries.close(is_drain=True, is_clean=is_clean)
+        await self.pods.idle()
+        with anyio.move_on_after(_GONE_WITHIN_S):
+            await self._deleter.wait_gone()
+
+    def _note_cancelling(self, scope: anyio.CancelScope) -> None:
+        self._cancelling = scope
+
+    async def _cancel_all(self) -> None:
+        await self.context.cancel_all()
+        await self.queue.idle()
+        await self.context.cancel_all()
+        await self.pods.idle()
+        await self._deleter.wait_gone()
+
+    def _not_ended(self) -> list[str]:
+        """Returns the names of pods that may run on."""
+        active = [pod for pod in self.pods if pod.state.is_active]
+        pods = {*active, *self._deleter.leaving(), *self.queue.creating()}
+        return sorted(f"{pod.namespace}/{pod.name}" for pod in pods)
 
     def _report_undelivered(self) -> None:
         left = sum(pod.state.is_undelivered and not pod.is_gone for pod in self.pods)
@@ -527,21 +600,6 @@ class Engine:
                 self._deliveries.mode,
             )
 
-    async def _cancel_all(self) -> None:
-        with anyio.move_on_after(_CLOSE_WITHIN_S, shield=True) as scope:
-            await self.context.cancel_all()
-            await self.queue.idle()
-            await self.context.cancel_all()
-            await self.pods.idle()
-            await self._deleter.wait_gone()
-        if scope.cancelled_caught:
-            _logger.error("%d pods did not end in %.0f s", self.pods.active, _CLOSE_WITHIN_S)
-
 
 def _watched_by(config: RunnerConfig) -> tuple[str | None, ...]:
     return (None,) if config.all_namespaces else config.watched_namespaces
-
-
-async def _shielded(function: Callable[[], Any]) -> None:
-    with anyio.CancelScope(shield=True):
-        await function()

@@ -52,6 +52,7 @@ _logger = logging.getLogger(__name__)
 
 # Between two requests to delete a pod, or to write to it, that the server keeps failing.
 _AGAIN_S: Final = 10.0
+_ENDED_PHASES: Final = frozenset({"Succeeded", "Failed"})
 # For the pod's events, and for the last lines of its log: they never decide alone.
 _EVIDENCE_S: Final = 5.0
 
@@ -214,7 +215,9 @@ class PodDeleter:
         self._launcher = launcher
         self._config = config
         self._fence = fence
-        self._leaving: set[str] = set()  # pods whose deletion was accepted, and that are not gone
+        self._leaving: dict[
+            str, TrackedPod
+        ] = {}  # by UID: their deletion was accepted, and they are not gone
         self._left = Notify()
 
     async def delete(
@@ -405,12 +408,12 @@ class PodDeleter:
     def _accepted(self, pod: TrackedPod, answered: Pod | None, *, is_first: bool) -> DeletionAnswered:
         if pod.is_gone or self.is_frozen:
             return DeletionAnswered()
-        self._leaving.add(pod.uid)
+        self._leaving[pod.uid] = pod
         return DeletionAnswered(answered, is_first=is_first)
 
     def confirm(self, pod: TrackedPod) -> None:
         """Takes note that a pod is gone, or no longer this runner's."""
-        self._leaving.discard(pod.uid)
+        self._leaving.pop(pod.uid, None)
         self._left.notify_all()
 
     def freeze(self) -> None:
@@ -419,10 +422,26 @@ class PodDeleter:
         self._leaving.clear()
         self._left.notify_all()
 
+    def observed(self, pod: TrackedPod) -> None:
+        """Takes note that there is a newer record of a pod."""
+        if pod.uid in self._leaving:
+            self._left.notify_all()
+
+    def leaving(self) -> list[TrackedPod]:
+        """Returns the pods whose deletion was accepted and that are not gone, but those that only finalizers hold."""
+        return [pod for pod in self._leaving.values() if pod.pod is None or not _is_only_held(pod.pod)]
+
     async def wait_gone(self) -> None:
-        """Returns when every pod whose deletion was accepted is gone."""
-        while self._leaving:
+        """Returns when every pod whose deletion was accepted is gone, or ended and held by a finalizer."""
+        while self.leaving():
             await self._left.wait()
+
+
+def _is_only_held(pod: Pod) -> bool:
+    """Whether a deleted pod has ended, or never began, and stays for its finalizers: they are another party's."""
+    meta, has_ended = pod.metadata, pod.status.phase in _ENDED_PHASES
+    is_held = meta.deletion_timestamp is not None and bool(meta.finalizers)
+    return is_held and (has_ended or pod.spec.node_name is None)
 
 
 class OutcomeEnricher:

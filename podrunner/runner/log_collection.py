@@ -101,7 +101,7 @@ class LogCollection:
     def remove_cursors(self, tracked: TrackedPod) -> None:
         """Removes the cursors of a pod that is gone: no successor will go on from them."""
         if tracked.files:
-            self._tasks.start_soon(self.forget, tracked, name=f"log clean-up {tracked.name}")
+            self._tasks.start_soon(self.forget, tracked, name=f"log clean-up {tracked.name}", repeats=True)
 
     def _report(self, tracked: TrackedPod, trouble: LogGap | str) -> None:
         self.troubles += 1

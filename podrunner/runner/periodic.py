@@ -79,14 +79,16 @@ class PeriodicTasks:
     def start(self, tasks: SupervisedTasks) -> None:
         """Starts the jobs that the configuration wants."""
         config = self._config
-        tasks.start_soon(self._check_staleness, name="staleness")
-        tasks.start_soon(self._collect_leftovers, name="leftovers")
+        tasks.start_soon(self._check_staleness, name="staleness", repeats=True)
+        tasks.start_soon(self._collect_leftovers, name="leftovers", repeats=True)
         if config.adopt_every_s is not None:
-            tasks.start_soon(self._repeat, self._adopt, config.adopt_every_s, "adoption", name="adoption")
+            tasks.start_soon(
+                self._repeat, self._adopt, config.adopt_every_s, "adoption", name="adoption", repeats=True
+            )
         if config.kept_pods_max_age_s is not None or config.kept_pods_max_count is not None:
             every_s = config.kept_pods_sweep_every_s
             what = "sweep of kept pods"  # as the settings call it
-            tasks.start_soon(self._repeat, self._collect_garbage, every_s, what, name=what)
+            tasks.start_soon(self._repeat, self._collect_garbage, every_s, what, name=what, repeats=True)
 
     async def _check_staleness(self) -> None:
         """Checks the watches about once a second, for ever."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -16,9 +16,11 @@ from podrunner.runner.engine import ClosePolicy, Engine, RunnerResources, open_e
 from podrunner.runner.event_queue import AsyncEvents, EventBus
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, AsyncRun, tracked_of
+from podrunner.runner.life import RunnerLife
 from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
     from types import TracebackType
 
     from podrunner.builder import PodHook
@@ -73,13 +75,13 @@ class AsyncPodRunner:
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self._owner = self._config.owner or new_owner()
         self._bus = EventBus(self._config.event_queue_size)
-        self._stack = AsyncExitStack()
+        self._life: RunnerLife | None = None
         self._engine: Engine | None = None
 
     # Opening and closing
 
     async def __aenter__(self) -> Self:
-        if self._engine is not None:
+        if self._life is not None:
             raise RunnerClosedError("a runner is entered once; make a new one")
         resources = RunnerResources(
             owner=self._owner,
@@ -88,29 +90,25 @@ class AsyncPodRunner:
             pod_hook=self._pod_hook,
             extra_sinks=self._extra_sinks if self._log_sinks else None,
         )
-        async with AsyncExitStack() as stack:
-            self._engine = await open_engine(stack, self._config, self._given_client, resources=resources)
-            self._stack = stack.pop_all()
+        self._life = RunnerLife(partial(self._open, resources))
+        self._engine = await self._life.enter()
         return self
+
+    async def _open(
+        self, resources: RunnerResources, stack: AsyncExitStack, opening: anyio.CancelScope
+    ) -> Engine | None:
+        return await open_engine(
+            stack, self._config, self._given_client, resources=resources, opening=opening
+        )
 
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
-        try:
-            await self._close(
-                self._on_exit if exc is None else self._policy_after_error(), is_clean=exc is None
-            )
-        except BaseException as error:
-            await self._stack.__aexit__(type(error), error, error.__traceback__)
-            raise
-        if isinstance(exc, anyio.get_cancelled_exc_class()):
-            return await self._stack.__aexit__(exc_type, exc, traceback)
-        # A task group would wrap the body's own error in a group: it does not get it.
-        await self._stack.aclose()
-        return None
+    ) -> None:
+        if self._life is not None:
+            await self._life.leave(self._on_exit if exc is None else self._policy_after_error(), exc)
 
     def _policy_after_error(self) -> ClosePolicy:
         return ClosePolicy.DETACH if self._on_exit is ClosePolicy.DETACH else ClosePolicy.CANCEL
@@ -126,13 +124,13 @@ class AsyncPodRunner:
 
         Args:
             policy: What becomes of the pods. If waiting is interrupted (cancelled, Ctrl-C), the rest is
-                cancelled.
-        """
-        await self._close(ClosePolicy(policy), is_clean=True)
+                cancelled; the interruption is raised when that is done.
 
-    async def _close(self, policy: ClosePolicy, *, is_clean: bool) -> None:
-        if self._engine is not None:
-            await self._engine.close(policy, is_clean=is_clean)
+        Raises:
+            CloseTimeoutError: Pods did not end in the time for it.
+        """
+        if self._life is not None:
+            await self._life.close(ClosePolicy(policy), is_clean=True)
 
     # Launching
 

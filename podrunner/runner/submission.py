@@ -146,19 +146,31 @@ class SubmissionQueue:
         Raises:
             PodrunnerError: It could not be created; nothing is left behind.
         """
-        begun = await self._begin(workload)
+        self._fence.check_open()
+        turns: list[LaunchTurn] = []
+        undo, name = partial(self._undo, turns), f"launch {workload.key}"
+        return await self._tasks.call(self._launch, workload, turns, name=name, undo=undo)
+
+    async def _undo(self, turns: list[LaunchTurn], pod: TrackedPod) -> None:
+        """The caller was cancelled in the instant in which it was to have its pod: ends it, unless others have it too."""
+        if turns and turns[0].pod is pod and not turns[0].is_occupied:
+            await self._supervisor.terminate(pod)
+
+    async def _launch(self, workload: Workload, turns: list[LaunchTurn]) -> TrackedPod:
+        begun = await self._begin(workload, turns)
         while isinstance(begun, _Deferred):
             begun = await self._go_on(begun)
         return begun
 
-    async def _begin(self, workload: Workload) -> TrackedPod | _Deferred:
-        """Begins a launch; returns its pod, or what it waits for."""
+    async def _begin(self, workload: Workload, turns: list[LaunchTurn]) -> TrackedPod | _Deferred:
+        """Begins a launch, and notes its turn; returns its pod, or what it waits for."""
         self._fence.check_open()
         plan = self._plan(workload)
         known = self._pods.named(plan.namespace, plan.name)
         if known is not None:
             return await self._created(known)
         turn = LaunchTurn(plan, self._register(plan))
+        turns.append(turn)
         self._supervisor.send(turn.pod, LaunchStarted())
         with self._ending(turn.pod):
             return await self._create_or_defer(turn)
@@ -232,7 +244,7 @@ class SubmissionQueue:
         """Launches one workload after the other. One that has to wait does so in a task of its own."""
         for index, workload in batch.workloads:
             async with batch.permits:
-                begun = await self._recorded(batch, index, workload, self._begin(workload))
+                begun = await self._recorded(batch, index, workload, self._begin(workload, []))
             if begun is not None:
                 batch.group.start_soon(self._launch_late, batch, index, workload, begun)
 
@@ -444,9 +456,19 @@ class SubmissionQueue:
                 if isinstance(turn.pod.state, Queued):  # not withdrawn, adopted or relinquished meanwhile
                     self._supervisor.send(turn.pod, LaunchStarted())
                     await self._launch_submitted(turn)
+        except anyio.get_cancelled_exc_class():
+            if (
+                self._queue and not self._tasks.is_cancelled
+            ):  # asyncio's Task.cancel(), which ends this task alone
+                self._tasks.start_soon(self._work_on, name="submissions")
+            raise
         finally:
             self._workers -= 1
             self._pods.notify()
+
+    async def _work_on(self) -> None:
+        self._workers += 1
+        await self._work()
 
     async def _launch_submitted(self, turn: LaunchTurn) -> None:
         pod = turn.pod
@@ -459,6 +481,10 @@ class SubmissionQueue:
                     self._deferred.add(pod, created, partial(self._resume, turn))
             except PodrunnerError as error:
                 self._refuse(pod, error, is_reported=True)
+            except anyio.get_cancelled_exc_class():
+                if not (scope.cancel_called or self._tasks.is_cancelled) and isinstance(pod.state, Creating):
+                    self._withdraw(pod, lost=turn.lost)  # asyncio's Task.cancel(): it was undone all the same
+                raise
             finally:
                 del self._scopes[pod]
         if scope.cancelled_caught and isinstance(pod.state, Creating):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 import anyio
@@ -145,7 +146,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Starts polling for what no watch event reports."""
-        self._tasks.start_soon(self._monitor.poll, name="pod monitor")
+        self._tasks.start_soon(self._monitor.poll, name="pod monitor", repeats=True)
 
     # Applying inputs
 
@@ -156,7 +157,11 @@ class Supervisor:
             IllegalInputError: The input has no meaning in the pod's state.
         """
         for job in self._advance(pod, given):
-            self._tasks.start_soon(self._work, pod, job, name=f"{type(job).__name__} {pod.name}")
+            self._start(pod, job)
+
+    def _start(self, pod: TrackedPod, job: Job) -> None:
+        name = f"{type(job).__name__} {pod.name}"
+        self._tasks.start_soon(self._work, pod, [job], name=name, repeats=True)
 
     def _advance(self, pod: TrackedPod, given: Input) -> list[Job]:
         """Applies an input, does at once what can be, and returns what takes time."""
@@ -207,15 +212,14 @@ class Supervisor:
 
     # What takes time
 
-    async def _work(self, pod: TrackedPod, job: Job) -> None:
-        """Carries out a job and those that follow on it."""
-        waiting = [job]
+    async def _work(self, pod: TrackedPod, waiting: list[Job]) -> None:
+        """Carries out a job and those that follow on it. Begun anew, it goes on with the one that was interrupted."""
         while waiting:
-            answer = await self._perform(pod, waiting.pop(0))
+            answer = await self._perform(pod, waiting[0])
             following = [] if answer is None else self._advance(pod, answer)
             for other in following[1:]:
-                self._tasks.start_soon(self._work, pod, other, name=f"{type(other).__name__} {pod.name}")
-            waiting = following[:1]
+                self._start(pod, other)
+            waiting[:] = following[:1]
 
     async def _perform(self, pod: TrackedPod, job: Job) -> Input | None:
         """Carries out a job and returns the input that it ends with; None: it ends with none."""
@@ -387,7 +391,8 @@ class Supervisor:
             if pod is not None:
                 self._take(pod, observation)
             elif self._is_unwanted(observation):
-                self._tasks.start_soon(self._launcher.discard, observation.pod, name="delete unwanted pod")
+                discard = partial(self._launcher.discard, observation.pod)
+                self._tasks.start_soon(discard, name="delete unwanted pod", repeats=True)
             elif self.launching:
                 self._early[uid] = observation
 
@@ -403,6 +408,7 @@ class Supervisor:
             self.send(pod, PodGone(observation.pod))
         else:
             self.send(pod, PodObserved(observation.pod, rewound=observation.rewound))
+            self._deleter.observed(pod)
 
     def report_staleness(self, watch: WatchHealth, why: str | None) -> None:
         """Reports that what is known of each pod without an outcome is stale; None: that it no longer is."""
@@ -416,6 +422,7 @@ class Supervisor:
     def on_read(self, pod: TrackedPod, record: Pod) -> None:
         """A request showed the pod."""
         self.send(pod, PodObserved(record))
+        self._deleter.observed(pod)
 
     def on_missing(self, pod: TrackedPod) -> None:
         """A request showed that the pod is not there any more."""
@@ -460,7 +467,7 @@ class Supervisor:
             if isinstance(answer, DeletionDeclined) and isinstance(other, DeletePod | EndPod):
                 again.append(other)
             else:
-                self._tasks.start_soon(self._work, pod, other, name=f"{type(other).__name__} {pod.name}")
+                self._start(pod, other)
         for other in again:
             await self._work_once(pod, other)
 

@@ -7,9 +7,13 @@ the scope around it, and only the runner itself ends it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
+
+from podrunner.errors import RunnerClosedError
+from podrunner.interruption import finish, persist, withdraw_cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,21 +22,42 @@ if TYPE_CHECKING:
 
 __all__ = ["Notify", "SupervisedTasks"]
 
+T = TypeVar("T")
+
 
 class SupervisedTasks:
-    """Starts named tasks in a task group, out of reach of cancellation from outside."""
+    """Starts named tasks in a task group, out of reach of cancellation from outside.
+
+    Only asyncio's ``Task.cancel()`` on the task itself reaches one: what ends a program sends that to all tasks, as
+    ``asyncio.run`` does after a second Ctrl-C. A runner that is being closed needs its tasks just then, so that those
+    that may be repeated go on.
+
+    Attributes:
+        on_failure: Called when a task has failed.
+    """
 
     def __init__(self, group: TaskGroup) -> None:
+        self.on_failure: Callable[[], None] = lambda: None
         self._group = group
         self._scopes: set[anyio.CancelScope] = set()
         self._cancelled = False
 
-    def start_soon(self, function: Callable[..., Awaitable[Any]], *args: Any, name: str) -> None:
-        """Starts a task."""
-        self._group.start_soon(self._run, function, args, name=name)
+    def start_soon(
+        self, function: Callable[..., Awaitable[Any]], *args: Any, name: str, repeats: bool = False
+    ) -> None:
+        """Starts a task.
+
+        Args:
+            function: What it does.
+            *args: Its arguments.
+            name: Its name.
+            repeats: Whether it begins anew when ``Task.cancel()`` interrupts it; else it ends.
+        """
+        take = partial(self._once, function, args)
+        self._group.start_soon(self._run, partial(persist, take) if repeats else take, name=name)
 
     async def run(self, function: Callable[..., Awaitable[Any]], *args: Any, name: str) -> None:
-        """Starts a task and returns when it has ended; it goes on though the caller is cancelled."""
+        """Starts a task that may be repeated and returns when it has ended; it goes on if the caller is cancelled."""
         ended = anyio.Event()
 
         async def run() -> None:
@@ -41,8 +66,41 @@ class SupervisedTasks:
             finally:
                 ended.set()
 
-        self.start_soon(run, name=name)
+        self.start_soon(run, name=name, repeats=True)
         await ended.wait()
+
+    async def call(
+        self,
+        function: Callable[..., Awaitable[T]],
+        *args: Any,
+        name: str,
+        on_interrupted: Callable[[anyio.CancelScope], None] = anyio.CancelScope.cancel,
+        undo: Callable[[T], Awaitable[object]] | None = None,
+    ) -> T:
+        """Calls a function in a task, and returns its result.
+
+        If the caller is cancelled, the function is too, and the caller waits until it has cleaned up, however often it
+        is cancelled meanwhile.
+
+        Args:
+            function: What is called.
+            *args: Its arguments.
+            name: The task's name.
+            on_interrupted: Called with the task's scope instead of cancelling it.
+            undo: Called with the result if the caller is cancelled in the instant in which it comes.
+
+        Raises:
+            RunnerClosedError: The runner's tasks were ended meanwhile.
+        """
+        call = _Call(function, args)
+        self.start_soon(call.run, name=name)
+        try:
+            await finish(call.ended, on_interrupted=lambda: on_interrupted(call.scope))
+        except BaseException:
+            if undo is not None and call.results:
+                self.start_soon(undo, call.results[0], name=f"undo {name}", repeats=True)
+            raise
+        return call.result()
 
     @property
     def is_cancelled(self) -> bool:
@@ -55,18 +113,57 @@ class SupervisedTasks:
         for scope in tuple(self._scopes):
             scope.cancel()
 
-    async def _run(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
+    async def _run(self, take: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await take()
+        except anyio.get_cancelled_exc_class():
+            withdraw_cancellation()
+        except Exception:
+            self.cancel()  # a task that crashes ends the runner: the others must not keep it waiting
+            self.on_failure()
+            raise
+        except BaseException:
+            self.on_failure()
+            raise
+
+    async def _once(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         with anyio.CancelScope(shield=True) as scope:
             if self._cancelled:
                 scope.cancel()
             self._scopes.add(scope)
             try:
                 await function(*args)
-            except Exception:
-                self.cancel()  # a task that crashes ends the runner: the others must not keep it waiting
-                raise
             finally:
                 self._scopes.discard(scope)
+
+
+class _Call(Generic[T]):
+    """A call in a task of its own, and what became of it."""
+
+    def __init__(self, function: Callable[..., Awaitable[T]], args: tuple[Any, ...]) -> None:
+        self.scope = anyio.CancelScope()
+        self.ended = anyio.Event()
+        self.results: list[T] = []
+        self._function = function
+        self._args = args
+        self._error: Exception | None = None
+
+    async def run(self) -> None:
+        try:
+            with self.scope:
+                self.results.append(await self._function(*self._args))
+        except Exception as error:  # noqa: BLE001  # the caller's
+            self._error = error
+        finally:
+            self.ended.set()
+
+    def result(self) -> T:
+        """Returns what the function returned, or raises what it raised."""
+        if self._error is not None:
+            raise self._error
+        if not self.results:
+            raise RunnerClosedError("the runner was closed meanwhile")
+        return self.results[0]
 
 
 class Notify:

@@ -218,7 +218,8 @@ class Reflector:
         self._news = anyio.Event()
 
     async def run(self) -> None:
-        """Watch, for ever; cancel it to end it."""
+        """Watch, for ever; cancel it to end it. Begun anew, it goes on from where it was."""
+        self._ended = False
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._verifier.run, name="podrunner-watch-verify")

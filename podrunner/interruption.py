@@ -1,0 +1,96 @@
+"""Waiting, and steps, that no interruption ends early.
+
+What belongs here: outlasting what interrupts a task from outside. anyio's scopes can be shielded from; asyncio's
+``Task.cancel()`` cannot, which a second Ctrl-C sends to every task, nor can KeyboardInterrupt in trio's main task. What
+is to be done when one comes does not belong here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["finish", "interruptions", "outlast", "persist", "withdraw_cancellation"]
+
+
+def interruptions() -> tuple[type[BaseException], ...]:
+    """Returns what interrupts a task from outside: cancellation, and what handlers of signals raise."""
+    return (anyio.get_cancelled_exc_class(), KeyboardInterrupt, SystemExit)
+
+
+async def outlast(event: anyio.Event) -> BaseException | None:
+    """Returns when an event is set, no sooner, with the last interruption that came meanwhile; None: none came."""
+    interruption: BaseException | None = None
+    with anyio.CancelScope(shield=True):
+        while not event.is_set():
+            try:
+                await event.wait()
+            except interruptions() as error:
+                interruption = error
+    return interruption
+
+
+async def finish(event: anyio.Event, *, on_interrupted: Callable[[], None]) -> None:
+    """Waits until an event is set, no sooner; an interruption is raised after that.
+
+    Args:
+        event: What is waited for.
+        on_interrupted: Called with the first interruption.
+    """
+    first: BaseException | None = None
+    try:
+        await event.wait()
+    except interruptions() as error:
+        first = error
+        on_interrupted()
+    if first is None:
+        return
+    # One that came in spite of the shield is the one that no scope catches. It is raised here, outside the handler: as
+    # the context of another, a scope would take both for its own.
+    raise await outlast(event) or first
+
+
+async def persist(
+    step: Callable[[], Awaitable[object]],
+    *,
+    deadline_s: float = math.inf,
+    on_begin: Callable[[anyio.CancelScope], None] = lambda _: None,
+) -> bool:
+    """Takes a step that may be repeated, and repeats it whenever ``Task.cancel()`` interrupts it.
+
+    For tasks of one's own, which have no other caller to be cancelled by.
+
+    Args:
+        step: What is done.
+        deadline_s: When it is given up, on the event loop's clock.
+        on_begin: Called with the scope of each try; cancelling it gives the step up.
+
+    Returns:
+        Whether it was done.
+    """
+    while True:
+        with anyio.CancelScope(shield=True, deadline=deadline_s) as scope:
+            on_begin(scope)
+            try:
+                await step()
+            except anyio.get_cancelled_exc_class():
+                if scope.cancel_called:
+                    raise
+                withdraw_cancellation()
+                continue
+            return True
+        return False
+
+
+def withdraw_cancellation() -> None:
+    """Takes note that the running task goes on although ``Task.cancel()`` was called."""
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        task = asyncio.current_task()
+        assert task is not None, "it runs"
+        task.uncancel()
