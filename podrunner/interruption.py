@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Awaitable, Callable
 
-__all__ = ["finish", "interruptions", "outlast", "persist", "withdraw_cancellation"]
+__all__ = ["complete", "finish", "interruptions", "outlast", "persist", "wait_out", "withdraw_cancellation"]
+
+T = TypeVar("T")
 
 
 def interruptions() -> tuple[type[BaseException], ...]:
@@ -54,6 +58,36 @@ async def finish(event: anyio.Event, *, on_interrupted: Callable[[], None]) -> N
     # One that came in spite of the shield is the one that no scope catches. It is raised here, outside the handler: as
     # the context of another, a scope would take both for its own.
     raise await outlast(event) or first
+
+
+async def complete(function: Callable[[], Awaitable[T]], *, name: str) -> T:
+    """Calls a function in a task of its own, which nothing interrupts; an interruption is raised after that.
+
+    Args:
+        function: What is called.
+        name: The task's name.
+    """
+    ended, results, errors = anyio.Event(), list[T](), list[Exception]()
+
+    async def run() -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                results.append(await function())
+            except Exception as error:  # noqa: BLE001  # raised in the caller's task, which a group would wrap
+                errors.append(error)
+            finally:
+                ended.set()
+
+    group = anyio.create_task_group()
+    await group.__aenter__()
+    try:
+        group.start_soon(run, name=name)
+        await finish(ended, on_interrupted=lambda: None)
+    finally:
+        await group.__aexit__(None, None, None)
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 async def persist(
@@ -94,3 +128,19 @@ def withdraw_cancellation() -> None:
         task = asyncio.current_task()
         assert task is not None, "it runs"
         task.uncancel()
+
+
+def wait_out(event: threading.Event, *, within_s: float) -> BaseException | None:
+    """Waits for an event of another thread, for some time at most, whatever a signal's handler raises meanwhile.
+
+    Returns:
+        The last that it raised; None: nothing.
+    """
+    interruption: BaseException | None = None
+    until = time.monotonic() + within_s
+    while not event.is_set() and (left_s := until - time.monotonic()) > 0:
+        try:
+            event.wait(left_s)
+        except BaseException as error:  # noqa: BLE001  # the caller raises it
+            interruption = error
+    return interruption

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -20,6 +19,7 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from podrunner.errors import CallFromEventLoopError, RunnerClosedError
+from podrunner.interruption import wait_out
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -118,7 +118,7 @@ class Bridge:
         except BaseException:
             if not future.done():  # raised here, by a signal's handler
                 future.cancel()
-                _wait_out(done, _CANCEL_WITHIN_S)
+                wait_out(done, within_s=_CANCEL_WITHIN_S)
             raise
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -202,14 +202,6 @@ class Bridge:
         except BaseException as error:
             self._notes += getattr(error, "__notes__", ())
             raise
-
-
-def _wait_out(done: threading.Event, within_s: float) -> None:
-    """Waits for an event, for some time at most, whatever a signal's handler raises meanwhile: that was raised once."""
-    until = time.monotonic() + within_s
-    while not done.is_set() and time.monotonic() < until:
-        with suppress(BaseException):
-            done.wait(until - time.monotonic())
 
 
 class _SameError(Exception):

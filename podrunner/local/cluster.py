@@ -12,13 +12,14 @@ import ssl
 import threading
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import anyio
 import anyio.to_thread
 
 from podrunner.errors import UsageError
+from podrunner.interruption import complete, interruptions, persist, wait_out
 from podrunner.local.certificates import Certificates, make_certificates
 from podrunner.local.control import ControlPlane
 from podrunner.local.folder import ClusterFolder
@@ -36,6 +37,8 @@ __all__ = ["LocalCluster"]
 T = TypeVar("T")
 
 _HOST = "127.0.0.1"
+_BEGINS_WITHIN_S = 5.0
+"""A thread that was started begins at once; one that Ctrl-C kept from being started never does."""
 _STOP_TIMEOUT_S = 30.0
 """Longest wait for the thread's end: the kubelet kills what is left after a few seconds."""
 
@@ -86,6 +89,9 @@ class LocalCluster:
             "capacity": capacity,
         }
         self._thread: threading.Thread | None = None
+        self._begun = threading.Event()
+        self._over = threading.Event()
+        self._is_stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._control: ControlPlane | None = None
@@ -119,14 +125,21 @@ class LocalCluster:
             cluster.stop()
 
     async def __aenter__(self) -> Self:
-        await anyio.to_thread.run_sync(self.start)
+        try:
+            await complete(partial(anyio.to_thread.run_sync, self.start), name="start of a LocalCluster")
+        except interruptions():
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self.stop)
+        await self._stop()
+
+    async def _stop(self) -> None:
+        stop = partial(persist, partial(anyio.to_thread.run_sync, self.stop))
+        await complete(stop, name="stop of a LocalCluster")
 
     def start(self) -> None:
         """Start the thread and wait until the API server answers.
@@ -137,34 +150,46 @@ class LocalCluster:
         if self._thread is not None:
             raise UsageError("this LocalCluster runs already")
         started: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=self._run, args=(started,), name="podrunner-local-cluster", daemon=True
-        )
-        self._thread.start()
+        self._begun, self._over, self._is_stopped = threading.Event(), threading.Event(), False
+        self._loop = self._stopping = None
         try:
+            self._thread = threading.Thread(
+                target=self._run, args=(started,), name="podrunner-local-cluster", daemon=True
+            )
+            self._thread.start()
             started.result()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop everything: containers, server, thread; remove a temporary folder. A second call does nothing."""
-        thread, self._thread = self._thread, None
+        """Stop everything: containers, server, thread; remove a temporary folder. A second call does nothing.
+
+        What a signal's handler raises meanwhile, such as KeyboardInterrupt at Ctrl-C, is raised when that is done.
+        """
+        thread = self._thread
         if thread is None:
             return
-        if self._loop is not None and self._stopping is not None and thread.is_alive():
-            with suppress(RuntimeError):  # closed by now: a start that failed ends by itself
-                self._loop.call_soon_threadsafe(self._stopping.set)
-        thread.join(_STOP_TIMEOUT_S)
-        if thread.is_alive():
-            raise UsageError(f"the LocalCluster's thread did not end within {_STOP_TIMEOUT_S:.0f} s")
+        self._is_stopped = True
+        interruption = wait_out(self._begun, within_s=_BEGINS_WITHIN_S)
+        if self._begun.is_set():
+            if self._loop is not None and self._stopping is not None:
+                with suppress(RuntimeError):  # closed by now: a start that failed ends by itself
+                    self._loop.call_soon_threadsafe(self._stopping.set)
+            interruption = wait_out(self._over, within_s=_STOP_TIMEOUT_S) or interruption
+            if not self._over.is_set():
+                raise UsageError(f"the LocalCluster's thread did not end within {_STOP_TIMEOUT_S:.0f} s")
+            thread.join()
+        self._thread = None
+        if interruption is not None:
+            raise interruption
 
     def call(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
         """Run a function on the cluster's own event loop and wait for its result; for tests and tools.
 
         Objects of the cluster (its store, its kubelet) may only be touched there.
         """
-        if self._loop is None or self._thread is None:
+        if self._loop is None or self._thread is None or self._is_stopped:
             raise UsageError("this LocalCluster does not run")
         if threading.current_thread() is self._thread:
             return function(*args, **options)
@@ -193,6 +218,7 @@ class LocalCluster:
         return self._control
 
     def _run(self, started: Future[None]) -> None:
+        self._begun.set()
         try:
             with self._folder:
                 asyncio.run(self._serve(started))
@@ -200,9 +226,13 @@ class LocalCluster:
             if started.done():
                 raise
             started.set_exception(error)
+        finally:
+            self._over.set()
 
     async def _serve(self, started: Future[None]) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        if self._is_stopped:  # before there was an event to say so
+            self._stopping.set()
         async with AsyncExitStack() as stack:
             self._control = ControlPlane(
                 self.folder, token=self.token, authority=self.authority or "", **self._node_options

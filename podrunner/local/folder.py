@@ -53,10 +53,18 @@ class ClusterFolder:
         if self._wanted is None:
             _sweep(Path(tempfile.gettempdir()))
         self.path = (self._wanted or Path(tempfile.mkdtemp(prefix=_PREFIX))).resolve()
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _make_private(self.path)
-        self._lock()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_private(self.path)
+            self._lock()
+        except BaseException:
+            self._remove()
+            raise
         return self
+
+    def _remove(self) -> None:
+        if self._wanted is None:
+            ContainedFolder(self.path.parent).remove_tree(self.path)
 
     def _lock(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -72,8 +80,7 @@ class ClusterFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._wanted is None:
-            ContainedFolder(self.path.parent).remove_tree(self.path)
+        self._remove()
         if self._descriptor is not None:
             os.close(self._descriptor)  # which gives up the lock
             self._descriptor = None

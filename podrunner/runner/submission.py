@@ -152,7 +152,7 @@ class SubmissionQueue:
         return await self._tasks.call(self._launch, workload, turns, name=name, undo=undo)
 
     async def _undo(self, turns: list[LaunchTurn], pod: TrackedPod) -> None:
-        """The caller was cancelled in the instant in which it was to have its pod: ends it, unless others have it too."""
+        """The caller was cancelled in the instant in which it was to have its pod: ends it, if this call made it."""
         if turns and turns[0].pod is pod and not turns[0].is_occupied:
             await self._supervisor.terminate(pod)
 

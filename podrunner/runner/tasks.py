@@ -74,7 +74,6 @@ class SupervisedTasks:
         function: Callable[..., Awaitable[T]],
         *args: Any,
         name: str,
-        on_interrupted: Callable[[anyio.CancelScope], None] = anyio.CancelScope.cancel,
         undo: Callable[[T], Awaitable[object]] | None = None,
     ) -> T:
         """Calls a function in a task, and returns its result.
@@ -86,7 +85,6 @@ class SupervisedTasks:
             function: What is called.
             *args: Its arguments.
             name: The task's name.
-            on_interrupted: Called with the task's scope instead of cancelling it.
             undo: Called with the result if the caller is cancelled in the instant in which it comes.
 
         Raises:
@@ -95,7 +93,7 @@ class SupervisedTasks:
         call = _Call(function, args)
         self.start_soon(call.run, name=name)
         try:
-            await finish(call.ended, on_interrupted=lambda: on_interrupted(call.scope))
+            await finish(call.ended, on_interrupted=call.scope.cancel)
         except BaseException:
             if undo is not None and call.results:
                 self.start_soon(undo, call.results[0], name=f"undo {name}", repeats=True)
