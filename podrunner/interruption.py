@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Awaitable, Callable
 
-__all__ = ["complete", "finish", "interruptions", "outlast", "persist", "wait_out", "withdraw_cancellation"]
+__all__ = [
+    "complete",
+    "finish",
+    "interruptions",
+    "is_of_a_signal",
+    "outlast",
+    "persist",
+    "protect",
+    "wait_out",
+    "withdraw_cancellation",
+]
 
 T = TypeVar("T")
 
@@ -26,6 +37,32 @@ T = TypeVar("T")
 def interruptions() -> tuple[type[BaseException], ...]:
     """Returns what interrupts a task from outside: cancellation, and what handlers of signals raise."""
     return (anyio.get_cancelled_exc_class(), KeyboardInterrupt, SystemExit)
+
+
+def is_of_a_signal(error: BaseException) -> bool:
+    """Returns whether an error is what handlers of signals raise, or a group of nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_of_a_signal, error.exceptions))
+    return isinstance(error, KeyboardInterrupt | SystemExit)
+
+
+async def protect(function: Callable[[], Awaitable[T]]) -> T:
+    """Calls a function; on trio, Ctrl-C is raised in the main task meanwhile, not in whatever happens to run."""
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        return await function()
+    result: T = await _protected_on_trio()(function)
+    return result
+
+
+@cache
+def _protected_on_trio() -> Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]:
+    from trio.lowlevel import enable_ki_protection
+
+    @enable_ki_protection
+    async def call(function: Callable[[], Awaitable[Any]]) -> Any:
+        return await function()
+
+    return call
 
 
 async def outlast(event: anyio.Event) -> BaseException | None:
@@ -72,7 +109,7 @@ async def complete(function: Callable[[], Awaitable[T]], *, name: str) -> T:
     async def run() -> None:
         with anyio.CancelScope(shield=True):
             try:
-                results.append(await function())
+                results.append(await protect(function))
             except Exception as error:  # noqa: BLE001  # raised in the caller's task, which a group would wrap
                 errors.append(error)
             finally:
@@ -109,17 +146,16 @@ async def persist(
         Whether it was done.
     """
     while True:
-        with anyio.CancelScope(shield=True, deadline=deadline_s) as scope:
-            on_begin(scope)
-            try:
+        scope = anyio.CancelScope(shield=True, deadline=deadline_s)
+        try:
+            with scope:
+                on_begin(scope)
                 await step()
-            except anyio.get_cancelled_exc_class():
-                if scope.cancel_called:
-                    raise
-                withdraw_cancellation()
-                continue
-            return True
-        return False
+                return True
+        except anyio.get_cancelled_exc_class():  # none that a scope has sent: it is caught there
+            withdraw_cancellation()
+        if scope.cancel_called:
+            return False
 
 
 def withdraw_cancellation() -> None:

@@ -5,11 +5,13 @@ Also the one guard that all ask before they act: :class:`Fence`. What a handle s
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
 from podrunner.errors import OwnershipError, RunnerClosedError, StaleError
+from podrunner.interruption import protect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -235,7 +237,7 @@ class RunnerContext:
             await self.cancel(pod)
         async with anyio.create_task_group() as group:
             for pod in (*self._queue.creating(), *self._pods):
-                group.start_soon(self.cancel, pod, name=f"cancel {pod.name}")
+                group.start_soon(protect, partial(self.cancel, pod), name=f"cancel {pod.name}")
 
     def start(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Runs the task of a log's reader beside the runner.

@@ -556,15 +556,12 @@ class Engine:
         """Waits for the pods; False: that was cut short."""
         if self._is_shortened:
             return False
-        with anyio.CancelScope(shield=True) as self._draining:
-            try:
+        try:
+            with anyio.CancelScope(shield=True) as self._draining:
                 await self._drain(is_clean=is_clean)
-            except anyio.get_cancelled_exc_class():
-                if self._draining.cancel_called:
-                    raise
-                withdraw_cancellation()
-                return False
-            return True
+                return True
+        except anyio.get_cancelled_exc_class():  # none that a scope has sent: it is caught there
+            withdraw_cancellation()
         return False
 
     async def _drain(self, *, is_clean: bool) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 
 from podrunner.errors import CloseTimeoutError
-from podrunner.interruption import finish, interruptions, outlast, persist, withdraw_cancellation
+from podrunner.interruption import finish, interruptions, outlast, persist, protect, withdraw_cancellation
 from podrunner.runner.engine import ClosePolicy
 
 if TYPE_CHECKING:
@@ -155,10 +155,10 @@ class RunnerLife:
     async def _live(self) -> None:
         with anyio.CancelScope(shield=True):
             try:
-                await self._open_and_close()
+                await protect(self._open_and_close)
             except anyio.get_cancelled_exc_class() as error:
                 withdraw_cancellation()
-                self._error = error if self.engine is None else None
+                self._error = error if self.engine is None else self._error
             except BaseException as error:  # noqa: BLE001  # raised in the caller's task
                 self._error = error
             finally:
@@ -171,6 +171,7 @@ class RunnerLife:
             if engine is None:
                 return
             engine.tasks.on_failure = self._fail
+            engine.tasks.on_interrupted = self._interrupt
             self._opened.set()
             await persist(self._closing.wait)
             try:
@@ -179,6 +180,13 @@ class RunnerLife:
                 self._timeout = timeout
             self._closed.set()
             await persist(self._leaving.wait)
+
+    def _interrupt(self, error: BaseException) -> None:
+        """A signal's handler raised an error in a task of the engine, which belongs into the caller's."""
+        self._error = error
+        self._leave()
+        self._shorten()
+        self._group.cancel_scope.cancel()
 
     def _fail(self) -> None:
         """A task of the engine has failed: the runner's block is ended, and its error raised there."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import anyio
 
 from podrunner.errors import RunnerClosedError
-from podrunner.interruption import finish, persist, withdraw_cancellation
+from podrunner.interruption import finish, is_of_a_signal, protect, withdraw_cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,10 +34,12 @@ class SupervisedTasks:
 
     Attributes:
         on_failure: Called when a task has failed.
+        on_interrupted: Called with what a signal's handler raised while a task was running, such as KeyboardInterrupt.
     """
 
     def __init__(self, group: TaskGroup) -> None:
         self.on_failure: Callable[[], None] = lambda: None
+        self.on_interrupted: Callable[[BaseException], None] = lambda _: None
         self._group = group
         self._scopes: set[anyio.CancelScope] = set()
         self._cancelled = False
@@ -51,10 +53,10 @@ class SupervisedTasks:
             function: What it does.
             *args: Its arguments.
             name: Its name.
-            repeats: Whether it begins anew when ``Task.cancel()`` interrupts it; else it ends.
+            repeats: Whether it begins anew when that, or a signal's handler, interrupts it; else it ends.
         """
         take = partial(self._once, function, args)
-        self._group.start_soon(self._run, partial(persist, take) if repeats else take, name=name)
+        self._group.start_soon(partial(self._run, take, repeats=repeats), name=name)
 
     async def run(self, function: Callable[..., Awaitable[Any]], *args: Any, name: str) -> None:
         """Starts a task that may be repeated and returns when it has ended; it goes on if the caller is cancelled."""
@@ -111,18 +113,23 @@ class SupervisedTasks:
         for scope in tuple(self._scopes):
             scope.cancel()
 
-    async def _run(self, take: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await take()
-        except anyio.get_cancelled_exc_class():
-            withdraw_cancellation()
-        except Exception:
-            self.cancel()  # a task that crashes ends the runner: the others must not keep it waiting
-            self.on_failure()
-            raise
-        except BaseException:
-            self.on_failure()
-            raise
+    async def _run(self, take: Callable[[], Awaitable[object]], *, repeats: bool) -> None:
+        is_over = False
+        while not is_over:
+            is_over = not repeats
+            try:
+                await protect(take)
+                is_over = True
+            except anyio.get_cancelled_exc_class():
+                withdraw_cancellation()
+            except Exception:
+                self.cancel()  # a task that crashes ends the runner: the others must not keep it waiting
+                self.on_failure()
+                raise
+            except BaseException as error:
+                if not is_of_a_signal(error):
+                    raise
+                self.on_interrupted(error)
 
     async def _once(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         with anyio.CancelScope(shield=True) as scope:

@@ -19,6 +19,7 @@ from podrunner.errors import (
     RunnerClosedError,
     TransportError,
 )
+from podrunner.interruption import protect
 from podrunner.kube import PageGuard
 from podrunner.watch.backoff import WatchBackoff
 from podrunner.watch.health import WatchHealth, WatchStatus
@@ -222,7 +223,7 @@ class Reflector:
         self._ended = False
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._verifier.run, name="podrunner-watch-verify")
+                tasks.start_soon(protect, self._verifier.run, name="podrunner-watch-verify")
                 while True:
                     self._state = await self._step(self._state)
         finally:

@@ -1,0 +1,164 @@
+"""Ctrl-C twice, and SIGTERM during the close, end a program only when nothing that it started runs any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.processes.closing.left import in_cluster, listed, running
+from tests.processes.delivery.campaign import Place
+from tests.support.waiting import until_blocking
+
+PODS = 8
+GRACE_S = 3
+"""The pods' processes use it up: a close takes that long."""
+
+PROGRAM = """
+import asyncio, os, signal, sys
+from podrunner import AsyncPodRunner, PodRunner, RunnerConfig, Workload
+
+face, kubeconfig, namespace, on_exit, pods, grace_s = sys.argv[1:]
+config = RunnerConfig(
+    cluster="kubeconfig", kubeconfig=kubeconfig, namespace=namespace, image="localhost/any", logs={"follow": "off"}
+)
+workloads = [
+    Workload(
+        key={"n": str(n)},
+        command=["sh", "-c", "trap '' TERM; sleep 300"],
+        termination_grace_period_s=int(grace_s),
+    )
+    for n in range(int(pods))
+]
+
+
+async def use():
+    if face == "asyncio-sigterm":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
+    async with AsyncPodRunner(config, on_exit=on_exit) as runner:
+        await runner.launch_many(workloads)
+        print("launched", flush=True)
+        await runner.wait_all()
+
+
+def terminated(*_):
+    raise SystemExit(143)
+
+
+if face.startswith("asyncio"):
+    asyncio.run(use())
+elif face == "trio":
+    import trio
+
+    trio.run(use)
+else:
+    signal.signal(signal.SIGTERM, terminated)
+    with PodRunner(config, on_exit=on_exit) as runner:
+        runner.launch_many(workloads)
+        print("launched", flush=True)
+        runner.wait_all()
+"""
+
+CASES = [
+    ("asyncio", (signal.SIGINT, signal.SIGINT)),
+    ("asyncio-sigterm", (signal.SIGTERM, signal.SIGTERM, signal.SIGTERM)),
+    ("trio", (signal.SIGINT, signal.SIGINT, signal.SIGINT)),
+    ("blocking", (signal.SIGINT, signal.SIGINT, signal.SIGINT)),
+    ("blocking", (signal.SIGINT, signal.SIGTERM)),
+]
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts Python with arguments, where Ctrl-C works even if the tests run in the background of a shell."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        path = os.pathsep.join(each for each in sys.path if each)
+        env = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path), **environment}
+        heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=env,
+            )
+        finally:
+            signal.signal(signal.SIGINT, heard)
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def is_being_closed(place: Place) -> bool:
+    """Whether a pod is being ended."""
+    with place.open_http() as http:
+        pods = listed(http, place)
+    return any(
+        "deletionTimestamp" in pod["metadata"] or pod["spec"].get("activeDeadlineSeconds") == 1
+        for pod in pods
+    )
+
+
+def all_run(place: Place, count: int) -> bool:
+    with place.open_http() as http:
+        phases = [pod.get("status", {}).get("phase") for pod in listed(http, place)]
+    return phases == ["Running"] * count
+
+
+@pytest.mark.parametrize("on_exit", ["cancel", "drain"])
+@pytest.mark.parametrize(
+    ("face", "signals"), CASES, ids=lambda case: case if isinstance(case, str) else len(case)
+)
+def test_signals_during_the_close_leave_nothing(
+    place: Place, tmp_path: Path, start, face: str, signals: tuple[int, ...], on_exit: str
+):
+    """H3: the first ends the block, the others come while the runner is closed for that."""
+    arguments = (face, str(place.kubeconfig), place.namespace, on_exit, str(PODS), str(GRACE_S))
+    process = start("-c", PROGRAM, *arguments)
+    assert process.stdout.readline() == "launched\n"
+    until_blocking(lambda: all_run(place, PODS), within_s=60)
+    process.send_signal(signals[0])
+    until_blocking(lambda: is_being_closed(place), within_s=60)
+    for number in signals[1:]:
+        process.send_signal(number)
+        time.sleep(0.3)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert in_cluster(place) == [], errors
+    assert list(tmp_path.iterdir()) == [], errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_during_the_close_of_the_command_leave_nothing(place: Place, start, number: int):
+    """H3: of ``podrunner run``."""
+    script = "trap '' TERM; sleep 300"
+    access = ("--kubeconfig", str(place.kubeconfig), "--namespace", place.namespace)
+    process = start(
+        "-m", "podrunner.cli", "run", *access, "--", "sh", "-c", script, PODRUNNER_IMAGE="localhost/any"
+    )
+    until_blocking(lambda: all_run(place, 1), within_s=60)
+    process.send_signal(number)
+    until_blocking(lambda: is_being_closed(place), within_s=60)
+    for _ in range(2):
+        process.send_signal(number)
+        time.sleep(0.3)
+    assert process.poll() is None
+    with place.open_http() as http:
+        assert running(http, place)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert in_cluster(place) == [], errors
