@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from podrunner.runner.effects import Emit, NoteEnd
+from podrunner.runner.effects import Emit, NoteEnd, RemoveLogCursors
 from podrunner.runner.events import EventKind
+from podrunner.runner.inputs import RunnerClosed
 from podrunner.runner.lifecycle.conclusion import finish
 from podrunner.runner.lifecycle.records import LEAVE
 from podrunner.runner.lifecycle.steps import Step
@@ -27,7 +28,7 @@ from podrunner.runner.states import (
 )
 
 if TYPE_CHECKING:
-    from podrunner.runner.inputs import Input, LeaseLost, RunnerClosed, TakenOver
+    from podrunner.runner.inputs import Input, LeaseLost, TakenOver
 
 __all__ = [
     "hand_over",
@@ -68,9 +69,10 @@ def hand_over_settled(state: Settled, _: TakenOver) -> Step:
     return Step(finish(state).state, LEAVE)
 
 
-def leave_undelivered(state: Draining | Undelivered, _: LeaseLost | RunnerClosed) -> Step:
-    """A successor reports the outcome: the pod stays for it, neither deleted nor marked."""
-    return Step(finish(state).state)
+def leave_undelivered(state: Draining | Undelivered, given: LeaseLost | RunnerClosed) -> Step:
+    """A successor reports the outcome: the pod stays for it, neither deleted nor marked. One that is gone has none."""
+    has_no_successor = state.gone and isinstance(given, RunnerClosed)
+    return Step(finish(state).state, (RemoveLogCursors(),) if has_no_successor else ())
 
 
 def hand_over_finished(state: Finished, _: TakenOver) -> Step:

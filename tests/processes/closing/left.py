@@ -21,12 +21,15 @@ def listed(http: httpx.Client, place: Place, kind: str = "pods") -> list[dict[st
 
 
 def running(http: httpx.Client, place: Place) -> list[str]:
-    """Return the names of the pods that are not over: what is over stays until its outcome was delivered."""
-    return [
-        pod["metadata"]["name"]
-        for pod in listed(http, place)
-        if pod.get("status", {}).get("phase") not in OVER
-    ]
+    """Return the names of the pods that run or may begin to: what is over stays until its outcome was delivered."""
+    return [pod["metadata"]["name"] for pod in listed(http, place) if not _is_over(pod)]
+
+
+def _is_over(pod: dict[str, Any]) -> bool:
+    """Whether a pod has ended, or was deleted before it began: its node has still to take leave of it."""
+    status = pod.get("status", {})
+    has_begun = any("waiting" not in each["state"] for each in status.get("containerStatuses", ()))
+    return status.get("phase") in OVER or ("deletionTimestamp" in pod["metadata"] and not has_begun)
 
 
 def in_cluster(place: Place) -> list[str]:
