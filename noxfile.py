@@ -62,7 +62,7 @@ def simulation(session: nox.Session) -> None:
 
 @nox.session
 def processes(session: nox.Session) -> None:
-    """Real processes: LocalCluster's kubelet, and schedulers that are killed: 5 rounds (ROUNDS)."""
+    """Real processes: LocalCluster's kubelet, and programs that are killed or cancelled: 5 rounds (ROUNDS)."""
     run_tier(session, "tests/processes")
 
 
@@ -165,7 +165,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """What is too long for CI: 1,000 worlds, 20 rounds of killed schedulers, mutation tests, each Kubernetes."""
+    """What is too long for CI: 1,000 worlds, rounds of killed and cancelled programs, mutants, each Kubernetes."""
     install(session)
     session.run("python", "-m", "pytest", "tests/simulation", env={"SEEDS": "1000"})
     session.run("python", "-m", "pytest", "tests/model", env={"MODEL": "whole"})
@@ -177,6 +177,7 @@ def nightly(session: nox.Session) -> None:
         "tests/processes/test_fan_out.py",
         env={"ROUNDS": "20"},
     )
+    session.run("python", "-m", "pytest", "tests/processes/closing", env={"ROUNDS": "300"})
     for version in sorted(
         folder.name for folder in Path("tests/cluster/module").iterdir() if folder.is_dir()
     ):

@@ -71,8 +71,10 @@ class ClusterFolder:
         descriptor = os.open(self.path / _LOCK, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(descriptor)
+            if not isinstance(error, BlockingIOError):
+                raise
             message = f"another LocalCluster uses the folder {self.path}; give each its own, or none"
             raise UsageError(message) from None
         self._descriptor = descriptor

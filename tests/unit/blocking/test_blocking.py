@@ -217,3 +217,52 @@ def test_ctrl_c_while_leaving_cancels_what_it_waits_for(cluster, opened):
         interrupt_soon()
     assert not cluster.pods
     assert not [it for it in threading.enumerate() if it.name == "podrunner"]
+
+
+def test_ctrl_c_again_and_again_while_leaving_goes_on_to_the_end(cluster, opened):
+    """H3: the thread ends when nothing runs any more, however often it is pressed; then it is raised, once."""
+    cluster.fail("DELETE", part="/pods", delay_s=1)
+    with pytest.raises(KeyboardInterrupt), opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+        runner.launch(workload())
+        for after_s in (0.2, 0.4, 0.6, 0.8):
+            interrupt_soon(after_s)
+    assert not cluster.pods
+    assert not cluster.leases
+    assert not [it for it in threading.enumerate() if it.name == "podrunner"]
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.001, 0.01, 0.05])
+def test_ctrl_c_while_it_opens_leaves_nothing(cluster, after_s: float):
+    """H3: no thread, and no Lease, although the server takes its time to answer."""
+    cluster.fail("POST", part="/leases", delay_reply_s=0.3)
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # wherever it comes
+        interrupt_soon(after_s)
+        with PodRunner(configured(), client=cluster.client()):
+            time.sleep(5)
+    assert not cluster.leases
+    assert not [it for it in threading.enumerate() if it.name == "podrunner"]
+
+
+def test_a_thread_that_was_not_started_is_not_waited_for(monkeypatch, cluster):
+    """H3: Ctrl-C in the instant in which it was to be."""
+
+    def interrupt(_thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupt)
+    monkeypatch.setattr("podrunner.blocking.bridge._BEGINS_WITHIN_S", 0.01)
+    runner = PodRunner(configured(), client=cluster.client())
+    with pytest.raises(KeyboardInterrupt):
+        runner.__enter__()
+
+
+def test_what_did_not_end_is_a_note_of_ctrl_c(cluster, opened, monkeypatch):
+    """H3: the names of the pods, in what is raised."""
+    monkeypatch.setattr("podrunner.runner.engine._CLOSE_WITHIN_S", 0.5)
+    cluster.obedient = False
+    with pytest.raises(KeyboardInterrupt) as raised, opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+        pod = runner.launch(workload())
+        runner._bridge.run(cluster.run, pod.name)
+        interrupt_soon()
+    assert any(pod.name in note for note in raised.value.__notes__)
+    assert not [it for it in threading.enumerate() if it.name == "podrunner"]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import socket
 import stat
+import tempfile
 import threading
+import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -143,3 +148,45 @@ def test_a_scripted_pod_needs_no_process():
             path, json={**pod, "spec": spec}, headers=headers, verify=False, trust_env=False
         ).raise_for_status()
         assert seen.wait(10)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.1, 0.5])
+def test_a_start_or_a_stop_that_is_cancelled_again_and_again_leaves_nothing(tmp_path, monkeypatch, after_s):
+    """H3: ``Task.cancel()`` of asyncio, which no scope shields from: no thread, and no temporary folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    async def use() -> None:
+        async with LocalCluster():
+            await asyncio.sleep(0.1)
+
+    async def main() -> None:
+        task = asyncio.create_task(use())
+        for _ in range(3):
+            await asyncio.sleep(after_s)
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_during_its_start_leaves_nothing(tmp_path, monkeypatch):
+    """H3: and again while it is being stopped for that."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = threading.main_thread().ident
+    pressed = [
+        threading.Timer(after_s, signal.pthread_kill, (main, signal.SIGINT)) for after_s in (0.05, 0.1)
+    ]
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # wherever it comes
+            for each in pressed:
+                each.start()
+            with LocalCluster.blocking():
+                time.sleep(5)
+    finally:
+        for each in pressed:
+            each.join()
+        signal.signal(signal.SIGINT, heard)
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -117,3 +118,17 @@ def test_a_private_file_is_never_written_through_a_link(tmp_path):
     write_private(secret, "a token")
     assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("a token", 0o600)
     assert elsewhere.read_text() == "precious"
+
+
+def test_a_folder_that_cannot_be_locked_is_removed(temporary, monkeypatch):
+    """On a file system without locks, say; the descriptor is closed too."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks"):
+        ClusterFolder(None).__enter__()
+    assert list(temporary.iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
