@@ -23,10 +23,10 @@ __all__ = [
     "complete",
     "finish",
     "interruptions",
-    "is_of_a_signal",
     "outlast",
     "persist",
     "protect",
+    "raised_by_a_signal",
     "wait_out",
     "withdraw_cancellation",
 ]
@@ -39,11 +39,12 @@ def interruptions() -> tuple[type[BaseException], ...]:
     return (anyio.get_cancelled_exc_class(), KeyboardInterrupt, SystemExit)
 
 
-def is_of_a_signal(error: BaseException) -> bool:
-    """Returns whether an error is what handlers of signals raise, or a group of nothing else."""
+def raised_by_a_signal(error: BaseException) -> BaseException | None:
+    """Returns what a signal's handler has raised, if an error is that, or a group of nothing else; None: it is not."""
     if isinstance(error, BaseExceptionGroup):
-        return all(map(is_of_a_signal, error.exceptions))
-    return isinstance(error, KeyboardInterrupt | SystemExit)
+        found = [raised_by_a_signal(each) for each in error.exceptions]
+        return None if None in found else found[0]
+    return error if isinstance(error, KeyboardInterrupt | SystemExit) else None
 
 
 async def protect(function: Callable[[], Awaitable[T]]) -> T:

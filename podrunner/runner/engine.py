@@ -584,7 +584,7 @@ class Engine:
     def _not_ended(self) -> list[str]:
         """Returns the names of pods that may run on."""
         active = [pod for pod in self.pods if pod.state.is_active]
-        pods = {*active, *self._deleter.leaving(), *self.queue.creating()}
+        pods = {*active, *self._deleter.still_running(), *self.queue.creating()}
         return sorted(f"{pod.namespace}/{pod.name}" for pod in pods)
 
     def _report_undelivered(self) -> None:

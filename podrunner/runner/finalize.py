@@ -427,21 +427,26 @@ class PodDeleter:
         if pod.uid in self._leaving:
             self._left.notify_all()
 
-    def leaving(self) -> list[TrackedPod]:
-        """Returns the pods whose deletion was accepted and that are not gone, but those that only finalizers hold."""
-        return [pod for pod in self._leaving.values() if pod.pod is None or not _is_only_held(pod.pod)]
+    def still_running(self) -> list[TrackedPod]:
+        """Returns the pods whose deletion was accepted and that may run on."""
+        return [pod for pod in self._leaving.values() if pod.pod is None or not _is_over(pod.pod)]
 
     async def wait_gone(self) -> None:
-        """Returns when every pod whose deletion was accepted is gone, or ended and held by a finalizer."""
-        while self.leaving():
+        """Returns when every pod whose deletion was accepted is gone, or is over and held by a finalizer."""
+        while not all(pod.pod is not None and _is_only_held(pod.pod) for pod in self._leaving.values()):
             await self._left.wait()
 
 
+def _is_over(pod: Pod) -> bool:
+    """Whether a deleted pod has ended, or never began."""
+    is_deleted = pod.metadata.deletion_timestamp is not None
+    return pod.status.phase in _ENDED_PHASES or (is_deleted and pod.spec.node_name is None)
+
+
 def _is_only_held(pod: Pod) -> bool:
-    """Whether a deleted pod has ended, or never began, and stays for its finalizers: they are another party's."""
-    meta, has_ended = pod.metadata, pod.status.phase in _ENDED_PHASES
-    is_held = meta.deletion_timestamp is not None and bool(meta.finalizers)
-    return is_held and (has_ended or pod.spec.node_name is None)
+    """Whether a deleted pod is over and stays for its finalizers alone: they are another party's."""
+    meta = pod.metadata
+    return meta.deletion_timestamp is not None and bool(meta.finalizers) and _is_over(pod)
 
 
 class OutcomeEnricher:

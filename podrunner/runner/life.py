@@ -32,12 +32,13 @@ class RunnerLife:
     Args:
         opener: Opens the engine; the stack closes what it opened. Cancelling the scope ends the opening: then it
             returns None.
+        policy: What becomes of the pods if a task of the engine ends the runner's block.
 
     Attributes:
         engine: The engine, once it is open.
     """
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, opener: Opener, *, policy: ClosePolicy) -> None:
         self.engine: Engine | None = None
         self._opener = opener
         self._group = anyio.create_task_group()
@@ -47,7 +48,7 @@ class RunnerLife:
         self._closed = anyio.Event()
         self._leaving = anyio.Event()
         self._ended = anyio.Event()
-        self._policy = ClosePolicy.CANCEL
+        self._policy = policy
         self._is_clean = False
         self._error: BaseException | None = None
         self._timeout: CloseTimeoutError | None = None
@@ -127,7 +128,7 @@ class RunnerLife:
 
     def _shorten(self) -> None:
         """Ends the pods that a close waits for."""
-        if self.engine is not None:
+        if self.engine is not None and self._policy is not ClosePolicy.DETACH:
             self.engine.shorten_close()
 
     async def _end_group(self, error: BaseException | None) -> None:

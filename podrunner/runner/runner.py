@@ -90,7 +90,7 @@ class AsyncPodRunner:
             pod_hook=self._pod_hook,
             extra_sinks=self._extra_sinks if self._log_sinks else None,
         )
-        self._life = RunnerLife(partial(self._open, resources))
+        self._life = RunnerLife(partial(self._open, resources), policy=self._policy_after_error())
         self._engine = await self._life.enter()
         return self
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import anyio
 
 from podrunner.errors import RunnerClosedError
-from podrunner.interruption import finish, is_of_a_signal, protect, withdraw_cancellation
+from podrunner.interruption import finish, protect, raised_by_a_signal, withdraw_cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -97,7 +97,7 @@ class SupervisedTasks:
         try:
             await finish(call.ended, on_interrupted=call.scope.cancel)
         except BaseException:
-            if undo is not None and call.results:
+            if undo is not None and call.results and not self._cancelled:
                 self.start_soon(undo, call.results[0], name=f"undo {name}", repeats=True)
             raise
         return call.result()
@@ -127,9 +127,10 @@ class SupervisedTasks:
                 self.on_failure()
                 raise
             except BaseException as error:
-                if not is_of_a_signal(error):
+                raised = raised_by_a_signal(error)
+                if raised is None:
                     raise
-                self.on_interrupted(error)
+                self.on_interrupted(raised)
 
     async def _once(self, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         with anyio.CancelScope(shield=True) as scope:

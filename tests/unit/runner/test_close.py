@@ -260,3 +260,30 @@ def test_a_launch_that_is_cancelled_as_it_returns_leaves_no_pod():
         pytest.fail("the launch was never done")
 
     in_virtual_time(main)
+
+
+@pytest.mark.parametrize(("on_exit", "running_then"), [("drain", 0), ("detach", PODS)])
+def test_ctrl_c_that_meets_a_task_of_the_runner_is_raised_in_the_callers(on_exit: str, running_then: int):
+    """H3: asyncio raises it in whatever runs; the watch goes on, and the block is left by the policy."""
+
+    async def main() -> None:
+        cluster = Cluster()
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # the way out
+            async with running(cluster, on_exit=on_exit) as runner:
+                await run_pods(runner, cluster)
+                pressed: list[object] = []
+
+                def press(_pods: object) -> None:
+                    if not pressed:
+                        pressed.append(None)
+                        raise KeyboardInterrupt
+
+                observe = runner._engine.reflectors[0]._sink
+                runner._engine.reflectors[0]._sink = lambda batch: (press(batch), observe(batch))
+                cluster.change(runner.pods()[0].name, metadata={"annotations": {"any": "change"}})
+                await anyio.sleep_forever()
+        assert len(running_pods(cluster)) == running_then
+        assert not cluster.leases
+        assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+    in_virtual_time(main)
