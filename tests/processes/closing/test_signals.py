@@ -145,9 +145,8 @@ def test_signals_during_the_close_of_the_command_leave_nothing(place: Place, sta
     """H3: of ``podrunner run``."""
     script = "trap '' TERM; sleep 300"
     access = ("--kubeconfig", str(place.kubeconfig), "--namespace", place.namespace)
-    process = start(
-        "-m", "podrunner.cli", "run", *access, "--", "sh", "-c", script, PODRUNNER_IMAGE="localhost/any"
-    )
+    settings = {"PODRUNNER_IMAGE": "localhost/any", "PODRUNNER_DELETE_GRACE_PERIOD_S": str(GRACE_S)}
+    process = start("-m", "podrunner.cli", "run", *access, "--", "sh", "-c", script, **settings)
     until_blocking(lambda: all_run(place, 1), within_s=60)
     process.send_signal(number)
     until_blocking(lambda: is_being_closed(place), within_s=60)
