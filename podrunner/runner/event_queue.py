@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncEvents", "EventBus", "EventQueue", "TakeOutcomes", "put_back"]
 
 TakeOutcomes = Callable[[tuple[str, ...]], None]
-"""Is given the UIDs of the pods whose outcomes a reader took."""
+"""Is given what a reader took: for outcomes of pods their UIDs, for other ends what :func:`_name_of` gives."""
 
 
 class EventQueue:
@@ -68,7 +68,7 @@ class EventQueue:
         self._come_back()
         count = len(self._waiting) if max_events is None else min(max_events, len(self._waiting))
         batch = list(self._take(count))
-        self._reader = handed_out(self._reader, _with_outcome(batch))
+        self._reader = handed_out(self._reader, _ends(batch))
         return batch
 
     async def next_batch(self, max_events: int | None = None) -> list[RunnerEvent]:
@@ -80,7 +80,7 @@ class EventQueue:
 
     def put_back(self, events: Sequence[RunnerEvent]) -> None:
         """Takes back events of the last batch that the reader did not look at."""
-        unread = set(_with_outcome(events))
+        unread = set(_ends(events))
         self._reader = Reader(tuple(uid for uid in self._reader.in_hand if uid not in unread))
 
     def leave(self, *, failed: bool) -> None:
@@ -124,8 +124,22 @@ class EventQueue:
             yield event
 
 
-def _with_outcome(events: Iterable[RunnerEvent]) -> Iterator[str]:
-    return (event.uid for event in events if event.kind is EventKind.FINISHED and event.uid)
+def _ends(events: Iterable[RunnerEvent]) -> Iterator[str]:
+    """Names what a reader of these events is to take."""
+    for event in events:
+        if event.kind is EventKind.FINISHED and event.uid:
+            yield event.uid
+        elif _has_no_pod(event):
+            yield _name_of(event)
+
+
+def _has_no_pod(event: RunnerEvent) -> bool:
+    """Whether an event ends an attempt of which no pod here keeps the outcome: it was lost, or never had a pod."""
+    return event.kind is EventKind.LOST or (event.kind is EventKind.FINISHED and not event.uid)
+
+
+def _name_of(event: RunnerEvent) -> str:
+    return f"event {id(event)}"  # the same object is given to each reader
 
 
 class EventBus:
@@ -136,30 +150,41 @@ class EventBus:
         self._deliveries: Deliveries | None = None
         self.queue: EventQueue = EventQueue(limit, self._take)
         self._subscriptions: list[EventQueue] = []
+        self._not_taken: OrderedDict[str, RunnerEvent] = OrderedDict()
 
     def deliver_to(self, deliveries: Deliveries) -> None:
         """Sets where outcomes that readers take are passed on to."""
         self._deliveries = deliveries
 
-    def _take(self, uids: tuple[str, ...]) -> None:
+    def _take(self, taken: tuple[str, ...]) -> None:
+        uids = [name for name in taken if self._not_taken.pop(name, None) is None]
         if self._deliveries is not None:
             self._deliveries.take(uids)
 
     def emit(self, event: RunnerEvent) -> None:
         """Gives the event to all."""
+        if _has_no_pod(event):
+            self._keep(event)
         self.queue.put(event)
         for subscription in self._subscriptions:
             subscription.put(event)
 
+    def _keep(self, event: RunnerEvent) -> None:
+        """Keeps an end for the next reader, until one has taken it; of very many, the newest."""
+        self._not_taken[_name_of(event)] = event
+        if len(self._not_taken) > self._limit:
+            self._not_taken.popitem(last=False)
+
     def subscribe(self, *, observe: bool = False) -> EventQueue:
-        """A queue that gets the outcomes that are not delivered, then everything from now on.
+        """A queue that gets the ends that no reader took and the outcomes not delivered, then everything from now on.
 
         Args:
             observe: Whether its reader only looks on: then it begins empty, and delivers nothing.
         """
         queue = EventQueue(self._limit, None if observe else self._take)
-        if not observe and self._deliveries is not None:
-            for event in self._deliveries.undelivered():
+        if not observe:
+            undelivered = self._deliveries.undelivered() if self._deliveries is not None else []
+            for event in (*self._not_taken.values(), *undelivered):
                 queue.put(event)
         self._subscriptions.append(queue)
         return queue

@@ -97,15 +97,45 @@ def test_asking_for_nothing_is_coming_back():
     assert taken == ["a"]
 
 
-def test_only_outcomes_of_pods_are_taken():
-    """Other events, and the outcome of a pod that never was, leave nothing to be done."""
-    queue, taken = queue_of("")
+def test_what_ends_no_attempt_is_not_taken():
+    """An outcome and a loss end an attempt; other events leave nothing to be done."""
+    queue, taken = queue_of()
     for kind in EventKind:
-        if kind is not EventKind.FINISHED:
+        if kind not in {EventKind.FINISHED, EventKind.LOST}:
             queue.put(event("a", kind))
     queue.poll()
     queue.leave(failed=False)
     assert taken == []
+
+
+ENDS_WITHOUT_POD = [event("a", EventKind.LOST), event("", EventKind.LOST), event("", EventKind.FINISHED)]
+
+
+@pytest.mark.parametrize("end", ENDS_WITHOUT_POD)
+def test_an_end_that_no_pod_keeps_is_given_again_until_it_is_taken(end: RunnerEvent):
+    """A scheduler that fails over the news that an attempt is lost, or was refused, gets it once more."""
+    bus = EventBus(100)
+    first = bus.subscribe()
+    bus.emit(end)
+    assert first.poll() == [end]
+    bus.unsubscribe(first, failed=True)
+    looks_on = bus.subscribe(observe=True)
+    assert looks_on.poll() == []
+    second = bus.subscribe()
+    assert second.poll() == [end]
+    bus.unsubscribe(second)
+    assert bus.subscribe().poll() == []
+
+
+def test_an_end_that_came_while_there_was_no_reader_is_given_to_the_first():
+    bus = EventBus(2)
+    lost = [event(uid, EventKind.LOST) for uid in "abc"]
+    for each in lost:
+        bus.emit(each)
+    assert bus.subscribe().poll() == lost[1:]  # bounded: the newest
+    assert bus.queue.poll() == lost
+    bus.queue.poll()
+    assert bus.subscribe().poll() == []
 
 
 @pytest.mark.parametrize("failed", [False, True])
