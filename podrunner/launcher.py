@@ -24,6 +24,7 @@ from podrunner.builder.labels import (
     OUTCOME,
     OUTCOME_FINALIZER,
     REPORTED,
+    STARTED,
     VERDICT,
 )
 from podrunner.errors import (
@@ -415,7 +416,7 @@ class Launcher:
         sent = attempt.manifest["metadata"]["annotations"]
         said = found.metadata.annotations or {}
         # What a runner writes about an end is on no pod that was created just now: an earlier process had our name.
-        is_new = not said.keys() & {REPORTED, VERDICT, OUTCOME}
+        is_new = not said.keys() & {REPORTED, VERDICT, OUTCOME, STARTED}
         is_same = is_new and said.get(MANIFEST_HASH) == sent.get(MANIFEST_HASH)
         return Launched(found) if is_same and self._is_ours(found, attempt.intent.key) else Occupied(found)
 

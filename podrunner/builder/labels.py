@@ -32,6 +32,7 @@ __all__ = [
     "REPORTED",
     "RESULT_PATH",
     "SCOPE",
+    "STARTED",
     "VERDICT",
     "check_label_keys",
     "safe_label",
@@ -67,6 +68,8 @@ OUTCOME = "podrunner.io/outcome"
 VERDICT = "podrunner.io/verdict"
 """Annotation: the outcome that a runner gives a pod that it ends itself, written before it ends the pod; a record like
 :data:`OUTCOME`."""
+STARTED = "podrunner.io/started"
+"""Annotation: the pod's UID, once its status no longer shows that the main container had started."""
 MANIFEST_HASH = "podrunner.io/manifest-hash"
 """Annotation: a hash of what the workload says about what is run (``podrunner.builder.manifest_hash``), so that a later
 run of the same attempt can see whether it is the same workload."""

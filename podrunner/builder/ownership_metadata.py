@@ -22,6 +22,7 @@ from podrunner.builder.labels import (
     RELAUNCH,
     REPORTED,
     SCOPE,
+    STARTED,
     VERDICT,
     safe_label,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OwnershipMetadata", "read_ownership", "with_ownership"]
 
-_NOT_THE_USERS = frozenset({MANIFEST_HASH, OUTCOME, RELAUNCH, REPORTED, VERDICT})
+_NOT_THE_USERS = frozenset({MANIFEST_HASH, OUTCOME, RELAUNCH, REPORTED, STARTED, VERDICT})
 """Annotations that a new pod has only if podrunner sets them. A template that was copied from a pod of an earlier run
 may have them, and then the new pod would count as reported."""
 

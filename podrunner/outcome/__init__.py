@@ -15,6 +15,7 @@ from podrunner.outcome.facts import (
 )
 from podrunner.outcome.failure_policy import apply_failure_policy
 from podrunner.outcome.final_status import awaits_final_status
+from podrunner.outcome.history import NO_HISTORY, History, remember
 from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
 from podrunner.outcome.pending import Waiting, pending_verdict, waiting, waiting_for
 from podrunner.outcome.printer import printer_status, ready_column, restarts_of
@@ -24,10 +25,12 @@ from podrunner.outcome.scheduling import Shortage, Unschedulable, parse_unschedu
 from podrunner.outcome.verdict import Verdict, verdict_outcome
 
 __all__ = [
+    "NO_HISTORY",
     "USUAL_FAULT",
     "Category",
     "Evidence",
     "Fault",
+    "History",
     "Outcome",
     "Shortage",
     "Timings",
@@ -52,6 +55,7 @@ __all__ = [
     "printer_status",
     "ready_column",
     "refused_by_api",
+    "remember",
     "restarts_of",
     "run_verdict",
     "suspicion",

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.containers import UNSTARTED_REASONS, all_statuses
 from podrunner.outcome.facts import Facts, condition, deletion_asked_at, gather, is_over
+from podrunner.outcome.history import NO_HISTORY
 from podrunner.outcome.messages import UNREADABLE_CODE, shorten, signal_of
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.rules import Diagnosis, conclude
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
+    from podrunner.outcome.history import History
     from podrunner.outcome.record import ContainerStateTerminated, ContainerStatus, Event, Pod
 
 __all__ = ["classify", "events_may_tell", "timings_of"]
@@ -28,7 +29,7 @@ _EVENTS_KEPT = 5
 """Events that an outcome keeps: the last ones describe the end."""
 
 
-def classify(  # noqa: PLR0913  # each is a fact that only the caller knows
+def classify(
     pod: Pod,
     *,
     events: Iterable[Event] = (),
@@ -36,9 +37,8 @@ def classify(  # noqa: PLR0913  # each is a fact that only the caller knows
     vanished: bool = False,
     cancelled: bool = False,
     by_deadline: bool = False,
-    previous: Pod | None = None,
+    history: History = NO_HISTORY,
     ended_first: bool = False,
-    asked_at: datetime | None = None,
 ) -> Outcome | None:
     """Say what became of a pod.
 
@@ -53,9 +53,8 @@ def classify(  # noqa: PLR0913  # each is a fact that only the caller knows
         by_deadline: True if its owner ended it by lowering its deadline, so that the pod stays.
         ended_first: True if it is certain that it had ended before its deletion, whatever the times say
             (:func:`~podrunner.outcome.facts.ended_before_deletion`).
-        asked_at: When its deletion was asked for, as far as an earlier record showed it
-            (:func:`~podrunner.outcome.facts.deletion_asked_at`): the last record may not show it any more.
-        previous: An earlier record, which fills in what the last one no longer shows (whether work had started).
+        history: What its records showed so far (:func:`~podrunner.outcome.history.remember`): the last one may not show
+            it any more.
 
     Returns:
         The outcome, or None while the pod is not over: phase not final, main container not ended for good, and not
@@ -70,26 +69,25 @@ def classify(  # noqa: PLR0913  # each is a fact that only the caller knows
         vanished=vanished,
         by_owner=cancelled,
         by_deadline=by_deadline,
-        previous=previous,
+        history=history,
         ended_first=ended_first,
-        asked_at=asked_at,
     )
     rule, diagnosis = conclude(facts)
     return _outcome(facts, diagnosis, rule)
 
 
-def events_may_tell(pod: Pod, outcome: Outcome, *, asked_at: datetime | None = None) -> bool:
+def events_may_tell(pod: Pod, outcome: Outcome, *, history: History = NO_HISTORY) -> bool:
     """Whether the pod's events are worth fetching: they may say why it ended.
 
     Args:
         pod: Its last record.
         outcome: What was made of it without them.
-        asked_at: As for :func:`classify`.
+        history: As for :func:`classify`.
     """
     if outcome.category in _UNCERTAIN:
         return True
     deleted = pod.metadata.deletion_timestamp is not None
-    order_is_unknown = deleted and asked_at is None and deletion_asked_at(pod) is None
+    order_is_unknown = deleted and history.deletion_asked_at is None and deletion_asked_at(pod) is None
     return order_is_unknown and not outcome.succeeded
 
 

@@ -23,6 +23,8 @@ __all__ = [
     "main_name",
     "main_status",
     "native_sidecars",
+    "never_ran",
+    "unstarted_runs",
 ]
 
 UNSTARTED_REASONS = frozenset(
@@ -65,18 +67,51 @@ def all_statuses(pod: Pod) -> Iterator[ContainerStatus]:
     yield from pod.status.container_statuses or ()
 
 
-def ever_started(status: ContainerStatus | None) -> bool:
-    """Whether a container's process provably ran, now or before a restart."""
+def ever_started(status: ContainerStatus | None, unstarted: int | None = None) -> bool:
+    """Whether a container's process may have run, now or before a restart.
+
+    Args:
+        status: Its status.
+        unstarted: How many of its runs are known not to have started (:func:`unstarted_runs`); None: as many as the
+            status says by itself.
+    """
     if status is None:
         return False
-    if status.restart_count > 0 or status.state.running is not None:
+    if unstarted is None:
+        unstarted = unstarted_runs(status)
+    if status.state.running is not None or status.restart_count > unstarted:
         return True
-    ends = (status.state.terminated, status.last_state.terminated)
-    return any(end is not None and _ran(end) for end in ends)
+    end, last = status.state.terminated, status.last_state.terminated
+    if end is not None and end.reason not in UNSTARTED_REASONS:
+        return True
+    # A kubelet that misses a container calls it unknown here only if it had run (convertToAPIContainerStatuses in
+    # pkg/kubelet/kubelet_pods.go); what it never saw start, it calls unknown in the present state.
+    return last is not None and not never_ran(last)
 
 
-def _ran(end: ContainerStateTerminated) -> bool:
-    return end.reason not in UNSTARTED_REASONS
+def never_ran(end: ContainerStateTerminated | None) -> bool:
+    """Whether a container's run ended without its process having begun, as the runtime or the kubelet says."""
+    return end is not None and end.reason in UNSTARTED_REASONS and end.reason != "ContainerStatusUnknown"
+
+
+def unstarted_runs(status: ContainerStatus | None, known: int = 0) -> int:
+    """Count the runs of a container that are known not to have started, from the first on without a hole.
+
+    Args:
+        status: Its status. ``restart_count`` is the number of the last run that was created, from 0 on; ``last_state``
+            is of that run while the container waits, else of the run before.
+        known: What the records before showed.
+    """
+    if status is None:
+        return known
+    state, run = status.state, status.restart_count
+    waits = state.running is None and state.terminated is None
+    last_run = run if waits else run - 1
+    if never_ran(status.last_state.terminated) and known >= last_run:
+        known = max(known, last_run + 1)
+    if never_ran(state.terminated) and known >= run:
+        known = max(known, run + 1)
+    return known
 
 
 def ended_for_good(pod: Pod, status: ContainerStatus | None) -> ContainerStateTerminated | None:

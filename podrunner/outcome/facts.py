@@ -25,6 +25,7 @@ from podrunner.outcome.result import parse_time
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from podrunner.outcome.history import History
     from podrunner.outcome.record import (
         ContainerStateTerminated,
         ContainerStatus,
@@ -59,7 +60,7 @@ class Facts:
 
     Attributes:
         pod: The last record of the pod.
-        main: Status of the main container, from the last record that showed it; None if none did.
+        main: Status of the main container, from the last record that showed it and its end; None if none did.
         end: The main container's final end, or None.
         failed_init: The init container that stopped the pod, or None.
         disruption: The pod's ``DisruptionTarget`` condition (KEP-3329) if it is true, else None.
@@ -124,7 +125,7 @@ def ended_before_deletion(answered: Pod, *, main_container: str | None = None) -
     return not pending and is_over(answered, main_container=main_container)
 
 
-def gather(  # noqa: PLR0913  # as classify
+def gather(
     pod: Pod,
     *,
     events: Iterable[Event] = (),
@@ -132,29 +133,27 @@ def gather(  # noqa: PLR0913  # as classify
     vanished: bool = False,
     by_owner: bool = False,
     by_deadline: bool = False,
-    previous: Pod | None = None,
+    history: History,
     ended_first: bool = False,
-    asked_at: datetime | None = None,
 ) -> Facts:
-    """Gather the facts about a pod that is over; an earlier record fills what the last one no longer shows."""
+    """Gather the facts about a pod that is over; its history fills in what the last record no longer shows."""
     events = tuple(events)
     if by_deadline and ended_first and is_past_deadline(pod):
         # The kubelet writes it to a pod that had ended too, as long as its status is not final.
         pod = replace(pod, status=replace(pod.status, reason=None, message=None))
-    before = previous if previous is not None and previous.metadata.uid == pod.metadata.uid else None
-    main = main_status(pod, main_container)
-    main_before = main_status(before, main_container) if before is not None else None
-    main = main or main_before
+    main = history.main or main_status(pod, main_container)
     end = ended_for_good(pod, main)
     failed_init = None if end is not None else _failed_init(pod)
-    disruption = _disruption(pod)
+    disruption = _disruption(pod, history)
     main_called = main_name(pod, main_container) or (main.name if main else "")
     deciding = _deciding_end(end, failed_init)
     interrupted = _disrupted_before(disruption, deciding) or (
         not ended_first
         and (
             (by_deadline and is_past_deadline(pod))
-            or _deleted_before(pod, deciding, asked_at, killed=_kill_told(events, main_called))
+            or _deleted_before(
+                pod, deciding, history.deletion_asked_at, killed=_kill_told(events, main_called)
+            )
         )
     )
     return Facts(
@@ -166,7 +165,7 @@ def gather(  # noqa: PLR0913  # as classify
         interrupted=interrupted,
         by_owner=by_owner,
         vanished=vanished,
-        started=ever_started(main) or ever_started(main_before),
+        started=history.started or ever_started(main),
         events=events,
         main_name=main_called,
     )
@@ -197,9 +196,11 @@ def _deciding_end(
     return end
 
 
-def _disruption(pod: Pod) -> PodCondition | None:
+def _disruption(pod: Pod, history: History) -> PodCondition | None:
+    """Return the disruption that ended a pod; one that a controller wrote comes before the kubelet's."""
     found = condition(pod, "DisruptionTarget")
-    return found if found is not None and found.status == "True" else None
+    now = found if found is not None and found.status == "True" else None
+    return history.disruption or now
 
 
 def _disrupted_before(disruption: PodCondition | None, end: ContainerStateTerminated | None) -> bool:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.classify import timings_of
 from podrunner.outcome.containers import ever_started, main_name, main_status
+from podrunner.outcome.history import NO_HISTORY
 from podrunner.outcome.messages import shorten
 from podrunner.outcome.result import Evidence, Outcome
 
 if TYPE_CHECKING:
+    from podrunner.outcome.history import History
     from podrunner.outcome.record import Pod
 
 __all__ = ["Verdict", "verdict_outcome"]
@@ -36,14 +38,16 @@ class Verdict(NamedTuple):
     detail: str = ""
 
 
-def verdict_outcome(pod: Pod, verdict: Verdict, *, main_container: str | None = None) -> Outcome:
+def verdict_outcome(
+    pod: Pod, verdict: Verdict, *, main_container: str | None = None, history: History = NO_HISTORY
+) -> Outcome:
     """Turn a verdict into the pod's outcome. The pod is to be deleted first: an outcome is final."""
     main = main_status(pod, main_container)
     fault = verdict.fault or USUAL_FAULT[verdict.category]
     return Outcome(
         category=verdict.category,
         fault=fault,
-        started=ever_started(main),
+        started=history.started or ever_started(main),
         retryable=fault is Fault.INFRASTRUCTURE,
         container=verdict.container or main_name(pod, main_container),
         reason=verdict.reason,

@@ -36,6 +36,7 @@ from podrunner.ownership.outcome_records import (
     WriteStatus,
     bears_finalizer,
     bears_verdict,
+    is_noted_as_started,
     is_reported,
     look_at,
     mark_reported,
@@ -43,6 +44,7 @@ from podrunner.ownership.outcome_records import (
     stored_outcome,
     stored_verdict,
     write_outcome,
+    write_started,
     write_verdict,
 )
 from podrunner.ownership.owners import OwnerAlive, OwnerGone, Owners, OwnerUnknown, OwnerVerdict
@@ -83,6 +85,7 @@ __all__ = [
     "beyond_limits",
     "decide_existing",
     "ended_outcome",
+    "is_noted_as_started",
     "is_reported",
     "lease_name",
     "lease_state",
@@ -96,5 +99,6 @@ __all__ = [
     "stored_verdict",
     "utc_now",
     "write_outcome",
+    "write_started",
     "write_verdict",
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 
-from podrunner.builder.labels import OUTCOME, OUTCOME_FINALIZER, REPORTED, VERDICT
+from podrunner.builder.labels import OUTCOME, OUTCOME_FINALIZER, REPORTED, STARTED, VERDICT
 from podrunner.errors import (
     ConflictError,
     InvalidError,
@@ -36,6 +36,7 @@ __all__ = [
     "WriteStatus",
     "bears_finalizer",
     "bears_verdict",
+    "is_noted_as_started",
     "is_reported",
     "look_at",
     "mark_reported",
@@ -43,6 +44,7 @@ __all__ = [
     "stored_outcome",
     "stored_verdict",
     "write_outcome",
+    "write_started",
     "write_verdict",
 ]
 
@@ -99,6 +101,12 @@ class PodWrite(NamedTuple):
 def is_reported(pod: Pod) -> bool:
     """Whether the pod bears the mark of :func:`mark_reported`."""
     return REPORTED in (pod.metadata.annotations or {})
+
+
+def is_noted_as_started(pod: Pod) -> bool:
+    """Whether :func:`write_started` noted on the pod that its work may have begun."""
+    meta = pod.metadata
+    return bool(meta.uid) and (meta.annotations or {}).get(STARTED) == meta.uid
 
 
 def stored_outcome(pod: Pod) -> Outcome | None:
@@ -177,6 +185,24 @@ async def write_outcome(
     return await write.patch(
         "marked with its outcome", annotations={OUTCOME: _encoded(pod, outcome)}, spec=spec
     )
+
+
+async def write_started(
+    client: KubeClient,
+    pod: Pod,
+    *,
+    policy: RequestRetry,
+    before_send: Callable[[], None] | None = None,
+    within_s: float = _WITHIN_S,
+) -> PodWrite:
+    """Note on a pod that its work may have begun, which its status no longer shows.
+
+    The note is the pod's UID: in a copy of the pod it does not count.
+
+    Args: as for :func:`mark_reported`.
+    """
+    write = _Write(client, pod, policy=policy, before_send=before_send, within_s=within_s)
+    return await write.patch("marked as started", annotations={STARTED: pod.metadata.uid})
 
 
 async def write_verdict(

@@ -30,6 +30,7 @@ __all__ = [
     "MarkReported",
     "NoteEnd",
     "RecordOutcome",
+    "RecordStart",
     "ReleaseInEndingNamespace",
     "RemoveLogCursors",
     "RemovePod",
@@ -164,6 +165,10 @@ class ReleaseInEndingNamespace(TimedEffect, frozen=True):
     """Free the pod from its finalizer if its namespace is being deleted; no input follows."""
 
 
+class RecordStart(TimedEffect, frozen=True):
+    """Note on the pod that its work may have begun, which its status no longer shows; no input follows."""
+
+
 class RecordOutcome(TimedEffect, frozen=True):
     """Write the outcome to the pod: :class:`OutcomeRecorded`."""
 
@@ -193,6 +198,7 @@ Job: TypeAlias = (
     | AwaitFinalStatus
     | Enrich
     | RecordOutcome
+    | RecordStart
     | ReleaseInEndingNamespace
     | DrainLog
     | MarkReported

@@ -25,6 +25,7 @@ from podrunner.ownership import (
     mark_reported,
     release_finalizer,
     write_outcome,
+    write_started,
     write_verdict,
 )
 from podrunner.runner.inputs import DeletionAnswered, DeletionDeclined, PodRemoved
@@ -138,6 +139,16 @@ class Finalizer:
             pod,
             lambda record: write_outcome(
                 self._client, record, outcome, policy=policy, before_send=partial(self._fence.check_pod, pod)
+            ),
+        )
+
+    async def record_start(self, pod: TrackedPod) -> None:
+        """Notes on a pod that its work may have begun, for a successor: its status no longer shows it."""
+        policy = RequestRetry.of(self._config.retry)
+        await self._write(
+            pod,
+            lambda record: write_started(
+                self._client, record, policy=policy, before_send=self._fence.check_owner
             ),
         )
 

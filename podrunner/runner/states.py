@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
-if TYPE_CHECKING:
-    import datetime as dt
+from podrunner.outcome import NO_HISTORY
 
+if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.errors import PodrunnerError
-    from podrunner.outcome import Outcome
+    from podrunner.outcome import History, Outcome
     from podrunner.outcome.record import Pod
     from podrunner.runner.deadlines import Clocks
 
@@ -75,13 +75,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         pod: The newest record.
         status: It, as ``kubectl get pod`` prints it.
         first_seen_s: When the pod was first tracked, on the runner's clock. Of an adopted pod: when it was created.
-        deletion_asked_at: When its deletion was asked for, by the server's clock; None: it was not, or no record said.
+        history: What its records showed so far.
     """
 
     pod: Pod
     status: str
     first_seen_s: float
-    deletion_asked_at: dt.datetime | None = None
+    history: History = NO_HISTORY
 
 
 class Termination(msgspec.Struct, frozen=True, kw_only=True):

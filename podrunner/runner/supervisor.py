@@ -32,6 +32,7 @@ from podrunner.runner.effects import (
     MarkReported,
     NoteEnd,
     RecordOutcome,
+    RecordStart,
     ReleaseInEndingNamespace,
     RemoveLogCursors,
     RemovePod,
@@ -250,7 +251,7 @@ class Supervisor:
     async def _perform_after_end(
         self,
         pod: TrackedPod,
-        job: Enrich | RecordOutcome | ReleaseInEndingNamespace | DrainLog | MarkReported,
+        job: Enrich | RecordOutcome | RecordStart | ReleaseInEndingNamespace | DrainLog | MarkReported,
     ) -> Input | None:
         match job:
             case Enrich():
@@ -267,6 +268,9 @@ class Supervisor:
             case RecordOutcome():
                 await self._finalizer.record(pod, job.outcome)
                 return OutcomeRecorded()
+            case RecordStart():
+                await self._finalizer.record_start(pod)
+                return None
             case _:
                 assert_never(job)
 

@@ -63,8 +63,7 @@ def wants_events(state: Enriching) -> bool:
     """Returns whether the pod's events may say more about its end than its status."""
     if state.termination is not None:
         return False
-    asked_at = state.snapshot.deletion_asked_at
-    return events_may_tell(state.snapshot.pod, state.provisional, asked_at=asked_at)
+    return events_may_tell(state.snapshot.pod, state.provisional, history=state.snapshot.history)
 
 
 def with_events(state: Enriching, events: Iterable[Event]) -> Outcome:
@@ -115,7 +114,7 @@ def _learn(
     state: _Ended, known: Snapshot, pod: Pod | None, *, gone: bool = False
 ) -> tuple[_Ended, tuple[Effect, ...]]:
     """Returns the state with a record of a pod whose end was seen, and what follows on the record alone."""
-    snapshot = merge(known, pod)
+    snapshot = merge(known, pod, main_container=state.rules.main_container)
     if snapshot is known and not gone:
         return state, ()
     effects = record_effects(known, snapshot, gone=gone)
@@ -145,7 +144,8 @@ def _said_alone(state: Enriching) -> Outcome | None:
         return None  # a kubelet may still write that the deadline was exceeded
     verdict = stored_verdict(pod)
     termination = None if verdict is None else earlier_termination(pod, verdict)
-    outcome = outcome_by(state, new_snapshot(pod, first_seen_s=0.0), termination, gone=is_only_held(pod))
+    alone = new_snapshot(pod, main_container=rules.main_container, first_seen_s=0.0)
+    outcome = outcome_by(state, alone, termination, gone=is_only_held(pod))
     return outcome and apply_failure_policy(rules.config.failure_policy, outcome, pod)
 
 

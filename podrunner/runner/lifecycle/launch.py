@@ -113,19 +113,22 @@ def replay(state: New | Queued | Creating, given: AttemptReplayed) -> Step:
 
 def replayed_state(rules: Rules, pod: Pod, outcome: Outcome, *, now_s: float) -> Finished:
     """Returns the state of a pod that is over, and about which nothing more is done."""
-    return Finished(rules=rules, outcome=outcome, snapshot=new_snapshot(pod, first_seen_s=now_s))
+    snapshot = new_snapshot(pod, main_container=rules.main_container, first_seen_s=now_s)
+    return Finished(rules=rules, outcome=outcome, snapshot=snapshot)
 
 
 def begin(state: Creating, given: PodCreated) -> Step:
     """The pod exists."""
-    snapshot = new_snapshot(given.pod, first_seen_s=given.now_s)
+    snapshot = new_snapshot(given.pod, main_container=state.rules.main_container, first_seen_s=given.now_s)
     return _track(state, snapshot, Clocks(), EventKind.CREATED)
 
 
 def adopt(state: New | Queued | Creating, given: PodAdopted) -> Step:
     """The outcome that an earlier owner settled stays; a pod that it was ending is ended, with its verdict."""
-    started_s = started_before(given.pod, given.now, main_container=state.rules.main_container)
-    snapshot = new_snapshot(given.pod, first_seen_s=given.now_s - age_s(given.pod, given.now))
+    main = state.rules.main_container
+    started_s = started_before(given.pod, given.now, main_container=main)
+    first_seen_s = given.now_s - age_s(given.pod, given.now)
+    snapshot = new_snapshot(given.pod, main_container=main, first_seen_s=first_seen_s)
     clocks = Clocks(started_s=None if started_s is None else given.now_s - started_s)
     if given.outcome is not None and holds_result(given.pod, given.outcome):
         active = Active(rules=state.rules, snapshot=snapshot, clocks=clocks, has_deadline=False)
@@ -148,7 +151,7 @@ def _adopt_ending(
     terminating = Terminating(rules=state.rules, snapshot=snapshot, clocks=clocks, termination=termination)
     following = judge(terminating, snapshot, effects=_begun(EventKind.ADOPTED))
     if isinstance(following.state, Terminating):
-        again = ending(state.rules, snapshot.pod, termination)
+        again = ending(state.rules, snapshot, termination)
         return Step(following.state, (*following.effects, again))
     return following
 
@@ -166,4 +169,7 @@ def begin_relinquished(state: Relinquished, given: PodCreated) -> Step:
     """A pod that was created after it was relinquished is known, and nothing else."""
     if state.snapshot is not None:
         return Step(state)
-    return Step(replace(state, snapshot=new_snapshot(given.pod, first_seen_s=given.now_s)))
+    main = state.rules.main_container
+    return Step(
+        replace(state, snapshot=new_snapshot(given.pod, main_container=main, first_seen_s=given.now_s))
+    )

@@ -14,9 +14,7 @@ from podrunner.outcome import (
     Outcome,
     awaits_final_status,
     classify,
-    ever_started,
     is_past_deadline,
-    main_status,
     verdict_outcome,
 )
 from podrunner.runner.deadlines import advanced, exceeded, has_deadline
@@ -47,6 +45,7 @@ from podrunner.runner.lifecycle.records import (
     is_same,
     merge,
     record_effects,
+    start_effects,
 )
 from podrunner.runner.lifecycle.steps import Step
 from podrunner.runner.states import (
@@ -91,10 +90,14 @@ def observe_live(state: Live, given: PodObserved | PodGone) -> Step:
     """Takes a record of a pod that is not over."""
     gone = isinstance(given, PodGone)
     rewound = isinstance(given, PodObserved) and given.rewound
-    snapshot = merge(state.snapshot, given.pod, rewound=rewound)
-    if snapshot is state.snapshot and not gone:
+    before, rules = state.snapshot, state.rules
+    snapshot = merge(before, given.pod, main_container=rules.main_container, rewound=rewound)
+    if snapshot is before and not gone:
         return Step(state)
-    return judge(state, snapshot, gone=gone, effects=record_effects(state.snapshot, snapshot, gone=gone))
+    effects = record_effects(before, snapshot, gone=gone)
+    if not gone:
+        effects = (*effects, *start_effects(rules, before, snapshot))
+    return judge(state, snapshot, gone=gone, effects=effects)
 
 
 def check_deadlines(state: Active, given: DeadlinesChecked) -> Step:
@@ -110,7 +113,8 @@ def check_deadlines(state: Active, given: DeadlinesChecked) -> Step:
         now_s=now_s,
     )
     if verdict is not None:
-        outcome = verdict_outcome(pod, verdict, main_container=rules.main_container)
+        history = state.snapshot.history
+        outcome = verdict_outcome(pod, verdict, main_container=rules.main_container, history=history)
         forced = rules.config.force_delete_lost and is_lost(outcome)
         return _terminate(state, Termination(verdict=outcome, grace_period_s=0 if forced else None))
     return Step(state if clocks == state.clocks else replace(state, clocks=clocks))
@@ -125,7 +129,7 @@ def cancel(state: Active | AwaitingFinalStatus, given: TerminationRequested) -> 
 
 def _terminate(state: Active | AwaitingFinalStatus, termination: Termination) -> Step:
     pod = state.snapshot.pod
-    end = ending(state.rules, pod, termination)
+    end = ending(state.rules, state.snapshot, termination)
     # Another client's deletion may come first, too.
     asked_before = termination.asked_before or pod.metadata.deletion_timestamp is not None
     termination = replace(_begun_by(termination, end), asked_before=asked_before)
@@ -143,17 +147,18 @@ def _begun_by(termination: Termination, end: DeletePod | EndPod) -> Termination:
     return replace(termination, keeps_pod=keeps_pod, by_deadline=termination.by_deadline or keeps_pod)
 
 
-def ending(rules: Rules, pod: Pod, termination: Termination) -> DeletePod | EndPod:
+def ending(rules: Rules, known: Snapshot, termination: Termination) -> DeletePod | EndPod:
     """Decides how a pod that is not over is ended: one that has started, with its verdict on it first."""
-    if not ever_started(main_status(pod, rules.main_container)):
+    pod = known.pod
+    if not known.history.started:
         return DeletePod(
             termination.grace_period_s,
             # Only as long as it has not started: the watch may be late.
             resource_version=pod.metadata.resource_version,
-            verdict=_verdict(rules, pod, termination) if _needs_verdict(pod) else None,
+            verdict=_verdict(rules, known, termination) if _needs_verdict(pod) else None,
         )
     return EndPod(
-        outcome=_verdict(rules, pod, termination),
+        outcome=_verdict(rules, known, termination),
         is_settled=False,
         grace_period_s=termination.grace_period_s,
         keeps_pod=not is_lost(termination.verdict) and keeps_grace(rules, pod, termination.grace_period_s),
@@ -168,9 +173,9 @@ def _needs_verdict(pod: Pod) -> bool:
     return outlasts_deletion and VERDICT not in (meta.annotations or {})
 
 
-def _verdict(rules: Rules, pod: Pod, termination: Termination) -> Outcome:
+def _verdict(rules: Rules, known: Snapshot, termination: Termination) -> Outcome:
     """Returns the outcome that is written to a pod before it is ended."""
-    verdict = _given_up(rules, pod, termination)
+    verdict = _given_up(rules, known, termination)
     if termination.verdict is not None or verdict.category is Category.CANCELLED:
         return verdict
     # Its containers have ended, but not for good, or the kubelet has still to write why: that is not known yet.
@@ -184,10 +189,14 @@ def _verdict(rules: Rules, pod: Pod, termination: Termination) -> Outcome:
     )
 
 
-def _given_up(rules: Rules, pod: Pod, termination: Termination) -> Outcome:
+def _given_up(rules: Rules, known: Snapshot, termination: Termination) -> Outcome:
     """Returns what becomes of a pod whose end is not waited for any longer."""
     outcome = termination.verdict or classify(
-        pod, main_container=rules.main_container, vanished=True, cancelled=True
+        known.pod,
+        main_container=rules.main_container,
+        vanished=True,
+        cancelled=True,
+        history=known.history,
     )
     assert outcome is not None, "what vanished has an outcome"
     return outcome
@@ -239,7 +248,7 @@ def end_changed(state: Terminating | AwaitingFinalStatus, given: DeletionDecline
     live = following.state
     if not isinstance(live, Terminating | AwaitingFinalStatus) or live.termination is None:
         return following
-    end = ending(live.rules, live.snapshot.pod, live.termination)
+    end = ending(live.rules, live.snapshot, live.termination)
     ending_state = replace(live, termination=_begun_by(live.termination, end))
     return Step(ending_state, (*following.effects, end))
 
@@ -261,7 +270,7 @@ def give_up_deletion(state: Terminating | AwaitingFinalStatus, _: DeletionOverdu
         # Only as long as it has not changed: the watch may be late, and the pod over, its outcome not delivered.
         version = state.snapshot.pod.metadata.resource_version
         return Step(deleting, (DeletePod(termination.grace_period_s, resource_version=version),))
-    outcome = _given_up(state.rules, state.snapshot.pod, termination)
+    outcome = _given_up(state.rules, state.snapshot, termination)
     return seen_end(state, state.snapshot, outcome, termination, gone=False)
 
 
@@ -282,7 +291,7 @@ def judge(state: Live, snapshot: Snapshot, *, gone: bool = False, effects: tuple
             following = seen_end(state, snapshot, own, None, gone=False)
             return Step(following.state, (*effects, *following.effects))
     vanished = gone or is_only_held(snapshot.pod)
-    outcome = outcome_by(state, snapshot, termination, gone=vanished, previous=state.snapshot.pod)
+    outcome = outcome_by(state, snapshot, termination, gone=vanished)
     if outcome is None:
         following = _continue(state, snapshot)
     elif not gone and awaits_final_status(snapshot.pod, outcome):
@@ -353,7 +362,6 @@ def outcome_by(
     termination: Termination | None,
     *,
     gone: bool = False,
-    previous: Pod | None = None,
     events: Iterable[Event] = (),
 ) -> Outcome | None:
     """Returns what a record makes of a pod; None while it is not over."""
@@ -364,9 +372,8 @@ def outcome_by(
         vanished=gone,
         cancelled=termination is not None,
         by_deadline=termination is not None and termination.by_deadline,
-        previous=previous,
+        history=snapshot.history,
         ended_first=termination is not None and termination.ended_first,
-        asked_at=snapshot.deletion_asked_at,
     )
     is_ours = outcome is not None and outcome.category is Category.CANCELLED
     return (termination.verdict or outcome) if is_ours and termination is not None else outcome

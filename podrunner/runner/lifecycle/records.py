@@ -6,14 +6,27 @@ from typing import TYPE_CHECKING, Final
 
 from podrunner.builder.labels import RESULT_PATH
 from podrunner.outcome import (
+    NO_HISTORY,
     Category,
+    History,
     Outcome,
-    deletion_asked_at,
     ended_before_deletion,
+    ever_started,
     goes_on,
+    main_status,
     printer_status,
+    remember,
 )
-from podrunner.runner.effects import CollectLog, ConfirmDeletion, Effect, Emit, RemoveLogCursors, Untrack
+from podrunner.ownership import is_noted_as_started
+from podrunner.runner.effects import (
+    CollectLog,
+    ConfirmDeletion,
+    Effect,
+    Emit,
+    RecordStart,
+    RemoveLogCursors,
+    Untrack,
+)
 from podrunner.runner.events import EventKind
 from podrunner.runner.states import Rules, Snapshot, Termination
 from podrunner.watch.store import is_older
@@ -34,6 +47,7 @@ __all__ = [
     "merge",
     "new_snapshot",
     "record_effects",
+    "start_effects",
 ]
 
 # What a deleted pod may take beyond its grace period before its outcome is given without it: the node that ought to
@@ -45,33 +59,45 @@ _DEFAULT_GRACE_S: Final = 30
 _LOST_NODE_MARGIN_S: Final = 10.0
 
 
-def new_snapshot(pod: Pod, *, first_seen_s: float) -> Snapshot:
-    """Returns what one record says of a pod."""
+def new_snapshot(pod: Pod, *, main_container: str, first_seen_s: float) -> Snapshot:
+    """Returns what one record says of a pod, with what an earlier runner noted on it."""
+    known = History(started=True) if is_noted_as_started(pod) else NO_HISTORY
     return Snapshot(
         pod=pod,
         status=printer_status(pod),
         first_seen_s=first_seen_s,
-        deletion_asked_at=deletion_asked_at(pod),
+        history=remember(known, pod, main_container=main_container),
     )
 
 
-def merge(known: Snapshot, pod: Pod | None, *, rewound: bool = False) -> Snapshot:
-    """Returns what is known with one more record; the same if that is older, as the watch may be behind an answer.
+def merge(known: Snapshot, pod: Pod | None, *, main_container: str, rewound: bool = False) -> Snapshot:
+    """Returns what is known with one record more; the same if that is older, as the watch may be behind an answer.
 
     Args:
         known: What is known.
         pod: The record; None: there is none.
+        main_container: Name of the container that decides.
         rewound: Whether the server's data went back: then an older record is the pod as it is now.
     """
-    if pod is None or (is_older(pod, known.pod) and not rewound):
+    if pod is None or not is_same(pod, known) or (is_older(pod, known.pod) and not rewound):
         return known
-    asked_at = known.deletion_asked_at or deletion_asked_at(pod)
     return Snapshot(
         pod=pod,
         status=printer_status(pod),
         first_seen_s=known.first_seen_s,
-        deletion_asked_at=asked_at,
+        history=remember(known.history, pod, before=known.pod, main_container=main_container),
     )
+
+
+def start_effects(rules: Rules, before: Snapshot, after: Snapshot) -> tuple[Effect, ...]:
+    """Returns what follows if a record no longer shows that the main container had started: it is noted on the pod."""
+    if not _only_remembered(rules, after) or _only_remembered(rules, before):
+        return ()
+    return () if is_noted_as_started(after.pod) else (RecordStart(),)
+
+
+def _only_remembered(rules: Rules, known: Snapshot) -> bool:
+    return known.history.started and not ever_started(main_status(known.pod, rules.main_container))
 
 
 def record_effects(before: Snapshot, after: Snapshot, *, gone: bool) -> tuple[Effect, ...]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 from podrunner.outcome import (
+    NO_HISTORY,
     Category,
     Fault,
+    History,
     Outcome,
     classify,
     deletion_asked_at,
     ended_before_deletion,
     events_may_tell,
+    remember,
 )
 from podrunner.outcome.record import ContainerSpec, Event, ObjectReference, Pod
 from podrunner.outcome.result import parse_time
@@ -258,7 +261,7 @@ def test_a_reason_that_no_table_has_is_shown_as_it_is():
     assert outcome.message == "DeletionByTomorrowsManager: a device is gone"
     lost = ended("base", 137, reason="ContainerStatusUnknown", begin=None, end=None)
     refused = pod("Failed", lost, reason="OddReason", message="Pod was rejected: odd")
-    outcome = outcome_of(refused, previous=pod("Running", runs("base")))
+    outcome = outcome_of(refused, history=remember(NO_HISTORY, pod("Running", runs("base"))))
     assert (outcome.category, outcome.reason) == (Category.REJECTED_BY_NODE, "OddReason")
     assert outcome.message == "OddReason: Pod was rejected: odd"
     assert outcome.started
@@ -476,9 +479,15 @@ class TestTheLastWordOfADeletion:
     def test_what_an_earlier_record_told_decides(self):
         marked = pod("Running", runs("base"), deleted_at=30, grace_s=1)
         asked_at = deletion_asked_at(marked)
-        assert outcome_of(self.final_status(1), asked_at=asked_at).category is Category.DELETED_BY_OTHERS
+        assert (
+            outcome_of(self.final_status(1), history=History(deletion_asked_at=asked_at)).category
+            is Category.DELETED_BY_OTHERS
+        )
         late = deletion_asked_at(pod("Running", deleted_at=32, grace_s=1))
-        assert outcome_of(self.final_status(137), asked_at=late).category is Category.FAILED
+        assert (
+            outcome_of(self.final_status(137), history=History(deletion_asked_at=late)).category
+            is Category.FAILED
+        )
 
     def test_an_event_tells_that_the_kubelet_stopped_it(self):
         record = self.final_status(1)
@@ -605,10 +614,10 @@ def test_an_earlier_record_tells_that_the_work_had_begun():
     """P5: the last record has no container statuses any more, or was reset."""
     last = pod("Failed", reason="NodeLost")
     assert outcome_of(last).started is False
-    assert outcome_of(last, previous=pod("Running", runs("base"))).started is True
-    assert outcome_of(last, previous=pod("Running", runs("base"), uid="another")).started is False
+    ran = remember(NO_HISTORY, pod("Running", runs("base")))
+    assert outcome_of(last, history=ran).started is True
     reset = pod("Failed", waits("base", "PodInitializing"), reason="NodeLost")
-    assert outcome_of(reset, previous=pod("Running", runs("base"))).started is True
+    assert outcome_of(reset, history=ran).started is True
 
 
 def test_a_drain_before_the_start_costs_the_user_no_retry():

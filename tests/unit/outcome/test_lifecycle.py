@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.outcome import Category, Fault, classify
+from podrunner.outcome import NO_HISTORY, Category, Fault, classify, remember
 from podrunner.outcome.record import Pod
 from tests.support.pod_strategies import pods
 from tests.support.pods import disrupted, ended, pod, runs, waits
@@ -78,16 +78,16 @@ def test_every_life_has_exactly_one_outcome(life: Life, data: st.DataObject):
     repeats = data.draw(st.lists(st.integers(1, 3), min_size=len(life.records), max_size=len(life.records)))
     seen = [record for record, times in zip(life.records, repeats, strict=True) for _ in range(times)]
     previous = None
+    history = NO_HISTORY
     outcomes = set()
     for record in seen:
-        outcome = classify(record, previous=previous)
+        history = remember(history, record, before=previous)
+        outcome = classify(record, history=history)
         if outcome is not None:
             outcomes.add((outcome.category, outcome.started))
-        else:
-            previous = record
+        previous = record
     if life.vanishes:
-        before = next((r for r in reversed(seen) if r.status.container_statuses), None)
-        last = classify(seen[-1], vanished=True, previous=before)
+        last = classify(seen[-1], vanished=True, history=history)
         assert last is not None
         outcomes.add((last.category, last.started))
     if life.meant is Category.DELETED_BY_OTHERS and seen[-1].status.phase == "Unknown":

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from podrunner.outcome import Category, Evidence, Fault, Outcome, Timings, classify
+from podrunner.outcome import NO_HISTORY, Category, Evidence, Fault, Outcome, Timings, classify, remember
 from podrunner.outcome.record import Event, Pod
 from podrunner.outcome.stored import (
     MAX_RECORD_BYTES,
@@ -358,7 +358,9 @@ def test_a_cause_that_only_events_told_needs_a_record():
 
 def test_what_only_an_earlier_record_showed_needs_one():
     """A node that comes back may forget that the container ran."""
-    settled = classify(pod("Failed", reason="NodeLost"), previous=pod("Running", runs("base")))
+    settled = classify(
+        pod("Failed", reason="NodeLost"), history=remember(NO_HISTORY, pod("Running", runs("base")))
+    )
     assert settled is not None
     assert settled.started
     assert says_otherwise(settled, classify(pod("Failed", reason="NodeLost")))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from podrunner.builder import labels
 from podrunner.config import RunnerConfig
 from podrunner.errors import TransportError
-from podrunner.outcome import Outcome, classify
+from podrunner.outcome import NO_HISTORY, Outcome, classify, remember
 from podrunner.outcome.record import Pod
 from podrunner.outcome.stored import encode_outcome
 from podrunner.runner import effects, inputs
@@ -104,7 +104,8 @@ def written(record: Pod, *, outcome: Outcome | None = None, verdict: Outcome | N
 
 
 def snapshot(record: Pod = RUNNING, *, first_seen_s: float = 0.0) -> Snapshot:
-    return Snapshot(pod=record, status="Running", first_seen_s=first_seen_s)
+    history = remember(NO_HISTORY, record, main_container=RULES.main_container)
+    return Snapshot(pod=record, status="Running", first_seen_s=first_seen_s, history=history)
 
 
 def active(record: Pod = RUNNING, *, by: Rules = RULES, has_deadline: bool = False) -> Active:

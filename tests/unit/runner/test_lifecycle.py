@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from podrunner.builder.labels import OUTCOME_FINALIZER, VERDICT
 from podrunner.errors import TransportError
 from podrunner.machine import IllegalInputError
-from podrunner.outcome import Category, Fault, classify
+from podrunner.outcome import Category, Fault, History, classify
 from podrunner.outcome.record import ContainerSpec, Event, Pod, PodCondition
 from podrunner.runner import effects, inputs, lifecycle, states
 from podrunner.runner.deadlines import Clocks
@@ -304,7 +304,7 @@ def test_a_time_of_deletion_that_was_once_seen_is_kept():
     following = step(marked, PodObserved(last)).state
     known = snapshot_of(following)
     assert known is not None
-    assert known.deletion_asked_at == NOW + dt.timedelta(seconds=20)
+    assert known.history.deletion_asked_at == NOW + dt.timedelta(seconds=20)
 
 
 def test_deadlines_are_watched_while_there_are_some():
@@ -581,7 +581,7 @@ def test_what_another_client_deleted_has_not_ended_by_itself_before_it_was_cance
 def test_what_another_client_had_deleted_has_not_ended_by_itself_whatever_the_answer_shows():
     """A finalizer holds it; the watch had shown the deletion, and not yet the end."""
     cancelled = step(active(DELETED), TerminationRequested()).state
-    held = pod("Failed", ended("base", 143), deleted_at=60, version="9")
+    held = pod("Failed", ended("base", 143, end=25), deleted_at=60, version="9")
     over = step(cancelled, DeletionAnswered(held, is_first=True)).state
     assert isinstance(over, Enriching)
     assert over.provisional.category is Category.CANCELLED
@@ -851,7 +851,7 @@ def test_events_say_that_another_clients_deletion_killed_the_container():
     assert outcome is not None
     before = enriching(last, provisional=outcome, gone=True)
     assert lifecycle.wants_events(before)
-    known = replace(before, snapshot=replace(before.snapshot, deletion_asked_at=NOW))
+    known = replace(before, snapshot=replace(before.snapshot, history=History(deletion_asked_at=NOW)))
     assert not lifecycle.wants_events(known)
     event = Event(type="Normal", reason="Killing", message="Stopping container base")
     assert lifecycle.with_events(before, [event]).category is Category.DELETED_BY_OTHERS

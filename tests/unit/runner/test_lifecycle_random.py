@@ -184,7 +184,10 @@ def _check_what_is_known(before: State, given_: inputs.Input, state: State) -> N
     if known is not None:
         assert newest is not None
         assert newest.first_seen_s == known.first_seen_s
-        assert newest.deletion_asked_at == known.deletion_asked_at or known.deletion_asked_at is None
+        assert newest.history.deletion_asked_at == known.history.deletion_asked_at or (
+            known.history.deletion_asked_at is None
+        )
+        assert newest.history.started or not known.history.started
         assert states.is_gone(state) or not states.is_gone(before)
     assert type(getattr(state, "gone", False)) is bool
     assert type(getattr(state, "has_deadline", False)) is bool

@@ -1,0 +1,138 @@
+"""What earlier records of a pod showed and a later one may no longer show: whether its work began, and why it waits.
+
+A kubelet that lost a container, and a status that was reset, forget it; a back-off hides the error before it. One
+:class:`History` is kept per pod and merged with each record. Pure. What it means for the outcome is
+``podrunner.outcome.facts``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from podrunner.outcome.containers import all_statuses, ever_started, main_status, unstarted_runs
+from podrunner.outcome.facts import condition, deletion_asked_at
+from podrunner.outcome.messages import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from podrunner.outcome.record import ContainerStatus, Pod, PodCondition
+
+__all__ = ["NO_HISTORY", "History", "Words", "is_bare", "remember", "told_before"]
+
+_BARE: Final = re.compile(
+    r'Back-off pulling image "[^"]*"|back-off \S+ restarting failed container.*', re.DOTALL
+)
+"""Messages that say that the kubelet waits, and not for what. Since 1.32 the one of an image goes on with the error
+(``ErrImagePull: …``)."""
+
+
+class Words(NamedTuple):
+    """The last message of a container that said why it waits.
+
+    Attributes:
+        container: The container.
+        reason: The reason that stood with it: ``ErrImagePull``.
+        message: The message.
+    """
+
+    container: str
+    reason: str
+    message: str
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """What the records of one pod showed so far, the newest included. Most pods share one of two.
+
+    Attributes:
+        started: Whether the main container may have run. It never goes back.
+        unstarted_runs: How many runs of the main container are known not to have started, from the first on.
+        main: The main container's status in an earlier record, if the newest has none, or has forgotten its end.
+        words: For each container that waits: its last telling words.
+        disruption: The first true ``DisruptionTarget``, if the newest record shows none, or the kubelet's.
+        deletion_asked_at: When its deletion was asked for, by the server's clock; None: it was not, or no record said.
+    """
+
+    started: bool = False
+    unstarted_runs: int = 0
+    main: ContainerStatus | None = None
+    words: tuple[Words, ...] = ()
+    disruption: PodCondition | None = None
+    deletion_asked_at: datetime | None = None
+
+
+NO_HISTORY: Final = History()
+_STARTED: Final = History(started=True)
+
+
+def remember(
+    known: History, pod: Pod, *, before: Pod | None = None, main_container: str | None = None
+) -> History:
+    """Return the history with one record more; a shared one where there is nothing particular.
+
+    Args:
+        known: The history so far.
+        pod: The newest record.
+        before: The record before, or None.
+        main_container: Name of the container that decides, or None for the first.
+    """
+    main = main_status(pod, main_container)
+    unstarted = 0 if known.started else unstarted_runs(main, known.unstarted_runs)
+    merged = History(
+        started=known.started or ever_started(main, unstarted),
+        unstarted_runs=unstarted,
+        main=_forgotten(main, (before and main_status(before, main_container)) or known.main),
+        words=tuple(_words(known.words, pod)),
+        disruption=_first_disruption(known.disruption, before, pod),
+        deletion_asked_at=known.deletion_asked_at or deletion_asked_at(pod),
+    )
+    return next((shared for shared in (known, NO_HISTORY, _STARTED) if shared == merged), merged)
+
+
+def _forgotten(main: ContainerStatus | None, earlier: ContainerStatus | None) -> ContainerStatus | None:
+    """Return the earlier status of the main container if the newest does not hold what it said."""
+    if earlier is None or main is None:
+        return earlier
+    is_reset = main.state.running is None and main.state.terminated is None
+    last = main.last_state.terminated
+    is_lost = last is None or last.reason == "ContainerStatusUnknown"
+    has_ended = earlier.state.terminated is not None and main.restart_count <= earlier.restart_count
+    return earlier if is_reset and is_lost and has_ended else None
+
+
+def _first_disruption(first: PodCondition | None, before: Pod | None, pod: Pod) -> PodCondition | None:
+    """Return the disruption that an earlier record showed, unless the newest shows it, or calls it off."""
+    now = condition(pod, "DisruptionTarget")
+    earlier = first or (before and condition(before, "DisruptionTarget"))
+    if earlier is None or earlier.status != "True" or (now is not None and now.status != "True"):
+        return None
+    return None if now is not None and now.reason == earlier.reason else earlier
+
+
+# Why a container waits
+
+
+def is_bare(message: str | None) -> bool:
+    """Whether a waiting container's message says nothing about the cause."""
+    text = (message or "").strip()
+    return not text or _BARE.fullmatch(text) is not None
+
+
+def _words(known: tuple[Words, ...], pod: Pod) -> Iterator[Words]:
+    """Return the last telling words of each container that waits and does not say them itself in this record."""
+    before = {words.container: words for words in known}
+    for status in all_statuses(pod):
+        waiting = status.state.waiting
+        if waiting is not None and waiting.reason and not is_bare(waiting.message):
+            yield Words(status.name, waiting.reason, shorten(waiting.message))
+        elif waiting is not None and status.name in before:
+            yield before[status.name]
+
+
+def told_before(history: History, container: str) -> Words | None:
+    """Return the last telling words of a container that waits; None if it said none."""
+    return next((words for words in history.words if words.container == container), None)
