@@ -102,16 +102,26 @@ class PendingPolicy(Settings):
         fatal_reasons: Waiting reasons of a container that end the pod at once, without any grace.
         image_grace_s: Seconds that pulling the image may fail (``ErrImagePull``, ``ImagePullBackOff``): a
             registry may recover, and the kubelet itself waits up to 300 s between tries.
-        config_grace_s: Seconds that a container may miss its configuration (``CreateContainerConfigError``,
-            ``CreateContainerError``). Not 0: a Secret that the pod owns is created just after the pod.
-        unschedulable_grace_s: Seconds without a node; None waits for ever, as a cluster autoscaler needs.
-        startup_timeout_s: Seconds from creation until the main container runs, whatever the cause; None: no
+        config_grace_s: Seconds that a container may miss its configuration or its program
+            (``CreateContainerConfigError``, ``CreateContainerError``, ``RunContainerError``, ``StartError``), also if
+            the kubelet starts it again and again. Not 0: a Secret that the pod owns is created just after the pod.
+        crash_grace_s: Seconds that an init container or a native sidecar may fail and be started again
+            (``CrashLoopBackOff``), before the main container has run; None: no limit. The restarts of the main
+            container itself have none: they are the pod's own restart policy.
+        creating_grace_s: Seconds on a node until the next container is created, while no status says what is wrong:
+            volumes that are not mounted, a network that is not set up, an image that is still being pulled; None: no
             limit.
+        unschedulable_grace_s: Seconds without a node, counted from the opening of the last scheduling gate; None waits
+            for ever, as a cluster autoscaler needs.
+        startup_timeout_s: Seconds until the main container runs, whatever the cause, counted from the creation or
+            from the opening of the last scheduling gate; None: no limit.
     """
 
     fatal_reasons: tuple[str, ...] = ("InvalidImageName", "ErrImageNeverPull")
     image_grace_s: Seconds = 300.0
     config_grace_s: Seconds = 30.0
+    crash_grace_s: Seconds | None = 600.0
+    creating_grace_s: Seconds | None = 3600.0
     unschedulable_grace_s: Seconds | None = None
     startup_timeout_s: PositiveSeconds | None = None
 

@@ -17,12 +17,14 @@ from podrunner.outcome.failure_policy import apply_failure_policy
 from podrunner.outcome.final_status import awaits_final_status
 from podrunner.outcome.history import NO_HISTORY, History, remember
 from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
-from podrunner.outcome.pending import Waiting, pending_verdict, waiting, waiting_for
+from podrunner.outcome.pending import gives_up_s, pending_verdict, waiting_for
 from podrunner.outcome.printer import printer_status, ready_column, restarts_of
 from podrunner.outcome.refused import refused_by_api
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.scheduling import Shortage, Unschedulable, parse_unschedulable
+from podrunner.outcome.stages import PendingClock, Place, Stage, advance, place_of
 from podrunner.outcome.verdict import Verdict, verdict_outcome
+from podrunner.outcome.waiting import Said, Waiting, is_same_cause, waiting, why
 
 __all__ = [
     "NO_HISTORY",
@@ -32,11 +34,16 @@ __all__ = [
     "Fault",
     "History",
     "Outcome",
+    "PendingClock",
+    "Place",
+    "Said",
     "Shortage",
+    "Stage",
     "Timings",
     "Unschedulable",
     "Verdict",
     "Waiting",
+    "advance",
     "apply_failure_policy",
     "awaits_final_status",
     "classify",
@@ -44,14 +51,17 @@ __all__ = [
     "ended_before_deletion",
     "events_may_tell",
     "ever_started",
+    "gives_up_s",
     "goes_on",
     "is_over",
     "is_past_deadline",
+    "is_same_cause",
     "lost_verdict",
     "main_name",
     "main_status",
     "parse_unschedulable",
     "pending_verdict",
+    "place_of",
     "printer_status",
     "ready_column",
     "refused_by_api",
@@ -63,4 +73,5 @@ __all__ = [
     "verdict_outcome",
     "waiting",
     "waiting_for",
+    "why",
 ]

@@ -30,6 +30,8 @@ _BARE: Final = re.compile(
 """Messages that say that the kubelet waits, and not for what. Since 1.32 the one of an image goes on with the error
 (``ErrImagePull: …``)."""
 
+_REPEATED: Final = re.compile(r'Back-off pulling image "[^"]*": (?P<reason>\w+): ')
+
 
 class Words(NamedTuple):
     """The last message of a container that said why it waits.
@@ -128,9 +130,17 @@ def _words(known: tuple[Words, ...], pod: Pod) -> Iterator[Words]:
     for status in all_statuses(pod):
         waiting = status.state.waiting
         if waiting is not None and waiting.reason and not is_bare(waiting.message):
-            yield Words(status.name, waiting.reason, shorten(waiting.message))
+            yield _said(status.name, waiting.reason, shorten(waiting.message))
         elif waiting is not None and status.name in before:
             yield before[status.name]
+
+
+def _said(container: str, reason: str, message: str) -> Words:
+    """Return the words of a message; of a back-off that repeats an error, the error."""
+    repeated = _REPEATED.match(message)
+    if repeated is None:
+        return Words(container, reason, message)
+    return Words(container, repeated["reason"], message[repeated.end() :])
 
 
 def told_before(history: History, container: str) -> Words | None:

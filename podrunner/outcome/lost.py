@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from podrunner.outcome.category import Category
 from podrunner.outcome.containers import ever_started, main_status
+from podrunner.outcome.history import NO_HISTORY
 from podrunner.outcome.verdict import Verdict
 
 if TYPE_CHECKING:
+    from podrunner.outcome.history import History
     from podrunner.outcome.record import Pod
 
 __all__ = ["lost_verdict", "run_verdict", "suspicion"]
@@ -51,7 +53,13 @@ def lost_verdict(pod: Pod, *, since_s: float, now_s: float, grace_s: float) -> V
 
 
 def run_verdict(
-    pod: Pod, *, started_s: float, now_s: float, limit_s: float | None, main_container: str | None = None
+    pod: Pod,
+    *,
+    started_s: float,
+    now_s: float,
+    limit_s: float | None,
+    main_container: str | None = None,
+    history: History = NO_HISTORY,
 ) -> Verdict | None:
     """Decide whether a pod ran too long.
 
@@ -61,9 +69,11 @@ def run_verdict(
         now_s: The time on the same clock.
         limit_s: Seconds that it may run; None: no limit.
         main_container: Name of the container that decides, or None for the first.
+        history: What earlier records showed.
     """
     main = main_status(pod, main_container)
-    if limit_s is None or not ever_started(main) or now_s - started_s < limit_s:
+    has_started = history.started or ever_started(main)
+    if limit_s is None or not has_started or now_s - started_s < limit_s:
         return None
     message = f"ended by podrunner: it ran longer than {limit_s:.0f} s"
     return Verdict(Category.DEADLINE, "RunTimeout", message, container=None if main is None else main.name)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from podrunner.outcome import (
+    PendingClock,
     Verdict,
-    Waiting,
-    ever_started,
+    advance,
     lost_verdict,
     main_status,
     pending_verdict,
+    place_of,
     run_verdict,
     suspicion,
     timings_of,
-    waiting,
     waiting_for,
 )
 from podrunner.outcome.result import parse_time
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from podrunner.config import RunnerConfig
     from podrunner.outcome.record import Pod
+    from podrunner.runner.states import Snapshot
 
-__all__ = ["Clocks", "advanced", "age_s", "exceeded", "has_deadline", "started_before"]
+__all__ = ["Clocks", "advanced", "age_s", "exceeded", "has_deadline", "pending_clock", "started_before"]
 
 NODE_LOST_GRACE_S: Final = 300.0
 """Kubernetes' own default for an unreachable node (the default toleration of ``node.kubernetes.io/unreachable``)."""
@@ -42,92 +43,115 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         started_s: When its main container was first seen to have started; None: it has not.
-        waiting: What it waits for, and since when; None: it was not seen to wait.
+        pending: Since when it waits; None: it was not seen to, or runs.
         suspect_since_s: Since when its node is suspect; None: it is not.
     """
 
     started_s: float | None = None
-    waiting: Waiting | None = None
+    pending: PendingClock | None = None
     suspect_since_s: float | None = None
 
 
-def has_deadline(pod: Pod, config: RunnerConfig) -> bool:
-    """Returns whether the passing of time alone may end this pod."""
-    if suspicion(pod) is not None or config.run_timeout_s is not None:
+def has_deadline(known: Snapshot, config: RunnerConfig, *, main_container: str) -> bool:
+    """Returns whether time is to be measured for this pod: it waits, its run is limited, or its node is suspect."""
+    if suspicion(known.pod) is not None or config.run_timeout_s is not None:
         return True
-    if pod.status.phase != "Pending":
-        return False
-    policy = config.pending
-    return policy.startup_timeout_s is not None or bool(waiting_for(pod, fatal_reasons=policy.fatal_reasons))
+    return place_of(known.pod, history=known.history, main_container=main_container) is not None
 
 
-def advanced(clocks: Clocks, pod: Pod, *, main_container: str, now_s: float) -> Clocks:
+def advanced(
+    clocks: Clocks, known: Snapshot, config: RunnerConfig, *, main_container: str, now_s: float
+) -> Clocks:
     """Returns the clocks at a time: those whose condition holds run, the others are reset or stand.
 
     Args:
         clocks: As they were.
-        pod: The last record.
+        known: What is known of the pod.
+        config: The reasons that count as a cause.
         main_container: Name of the container that decides.
         now_s: The time on the runner's clock.
     """
-    is_pending = pod.status.phase == "Pending"
-    is_suspect = suspicion(pod) is not None
-    has_started = clocks.started_s is None and ever_started(main_status(pod, main_container))
+    is_suspect = suspicion(known.pod) is not None
+    has_started = clocks.started_s is None and known.history.started
     return Clocks(
         started_s=now_s if has_started else clocks.started_s,
-        waiting=waiting(pod, now_s=now_s, before=clocks.waiting) if is_pending else clocks.waiting,
+        pending=pending_clock(clocks, known, config, main_container=main_container, now_s=now_s),
         suspect_since_s=(now_s if clocks.suspect_since_s is None else clocks.suspect_since_s)
         if is_suspect
         else None,
     )
 
 
+def pending_clock(
+    clocks: Clocks, known: Snapshot, config: RunnerConfig, *, main_container: str, now_s: float
+) -> PendingClock | None:
+    """Returns since when a pod waits; None: it does not.
+
+    Args: as for :func:`advanced`.
+    """
+    place = place_of(known.pod, history=known.history, main_container=main_container)
+    if place is None:
+        return None
+    cause = waiting_for(
+        known.pod,
+        fatal_reasons=config.pending.fatal_reasons,
+        main_container=main_container,
+        history=known.history,
+    )
+    category = None if cause is None else cause.category
+    return advance(clocks.pending, place, category, now_s=now_s, first_seen_s=known.first_seen_s)
+
+
 def exceeded(
-    clocks: Clocks,
-    pod: Pod,
-    *,
-    config: RunnerConfig,
-    main_container: str,
-    first_seen_s: float,
-    now_s: float,
+    clocks: Clocks, known: Snapshot, config: RunnerConfig, *, main_container: str, now_s: float
 ) -> Verdict | None:
     """Returns the verdict of the first deadline that has passed: for starting, running or a lost node; None: none has.
 
     Args:
         clocks: As :func:`advanced` returned them for this time.
-        pod: The last record.
+        known: What is known of the pod.
         config: The deadlines.
         main_container: Name of the container that decides.
-        first_seen_s: When the pod was first tracked, on the runner's clock.
-        now_s: The time on the same clock.
+        now_s: The time on the runner's clock.
     """
     return (
-        _pending(clocks, pod, config, main_container, first_seen_s=first_seen_s, now_s=now_s)
-        or _running(clocks, pod, config, main_container, now_s=now_s)
-        or _lost(clocks, pod, config, now_s=now_s)
+        _pending(clocks, known, config, main_container, now_s=now_s)
+        or _running(clocks, known, config, main_container, now_s=now_s)
+        or _lost(clocks, known.pod, config, now_s=now_s)
     )
 
 
 def _pending(
-    clocks: Clocks, pod: Pod, config: RunnerConfig, main: str, *, first_seen_s: float, now_s: float
+    clocks: Clocks, known: Snapshot, config: RunnerConfig, main: str, *, now_s: float
 ) -> Verdict | None:
-    if pod.status.phase != "Pending" or clocks.waiting is None:
+    clock = clocks.pending
+    if clock is None:
         return None
     return pending_verdict(
-        pod,
-        first_seen_s=first_seen_s,
+        known.pod,
+        first_seen_s=clock.open_since_s,
         now_s=now_s,
         policy=config.pending,
-        cause_since_s=clocks.waiting.category_since_s,
+        cause_since_s=clock.category_since_s,
+        stage_since_s=clock.stage_since_s,
         main_container=main,
+        history=known.history,
     )
 
 
-def _running(clocks: Clocks, pod: Pod, config: RunnerConfig, main: str, *, now_s: float) -> Verdict | None:
+def _running(
+    clocks: Clocks, known: Snapshot, config: RunnerConfig, main: str, *, now_s: float
+) -> Verdict | None:
     if clocks.started_s is None:
         return None
-    limit_s = config.run_timeout_s
-    return run_verdict(pod, started_s=clocks.started_s, now_s=now_s, limit_s=limit_s, main_container=main)
+    return run_verdict(
+        known.pod,
+        started_s=clocks.started_s,
+        now_s=now_s,
+        limit_s=config.run_timeout_s,
+        main_container=main,
+        history=known.history,
+    )
 
 
 def _lost(clocks: Clocks, pod: Pod, config: RunnerConfig, *, now_s: float) -> Verdict | None:

@@ -114,10 +114,11 @@ def _learn(
     state: _Ended, known: Snapshot, pod: Pod | None, *, gone: bool = False
 ) -> tuple[_Ended, tuple[Effect, ...]]:
     """Returns the state with a record of a pod whose end was seen, and what follows on the record alone."""
-    snapshot = merge(known, pod, main_container=state.rules.main_container)
+    main = state.rules.main_container
+    snapshot = merge(known, pod, main_container=main)
     if snapshot is known and not gone:
         return state, ()
-    effects = record_effects(known, snapshot, gone=gone)
+    effects = record_effects(known, snapshot, main_container=main, gone=gone)
     return replace(state, snapshot=snapshot, gone=state.gone or gone), effects
 
 

@@ -94,7 +94,7 @@ def observe_live(state: Live, given: PodObserved | PodGone) -> Step:
     snapshot = merge(before, given.pod, main_container=rules.main_container, rewound=rewound)
     if snapshot is before and not gone:
         return Step(state)
-    effects = record_effects(before, snapshot, gone=gone)
+    effects = record_effects(before, snapshot, main_container=rules.main_container, gone=gone)
     if not gone:
         effects = (*effects, *start_effects(rules, before, snapshot))
     return judge(state, snapshot, gone=gone, effects=effects)
@@ -102,20 +102,13 @@ def observe_live(state: Live, given: PodObserved | PodGone) -> Step:
 
 def check_deadlines(state: Active, given: DeadlinesChecked) -> Step:
     """Gives the pod up if a deadline has passed."""
-    pod, rules, now_s = state.snapshot.pod, state.rules, given.now_s
-    clocks = advanced(state.clocks, pod, main_container=rules.main_container, now_s=now_s)
-    verdict = exceeded(
-        clocks,
-        pod,
-        config=rules.config,
-        main_container=rules.main_container,
-        first_seen_s=state.snapshot.first_seen_s,
-        now_s=now_s,
-    )
+    known, config, now_s = state.snapshot, state.rules.config, given.now_s
+    main = state.rules.main_container
+    clocks = advanced(state.clocks, known, config, main_container=main, now_s=now_s)
+    verdict = exceeded(clocks, known, config, main_container=main, now_s=now_s)
     if verdict is not None:
-        history = state.snapshot.history
-        outcome = verdict_outcome(pod, verdict, main_container=rules.main_container, history=history)
-        forced = rules.config.force_delete_lost and is_lost(outcome)
+        outcome = verdict_outcome(known.pod, verdict, main_container=main, history=known.history)
+        forced = config.force_delete_lost and is_lost(outcome)
         return _terminate(state, Termination(verdict=outcome, grace_period_s=0 if forced else None))
     return Step(state if clocks == state.clocks else replace(state, clocks=clocks))
 
@@ -322,10 +315,12 @@ def _continue(state: Live, snapshot: Snapshot) -> Step:
         )
         return Step(terminating)
     before = isinstance(state, Active) and state.has_deadline
-    after = has_deadline(snapshot.pod, state.rules.config)
+    after = has_deadline(snapshot, state.rules.config, main_container=state.rules.main_container)
     active = Active(rules=state.rules, snapshot=snapshot, clocks=state.clocks, has_deadline=after)
     if after == before:
         return Step(active)
+    # Nothing was measured meanwhile: what it waits for now has just begun.
+    active = replace(active, clocks=replace(state.clocks, pending=None))
     return Step(active, (WatchDeadlines() if after else UnwatchDeadlines(),))
 
 

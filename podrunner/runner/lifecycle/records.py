@@ -13,9 +13,11 @@ from podrunner.outcome import (
     ended_before_deletion,
     ever_started,
     goes_on,
+    is_same_cause,
     main_status,
     printer_status,
     remember,
+    why,
 )
 from podrunner.ownership import is_noted_as_started
 from podrunner.runner.effects import (
@@ -100,10 +102,26 @@ def _only_remembered(rules: Rules, known: Snapshot) -> bool:
     return known.history.started and not ever_started(main_status(known.pod, rules.main_container))
 
 
-def record_effects(before: Snapshot, after: Snapshot, *, gone: bool) -> tuple[Effect, ...]:
+def record_effects(
+    before: Snapshot, after: Snapshot, *, main_container: str, gone: bool
+) -> tuple[Effect, ...]:
     """Returns what follows on a new record alone."""
-    status: tuple[Effect, ...] = (Emit(EventKind.STATUS_CHANGED),) if after.status != before.status else ()
-    return (*((ConfirmDeletion(),) if gone else ()), *status, CollectLog())
+    report = _status_report(before, after, main_container)
+    return (*((ConfirmDeletion(),) if gone else ()), *report, CollectLog())
+
+
+def _status_report(before: Snapshot, after: Snapshot, main_container: str) -> tuple[Effect, ...]:
+    """Returns the event that the status, or the cause, has changed; none while a pull fails and backs off."""
+    if _without_back_off(before.status) == _without_back_off(after.status) and is_same_cause(
+        (before.pod, before.history), (after.pod, after.history), main_container
+    ):
+        return ()
+    said = why(after.pod, history=after.history, main_container=main_container)
+    return (Emit(EventKind.STATUS_CHANGED, message="" if said is None else said.message),)
+
+
+def _without_back_off(status: str) -> str:
+    return status.replace("ImagePullBackOff", "ErrImagePull")
 
 
 def is_same(pod: Pod, known: Snapshot | None) -> bool:

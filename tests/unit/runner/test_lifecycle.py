@@ -818,7 +818,8 @@ def test_deadlines_are_the_main_containers():
     by = rules(run_timeout_s=30)
     waits_beside = with_beside("Running", runs("beside"), waits("base", "PodInitializing"))
     before = active(waits_beside, by=by, has_deadline=True)
-    assert step(before, DeadlinesChecked(10.0)).state is before
+    waiting = step(before, DeadlinesChecked(10.0))
+    assert (type(waiting.state), waiting.effects) == (Active, ())
     started = step(
         active(with_beside("Running", waits("beside", "x"), runs("base")), by=by), DeadlinesChecked(1.0)
     )
