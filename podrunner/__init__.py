@@ -70,7 +70,9 @@ if TYPE_CHECKING:
         Evidence,
         Fault,
         Outcome,
+        Stage,
         Timings,
+        Waiting,
     )
     from podrunner.runner import (
         AsyncEvents,
@@ -151,9 +153,11 @@ __all__ = [
     "RunnerHealth",
     "SecretRef",
     "ServerLog",
+    "Stage",
     "StreamSink",
     "TcpKeepalive",
     "Timings",
+    "Waiting",
     "WatchSettings",
     "Workload",
     "WorkloadKey",
@@ -223,7 +227,9 @@ _ROOMS = {
         "Evidence",
         "Fault",
         "Outcome",
+        "Stage",
         "Timings",
+        "Waiting",
     ),
     "podrunner.runner": (
         "AsyncEvents",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from podrunner.errors import PodrunnerError
     from podrunner.kube import ExecResult
     from podrunner.logs import LogDocument, LogGap, LogLine, LogStatus
-    from podrunner.outcome import Outcome, Timings
+    from podrunner.outcome import Outcome, Timings, Waiting
     from podrunner.runner import AsyncLogStream, AsyncPod
     from podrunner.workload import WorkloadKey
 
@@ -144,6 +144,17 @@ class Pod:
         return self._bridge.run(lambda: self._pod.phase)
 
     @property
+    def waiting(self) -> Waiting | None:
+        """Why the pod waits, in the cluster's words, and when it is given up; None: it runs, is over, or is not there.
+
+        It costs no request: the runner reads it from what the watch showed.
+
+        Raises:
+            StaleError: The watch has been interrupted for too long: what is known may be wrong.
+        """
+        return self._bridge.run(lambda: self._pod.waiting)
+
+    @property
     def outcome(self) -> Outcome | None:
         """The pod's outcome; None while it is not over. Reading it takes it (``outcome_delivery``)."""
         if peek_outcome(self._pod) is None:
@@ -177,7 +188,7 @@ class Pod:
             timeout_s: Seconds to wait at most; None: as long as it takes.
 
         Raises:
-            TimeoutError: The time is over; the pod goes on.
+            TimeoutError: The time is over; the pod goes on. The message says its status, and why it waits.
             StaleError: The time is over, and nothing is known because the watch is interrupted.
             OwnershipError: Another runner took the pod over; the outcome is reported there.
             AttemptOwnedError: The pod is another runner's, and this one could not have it.

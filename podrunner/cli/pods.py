@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from podrunner.logs import FoundLog, LogPlace, LogQuery
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Pod
-    from podrunner.runner import AsyncPod
+    from podrunner.runner import AsyncPod, AsyncPodRunner
 
 __all__ = ["delete", "exec_", "get", "logs", "run", "with_client"]
 
@@ -109,13 +109,30 @@ async def _run_one(settings: RunnerConfig, workload: Workload, *, json: bool) ->
     async with AsyncPodRunner(settings) as runner:
         pod = await runner.launch(workload)
         try:
-            return await _report(pod, json=json)
+            return await _follow(runner, pod, json=json)
         except BaseException:
             await _stop(pod)
             raise
         finally:
             if pod.outcome is not None:  # whatever it is: no other command will ask for it
                 runner.acknowledge(pod)
+
+
+async def _follow(runner: AsyncPodRunner, pod: AsyncPod, *, json: bool) -> Outcome:
+    async with anyio.create_task_group() as tasks:
+        if not json:
+            tasks.start_soon(_say_why_it_waits, runner, name="podrunner-run-waiting")
+        outcome = await _report(pod, json=json)
+        tasks.cancel_scope.cancel()
+    return outcome
+
+
+async def _say_why_it_waits(runner: AsyncPodRunner) -> None:
+    """Write what the pod waits for to standard error, each time that it is something else."""
+    async with runner.events(observe=True) as events:
+        async for event in events:
+            if event.kind == "status-changed" and event.message:
+                sys.stderr.write(f"podrunner: {event.status}: {event.message}\n")
 
 
 async def _stop(pod: AsyncPod) -> None:

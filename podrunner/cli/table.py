@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from podrunner.cli.output import column_line
-from podrunner.outcome import printer_status, ready_column, restarts_of
+from podrunner.outcome import NO_HISTORY, printer_status, ready_column, remember, restarts_of, why
 from podrunner.outcome.record import Pod
 
 __all__ = ["PodTable", "age"]
 
 _HEADER = ("NAME", "READY", "STATUS", "RESTARTS", "AGE")
 _WIDE = ("NODE",)
+_WHY = "WAITS FOR"
 _LEAST_WIDTHS = (4, 5, len("ContainerCreating"), 8, 3, 4)
 """Room for what later lines of a watch will show."""
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
@@ -20,6 +21,8 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 class PodTable:
     """Prints a header once, then a line for each state of a pod; later lines keep the columns' places.
+
+    A pod that waits for something has that, in the cluster's words, at the end of its line.
 
     Args:
         wide: Also the node.
@@ -37,10 +40,11 @@ class PodTable:
         """Return the header and a line for each pod; no pods, no header."""
         if not pods:
             return []
-        rows = [self._header(), *(self._row(pod) for pod in pods)]
+        rows = [self._row(pod) for pod in pods]
+        rows.insert(0, self._header(_WHY if any(row[-1] for row in rows) else ""))
         self._widths = [
             max(least, *map(len, cells))
-            for least, cells in zip(_LEAST_WIDTHS, zip(*rows, strict=True), strict=False)
+            for least, cells in zip((*self._least(), 0), zip(*rows, strict=True), strict=True)
         ]
         return [column_line(row, self._widths) for row in rows]
 
@@ -50,8 +54,11 @@ class PodTable:
             return "\n".join(self.lines([pod]))
         return column_line(self._row(pod), self._widths)
 
-    def _header(self) -> tuple[str, ...]:
-        return _HEADER + (_WIDE if self._wide else ())
+    def _least(self) -> tuple[int, ...]:
+        return _LEAST_WIDTHS if self._wide else _LEAST_WIDTHS[:-1]
+
+    def _header(self, why: str) -> tuple[str, ...]:
+        return (*_HEADER, *(_WIDE if self._wide else ()), why)
 
     def _row(self, pod: Pod) -> tuple[str, ...]:
         row = (
@@ -61,7 +68,13 @@ class PodTable:
             str(restarts_of(pod)),
             age(pod.metadata.creation_timestamp, self._now()),
         )
-        return (*row, pod.spec.node_name or "<none>") if self._wide else row
+        node = (pod.spec.node_name or "<none>",) if self._wide else ()
+        return (*row, *node, _what_it_waits_for(pod))
+
+
+def _what_it_waits_for(pod: Pod) -> str:
+    said = why(pod, history=remember(NO_HISTORY, pod))
+    return "" if said is None else " ".join(said.message.split())
 
 
 def age(created: str | None, now: datetime) -> str:

@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from podrunner.outcome.containers import ended_for_good, main_name, main_status, native_sidecars
+from podrunner.outcome.containers import (
+    all_statuses,
+    ended_for_good,
+    main_name,
+    main_status,
+    native_sidecars,
+)
 from podrunner.outcome.facts import condition
 
 if TYPE_CHECKING:
     from podrunner.outcome.category import Category
     from podrunner.outcome.history import History
-    from podrunner.outcome.record import ContainerStatus, Pod
+    from podrunner.outcome.record import ContainerStatus, Pod, PodCondition
 
 __all__ = ["PendingClock", "Place", "Stage", "advance", "place_of"]
 
@@ -91,9 +97,16 @@ def place_of(pod: Pod, *, history: History, main_container: str | None = None) -
     scheduled = condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
         return Place(Stage.GATED)
-    if scheduled.status != "True" if scheduled is not None else pod.spec.node_name is None:
+    if _is_unbound(pod, scheduled):
         return Place(Stage.SCHEDULING)
     return _on_node(pod, main_name(pod, main_container))
+
+
+def _is_unbound(pod: Pod, scheduled: PodCondition | None) -> bool:
+    """Whether it has no node; only a node's kubelet writes statuses of containers."""
+    if scheduled is not None:
+        return scheduled.status != "True"
+    return pod.spec.node_name is None and next(all_statuses(pod), None) is None
 
 
 def _does_not_wait(pod: Pod, main: ContainerStatus | None) -> bool:

@@ -15,12 +15,13 @@ from podrunner.interruption import protect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
+    from datetime import datetime
     from random import Random
 
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.logs import LogStreamLimiter
-    from podrunner.outcome import Outcome
+    from podrunner.outcome import Outcome, Waiting
     from podrunner.runner.delivery import Deliveries
     from podrunner.runner.finalize import PodDeleter
     from podrunner.runner.inputs import Input
@@ -208,6 +209,14 @@ class RunnerContext:
     def send(self, pod: TrackedPod, given: Input) -> None:
         """Applies an input to a pod."""
         self._supervisor.send(pod, given)
+
+    def now(self) -> datetime:
+        """Returns the time of day."""
+        return self._supervisor.now()
+
+    def waiting(self, pod: TrackedPod) -> Waiting | None:
+        """Returns why a pod waits; None: it does not, or is not there."""
+        return self._supervisor.waiting(pod)
 
     def take_outcome(self, pod: TrackedPod) -> Outcome | None:
         """Returns the outcome of a pod for the caller's own code, which takes it; None: there is none."""

@@ -13,6 +13,7 @@ import msgspec
 from podrunner.outcome import (
     PendingClock,
     Verdict,
+    Waiting,
     advance,
     lost_verdict,
     main_status,
@@ -21,6 +22,7 @@ from podrunner.outcome import (
     run_verdict,
     suspicion,
     timings_of,
+    waiting,
     waiting_for,
 )
 from podrunner.outcome.result import parse_time
@@ -32,7 +34,16 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.runner.states import Snapshot
 
-__all__ = ["Clocks", "advanced", "age_s", "exceeded", "has_deadline", "pending_clock", "started_before"]
+__all__ = [
+    "Clocks",
+    "advanced",
+    "age_s",
+    "exceeded",
+    "has_deadline",
+    "pending_clock",
+    "started_before",
+    "waits_for",
+]
 
 NODE_LOST_GRACE_S: Final = 300.0
 """Kubernetes' own default for an unreachable node (the default toleration of ``node.kubernetes.io/unreachable``)."""
@@ -100,6 +111,39 @@ def pending_clock(
     )
     category = None if cause is None else cause.category
     return advance(clocks.pending, place, category, now_s=now_s, first_seen_s=known.first_seen_s)
+
+
+def waits_for(
+    clocks: Clocks,
+    known: Snapshot,
+    config: RunnerConfig,
+    *,
+    main_container: str,
+    now_s: float,
+    now: dt.datetime,
+) -> Waiting | None:
+    """Returns why a pod waits, since when, and until when; None: it does not.
+
+    Args:
+        clocks: As they were when it was last looked at.
+        known: What is known of the pod.
+        config: The deadlines.
+        main_container: Name of the container that decides.
+        now_s: The time on the runner's clock.
+        now: The same time, with a date.
+    """
+    clock = pending_clock(clocks, known, config, main_container=main_container, now_s=now_s)
+    if clock is None:
+        return None
+    return waiting(
+        known.pod,
+        clock,
+        history=known.history,
+        policy=config.pending,
+        main_container=main_container,
+        now_s=now_s,
+        now=now,
+    )
 
 
 def exceeded(

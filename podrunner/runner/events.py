@@ -26,7 +26,8 @@ class EventKind(StrEnum):
     ADOPTED = "adopted"
     """The pod of another runner is now this runner's."""
     STATUS_CHANGED = "status-changed"
-    """What ``kubectl get pod`` shows as its status changed."""
+    """What ``kubectl get pod`` shows as its status changed, or only why it waits: the message says that. A failed image
+    pull and the kubelet's back-off after it are one, as long as the words are the same but for numbers."""
     FINISHED = "finished"
     """The pod's one outcome. Terminal."""
     DELETED = "deleted"

@@ -11,7 +11,7 @@ import anyio
 
 from podrunner.errors import LogError, NotFoundError, OwnershipError, RunnerClosedError, UsageError
 from podrunner.logs import LogDocument, LogQuery, LogReader, LogStatus, PodLog, configured_places
-from podrunner.outcome import Outcome, Timings, main_status, timings_of
+from podrunner.outcome import Outcome, Timings, Waiting, main_status, timings_of
 from podrunner.runner.log_stream import AsyncLogStream, PodLogReading
 
 if TYPE_CHECKING:
@@ -94,6 +94,18 @@ class AsyncPod:
         return pod.status.phase if pod is not None else ""
 
     @property
+    def waiting(self) -> Waiting | None:
+        """Why the pod waits, in the cluster's words, and when it is given up; None: it runs, is over, or is not there.
+
+        It costs no request: the runner reads it from what the watch showed.
+
+        Raises:
+            StaleError: The watch has been interrupted for too long: what is known may be wrong.
+        """
+        self._context.check_fresh(self._tracked)
+        return self._context.waiting(self._tracked)
+
+    @property
     def outcome(self) -> Outcome | None:
         """The pod's outcome; None while it is not over. Reading it takes it (``outcome_delivery``)."""
         return self._context.take_outcome(self._tracked)
@@ -128,7 +140,7 @@ class AsyncPod:
             timeout_s: Seconds to wait at most; None: as long as it takes.
 
         Raises:
-            TimeoutError: The time is over; the pod goes on.
+            TimeoutError: The time is over; the pod goes on. The message says its status, and why it waits.
             StaleError: The time is over, and nothing is known because the watch is interrupted.
             OwnershipError: Another runner took the pod over; the outcome is reported there.
             AttemptOwnedError: The pod is another runner's, and this one could not have it.
@@ -144,7 +156,10 @@ class AsyncPod:
         if tracked.is_relinquished:
             self._raise_relinquished()
         self._context.check_fresh(tracked)
-        raise TimeoutError(f"pod {self.namespace}/{self.name} was not over after {timeout_s:g} s")
+        stands = _stands(tracked, self._context)
+        raise TimeoutError(
+            f"pod {self.namespace}/{self.name} was not over after {timeout_s:g} s: it {stands}"
+        )
 
     def logs(
         self,
@@ -294,6 +309,17 @@ class AsyncPod:
             raise LogError(f"pod {self.name} has no container {name!r}, only {', '.join(names)}")
 
 
+def _stands(pod: TrackedPod, context: RunnerContext) -> str:
+    """Returns where a pod stands that is not over: its status, or why it waits and until when."""
+    waiting = context.waiting(pod)
+    if waiting is None:
+        return f"is {pod.status}" if pod.status else "is not created yet"
+    if waiting.gives_up_at is None:
+        return f"is {waiting}; never given up"
+    left_s = (waiting.gives_up_at - context.now()).total_seconds()
+    return f"is {waiting}; given up in {max(0.0, left_s):.0f} s"
+
+
 class AsyncRun:
     """A workload that is run, with as many pods as its retry policy allows. Made by :meth:`AsyncPodRunner.run`.
 
@@ -365,7 +391,9 @@ class AsyncRun:
             self._raise_relinquished()
         if run.tries:
             self._context.check_fresh(run.tries[-1])
-        raise TimeoutError(f"run {self.key} was not over after {timeout_s:g} s")
+        last = run.tries[-1] if run.tries else None
+        stands = "it has no pod yet" if last is None else f"pod {last.name} {_stands(last, self._context)}"
+        raise TimeoutError(f"run {self.key} was not over after {timeout_s:g} s: {stands}")
 
     async def cancel(self, *, grace_period_s: int | None = None) -> None:
         """Ends the run, wherever it is: the present pod is cancelled, and there is no further try.

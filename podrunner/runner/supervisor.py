@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from podrunner.builder import read_ownership
 from podrunner.ownership import stored_outcome, stored_verdict, utc_now
+from podrunner.runner.deadlines import waits_for
 from podrunner.runner.effects import (
     AwaitDeletion,
     AwaitFinalStatus,
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
 
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
-    from podrunner.outcome import Outcome
+    from podrunner.outcome import Outcome, Waiting
     from podrunner.outcome.record import Pod
     from podrunner.ownership import WallClock
     from podrunner.runner.effects import Effect
@@ -141,7 +142,7 @@ class Supervisor:
         self._bus = bus
         self._may_act = may_act
         self._on_end = on_end
-        self._now = now
+        self.now: WallClock = now
         self._monitor = PodMonitor(client, tasks=tasks, callbacks=self)
         self._early: dict[str, Observation] = {}
 
@@ -302,7 +303,7 @@ class Supervisor:
         if submitted is not None and isinstance(submitted.state, NotCreatedState):
             pod = submitted
         outcome, verdict = stored_outcome(record), stored_verdict(record)
-        adopted = PodAdopted(record, anyio.current_time(), self._now(), outcome=outcome, verdict=verdict)
+        adopted = PodAdopted(record, anyio.current_time(), self.now(), outcome=outcome, verdict=verdict)
         tracked = self._track(pod, record, adopted)
         self._pods.add_name(tracked)
         return tracked
@@ -449,6 +450,17 @@ class Supervisor:
         self.send(pod, DeadlinesChecked(now_s))
 
     # What callers ask
+
+    def waiting(self, pod: TrackedPod) -> Waiting | None:
+        """Returns why a pod waits; None: it does not, or is not there."""
+        state = pod.state
+        if not isinstance(state, Active):
+            return None
+        rules, now_s = state.rules, anyio.current_time()
+        main = rules.main_container
+        return waits_for(
+            state.clocks, state.snapshot, rules.config, main_container=main, now_s=now_s, now=self.now()
+        )
 
     async def terminate(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> None:
         """Ends a pod; returns when the server has accepted the deletion. The outcome follows when the pod is gone."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 from podrunner.cli.table import PodTable, age
 from podrunner.outcome.record import ContainerSpec, ObjectMeta, Pod, PodSpec, PodStatus
+from tests.support.pods import waits
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -48,6 +50,23 @@ def test_the_first_line_of_a_watch_brings_the_header() -> None:
         "NAME   READY   STATUS              RESTARTS   AGE   NODE\n"
         "a      0/1     Pending             0          5s    node1"
     )
+
+
+def test_what_a_pod_waits_for_stands_at_the_end_of_its_line() -> None:
+    """P14: as long as the cluster says it."""
+    waiting = replace(
+        _pod("a"),
+        status=PodStatus(
+            container_statuses=[waits("base", "CreateContainerConfigError", 'secret "nope" not found')]
+        ),
+    )
+    table = PodTable(now=lambda: NOW)
+    assert table.lines([waiting, _pod("b")]) == [
+        "NAME   READY   STATUS                       RESTARTS   AGE   WAITS FOR",
+        'a      0/1     CreateContainerConfigError   0          5s    secret "nope" not found',
+        "b      0/1     Pending                      0          5s",
+    ]
+    assert table.line(waiting).endswith('5s    secret "nope" not found')
 
 
 def test_no_pods_no_header() -> None:
