@@ -156,7 +156,7 @@ def advance(
         stage=place.stage,
         container=place.container,
         stage_since_s=before.stage_since_s if is_same else now_s,
-        open_since_s=now_s if is_gated else before.open_since_s,
+        open_since_s=now_s if before.stage is Stage.GATED and not is_gated else before.open_since_s,
         category=known,
         category_since_s=since_s,
         absent_since_s=absent_since_s,

@@ -6,6 +6,7 @@ deadline each are in ``podrunner.outcome``; acting on them is a transition of :m
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from podrunner.outcome import (
     Verdict,
     Waiting,
     advance,
+    gives_up_s,
     lost_verdict,
     main_status,
     pending_verdict,
@@ -38,6 +40,7 @@ __all__ = [
     "Clocks",
     "advanced",
     "age_s",
+    "due_s",
     "exceeded",
     "has_deadline",
     "pending_clock",
@@ -196,6 +199,28 @@ def _running(
         main_container=main,
         history=known.history,
     )
+
+
+def due_s(clocks: Clocks, known: Snapshot, config: RunnerConfig, *, main_container: str) -> float:
+    """Returns the time before which :func:`exceeded` finds nothing as long as no other record comes.
+
+    Args: as for :func:`exceeded`.
+    """
+    if clocks.suspect_since_s is not None:
+        return 0.0
+    limits_s = [math.inf]
+    if clocks.pending is not None:
+        pending_s = gives_up_s(
+            known.pod,
+            clocks.pending,
+            policy=config.pending,
+            main_container=main_container,
+            history=known.history,
+        )
+        limits_s.append(math.inf if pending_s is None else pending_s)
+    if clocks.started_s is not None and config.run_timeout_s is not None:
+        limits_s.append(clocks.started_s + config.run_timeout_s)
+    return min(limits_s)
 
 
 def _lost(clocks: Clocks, pod: Pod, config: RunnerConfig, *, now_s: float) -> Verdict | None:

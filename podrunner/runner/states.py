@@ -166,9 +166,11 @@ class Active(LiveState, frozen=True):
 
     Attributes:
         has_deadline: Whether time alone may end it.
+        next_check_s: Before this time, on the runner's clock, no deadline passes unless another record comes.
     """
 
     has_deadline: bool
+    next_check_s: float = 0.0
 
 
 class Terminating(LiveState, frozen=True):

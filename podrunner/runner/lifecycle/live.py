@@ -17,7 +17,7 @@ from podrunner.outcome import (
     is_past_deadline,
     verdict_outcome,
 )
-from podrunner.runner.deadlines import advanced, exceeded, has_deadline
+from podrunner.runner.deadlines import advanced, due_s, exceeded, has_deadline
 from podrunner.runner.effects import (
     AwaitDeletion,
     AwaitFinalStatus,
@@ -103,6 +103,8 @@ def observe_live(state: Live, given: PodObserved | PodGone) -> Step:
 def check_deadlines(state: Active, given: DeadlinesChecked) -> Step:
     """Gives the pod up if a deadline has passed."""
     known, config, now_s = state.snapshot, state.rules.config, given.now_s
+    if now_s < state.next_check_s:
+        return Step(state)
     main = state.rules.main_container
     clocks = advanced(state.clocks, known, config, main_container=main, now_s=now_s)
     verdict = exceeded(clocks, known, config, main_container=main, now_s=now_s)
@@ -110,7 +112,10 @@ def check_deadlines(state: Active, given: DeadlinesChecked) -> Step:
         outcome = verdict_outcome(known.pod, verdict, main_container=main, history=known.history)
         forced = config.force_delete_lost and is_lost(outcome)
         return _terminate(state, Termination(verdict=outcome, grace_period_s=0 if forced else None))
-    return Step(state if clocks == state.clocks else replace(state, clocks=clocks))
+    next_check_s = due_s(clocks, known, config, main_container=main)
+    if (clocks, next_check_s) == (state.clocks, state.next_check_s):
+        return Step(state)
+    return Step(replace(state, clocks=clocks, next_check_s=next_check_s))
 
 
 def cancel(state: Active | AwaitingFinalStatus, given: TerminationRequested) -> Step:
