@@ -23,6 +23,7 @@ from podrunner.outcome.refused import refused_by_api
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.scheduling import Shortage, Unschedulable, parse_unschedulable
 from podrunner.outcome.stages import PendingClock, Place, Stage, advance, place_of
+from podrunner.outcome.telling import explain, is_explained_by_events
 from podrunner.outcome.verdict import Verdict, verdict_outcome
 from podrunner.outcome.waiting import Said, Waiting, is_same_cause, waiting, why
 
@@ -51,8 +52,10 @@ __all__ = [
     "ended_before_deletion",
     "events_may_tell",
     "ever_started",
+    "explain",
     "gives_up_s",
     "goes_on",
+    "is_explained_by_events",
     "is_over",
     "is_past_deadline",
     "is_same_cause",

@@ -14,6 +14,7 @@ from podrunner.outcome.history import NO_HISTORY
 from podrunner.outcome.messages import UNREADABLE_CODE, shorten, signal_of
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.rules import Diagnosis, conclude
+from podrunner.outcome.telling import explain, is_explained_by_events, of_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,7 +74,7 @@ def classify(
         ended_first=ended_first,
     )
     rule, diagnosis = conclude(facts)
-    return _outcome(facts, diagnosis, rule)
+    return explain(_outcome(facts, diagnosis, rule), facts.events, pod=pod, is_given_up=False)
 
 
 def events_may_tell(pod: Pod, outcome: Outcome, *, history: History = NO_HISTORY) -> bool:
@@ -84,7 +85,7 @@ def events_may_tell(pod: Pod, outcome: Outcome, *, history: History = NO_HISTORY
         outcome: What was made of it without them.
         history: As for :func:`classify`.
     """
-    if outcome.category in _UNCERTAIN:
+    if outcome.category in _UNCERTAIN or is_explained_by_events(outcome, is_given_up=False):
         return True
     deleted = pod.metadata.deletion_timestamp is not None
     order_is_unknown = deleted and history.deletion_asked_at is None and deletion_asked_at(pod) is None
@@ -152,7 +153,7 @@ def _evidence(facts: Facts, rule: str) -> Iterator[Evidence]:
     if facts.being_deleted:
         yield Evidence(source="pod", name="deletionTimestamp", at=facts.pod.metadata.deletion_timestamp)
     yield from _ended_containers(facts)
-    yield from (_of_event(event) for event in facts.events[-_EVENTS_KEPT:])
+    yield from (of_event(event) for event in facts.events[-_EVENTS_KEPT:])
 
 
 def _ended_containers(facts: Facts) -> Iterator[Evidence]:
@@ -170,13 +171,3 @@ def _ended_containers(facts: Facts) -> Iterator[Evidence]:
 
 def _code(end: ContainerStateTerminated) -> str:
     return UNREADABLE_CODE if end.exit_code is None else f"exit code {end.exit_code}"
-
-
-def _of_event(event: Event) -> Evidence:
-    return Evidence(
-        source="event",
-        name=event.type,
-        reason=event.reason,
-        message=shorten(event.message),
-        at=event.last_timestamp or event.event_time,
-    )

@@ -38,6 +38,7 @@ __all__ = [
     "TERMINATION_BY_KUBELET",
     "Facts",
     "condition",
+    "container_of",
     "deletion_asked_at",
     "ended_before_deletion",
     "gather",
@@ -242,12 +243,13 @@ def _kill_told(events: Iterable[Event], container: str) -> bool:
     return any(
         event.reason == "Killing"
         and event.message.startswith("Stopping container")
-        and (_container_of(event) or event.message.rpartition(" ")[2]) == container
+        and (container_of(event) or event.message.rpartition(" ")[2]) == container
         for event in events
     )
 
 
-def _container_of(event: Event) -> str:
+def container_of(event: Event) -> str:
+    """Return the name of the container that an event is about, by its field path; "" if it names none."""
     return (event.involved_object.field_path or "").rpartition("{")[2].removesuffix("}")
 
 

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec.structs import replace
 
-from podrunner.outcome import Category, Outcome, apply_failure_policy, events_may_tell
+from podrunner.outcome import (
+    Category,
+    Outcome,
+    apply_failure_policy,
+    events_may_tell,
+    explain,
+    is_explained_by_events,
+)
 from podrunner.outcome.stored import says_otherwise
 from podrunner.ownership import stored_verdict
 from podrunner.runner.effects import DrainLog, Effect, Emit, NoteEnd, RecordOutcome, ReleaseInEndingNamespace
@@ -62,14 +69,21 @@ _KEEP_FOR_READERS_S: Final = 1.0
 def wants_events(state: Enriching) -> bool:
     """Returns whether the pod's events may say more about its end than its status."""
     if state.termination is not None:
-        return False
+        return _is_given_up(state) and is_explained_by_events(state.provisional, is_given_up=True)
     return events_may_tell(state.snapshot.pod, state.provisional, history=state.snapshot.history)
 
 
 def with_events(state: Enriching, events: Iterable[Event]) -> Outcome:
     """Returns the outcome of a pod whose end was seen, given its events."""
+    if _is_given_up(state):
+        return explain(state.provisional, events, pod=state.snapshot.pod, is_given_up=True)
     outcome = outcome_by(state, state.snapshot, state.termination, gone=state.gone, events=events)
     return outcome or state.provisional
+
+
+def _is_given_up(state: Enriching) -> bool:
+    """Whether the outcome is the runner's own verdict."""
+    return state.termination is not None and state.provisional == state.termination.verdict
 
 
 def observe_ended(state: Enriching | Recording | Settled, given: PodObserved | PodGone) -> Step:

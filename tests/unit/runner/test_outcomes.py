@@ -216,3 +216,41 @@ async def test_a_right_that_was_there_before_is_waited_for_and_one_that_never_wa
         cluster.fail("POST", times=2, **refusal)
         await runner.launch(workload(2))
         assert cluster.count("POST", "/pods") == 5
+
+
+async def test_the_events_of_a_pod_that_is_given_up_are_read_once_and_the_telling_one_is_the_message(
+    cluster: Cluster,
+):
+    """P14: a volume that never comes, after an unrelated event; one request."""
+    told = 'MountVolume.SetUp failed for volume "v" : secret "nope" not found'
+    cluster.events = [{"reason": "FailedMount", "message": told, "type": "Warning"}]
+    async with running(cluster, pending={"startup_timeout_s": 1}) as runner:
+        pod = await runner.launch(workload())
+        bound = {"type": "PodScheduled", "status": "True"}
+        waiting = {"name": "base", "state": {"waiting": {"reason": "ContainerCreating"}}}
+        cluster.change(
+            pod.name,
+            spec={**cluster.pods["default", pod.name]["spec"], "nodeName": "n"},
+            status={"phase": "Pending", "conditions": [bound], "containerStatuses": [waiting]},
+        )
+        outcome = await pod.wait(30)
+        assert outcome.category is Category.STARTUP_TIMEOUT
+        assert outcome.message.endswith(f"FailedMount: {told}")
+        assert cluster.count("GET", "/events") == 1
+
+
+async def test_a_container_that_its_liveness_probe_killed_says_so(cluster: Cluster):
+    """P15: exit 137, and the kubelet's event; an ordinary failure costs no request."""
+    path = {"fieldPath": "spec.containers{base}"}
+    killing = {"reason": "Killing", "message": "Container base failed liveness probe", "involvedObject": path}
+    cluster.events = [killing]
+    async with running(cluster) as runner:
+        killed, failed = [await runner.launch(workload(number)) for number in range(2)]
+        cluster.play(failed.name, 3)
+        await failed.wait(30)
+        assert cluster.count("GET", "/events") == 0
+        cluster.play(killed.name, 137)
+        outcome = await killed.wait(30)
+        assert (outcome.category, outcome.signal) == (Category.FAILED, 9)
+        assert outcome.message.endswith("exit code 137: Container base failed liveness probe")
+        assert cluster.count("GET", "/events") == 1
