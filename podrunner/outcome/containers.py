@@ -67,18 +67,16 @@ def all_statuses(pod: Pod) -> Iterator[ContainerStatus]:
     yield from pod.status.container_statuses or ()
 
 
-def ever_started(status: ContainerStatus | None, unstarted: int | None = None) -> bool:
+def ever_started(status: ContainerStatus | None, unstarted: int = 0) -> bool:
     """Whether a container's process may have run, now or before a restart.
 
     Args:
         status: Its status.
-        unstarted: How many of its runs are known not to have started (:func:`unstarted_runs`); None: as many as the
-            status says by itself.
+        unstarted: How many of its runs the records before showed not to have started (:func:`unstarted_runs`).
     """
     if status is None:
         return False
-    if unstarted is None:
-        unstarted = unstarted_runs(status)
+    unstarted = unstarted_runs(status, unstarted)
     if status.state.running is not None or status.restart_count > unstarted:
         return True
     end, last = status.state.terminated, status.last_state.terminated

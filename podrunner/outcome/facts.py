@@ -166,7 +166,7 @@ def gather(
         interrupted=interrupted,
         by_owner=by_owner,
         vanished=vanished,
-        started=history.started or ever_started(main),
+        started=history.started or ever_started(main, history.unstarted_runs),
         events=events,
         main_name=main_called,
     )

@@ -85,7 +85,7 @@ def remember(
     main = main_status(pod, main_container)
     unstarted = 0 if known.started else unstarted_runs(main, known.unstarted_runs)
     merged = History(
-        started=known.started or ever_started(main, unstarted),
+        started=known.started or ever_started(main, known.unstarted_runs),
         unstarted_runs=unstarted,
         main=_forgotten(main, (before and main_status(before, main_container)) or known.main),
         words=tuple(_words(known.words, pod)),

@@ -72,7 +72,7 @@ def run_verdict(
         history: What earlier records showed.
     """
     main = main_status(pod, main_container)
-    has_started = history.started or ever_started(main)
+    has_started = history.started or ever_started(main, history.unstarted_runs)
     if limit_s is None or not has_started or now_s - started_s < limit_s:
         return None
     message = f"ended by podrunner: it ran longer than {limit_s:.0f} s"

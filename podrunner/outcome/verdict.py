@@ -47,7 +47,7 @@ def verdict_outcome(
     return Outcome(
         category=verdict.category,
         fault=fault,
-        started=history.started or ever_started(main),
+        started=history.started or ever_started(main, history.unstarted_runs),
         retryable=fault is Fault.INFRASTRUCTURE,
         container=verdict.container or main_name(pod, main_container),
         reason=verdict.reason,

@@ -1,0 +1,114 @@
+"""What a real kubelet shows of a pod that waits, cannot start, or is killed by a probe, and what becomes of it."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from podrunner import AsyncPodRunner, Category, Stage
+
+pytestmark = pytest.mark.anyio
+
+MISSING = ["/no/such/program"]
+GATE = {"name": "example.com/late"}
+
+
+def with_main(**fields) -> dict:
+    """Overrides of the main container."""
+    return {"spec": {"containers": [{"name": "base", **fields}]}}
+
+
+async def waits(pod, reason: str):
+    """Return what the pod waits for, once it is that."""
+    with anyio.fail_after(60):
+        while (found := pod.waiting) is None or found.reason != reason:
+            await anyio.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize("restart_policy", ["Never", "OnFailure"])
+async def test_a_native_sidecar_that_cannot_start(outcome_of, workload, cluster, pods, restart_policy):
+    """P12: the kubelet starts it again for ever; the main container waits for it."""
+    sidecar = {"name": "proxy", "image": cluster.image, "command": MISSING}
+    wanted = workload("true", sidecars=[sidecar], overrides={"spec": {"restartPolicy": restart_policy}})
+    outcome = await outcome_of(wanted, pending={"config_grace_s": 10})
+    assert (outcome.category, outcome.container) == (Category.CONTAINER_CONFIG, "proxy")
+    assert "/no/such/program" in outcome.message
+    assert not outcome.started
+    assert pods() == []
+
+
+async def test_a_main_container_that_is_restarted_and_can_never_start(outcome_of, workload, pods):
+    """P12: under OnFailure the pod's phase may be Running though nothing ever ran."""
+    overrides = with_main(command=MISSING)
+    overrides["spec"]["restartPolicy"] = "OnFailure"
+    outcome = await outcome_of(workload("true", overrides=overrides), pending={"config_grace_s": 20})
+    assert (outcome.category, outcome.started) == (Category.CONTAINER_CONFIG, False)
+    assert "/no/such/program" in outcome.message
+    assert pods() == []
+
+
+async def test_an_init_container_that_fails_again_and_again(outcome_of, workload, cluster, pods):
+    """P12: its restarts have a grace of their own."""
+    setup = {"name": "setup", "image": cluster.image, "command": ["sh", "-c", "exit 4"]}
+    wanted = workload("true", init_containers=[setup], overrides={"spec": {"restartPolicy": "OnFailure"}})
+    outcome = await outcome_of(wanted, pending={"crash_grace_s": 15})
+    assert (outcome.category, outcome.container, outcome.started) == (Category.INIT_FAILED, "setup", False)
+    assert "exit code 4" in outcome.message
+    assert pods() == []
+
+
+async def test_a_container_that_its_liveness_probe_kills(outcome_of, workload):
+    """P15, V3: the status says only that signal 9 ended it."""
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
+    overrides = with_main(livenessProbe=probe)
+    overrides["spec"]["terminationGracePeriodSeconds"] = 1
+    outcome = await outcome_of(workload("trap '' TERM; sleep 60 & wait; sleep 60", overrides=overrides))
+    assert (outcome.category, outcome.signal, outcome.started) == (Category.FAILED, 9, True)
+    assert "liveness probe" in outcome.message.lower()
+
+
+async def test_a_volume_that_never_comes(outcome_of, workload, pods):
+    """P14: the pod's status says ContainerCreating, and the kubelet's event why."""
+    volume = {"name": "v", "secret": {"secretName": "no-such-secret"}}
+    overrides = with_main(volumeMounts=[{"name": "v", "mountPath": "/v"}])
+    overrides["spec"]["volumes"] = [volume]
+    outcome = await outcome_of(workload("true", overrides=overrides), pending={"creating_grace_s": 10})
+    assert (outcome.category, outcome.reason) == (Category.STARTUP_TIMEOUT, "ContainerCreating")
+    assert "FailedMount" in outcome.message
+    assert "no-such-secret" in outcome.message
+    assert pods() == []
+
+
+async def test_a_missing_secret_is_told_while_the_pod_waits(config, workload):
+    """P14: on the handle, in the events, and by a wait that is over too soon."""
+    missing = config.with_changes(
+        secret_env={"PASSWORD": "no-such-secret=key"}, pending={"config_grace_s": 60}
+    )
+    async with AsyncPodRunner(missing) as runner, runner.events() as events:
+        pod = await runner.launch(workload("true"))
+        found = await waits(pod, "CreateContainerConfigError")
+        assert (found.stage, found.container) == (Stage.CREATING, "base")
+        assert "no-such-secret" in found.message
+        assert found.gives_up_at is not None
+        with pytest.raises(TimeoutError, match=r"is CreateContainerConfigError: .*; given up in"):
+            await pod.wait(1)
+        told = [event.message for event in events.poll() if event.kind == "status-changed"]
+        assert [message for message in told if "no-such-secret" in message] == [found.message]
+        await pod.cancel()
+
+
+async def test_a_gate_that_is_opened_late(config, workload, admin, namespace):
+    """P11: the time to start begins when it opens."""
+    late = config.with_changes(pending={"startup_timeout_s": 10})
+    async with AsyncPodRunner(late) as runner:
+        pod = await runner.launch(workload("true", overrides={"spec": {"schedulingGates": [GATE]}}))
+        found = await waits(pod, "SchedulingGated")
+        assert (found.stage, found.gives_up_at) == (Stage.GATED, None)
+        await anyio.sleep(15)
+        assert pod.outcome is None
+        admin.patch(
+            f"/api/v1/namespaces/{namespace}/pods/{pod.name}",
+            json={"spec": {"schedulingGates": []}},
+            headers={"content-type": "application/merge-patch+json"},
+        ).raise_for_status()
+        assert (await pod.wait(60)).succeeded
