@@ -20,14 +20,24 @@ import pytest
 import trio.testing
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner, EventKind
-from tests.simulation.world import OUTAGES, REMOVED, World, inject_faults
+from tests.simulation.world import (
+    ENDS_AND_MORE,
+    IMAGE_GRACE_S,
+    NO_IMAGE,
+    OUTAGES,
+    REMOVED,
+    World,
+    inject_faults,
+)
 from tests.support.seeds import SEEDS
 from tests.unit.runner.harness import configured, workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from podrunner.outcome import Outcome
     from podrunner.runner import AsyncPod, RunnerEvent
+    from tests.simulation.world import Truth
 
 PODS = int(os.environ.get("PODS", "200"))
 
@@ -67,13 +77,14 @@ async def read(runner: AsyncPodRunner, events: list[RunnerEvent], random: Random
 
 async def play(seed: int) -> None:
     random = Random(seed)
-    world = World(random)
+    world = World(random, ends=ENDS_AND_MORE)
     config = configured(
         watch={**WATCH, "streaming_lists": random.choice(["auto", "off"])},
         create_retry=CREATE,
         lease_duration_s=36_000,  # an outage as long as a lease ends a runner, by design: not what is tested
         event_queue_size=100_000,
         delete_pods_on_failure=random.random() < 0.5,
+        pending={"image_grace_s": IMAGE_GRACE_S},
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.live)
@@ -147,6 +158,23 @@ def check(world: World, cancelled: set[str], events: Iterable[RunnerEvent]) -> N
         assert outcome.category in allowed, (uid, truth, outcome)
         if outcome.category in {Category.SUCCEEDED, Category.FAILED, Category.OOM_KILLED}:
             assert outcome.exit_code == truth.exit_code, (uid, truth, outcome)
+        check_whether_it_began(uid, truth, outcome)
+
+
+def check_whether_it_began(uid: str, truth: Truth, outcome: Outcome) -> None:
+    """P10, P14: what had begun is so called, whatever a later status shows; whose fault it was is not forgotten.
+
+    A pod that another client removed may be gone before any record of its start was seen; a record of its deletion
+    is a later one.
+    """
+    assert truth.started or not outcome.started, (uid, truth, outcome)
+    if outcome.category in truth.categories:
+        was_shown = any(item.name == "deletionTimestamp" for item in outcome.evidence)
+        may_be_missed = outcome.category in REMOVED and not was_shown
+        assert outcome.started == truth.started or may_be_missed, (uid, truth, outcome)
+        # Only words that were shown tell whose fault a missing image is.
+        shown = outcome.category is not Category.IMAGE or NO_IMAGE in outcome.message
+        assert not shown or outcome.fault in truth.faults, (uid, truth, outcome)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import count
 from random import Random
@@ -18,8 +19,9 @@ from typing import Any
 import anyio
 from podrunner.errors import TransportError
 from podrunner.kube import Request, Response
-from podrunner.outcome import Category
-from tests.support.fake_server import Change, Fault
+from podrunner.outcome import USUAL_FAULT, Category, Fault
+from tests.support.fake_server import Change
+from tests.support.fake_server import Fault as ServerFault
 from tests.unit.runner.harness import DEADLINE_EXCEEDED, Cluster
 
 REMOVED = frozenset({Category.DELETED_BY_OTHERS})
@@ -34,6 +36,15 @@ ENDS = {
     "hasty": 7,
 }
 """How pods end, by weight. *vanish*: removed by force, without a mark; *hasty*: removed as soon as it has ended."""
+ENDS_AND_MORE = {**ENDS, "no-image": 6}
+"""The same, and pods that never start: their image cannot be pulled, and a bare back-off hides why."""
+NO_IMAGE = "failed to pull: unexpected EOF"
+IMAGE_GRACE_S = 30.0
+USED_TO_RUN = {
+    "exitCode": 137,
+    "reason": "ContainerStatusUnknown",
+    "message": "The container could not be located when the pod was deleted.  The container used to be Running",
+}
 
 
 def _ended(exit_code: int, at: str) -> dict[str, Any]:
@@ -50,20 +61,26 @@ class Truth:
         categories: One category; two if it was removed so soon that the end itself may have been missed.
         exit_code: Of its main container, if it ended by itself.
         at_s: When.
+        started: Whether its main container had begun.
+        faults: Whose fault that is, for each category.
     """
 
     categories: frozenset[Category]
     exit_code: int | None
     at_s: float
+    started: bool = False
+    faults: frozenset[Fault | None] = frozenset()
 
 
 class World(Cluster):
-    """The cluster. Whatever happens to it is drawn from ``random``."""
+    """The cluster. Whatever happens to it is drawn from ``random``, the ends of pods by the weights of ``ends``."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, ends: Mapping[str, int] = ENDS) -> None:
         super().__init__(streaming_lists=random.random() < 0.5, gone_in_stream=random.random() < 0.5)
         self.random = random
+        self.ends = ends
         self.truth: dict[str, Truth] = {}
+        self.begun: set[str] = set()
         self.created: dict[str, list[str]] = {}
         self.broken: Callable[[Request], Response | None] | None = None
         self._words: dict[str, Callable[[], None]] = {}
@@ -97,11 +114,14 @@ class World(Cluster):
 
     def _plan(self, name: str, uid: str) -> None:
         draw = self.random
-        end = draw.choices(list(ENDS), weights=list(ENDS.values()))[0]
+        end = draw.choices(list(self.ends), weights=list(self.ends.values()))[0]
         starts_s = draw.uniform(0, 20)
         ends_s = starts_s + draw.uniform(0, 60)
         if end == "delete-pending":
             self._at(starts_s, uid, lambda: self._delete_by_others(name, uid))
+            return
+        if end == "no-image":
+            self._at(starts_s, uid, lambda: self._lack_image(name, uid))
             return
         self._at(starts_s, uid, lambda: self._start(name))
         self._at(ends_s, uid, lambda: self._end(name, uid, end))
@@ -111,6 +131,24 @@ class World(Cluster):
         if "deletionTimestamp" not in self.pods["default", name]["metadata"]:
             self.run(name)
             self._check_deadline(name)
+
+    def run(self, name: str) -> None:
+        """The main container starts."""
+        self.begun.add(self.pods["default", name]["metadata"]["uid"])
+        super().run(name)
+
+    def _lack_image(self, name: str, uid: str, *, backs_off: bool = False) -> None:
+        """The kubelet tries to pull, and waits, in turn; only at a try it says what is wrong."""
+        pod = self.pods["default", name]
+        if "deletionTimestamp" in pod["metadata"] or pod["status"]["phase"] != "Pending":
+            return
+        self._is(uid, Category.IMAGE, faults={Fault.INFRASTRUCTURE}, in_s=IMAGE_GRACE_S)
+        bare = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x"'}
+        waiting = bare if backs_off else {"reason": "ErrImagePull", "message": NO_IMAGE}
+        status = {"name": "base", "restartCount": 0, "state": {"waiting": waiting}}
+        spec = {**pod["spec"], "nodeName": "node-1"}
+        self.change(name, spec=spec, status={"phase": "Pending", "containerStatuses": [status]})
+        self._at(self.random.uniform(1, 5), uid, lambda: self._lack_image(name, uid, backs_off=not backs_off))
 
     def _at(self, later_s: float, uid: str, act: Callable[[], None]) -> None:
         heapq.heappush(self._plans, (anyio.current_time() + later_s, next(self._order), uid, act))
@@ -160,13 +198,37 @@ class World(Cluster):
 
     def _delete_by_others(self, name: str, uid: str) -> None:
         self._is(uid, *REMOVED)
-        if self.pods["default", name]["spec"].get("nodeName"):
+        pod = self.pods["default", name]
+        if pod["spec"].get("nodeName"):
             self.mark_deleted(name)
-            self.finish(name, 143)
+            if self.random.random() < 0.5 and not pod["metadata"].get("finalizers"):
+                self._forget(name)
+            else:
+                self.finish(name, 143)
         self.remove(name)
 
-    def _is(self, uid: str, *categories: Category, exit_code: int | None = None) -> None:
-        self.truth.setdefault(uid, Truth(frozenset(categories), exit_code, anyio.current_time()))
+    def _forget(self, name: str) -> None:
+        """A kubelet that lost the container of a deleted pod shows it as one that is being created (P10's input)."""
+        state = {"waiting": {"reason": "ContainerCreating"}}
+        status = {"name": "base", "restartCount": 0, "state": state, "lastState": {"terminated": USED_TO_RUN}}
+        self.change(name, status={"phase": "Pending", "containerStatuses": [status]})
+
+    def _is(
+        self,
+        uid: str,
+        *categories: Category,
+        exit_code: int | None = None,
+        faults: AbstractSet[Fault | None] | None = None,
+        in_s: float = 0.0,
+    ) -> None:
+        truth = Truth(
+            categories=frozenset(categories),
+            exit_code=exit_code,
+            at_s=anyio.current_time() + in_s,
+            started=uid in self.begun,
+            faults=frozenset(map(USUAL_FAULT.get, categories) if faults is None else faults),
+        )
+        self.truth.setdefault(uid, truth)
 
     def _delete(self, namespace: str, name: str, options: dict[str, Any]) -> Response:
         """A deletion over the API is the runner's own: of a pod that lives, its cancellation."""
@@ -182,6 +244,14 @@ class World(Cluster):
             self._say_last_word(uid)
             self.remove(name)
         return answer
+
+    def _obey(self, name: str) -> None:
+        """A pod that never began has nothing to end: it goes as it is."""
+        pod = self.pods["default", name]
+        if pod["spec"].get("nodeName") and pod["metadata"]["uid"] not in self.begun:
+            self.remove(name)
+        else:
+            super()._obey(name)
 
     def _check_deadline(self, name: str) -> None:
         """A lowered deadline is the runner's own, too; the kubelet takes some time, and sometimes two writes."""
@@ -218,7 +288,7 @@ class World(Cluster):
 
     # The network
 
-    async def _arrive(self, request: Request) -> Fault | None:
+    async def _arrive(self, request: Request) -> ServerFault | None:
         if len(self.faults) > 50:
             self.faults = [fault for fault in self.faults if fault.times]
         if self.broken is not None:
@@ -228,7 +298,7 @@ class World(Cluster):
             if answer is None:
                 raise TransportError("connection refused", method=request.method, sent=False)
             body = answer.body
-            return Fault(lambda _: True, status=answer.status, body=body, headers=answer.headers)
+            return ServerFault(lambda _: True, status=answer.status, body=body, headers=answer.headers)
         return await super()._arrive(request)
 
     async def request(self, request: Request) -> Response:

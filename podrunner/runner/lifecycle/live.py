@@ -284,7 +284,7 @@ def judge(state: Live, snapshot: Snapshot, *, gone: bool = False, effects: tuple
     """Decides whether a record is the pod's end."""
     termination = _termination(state)
     if termination is not None and not gone and _is_untouched(snapshot.pod, termination):
-        own = outcome_by(state, snapshot, None, previous=state.snapshot.pod)
+        own = outcome_by(state, snapshot, None)
         if own is not None and not awaits_final_status(snapshot.pod, own):
             following = seen_end(state, snapshot, own, None, gone=False)
             return Step(following.state, (*effects, *following.effects))
