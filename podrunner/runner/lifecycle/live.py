@@ -238,7 +238,9 @@ def _answered(rules: Rules, termination: Termination, given: DeletionAnswered) -
 def end_changed(state: Terminating | AwaitingFinalStatus, given: DeletionDeclined) -> Step:
     """The pod had changed when it was to be ended: if it is over, that is its own doing; else it is decided anew."""
     termination = state.termination
-    if termination is not None and not termination.asked_before:
+    if termination is None:
+        return Step(state)
+    if not termination.asked_before:
         over = observe_live(_as_not_ended(state), PodObserved(given.pod))
         if isinstance(over.state, Enriching):
             return over
