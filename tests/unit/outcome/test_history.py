@@ -124,7 +124,7 @@ def test_a_back_off_says_nothing_by_itself(message: str | None, *, bare: bool):
 
 
 def test_the_first_disruption_is_not_hidden_by_the_kubelets():
-    """P16: an eviction marks the pod, and the kubelet that ends it writes its own reason over it."""
+    """An eviction marks the pod, and the kubelet that ends it writes its own reason over it."""
     asked = pod(
         "Running", runs("base"), conditions=(disrupted("EvictionByEvictionAPI"),), deleted_at=8, grace_s=30
     )
