@@ -44,6 +44,7 @@ __all__ = [
     "exceeded",
     "has_deadline",
     "pending_clock",
+    "startable_s",
     "started_before",
     "waits_for",
 ]
@@ -233,6 +234,17 @@ def _lost(clocks: Clocks, pod: Pod, config: RunnerConfig, *, now_s: float) -> Ve
 def age_s(pod: Pod, now: dt.datetime) -> float:
     """Returns how many seconds ago the server created a pod; 0 if its record does not say."""
     return _seconds_since(pod.metadata.creation_timestamp, now)
+
+
+def startable_s(pod: Pod, now: dt.datetime) -> float:
+    """Returns for how many seconds a pod may start, as far as its record shows.
+
+    That is its age, or the time since it has a node: a scheduling gate may have held it until shortly before, which no
+    later record shows.
+    """
+    scheduled = timings_of(pod, None).scheduled
+    age = age_s(pod, now)
+    return age if scheduled is None else min(age, _seconds_since(scheduled, now))
 
 
 def started_before(pod: Pod, now: dt.datetime, *, main_container: str) -> float | None:

@@ -74,7 +74,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         pod: The newest record.
         status: It, as ``kubectl get pod`` prints it.
-        first_seen_s: When the pod was first tracked, on the runner's clock. Of an adopted pod: when it was created.
+        first_seen_s: When the pod was first tracked, on the runner's clock. Of an adopted pod: when it was
+            created, or bound.
         history: What its records showed so far.
     """
 

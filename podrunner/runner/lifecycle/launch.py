@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from podrunner.outcome import Category, Fault, Outcome, apply_failure_policy, refused_by_api
-from podrunner.runner.deadlines import Clocks, age_s, started_before
+from podrunner.runner.deadlines import Clocks, startable_s, started_before
 from podrunner.runner.effects import CollectLog, Effect, Emit, ExpectInWatch, NoteEnd, Untrack
 from podrunner.runner.events import EventKind
 from podrunner.runner.lifecycle.ended import settle
@@ -127,7 +127,7 @@ def adopt(state: New | Queued | Creating, given: PodAdopted) -> Step:
     """The outcome that an earlier owner settled stays; a pod that it was ending is ended, with its verdict."""
     main = state.rules.main_container
     started_s = started_before(given.pod, given.now, main_container=main)
-    first_seen_s = given.now_s - age_s(given.pod, given.now)
+    first_seen_s = given.now_s - startable_s(given.pod, given.now)
     snapshot = new_snapshot(given.pod, main_container=main, first_seen_s=first_seen_s)
     clocks = Clocks(started_s=None if started_s is None else given.now_s - started_s)
     if given.outcome is not None and holds_result(given.pod, given.outcome):

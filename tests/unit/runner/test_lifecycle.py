@@ -814,6 +814,16 @@ def test_an_adopted_pods_run_counts_from_its_main_container():
     assert following.clocks.started_s == 409.0
 
 
+def test_an_adopter_counts_the_time_to_start_from_the_node():
+    """P11: a gate may have held the pod until then; no record shows when it opened."""
+    bound = PodCondition(type="PodScheduled", status="True", last_transition_time="2026-01-01T00:01:30Z")
+    now = NOW + dt.timedelta(seconds=100)
+    gated_for_long = pod("Pending", waits("base", "ContainerCreating"), conditions=(bound,))
+    known = states.snapshot_of(step(New(rules=RULES), PodAdopted(gated_for_long, 500.0, now)).state)
+    assert known is not None
+    assert known.first_seen_s == 490.0
+
+
 def test_deadlines_are_the_main_containers():
     by = rules(run_timeout_s=30)
     waits_beside = with_beside("Running", runs("beside"), waits("base", "PodInitializing"))
