@@ -1,7 +1,8 @@
 """Which of a pod's events says why it was given up, or why its container was killed. Pure.
 
 Events come late, are dropped and are repeated, and their words change between versions: an event never decides a
-category here, it explains one. It is recognised by its reason and the container in its field path.
+category here, it explains one, and says whose fault it was where no status did. It is recognised by its reason and the
+container in its field path.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from podrunner.outcome.facts import container_of
 from podrunner.outcome.history import is_bare
 from podrunner.outcome.messages import sentence, shorten
 from podrunner.outcome.result import Evidence, Outcome
+from podrunner.outcome.scheduling import fault_of_placement, parse_unschedulable
+from podrunner.outcome.tables.causes import fault_of_creation, fault_of_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -102,7 +105,21 @@ def _given_up(outcome: Outcome, events: Sequence[Event], pod: Pod) -> Outcome:
     if outcome.category is not Category.STARTUP_TIMEOUT and not is_bare(said):
         return _with_event(outcome, found)
     message = f"{outcome.message}: {sentence(found.reason, found.message)}"
-    return _with_event(replace(outcome, message=message), found)
+    fault = _fault(outcome, found)
+    retryable = fault is Fault.INFRASTRUCTURE
+    return _with_event(replace(outcome, message=message, fault=fault, retryable=retryable), found)
+
+
+def _fault(outcome: Outcome, event: Event) -> Fault | None:
+    """Return whose fault the event's words mean; the outcome's if no table has them."""
+    match outcome.category:
+        case Category.UNSCHEDULABLE:
+            said = fault_of_placement(parse_unschedulable(event.message))
+        case Category.IMAGE:
+            said = fault_of_image(event.reason, event.message)
+        case _:
+            said = fault_of_creation(event.reason, event.message)
+    return outcome.fault if said is Fault.UNKNOWN else said
 
 
 def _obstacle(events: Sequence[Event], pod: Pod) -> Event | None:

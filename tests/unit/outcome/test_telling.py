@@ -121,21 +121,28 @@ def given_up(record: Pod, *events: Event, **policy: float) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    "told",
+    ("told", "fault"),
     [
-        event("FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "nope" not found'),
-        event("FailedAttachVolume", "Multi-Attach error for volume"),
-        event("FailedCreatePodSandBox", "Failed to create pod sandbox: plugin type=cni failed"),
-        event("NetworkNotReady", "network is not ready: cni plugin not initialized"),
+        (
+            event("FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "nope" not found'),
+            Fault.CONFIGURATION,
+        ),
+        (event("FailedAttachVolume", "Multi-Attach error for volume"), Fault.INFRASTRUCTURE),
+        (
+            event("FailedCreatePodSandBox", "Failed to create pod sandbox: dial tcp: connection refused"),
+            Fault.INFRASTRUCTURE,
+        ),
+        (event("NetworkNotReady", "network is not ready: cni plugin not initialized"), Fault.INFRASTRUCTURE),
     ],
-    ids=lambda told: told.reason,
+    ids=["mount", "attach", "sandbox", "network"],
 )
-def test_the_event_of_what_it_waited_for_is_the_message(told: Event):
-    """P14: ``startup-timeout`` with the kubelet's events."""
+def test_the_event_of_what_it_waited_for_is_the_message(told: Event, fault: Fault):
+    """P14: ``startup-timeout`` with the kubelet's events; their words say whose fault it was, if a table has them."""
     outcome = given_up(CREATING, told, SCHEDULING, startup_timeout_s=60)
     assert (outcome.category, outcome.reason) == (Category.STARTUP_TIMEOUT, "StartupTimeout")
     assert outcome.message.endswith(f"{told.reason}: {told.message}")
     assert any(item.reason == told.reason for item in outcome.evidence)
+    assert (outcome.fault, outcome.retryable) == (fault, fault is Fault.INFRASTRUCTURE)
 
 
 def test_the_newest_obstacle_tells():
