@@ -38,8 +38,11 @@ def is_plausible(pod: Pod, known: Pod | None) -> bool:
 
 
 def _lacks(status: PodStatus, known: PodStatus) -> bool:
-    """Whether a status lacks its phase, its containers or a container's state, and the one before had it."""
-    if _ORDER[status.phase] < _ORDER.get(known.phase, 0):
+    """Whether a status lacks its phase, its containers or a container's state, and the one before had it.
+
+    A kubelet that lost a container begins anew: then the phase goes back, and the containers wait.
+    """
+    if _ORDER[status.phase] < _ORDER.get(known.phase, 0) and not _begins_anew(status):
         return True
     if not known.container_statuses:
         return False
@@ -48,6 +51,12 @@ def _lacks(status: PodStatus, known: PodStatus) -> bool:
         return not status.reason  # an eviction, and a node that is shut down, leave a reason alone
     is_other = {each.name for each in containers}.isdisjoint(each.name for each in known.container_statuses)
     return is_other or any(each.state == _NO_STATE for each in containers)
+
+
+def _begins_anew(status: PodStatus) -> bool:
+    states = [each.state for each in status.container_statuses or ()]
+    is_waiting = any(state.waiting is not None for state in states)
+    return is_waiting and not any(state.running or state.terminated for state in states)
 
 
 def contradicts(event: WatchEvent, known: Pod | None, *, is_ours: bool, was_known: bool) -> bool:

@@ -79,9 +79,10 @@ def merge(known: Snapshot, pod: Pod | None, *, main_container: str, rewound: boo
         known: What is known.
         pod: The record; None: there is none.
         main_container: Name of the container that decides.
-        rewound: Whether the server's data went back: then an older record is the pod as it is now.
+        rewound: Whether the record is the pod as it is now, though it is older (the server's data went back) or has
+            another UID (that one was changed on the way).
     """
-    if pod is None or not is_same(pod, known) or (is_older(pod, known.pod) and not rewound):
+    if pod is None or not (rewound or (is_same(pod, known) and not is_older(pod, known.pod))):
         return known
     return Snapshot(
         pod=pod,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from podrunner.watch import Kind
+from podrunner.watch.unread import is_plausible
 from tests.support.fake_server import FakeServer
+from tests.support.pods import ended, pod, runs, waits
 from tests.unit.watch.harness import Watched, soon, watching
 
 if TYPE_CHECKING:
@@ -43,6 +45,20 @@ def end_spoilt(server: FakeServer, name: str, old: bytes, new: bytes) -> None:
     assert spoilt != line, "there is something to spoil"
     for stream in server.watches:
         stream.push(spoilt)
+
+
+@pytest.mark.parametrize(
+    ("record", "plausible"),
+    [
+        (pod("Pending", waits("base", "ContainerCreating")), True),
+        (pod("Pending", runs("base")), False),
+        (pod("Pending", ended("base", 3)), False),
+        (pod("Pending"), False),
+    ],
+)
+def test_a_phase_goes_back_only_with_its_containers(record: Pod, *, plausible: bool):
+    """P10: a kubelet that lost a container begins anew; a phase that was lost on the way reads as Pending."""
+    assert is_plausible(record, pod("Running", runs("base"))) is plausible
 
 
 def phases(watched: Watched) -> dict[str, str]:
