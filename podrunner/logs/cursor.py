@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from podrunner.logs.record import GapReason, LogGap, split_stamp
+from podrunner.logs.kubelet_text import last_stamp, stamp_at
+from podrunner.logs.record import GapReason, LogGap
 
 __all__ = ["Admitted", "LogCursor", "Resumption", "advance", "next_run", "since_time", "stamp_ns"]
 
 _SECONDS: Final = 19  # characters of 2024-01-31T10:20:30
-_STAMP_SEARCH: Final = 40
 
 
 class LogCursor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,7 +63,7 @@ def next_run(cursor: LogCursor, restart: int, began_at: str) -> LogCursor:
 
 def advance(cursor: LogCursor, data: bytes) -> LogCursor:
     """The cursor after these whole lines; unchanged if none of them has a stamp."""
-    stamp = _last_stamp(data)
+    stamp = last_stamp(data)
     if not stamp:
         return cursor
     lines = _count(data, stamp.encode() + b" ")
@@ -162,27 +162,12 @@ def _look_past(resumption: Resumption, data: bytes) -> Admitted:
     limit = stamp_ns(resumption.cursor.stamp)
     at = 0
     while at < len(data):
-        stamp = _stamp_at(data, at)
+        stamp = stamp_at(data, at)
         if stamp and stamp_ns(stamp) > limit:
             then = msgspec.structs.replace(resumption, left=0)
             return Admitted(data[at:], resumption.gap_before(stamp), then)
         at = data.index(b"\n", at) + 1
     return Admitted(b"", None, resumption)
-
-
-def _stamp_at(data: bytes, at: int) -> str:
-    head = data[at : at + _STAMP_SEARCH].split(b"\n", 1)[0].decode("ascii", "replace")
-    return split_stamp(head)[0]
-
-
-def _last_stamp(data: bytes) -> str:
-    end = len(data)
-    while end > 0:
-        at = data.rfind(b"\n", 0, end - 1) + 1
-        if stamp := _stamp_at(data, at):
-            return stamp
-        end = at
-    return ""
 
 
 def _find(data: bytes, prefix: bytes, start: int) -> int:

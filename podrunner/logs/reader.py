@@ -17,6 +17,7 @@ import anyio.to_thread
 import msgspec
 
 from podrunner.errors import LogError, PodrunnerError
+from podrunner.logs.kubelet_text import KubeletText, last_stamp
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.record import LogBatch
 
@@ -74,14 +75,22 @@ async def read_lines(
     container: str | None = None,
     tail_lines: int | None = None,
 ) -> list[str]:
-    """The log of a container as it is now, or its last lines; any error of ``podrunner.kube``."""
-    assembler = LineAssembler()
+    """The log of a container as it is now, or its last lines; any error of ``podrunner.kube``.
+
+    What the kubelet cannot give is a gap, as text.
+    """
+    assembler, parts = LineAssembler(), []
+    kubelet = KubeletText()
     async with source.stream_log(
         namespace, name, container=container, tail_lines=tail_lines, timestamps=True
     ) as batches:
-        parts = [assembler.feed(data) async for data in batches]
-    parts.append(assembler.rest())
-    return LogBatch(container or "", 0, b"".join(parts)).texts()
+        async for data in batches:
+            lines, kubelet = kubelet.tell(assembler.feed(data))
+            parts.append(lines)
+    rest, kubelet = kubelet.end(assembler.rest())
+    read = LogBatch(container or "", 0, b"".join((*parts, rest)))
+    gap = kubelet.gap(read.container, after=last_stamp(read.data))
+    return [*read.texts(), *([] if gap is None else [str(gap)])]
 
 
 class LogReader:

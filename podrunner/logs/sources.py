@@ -17,6 +17,7 @@ import msgspec
 
 from podrunner.errors import ConfigError, LogError, NotFoundError
 from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
+from podrunner.logs.kubelet_text import KubeletText, last_stamp
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.polled import follow_pod
 from podrunner.logs.record import LogBatch, LogGap
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from podrunner.config import LogSettings
     from podrunner.kube.log_server import LogServer
+    from podrunner.logs.kubelet_text import Told
     from podrunner.logs.limiter import LogStreamLimiter
     from podrunner.logs.polled import PodLogSource
 
@@ -218,7 +220,9 @@ class PodLog:
             tail_lines=self._tail_lines,
             timestamps=True,
         )
-        return _PodBatches(await stack.enter_async_context(log), timestamps=self._timestamps)
+        container = query.container or query.main_container
+        batches = await stack.enter_async_context(log)
+        return _PodBatches(batches, container=container, timestamps=self._timestamps)
 
     async def _followed(self, query: LogQuery, stack: AsyncExitStack) -> AsyncIterator[bytes]:
         log = follow_pod(
@@ -248,12 +252,15 @@ class _FollowedBatches:
 
 
 class _PodBatches:
-    """A pod's log as the node has it, in whole lines."""
+    """A pod's log as the node has it, in whole lines; what the kubelet cannot give is a gap, as a line of it."""
 
-    def __init__(self, batches: AsyncIterator[bytes], *, timestamps: bool) -> None:
+    def __init__(self, batches: AsyncIterator[bytes], *, container: str, timestamps: bool) -> None:
         self._batches = aiter(batches)
+        self._container = container
         self._timestamps = timestamps
         self._lines = LineAssembler()
+        self._kubelet = KubeletText()
+        self._last_stamp = ""
         self._ended = False
 
     def __aiter__(self) -> _PodBatches:
@@ -262,13 +269,22 @@ class _PodBatches:
     async def __anext__(self) -> bytes:
         while not self._ended:
             try:
-                whole = self._lines.feed(await anext(self._batches))
+                content = self._content(self._kubelet.tell(self._lines.feed(await anext(self._batches))))
             except StopAsyncIteration:
                 self._ended = True
-                whole = self._lines.rest()
-            if whole:
-                return LogBatch("", 0, whole).content(timestamps=self._timestamps)
+                content = self._content(self._kubelet.end(self._lines.rest())) + self._gap()
+            if content:
+                return content
         raise StopAsyncIteration
+
+    def _content(self, told: Told) -> bytes:
+        self._kubelet = told.then
+        self._last_stamp = last_stamp(told.lines) or self._last_stamp
+        return LogBatch("", 0, told.lines).content(timestamps=self._timestamps)
+
+    def _gap(self) -> bytes:
+        gap = self._kubelet.gap(self._container, after=self._last_stamp)
+        return b"" if gap is None else f"{gap}\n".encode()
 
 
 class _Beyond:

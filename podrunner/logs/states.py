@@ -37,7 +37,8 @@ import msgspec
 from msgspec.structs import replace
 
 from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
-from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run
+from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run, since_time
+from podrunner.logs.kubelet_text import KubeletText
 from podrunner.logs.record import GapReason, LogBatch, LogGap
 from podrunner.machine import IllegalInputError
 
@@ -186,6 +187,7 @@ class _Connected(_Log, frozen=True):
         follow: Whether the stream goes on until the run ends. False: the run was over when it was opened.
         start: The cursor when the stream was opened.
         seen: What is dropped because it was read by an earlier connection.
+        kubelet: What the kubelet said by this stream.
         has_received: Whether anything came, new or not.
         is_due: Whether the permit's time slice is over.
     """
@@ -194,6 +196,7 @@ class _Connected(_Log, frozen=True):
     follow: bool
     start: LogCursor
     seen: Resumption
+    kubelet: KubeletText = KubeletText()
     has_received: bool = False
     is_due: bool = False
 
@@ -336,16 +339,20 @@ def _connect(state: Queued, _event: PermitGranted) -> Step:
     if state.is_overtaken:
         return _give_up(state, GapReason.RESTARTED, "the container was restarted again meanwhile")
     seen = Resumption.after(state.cursor)
-    return _as(Reading, state, follow=not state.run_ended, start=state.cursor, seen=seen), ()
+    kubelet = KubeletText(may_be_cut=bool(since_time(state.cursor) or state.limits.since))
+    follow = not state.run_ended
+    return _as(Reading, state, follow=follow, start=state.cursor, seen=seen, kubelet=kubelet), ()
 
 
 def _take_lines(state: Reading, event: LinesReceived) -> Step:
-    admitted = state.seen.admit(event.lines)
+    lines, kubelet = state.kubelet.tell(event.lines)
+    admitted = state.seen.admit(lines)
     if admitted.gap is not None and _is_doubtful(state):
         return _doubt(state, event.now_s)
     effects = _emits(state.cursor, admitted.gap, admitted.lines)
     cursor = effects[-1].cursor if effects else state.cursor
-    return _as(Delivering, state, cursor=cursor, seen=admitted.then, has_received=True), effects
+    received = replace(state, cursor=cursor, seen=admitted.then, kubelet=kubelet, has_received=True)
+    return _as(Delivering, received), effects
 
 
 def _read_on(state: Delivering, _event: Delivered) -> Step:
@@ -367,8 +374,14 @@ def _leave_sinks(state: Delivering, _event: SliceElapsed) -> Step:
 
 
 def _end_stream(state: Reading, event: StreamEnded) -> Step:
-    """A followed log proves nothing by its end; half a line is read again: it may be no more than half."""
-    return _reconnect(state, event.now_s) if state.follow else _end_run(state, event)
+    """A followed log proves nothing by its end; half a line is read again: it may be no more than half.
+
+    Nor does an answer that ends with the kubelet's words.
+    """
+    if state.follow:
+        return _reconnect(state, event.now_s)
+    words = state.kubelet.end(event.rest).then.words
+    return _retry(state, words, event.now_s) if words else _end_run(state, event)
 
 
 def _end_run(state: Reading, event: StreamEnded) -> Step:

@@ -7,6 +7,7 @@ import anyio.lowlevel
 import pytest
 from podrunner.errors import ForbiddenError, NotFoundError, ServerError, TransportError
 from podrunner.logs import ContainerFollower, FollowLimits, GapReason, LogCursor
+from podrunner.logs.cursor import advance
 from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
 
 pytestmark = pytest.mark.anyio
@@ -402,3 +403,65 @@ async def test_a_takers_own_error_ends_the_reading_as_it_is(node, state, sink):
     sink.write = broken
     with pytest.raises(ZeroDivisionError):
         await follower(node, state, sink).run()
+
+
+REMOVED = b"unable to retrieve container logs for containerd://e788ff6eb312b2594610893b7264098144"
+
+
+async def removed(data):
+    """The kubelet has no such container any more; it has answered 200 already."""
+    del data
+    yield REMOVED
+
+
+@pytest.mark.parametrize("read", [False, True])
+async def test_the_kubelets_own_words_are_a_gap(node, state, sink, *, read: bool):
+    """G11: for a reader that read a line before, and for an adopter that comes when the container is removed."""
+    state.end()
+    node.write(stamped(1))
+    node.otherwise = removed
+    begin = advance(LogCursor("uid-1", "base"), stamped(1) + b"\n") if read else None
+    reader = follower(node, state, sink, cursor=begin)
+    await reader.run()
+    assert sink.texts == []
+    assert [(gap.reason, gap.message) for gap in sink.gaps] == [(GapReason.UNAVAILABLE, REMOVED.decode())]
+    assert sink.gaps[0].after == (stamped(1).split()[0].decode() if read else None)
+    assert reader.cursor.complete
+
+
+async def test_a_kubelet_that_recovers_leaves_no_gap(node, state, sink):
+    """G11: it had no connection to the container runtime when it was asked first."""
+    state.end()
+    node.write(stamped(1), stamped(2))
+
+    async def no_runtime(data):
+        yield data[:-10].rpartition(b"\n")[0] + b"\n"
+        yield b"rpc error: code = Unavailable desc = connection refused\n"
+
+    node.scripts = [no_runtime, no_runtime]
+    await follower(node, state, sink).run()
+    assert (sink.texts, sink.gaps) == (["line 1", "line 2"], [])
+
+
+async def test_a_container_that_is_removed_while_it_is_followed_leaves_its_lines_and_a_gap(node, state, sink):
+    """G11: a finalizer holds the pod, and its deletion removed the container."""
+    node.write(stamped(1))
+
+    async def followed(data):
+        yield data
+        state.end()
+        yield b"rpc error: code = NotFound desc = an error occurred when try to find container"
+
+    node.scripts = [followed]
+    node.otherwise = removed
+    await follower(node, state, sink).run()
+    assert sink.texts == ["line 1"]
+    assert [(gap.reason, gap.message) for gap in sink.gaps] == [(GapReason.UNAVAILABLE, REMOVED.decode())]
+
+
+async def test_a_container_that_never_began_has_no_log_that_could_be_missing(node, state, sink):
+    """G11: the kubelet's words about it are no gap either."""
+    state.set(started=True, ended=True, final=True, only_ended=True)
+    node.otherwise = removed
+    await follower(node, state, sink).run()
+    assert sink.items == []

@@ -20,6 +20,7 @@ from podrunner.logs import (
     PodLog,
     ServerLog,
     configured_places,
+    read_lines,
 )
 from podrunner.logs.segments import compress_segment, rotate
 from tests.unit.logs.conftest import stamped
@@ -250,3 +251,39 @@ class OpenPlace:
 async def test_an_embedders_own_place_is_asked_in_its_turn(node):
     node.write(stamped(1))
     assert (await LogReader([OpenPlace(), PodLog(node)]).read(QUERY)).lines == ("line 1",)
+
+
+REMOVED = b"unable to retrieve container logs for containerd://e788ff6eb312b2594610893b7264098144"
+
+
+async def removed(data):
+    """The kubelet's answer when the container is removed: 200, and words behind what it could read."""
+    yield data + REMOVED
+
+
+@pytest.mark.parametrize("timestamps", [False, True])
+async def test_the_kubelets_own_words_are_a_gap_in_the_pods_log(tmp_path, node, timestamps):
+    """G11: read once, behind lines or alone."""
+    node.otherwise = removed
+    alone = await reader(tmp_path, node, timestamps=timestamps).read(QUERY)
+    assert alone.lines == (
+        f"*** Log gap in container base (unavailable), after the start, before the end: {REMOVED.decode()}",
+    )
+    node.write(stamped(1))
+    *lines, gap = (await reader(tmp_path, node, timestamps=timestamps).read(QUERY)).lines
+    assert lines == [stamped(1).decode() if timestamps else "line 1"]
+    assert gap.startswith(
+        "*** Log gap in container base (unavailable), after 2024-05-01T10:20:00.000000001Z,"
+    )
+
+
+async def test_the_kubelets_own_words_are_a_gap_in_the_last_lines(node):
+    """G11: as the outcome of a failed pod holds them."""
+    node.otherwise = removed
+    node.write(stamped(1), stamped(2))
+    line, gap = await read_lines(node, "default", "pod-1", container="base", tail_lines=1)
+    assert line == "line 2"
+    assert gap.startswith(
+        "*** Log gap in container base (unavailable), after 2024-05-01T10:20:00.000000002Z,"
+    )
+    assert gap.endswith(REMOVED.decode())
