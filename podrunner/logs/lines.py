@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["MAX_LINE_BYTES", "LineAssembler"]
+__all__ = ["CONTINUED", "GOES_ON", "MAX_LINE_BYTES", "LineAssembler"]
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 """A longer line is handed on in pieces of this size: output without line ends cannot fill the memory."""
+
+GOES_ON: Final = b" *** The line goes on"
+"""Ends a piece of a line that was too long, if another one follows."""
+
+CONTINUED: Final = b"*** The line continued: "
+"""Begins the text of a piece of a line that was too long, behind the stamp, if another one came before."""
 
 _STAMP_SEARCH: Final = 40
 
@@ -30,7 +36,11 @@ class LineAssembler:
         cut = data.rfind(b"\n") + 1
         if not cut:
             return self._keep(data)
-        whole = b"".join((*self._parts, data[:cut])) if self._parts else data[:cut]
+        pieces = b""
+        if self._size:
+            end = data.index(b"\n")
+            pieces, data, cut = self._keep(data[:end]), data[end:], cut - end
+        whole = b"".join((pieces, *self._parts, data[:cut])) if self._parts else data[:cut]
         self._parts, self._size = [], 0
         return whole + self._keep(data[cut:])
 
@@ -41,14 +51,20 @@ class LineAssembler:
         return rest + b"\n" if rest else b""
 
     def _keep(self, data: bytes) -> bytes:
+        """Takes a part of a line; returns the pieces of it that are too long to be kept."""
         if data:
             self._parts.append(data)
             self._size += len(data)
-        return self._cut_short() if self._size > self._max else b""
+        pieces = []
+        while self._size > self._max:
+            pieces.append(self._cut_short())
+        return b"".join(pieces)
 
     def _cut_short(self) -> bytes:
-        piece = self.rest()
+        """Cuts off a piece: always of the same size, so that it is recognised when it is read once more."""
+        line = b"".join(self._parts)
         # The next piece carries the same stamp, as if the container had written two lines at once.
-        stamp = piece[: piece.find(b" ", 0, _STAMP_SEARCH) + 1]
-        self._keep(stamp)
-        return piece
+        stamp = line[: line.find(b" ", 0, _STAMP_SEARCH) + 1]
+        rest = stamp + CONTINUED + line[self._max :]
+        self._parts, self._size = [rest], len(rest)
+        return line[: self._max] + GOES_ON + b"\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.logs.lines import LineAssembler
+from podrunner.logs.lines import CONTINUED, GOES_ON, LineAssembler
 from podrunner.logs.record import LogBatch, LogLine
 
 STAMP = b"2024-05-01T10:20:30.123456789Z "
@@ -51,11 +51,33 @@ def test_empty_lines_and_carriage_returns_are_kept():
 
 
 def test_output_without_a_line_end_is_handed_on_in_pieces():
-    """Memory is bounded: each piece is a line with the same stamp."""
+    """Memory is bounded: each piece is a line with the same stamp, and says that it is a piece."""
     assembler = LineAssembler(max_line_bytes=100)
     got = b"".join([assembler.feed(STAMP), *(assembler.feed(b"y" * 50) for _ in range(5)), assembler.rest()])
-    assert "".join(LogBatch("base", 0, got).texts()) == "y" * 250
-    assert got.count(STAMP) == got.count(b"\n") > 1
+    texts = LogBatch("base", 0, got).texts()
+    going_on, continued = GOES_ON.decode(), CONTINUED.decode()
+    assert all(text.endswith(going_on) for text in texts[:-1])
+    assert all(text.startswith(continued) for text in texts[1:])
+    assert "".join(text.removesuffix(going_on).removeprefix(continued) for text in texts) == "y" * 250
+    assert got.count(STAMP) == got.count(b"\n") == len(texts) > 1
+
+
+@given(st.data())
+def test_a_line_that_is_too_long_is_cut_alike_in_each_answer(data):
+    """G12: its pieces are recognised after a break, however the bytes come; a line of just the size is whole."""
+    lines = [STAMP + b"z" * size + b"\n" for size in data.draw(st.lists(st.integers(60, 200), max_size=4))]
+    stream, got, assembler = b"".join(lines), b"", LineAssembler(max_line_bytes=100)
+    expected = b"".join(pieces(line) for line in lines)
+    while stream:
+        cut = data.draw(st.integers(1, min(len(stream), 90)))
+        got, stream = got + assembler.feed(stream[:cut]), stream[cut:]
+    assert got + assembler.rest() == expected
+
+
+def pieces(line: bytes) -> bytes:
+    if len(line) <= 101:
+        return line
+    return line[:100] + GOES_ON + b"\n" + pieces(STAMP + CONTINUED + line[100:])
 
 
 def test_the_last_line_may_have_no_end():
