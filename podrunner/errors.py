@@ -313,7 +313,7 @@ class CloseTimeoutError(PodrunnerError):
     """
 
     def __init__(self, pods: Sequence[str]) -> None:
-        self.pods = tuple(pods)
+        self.pods: tuple[str, ...] = tuple(pods)
         shown = ", ".join(self.pods[:_PODS_SHOWN])
         more = f" and {len(self.pods) - _PODS_SHOWN} more" if len(self.pods) > _PODS_SHOWN else ""
         super().__init__(

@@ -107,6 +107,7 @@ class PriorAttempt(NamedTuple):
     main_container: str | None = None
 
     def retained_outcome(self) -> Outcome:
+        """Returns the outcome of the retained pod."""
         assert self.pod is not None, "asked of retained pods only"
         stored = stored_outcome(self.pod)
         if stored is not None:
