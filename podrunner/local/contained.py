@@ -62,7 +62,7 @@ class ContainedFolder:
             os.close(folder)
 
     def write(self, path: Path, data: bytes, *, mode: int = 0o600) -> None:
-        """Write a file in one step; nobody reads half of it, nor before it has its mode."""
+        """Write a file in one step; no reader sees half of it, nor before it has its mode."""
         with self._above(path, create=True) as (above, name):
             fresh = f".{name}.new"
             descriptor = _create(fresh, above)

@@ -25,15 +25,15 @@ import msgspec
 
 from podrunner.logs.record import GapReason, LogGap, split_stamp
 
-__all__ = ["KubeletText", "Told", "last_stamp", "stamp_at"]
+__all__ = ["KubeletText", "Separated", "last_stamp", "stamp_at"]
 
 _STAMP_SEARCH: Final = 40
 _MAX_MESSAGE: Final = 1024
 _KNOWN: Final = (b"unable to retrieve container logs", b"failed to ", b"rpc error: ", b"context cancelled")
 
 
-class Told(NamedTuple):
-    """Some lines of a body, told apart.
+class Separated(NamedTuple):
+    """Some lines of a body: the container's, and what is known of the kubelet's.
 
     Attributes:
         lines: Those of the container.
@@ -56,21 +56,21 @@ class KubeletText(msgspec.Struct, frozen=True):
     may_be_cut: bool = False
     message: str = ""
 
-    def tell(self, lines: bytes) -> Told:
+    def separate(self, lines: bytes) -> Separated:
         r"""Tells whole lines apart, each with its ``\n``.
 
         Only the first and the last ones are looked at: none without a stamp stands in between.
         """
         if not lines:
-            return Told(lines, self)
+            return Separated(lines, self)
         begin = _end_of_words(lines)
         end = _end_of_stamped(lines, begin)
         message = self._message(lines[:begin]) + _decoded(lines[end:])
-        return Told(lines[begin:end], KubeletText(message=message[:_MAX_MESSAGE]))
+        return Separated(lines[begin:end], KubeletText(message=message[:_MAX_MESSAGE]))
 
-    def end(self, rest: bytes) -> Told:
+    def end(self, rest: bytes) -> Separated:
         """Tells what stands behind the last line end: a line without one, or words; ``b""``: neither."""
-        return msgspec.structs.replace(self, may_be_cut=False).tell(rest)
+        return msgspec.structs.replace(self, may_be_cut=False).separate(rest)
 
     def gap(self, container: str, *, after: str = "", restart: int = 0) -> LogGap | None:
         """Returns the gap in place of what the kubelet could not give; None if it said nothing."""

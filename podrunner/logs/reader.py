@@ -85,7 +85,7 @@ async def read_lines(
         namespace, name, container=container, tail_lines=tail_lines, timestamps=True
     ) as batches:
         async for data in batches:
-            lines, kubelet = kubelet.tell(assembler.feed(data))
+            lines, kubelet = kubelet.separate(assembler.feed(data))
             parts.append(lines)
     rest, kubelet = kubelet.end(assembler.rest())
     read = LogBatch(container or "", 0, b"".join((*parts, rest)))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from podrunner.config import LogSettings
     from podrunner.kube.log_server import LogServer
-    from podrunner.logs.kubelet_text import Told
+    from podrunner.logs.kubelet_text import Separated
     from podrunner.logs.limiter import LogStreamLimiter
     from podrunner.logs.polled import PodLogSource
 
@@ -269,7 +269,7 @@ class _PodBatches:
     async def __anext__(self) -> bytes:
         while not self._ended:
             try:
-                content = self._content(self._kubelet.tell(self._lines.feed(await anext(self._batches))))
+                content = self._content(self._kubelet.separate(self._lines.feed(await anext(self._batches))))
             except StopAsyncIteration:
                 self._ended = True
                 content = self._content(self._kubelet.end(self._lines.rest())) + self._gap()
@@ -277,10 +277,10 @@ class _PodBatches:
                 return content
         raise StopAsyncIteration
 
-    def _content(self, told: Told) -> bytes:
-        self._kubelet = told.then
-        self._last_stamp = last_stamp(told.lines) or self._last_stamp
-        return LogBatch("", 0, told.lines).content(timestamps=self._timestamps)
+    def _content(self, found: Separated) -> bytes:
+        self._kubelet = found.then
+        self._last_stamp = last_stamp(found.lines) or self._last_stamp
+        return LogBatch("", 0, found.lines).content(timestamps=self._timestamps)
 
     def _gap(self) -> bytes:
         gap = self._kubelet.gap(self._container, after=self._last_stamp)

@@ -345,7 +345,7 @@ def _connect(state: Queued, _event: PermitGranted) -> Step:
 
 
 def _take_lines(state: Reading, event: LinesReceived) -> Step:
-    lines, kubelet = state.kubelet.tell(event.lines)
+    lines, kubelet = state.kubelet.separate(event.lines)
     admitted = state.seen.admit(lines)
     if admitted.gap is not None and _is_doubtful(state):
         return _doubt(state, event.now_s)

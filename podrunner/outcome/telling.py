@@ -88,10 +88,10 @@ def explain(outcome: Outcome, events: Iterable[Event], *, pod: Pod, is_given_up:
         pod: Its last record.
         is_given_up: Whether it is podrunner's own verdict: its message keeps a cause that the status showed.
     """
-    told = sorted(events, key=_moment)
+    in_order = sorted(events, key=_moment)
     if is_given_up:
-        return _given_up(outcome, told, pod) if outcome.category in _GIVEN_UP else outcome
-    found = _killing(told, outcome.container or "") if _was_killed(outcome) else None
+        return _given_up(outcome, in_order, pod) if outcome.category in _GIVEN_UP else outcome
+    found = _killing(in_order, outcome.container or "") if _was_killed(outcome) else None
     if found is None:
         return outcome
     return _with_event(replace(outcome, message=f"{outcome.message}: {shorten(found.message)}"), found)

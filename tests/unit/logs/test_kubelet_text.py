@@ -25,7 +25,7 @@ LINES = stamped(1) + b"\n" + stamped(2, b"rpc error: said by the container") + b
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_text_without_a_stamp_is_the_kubelets(words, before, end):
     """G11: whether it stands alone or behind lines, with a line end or without."""
-    lines, kubelet = KubeletText().tell(before + words + b"\n" if end else before)
+    lines, kubelet = KubeletText().separate(before + words + b"\n" if end else before)
     rest, kubelet = kubelet.end(b"" if end else words + b"\n")
     assert lines + rest == before
     assert kubelet.gap("base", after="then", restart=2) == LogGap(
@@ -40,39 +40,39 @@ def test_the_cutting_of_a_body_changes_nothing(data):
     kubelet, got = KubeletText(), b""
     while body:
         count = data.draw(st.integers(1, len(body)))
-        lines, kubelet = kubelet.tell(b"".join(body[:count]))
+        lines, kubelet = kubelet.separate(b"".join(body[:count]))
         got, body = got + lines, body[count:]
     assert (got, kubelet.message) == (LINES, "rpc error: one\ntwo\n")
 
 
 def test_the_rest_of_a_line_that_began_before_since_time_is_no_word_of_the_kubelets():
     """G11: the kubelet leaves out the first pieces of a long line, and with them its stamp."""
-    lines, kubelet = KubeletText(may_be_cut=True).tell(b"xxx the rest\n" + LINES)
+    lines, kubelet = KubeletText(may_be_cut=True).separate(b"xxx the rest\n" + LINES)
     assert (lines, kubelet) == (LINES, KubeletText())
-    assert KubeletText(may_be_cut=True).tell(b"xxx\n").then.tell(LINES) == (LINES, KubeletText())
+    assert KubeletText(may_be_cut=True).separate(b"xxx\n").then.separate(LINES) == (LINES, KubeletText())
 
 
 @pytest.mark.parametrize("words", WORDS[:-1])
 def test_words_at_the_beginning_of_an_answer_with_since_time_are_the_kubelets(words):
     """G11: they are known by their text, or by the missing line end."""
-    assert KubeletText(may_be_cut=True).tell(words + b"\n").then.message == words.decode() + "\n"
+    assert KubeletText(may_be_cut=True).separate(words + b"\n").then.message == words.decode() + "\n"
     assert KubeletText(may_be_cut=True).end(words + b"\n").then.message == words.decode() + "\n"
 
 
 def test_only_the_first_thing_of_a_body_may_be_the_rest_of_a_line():
     """G11."""
-    told = KubeletText(may_be_cut=True).tell(LINES)
-    assert told.then.tell(b"another kubelet's words\n").then.message == "another kubelet's words\n"
+    found = KubeletText(may_be_cut=True).separate(LINES)
+    assert found.then.separate(b"another kubelet's words\n").then.message == "another kubelet's words\n"
 
 
 def test_the_kubelets_words_are_bounded():
     """G11: a body without stamps does not fill the memory."""
     kubelet = KubeletText()
     for _ in range(3):
-        kubelet = kubelet.tell(b"x" * 5000 + b"\n").then
+        kubelet = kubelet.separate(b"x" * 5000 + b"\n").then
     assert len(kubelet.message) == 1024
 
 
 def test_no_words_are_no_gap():
-    assert KubeletText().tell(b"") == (b"", KubeletText())
+    assert KubeletText().separate(b"") == (b"", KubeletText())
     assert KubeletText(may_be_cut=True).end(b"").then.gap("base") is None

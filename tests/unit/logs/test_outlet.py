@@ -82,7 +82,7 @@ async def test_an_error_that_passes_costs_no_line(node, state, number, method):
 
 
 async def test_what_a_sink_could_not_take_until_the_drain_time_is_a_gap_in_it(node, state):
-    """H8: behind the last line that it took, before the next one; the reader is told, and the rest goes on."""
+    """H8: behind the last line that it took, before the next one; the reader hears of it, and the rest goes on."""
     heard = []
 
     async def later(data):
@@ -146,7 +146,7 @@ async def test_a_gap_at_the_end_is_written_as_soon_as_it_can_be(node, state):
 
 
 async def test_a_gap_that_cannot_be_written_holds_up_no_end(node, state):
-    """H8: the sink is closed where it stands, so that a successor reads the lines again; the trouble is told."""
+    """H8: the sink is closed where it stands, so that a successor reads the lines again; the trouble is reported."""
     node.write(stamped(1))
     state.end()
     heard, sink = [], Failing(passing(), times=float("inf"))

@@ -1,4 +1,4 @@
-"""Ends whose exit code is missing or is no number: they are told as unreadable, and never as a success."""
+"""Ends whose exit code is missing or is no number: they are unreadable, and never as a success."""
 
 from __future__ import annotations
 

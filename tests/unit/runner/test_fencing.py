@@ -23,7 +23,7 @@ def give_to_another(cluster: Cluster, name: str) -> None:
 
 
 def take_lease(cluster: Cluster, owner: str) -> None:
-    """Another process takes the Lease: the owner is told at its next renewal."""
+    """Another process takes the Lease: the owner learns of it at its next renewal."""
     lease = cluster.leases[f"podrunner-{owner}"]
     taken = {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}
     cluster._keep_lease(f"podrunner-{owner}", taken, 200)
