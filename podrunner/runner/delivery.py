@@ -96,6 +96,11 @@ class Deliveries:
             if pod.state.is_undelivered:
                 self._send(pod, OutcomeTaken())
 
+    def is_concluded(self, uid: str) -> bool:
+        """Whether the outcome of a pod is delivered and nothing more is done about it, or it is no pod of ours."""
+        pod = self._pods.get(uid)
+        return pod is None or pod.state.is_done
+
     def undelivered(self) -> list[RunnerEvent]:
         """Returns the events of all outcomes that are not delivered: with them a reader begins."""
         return [pod.finished_event() for pod in self._pods if pod.state.is_undelivered]

@@ -1,8 +1,9 @@
 """The queues in which a runner's events wait for their readers, and the subscription that ``runner.events()`` returns.
 
 A queue is bounded in a way that never costs an outcome: when it is full, a waiting event of a pod that still runs is
-replaced by the newest event of that pod, while terminal events are always kept. So it holds at most its limit plus two
-events for each pod that the runner tracks.
+replaced by the newest event of that pod, while terminal events are kept. So it holds at most its limit plus two events
+for each pod since its reader last came. The runner's own queue may have no reader at all, as outcomes are also taken by
+subscriptions and handles: when it holds twice its limit, the events of pods whose outcomes were taken are left out.
 """
 
 from __future__ import annotations
@@ -78,6 +79,12 @@ class EventQueue:
             await self._arrival.wait()
         return self.poll(max_events)
 
+    def leave_out(self, is_needless: Callable[[RunnerEvent], bool]) -> None:
+        """Takes events out that no reader needs any more."""
+        kept = ((place, event) for place, event in self._waiting.items() if not is_needless(event))
+        self._waiting = OrderedDict(kept)
+        self._newest = {pod: place for pod, place in self._newest.items() if place in self._waiting}
+
     def put_back(self, events: Sequence[RunnerEvent]) -> None:
         """Takes back events of the last batch that the reader did not look at."""
         unread = set(_ends(events))
@@ -151,6 +158,7 @@ class EventBus:
         self.queue: EventQueue = EventQueue(limit, self._take)
         self._subscriptions: list[EventQueue] = []
         self._not_taken: OrderedDict[str, RunnerEvent] = OrderedDict()
+        self._most = 2 * limit
 
     def deliver_to(self, deliveries: Deliveries) -> None:
         """Sets where outcomes that readers take are passed on to."""
@@ -166,8 +174,17 @@ class EventBus:
         if _has_no_pod(event):
             self._keep(event)
         self.queue.put(event)
+        if len(self.queue) > self._most:
+            self.queue.leave_out(self._is_taken)
+            self._most = 2 * max(self._limit, len(self.queue))
         for subscription in self._subscriptions:
             subscription.put(event)
+
+    def _is_taken(self, event: RunnerEvent) -> bool:
+        """Whether a reader took the end that the event is, or that its pod came to."""
+        if _has_no_pod(event):
+            return _name_of(event) not in self._not_taken
+        return self._deliveries is not None and self._deliveries.is_concluded(event.uid)
 
     def _keep(self, event: RunnerEvent) -> None:
         """Keeps an end for the next reader, until one has taken it; of very many, the newest."""

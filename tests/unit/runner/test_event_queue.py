@@ -338,3 +338,29 @@ def test_a_bus_without_deliveries_yet_begins_empty():
     bus.queue.poll()
     bus.queue.poll()
     assert len(bus.subscribe()) == 0
+
+
+def test_the_runners_own_queue_does_not_grow_if_another_reader_takes_the_outcomes():
+    """What has no reader keeps the outcomes that are not delivered, the losses not taken, and the pods that live."""
+    pods = undelivered_pods()
+    bus = EventBus(10)
+    bus.deliver_to(pods.deliveries("acknowledged"))
+    reader = bus.subscribe()
+    kept = [event("waiting"), event("live", EventKind.CREATED), event("gone", EventKind.LOST)]
+    for each in kept:
+        bus.emit(each)
+    reader.poll()
+    for number in range(1000):
+        for kind in (EventKind.CREATED, EventKind.FINISHED, EventKind.DELETED):
+            bus.emit(event(f"pod-{number}", kind))
+        assert len(bus.queue) <= 20
+    assert [each for each in bus.queue.poll() if each in kept] == kept
+
+
+def test_outcomes_that_no_reader_took_stay_in_the_runners_own_queue():
+    pods = Pods(**{f"p{number}": settled(Undelivered, over(f"p{number}")) for number in range(100)})
+    bus = EventBus(10)
+    bus.deliver_to(pods.deliveries("taken"))
+    for number in range(100):
+        bus.emit(event(f"p{number}"))
+    assert len(bus.queue.poll()) == 100
