@@ -88,7 +88,7 @@ USUAL_FAULT: Mapping[Category, Fault | None] = MappingProxyType(
         Category.REJECTED_BY_API: Fault.CONFIGURATION,
         Category.DELETED_BY_OTHERS: Fault.INFRASTRUCTURE,
         Category.CANCELLED: Fault.CALLER,
-        Category.UNKNOWN: Fault.INFRASTRUCTURE,
+        Category.UNKNOWN: Fault.UNKNOWN,
     }
 )
 """The fault that goes with a category unless the evidence says otherwise."""

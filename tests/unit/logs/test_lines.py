@@ -64,7 +64,7 @@ def test_output_without_a_line_end_is_handed_on_in_pieces():
 
 @given(st.data())
 def test_a_line_that_is_too_long_is_cut_alike_in_each_answer(data):
-    """G12: its pieces are recognised after a break, however the bytes come; a line of just the size is whole."""
+    """its pieces are recognised after a break, however the bytes come; a line of just the size is whole."""
     lines = [STAMP + b"z" * size + b"\n" for size in data.draw(st.lists(st.integers(60, 200), max_size=4))]
     stream, got, assembler = b"".join(lines), b"", LineAssembler(max_line_bytes=100)
     expected = b"".join(pieces(line) for line in lines)

@@ -238,7 +238,7 @@ ENDS = {
         Fault.INFRASTRUCTURE,
         True,
     ),
-    "nothing was said": (pod("Failed", runs("base")), Category.UNKNOWN, Fault.INFRASTRUCTURE, True),
+    "nothing was said": (pod("Failed", runs("base")), Category.UNKNOWN, Fault.UNKNOWN, True),
 }
 
 
