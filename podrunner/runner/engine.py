@@ -71,6 +71,8 @@ _IMPORTED_AT_FAILURES: Final = ("tenacity", "email.utils")
 
 # After a cancel: a pod's default grace period, as much again for the node to confirm the end, and the log's time.
 _CLOSE_WITHIN_S: Final = 90.0
+# For a last look at the pods that the watch did not show as gone.
+_ASK_WITHIN_S: Final = 5.0
 # After a drain all that is left is deleting pods whose processes have ended.
 _GONE_WITHIN_S: Final = 35.0
 
@@ -514,6 +516,10 @@ class Engine:
         left: list[str] = []
         try:
             left = await self._end_pods(policy, is_clean=is_clean)
+            if left:
+                asked_until_s = anyio.current_time() + _ASK_WITHIN_S
+                await persist(self._deleter.ask_for_rest, deadline_s=asked_until_s)
+                left = self._not_ended()
         finally:
             self._report_undelivered()
             self._supervisor.leave_all()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncEvents", "EventBus", "EventQueue", "TakeOutcomes", "put_back"]
 
 TakeOutcomes = Callable[[tuple[str, ...]], None]
-"""Is given what a reader took: for outcomes of pods their UIDs, for other ends what :func:`_name_of` gives."""
+"""Is given what a reader took: for outcomes of pods their UIDs, for losses what :func:`_name_of` gives."""
 
 
 class EventQueue:
@@ -136,13 +136,13 @@ def _ends(events: Iterable[RunnerEvent]) -> Iterator[str]:
     for event in events:
         if event.kind is EventKind.FINISHED and event.uid:
             yield event.uid
-        elif _has_no_pod(event):
+        elif _is_loss(event):
             yield _name_of(event)
 
 
-def _has_no_pod(event: RunnerEvent) -> bool:
-    """Whether an event ends an attempt of which no pod here keeps the outcome: it was lost, or never had a pod."""
-    return event.kind is EventKind.LOST or (event.kind is EventKind.FINISHED and not event.uid)
+def _is_loss(event: RunnerEvent) -> bool:
+    """Whether an event ends an attempt here without an outcome: no pod keeps the news for the next reader."""
+    return event.kind is EventKind.LOST
 
 
 def _name_of(event: RunnerEvent) -> str:
@@ -171,7 +171,7 @@ class EventBus:
 
     def emit(self, event: RunnerEvent) -> None:
         """Gives the event to all."""
-        if _has_no_pod(event):
+        if _is_loss(event):
             self._keep(event)
         self.queue.put(event)
         if len(self.queue) > self._most:
@@ -182,18 +182,18 @@ class EventBus:
 
     def _is_taken(self, event: RunnerEvent) -> bool:
         """Whether a reader took the end that the event is, or that its pod came to."""
-        if _has_no_pod(event):
+        if _is_loss(event):
             return _name_of(event) not in self._not_taken
         return self._deliveries is not None and self._deliveries.is_concluded(event.uid)
 
     def _keep(self, event: RunnerEvent) -> None:
-        """Keeps an end for the next reader, until one has taken it; of very many, the newest."""
+        """Keeps a loss for the next reader, until one has taken it; of very many, the newest."""
         self._not_taken[_name_of(event)] = event
         if len(self._not_taken) > self._limit:
             self._not_taken.popitem(last=False)
 
     def subscribe(self, *, observe: bool = False) -> EventQueue:
-        """A queue that gets the ends that no reader took and the outcomes not delivered, then everything from now on.
+        """A queue that gets the losses that no reader took and the outcomes not delivered, then everything from now on.
 
         Args:
             observe: Whether its reader only looks on: then it begins empty, and delivers nothing.

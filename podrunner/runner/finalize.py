@@ -442,6 +442,19 @@ class PodDeleter:
         """Returns the pods whose deletion was accepted and that may run on."""
         return [pod for pod in self._leaving.values() if pod.pod is None or not _is_over(pod.pod)]
 
+    async def ask_for_rest(self) -> None:
+        """Asks once for each pod that may run on: the watch may be interrupted, and the pod gone for long."""
+        for pod in self.still_running():
+            try:
+                found = await self._client.read_pod(pod.namespace, pod.name)
+            except NotFoundError:
+                self.confirm(pod)
+            except PodrunnerError as error:
+                _logger.info("pod %s/%s could not be read: %s", pod.namespace, pod.name, error)
+            else:
+                if found.metadata.uid != pod.uid or _is_over(found):
+                    self.confirm(pod)
+
     async def wait_gone(self) -> None:
         """Returns when every pod whose deletion was accepted is gone, or is over and held by a finalizer."""
         while not all(pod.pod is not None and _is_only_held(pod.pod) for pod in self._leaving.values()):

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import anyio.abc
 import anyio.lowlevel
-from podrunner.errors import OwnershipError, PodrunnerError, RunnerClosedError
+from podrunner.errors import CloseTimeoutError, OwnershipError, PodrunnerError, RunnerClosedError
 from podrunner.outcome import Outcome
 from podrunner.runner import AsyncPod, AsyncPodRunner, AsyncRun, ClosePolicy, EventKind, RunnerEvent
 from podrunner.workload import WorkloadKey
@@ -126,6 +126,8 @@ class Process:
                 readers.start_soon(self._read)
                 await self._work(readers)
                 await self._leave()
+        except CloseTimeoutError:
+            pass  # what it could not end is its successor's
         except OwnershipError as error:
             if "another runner is called" not in str(error):
                 raise

@@ -108,12 +108,12 @@ def test_what_ends_no_attempt_is_not_taken():
     assert taken == []
 
 
-ENDS_WITHOUT_POD = [event("a", EventKind.LOST), event("", EventKind.LOST), event("", EventKind.FINISHED)]
+LOSSES = [event("a", EventKind.LOST), event("", EventKind.LOST)]
 
 
-@pytest.mark.parametrize("end", ENDS_WITHOUT_POD)
-def test_an_end_that_no_pod_keeps_is_given_again_until_it_is_taken(end: RunnerEvent):
-    """A scheduler that fails over the news that an attempt is lost, or was refused, gets it once more."""
+@pytest.mark.parametrize("end", LOSSES)
+def test_a_loss_is_given_again_until_it_is_taken(end: RunnerEvent):
+    """A scheduler that fails over the news that an attempt is lost gets it once more."""
     bus = EventBus(100)
     first = bus.subscribe()
     bus.emit(end)
@@ -127,7 +127,7 @@ def test_an_end_that_no_pod_keeps_is_given_again_until_it_is_taken(end: RunnerEv
     assert bus.subscribe().poll() == []
 
 
-def test_an_end_that_came_while_there_was_no_reader_is_given_to_the_first():
+def test_a_loss_that_came_while_there_was_no_reader_is_given_to_the_first():
     bus = EventBus(2)
     lost = [event(uid, EventKind.LOST) for uid in "abc"]
     for each in lost:
