@@ -141,8 +141,10 @@ class EarlierPods:
         Nothing is done if the whole runner is being ended: then a successor finds the pod.
         """
         if not self._tasks.is_cancelled:
-            with anyio.move_on_after(_CLEANUP_S, shield=True):
+            with anyio.move_on_after(_CLEANUP_S, shield=True) as scope:
                 await self._resolve_after_cancel(turn)
+            if scope.cancelled_caught:
+                turn.lost = _not_settled(turn.pod)
 
     async def _resolve_after_cancel(self, turn: LaunchTurn) -> None:
         try:
@@ -239,6 +241,14 @@ class EarlierPods:
         turn.verdict = owner, result
         if not isinstance(result, OwnerGone):
             turn.found = None  # before the launch fails for it: it may be gone, or another runner's
+
+
+def _not_settled(pod: TrackedPod) -> AttemptOwnedError:
+    return AttemptOwnedError(
+        f"pod {pod.namespace}/{pod.name} is there already, and it was not settled whose it is",
+        namespace=pod.namespace,
+        name=pod.name,
+    )
 
 
 def _report_replay(record: Pod, turn: LaunchTurn, why: str) -> None:

@@ -62,6 +62,7 @@ class Line:
         await self._travel(sent=True)
         if self._random.random() < self.loses:
             raise RequestTimeoutError("no answer", method=request.method)
+        self._world.hear(request, answer)
         return answer
 
     async def _travel(self, *, sent: bool) -> None:

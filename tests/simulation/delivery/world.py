@@ -7,6 +7,7 @@ How schedulers behave does not belong here.
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any
 import anyio
 from podrunner.builder import read_ownership
 from podrunner.builder.labels import OUTCOME_FINALIZER, OWNER, REPORTED, VERDICT
-from podrunner.kube import Response
+from podrunner.kube import Request, Response
 from podrunner.outcome import Category
 from podrunner.outcome.stored import decode_outcome
 from podrunner.workload import WorkloadKey
@@ -62,7 +63,7 @@ class World(cluster.World):
         removed: UIDs of pods that other clients deleted.
         owners: Whose each pod is and was, and until when, by its UID.
         makers: Who made it, and when.
-        seen: Runners, and the names of which the server said to them that there is a pod; when it last did.
+        seen: Runners, and the names of which they heard that there is a pod; when they last did.
     """
 
     def __init__(
@@ -101,11 +102,11 @@ class World(cluster.World):
     def _is_beside(self, pod: Pod, key: WorkloadKey) -> bool:
         return self.keys[pod["metadata"]["uid"]].identity == key.identity and not self._is_over(pod)
 
-    def _post(self, objects: dict[tuple[str, str], Any], namespace: str, body: Pod) -> Response:
-        answer = super()._post(objects, namespace, body)
-        if answer.status == 409:
-            self.seen[owner_of(body), body["metadata"]["name"]] = anyio.current_time()
-        return answer
+    def hear(self, request: Request, answer: Response) -> None:
+        """An answer has arrived at the runner that asked."""
+        if (request.method, answer.status) == ("POST", 409) and request.path.endswith("/pods"):
+            pod = json.loads(request.body or b"{}")
+            self.seen[owner_of(pod), pod["metadata"]["name"]] = anyio.current_time()
 
     def _commit(self, kind: str, obj: Pod, before: Pod | None = None) -> Pod:
         owners, owner = self.owners[obj["metadata"]["uid"]], owner_of(obj)

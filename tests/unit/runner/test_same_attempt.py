@@ -738,6 +738,21 @@ async def test_a_submission_cancelled_while_its_pod_could_not_be_had_is_lost(clu
         assert owner_of(cluster, name) == "old"
 
 
+async def test_a_submission_cancelled_while_a_server_puts_its_pod_off_is_lost(cluster: Cluster):
+    """H2, C1: that there is a pod was heard, whose it is could not be settled in the time for it."""
+    name = await leave_pod(cluster)
+    cluster.run(name)
+    async with running(cluster, retry={"attempts": 0, "initial_s": 1, "max_s": 2}) as runner:
+        cluster.fail("PATCH", "/pods/", times=10_000, status=429)
+        pod = runner.submit(workload())
+        await until(lambda: cluster.count("PATCH", "/pods/") >= 2)
+        with pytest.raises(AttemptOwnedError, match="not settled whose it is"):
+            await pod.cancel()
+        assert kinds(runner) == ["lost"]
+        assert cluster.pods["default", name]["status"]["phase"] == "Running"
+        cluster.faults.clear()
+
+
 @pytest.mark.parametrize(("at", "owner"), INSTANTS)
 @pytest.mark.parametrize("where", ["delay_s", "delay_reply_s"])
 async def test_a_launch_cancelled_while_it_takes_a_pod_over_does_not_end_it(
