@@ -157,7 +157,7 @@ class EventBus:
         self._deliveries: Deliveries | None = None
         self.queue: EventQueue = EventQueue(limit, self._take)
         self._subscriptions: list[EventQueue] = []
-        self._not_taken: OrderedDict[str, RunnerEvent] = OrderedDict()
+        self._not_taken: dict[str, RunnerEvent] = {}
         self._most = 2 * limit
 
     def deliver_to(self, deliveries: Deliveries) -> None:
@@ -184,13 +184,13 @@ class EventBus:
         """Whether a reader took the end that the event is, or that its pod came to."""
         if _is_loss(event):
             return _name_of(event) not in self._not_taken
+        if event.kind is EventKind.FINISHED and (not event.uid or event.replayed):
+            return False  # no pod says whether it was
         return self._deliveries is not None and self._deliveries.is_concluded(event.uid)
 
     def _keep(self, event: RunnerEvent) -> None:
-        """Keeps a loss for the next reader, until one has taken it; of very many, the newest."""
+        """Keeps a loss for the next reader, until one has taken it."""
         self._not_taken[_name_of(event)] = event
-        if len(self._not_taken) > self._limit:
-            self._not_taken.popitem(last=False)
 
     def subscribe(self, *, observe: bool = False) -> EventQueue:
         """A queue that gets the losses that no reader took and the outcomes not delivered, then everything from now on.
