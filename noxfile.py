@@ -107,10 +107,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict types inside, complete types outside."""
+    """Strict types inside, complete types outside; the documentation's programs as a user's own checkers see them."""
     install(session, "types")
     session.run("mypy")
     session.run("pyright", "--verifytypes", "podrunner", "--ignoreexternal")
+    programs = Path(session.create_tmp(), "programs")
+    session.run("python", "-m", "tests.support.doc_programs", str(programs))
+    with session.chdir(programs):  # as a user would: no settings of ours, and no plugin of pydantic's
+        session.run("mypy", "--strict", "--config-file=", ".")
+        session.run("pyright", ".")
 
 
 @nox.session

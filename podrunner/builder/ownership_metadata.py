@@ -146,7 +146,7 @@ def read_ownership(
 
 def _read(annotations: Mapping[str, str]) -> OwnershipMetadata:
     relaunch = int(annotations.get(RELAUNCH, 0))
-    key = WorkloadKey(json.loads(annotations[KEY]), attempt=int(annotations[ATTEMPT]), relaunch=relaunch)
+    key = WorkloadKey(_parts(annotations[KEY]), attempt=int(annotations[ATTEMPT]), relaunch=relaunch)
     return OwnershipMetadata(
         key=key,
         owner=annotations[OWNER],
@@ -154,3 +154,11 @@ def _read(annotations: Mapping[str, str]) -> OwnershipMetadata:
         log_path=checked_log_path(annotations.get(LOG_PATH) or default_log_path(key)),
         main_container=annotations.get(DEFAULT_CONTAINER),
     )
+
+
+def _parts(identity: str) -> dict[str, str]:
+    """Return the parts of an identity; a number is none of ours: a key writes its digits as text."""
+    parts = json.loads(identity)
+    if not isinstance(parts, dict) or not all(isinstance(value, str) for value in parts.values()):
+        raise ValueError("is not a key: an object whose values are text")
+    return parts

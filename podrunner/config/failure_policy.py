@@ -16,6 +16,9 @@ from podrunner.config.kubernetes_names import ObjectName, PlainText
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Unpack
+
+    from podrunner.config.arguments import FailureRuleArguments, OnExitCodesArguments
 
 __all__ = ["FailurePolicy", "FailureRule", "OnExitCodes", "OnPodCondition", "conditions_of"]
 
@@ -55,6 +58,10 @@ class OnExitCodes(Settings):
     container: ObjectName | None = None
     operator: Literal["In", "NotIn"] = "In"
     values: tuple[Annotated[int, Field(ge=0, le=255)], ...] = Field(min_length=1, max_length=255)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[OnExitCodesArguments]) -> None: ...
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
@@ -102,6 +109,10 @@ class FailureRule(Settings):
     on_reasons: tuple[PlainText, ...] = ()
     on_categories: tuple[CategoryName, ...] = ()
     on_faults: tuple[FaultName, ...] = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[FailureRuleArguments]) -> None: ...
 
     @model_validator(mode="after")
     def _about_something(self) -> Self:

@@ -41,17 +41,22 @@ from podrunner.config.policies import (
     TcpKeepalive,
     WatchSettings,
 )
+from podrunner.kubernetes_models import manifest_of
 from podrunner.workload import Resources
 
 if TYPE_CHECKING:
     import os
+    from typing import Unpack
+
+    from podrunner.config.arguments import RunnerConfigArguments
 
 __all__ = ["LOCAL_IMAGE", "RunnerConfig", "SecretRef"]
 
 LOCAL_IMAGE = "localhost/this-machine"
 """The image of pods on a LocalCluster when none is named: the programs of this machine."""
 
-JsonObject = dict[str, Any]
+JsonObject = Annotated[dict[str, Any], BeforeValidator(manifest_of)]
+"""An object of the Kubernetes API, as in a manifest; a client's model is converted."""
 
 
 class SecretRef(NamedTuple):
@@ -138,7 +143,8 @@ class RunnerConfig(Settings):
             ``sleep``, ``wc`` and ``cat``. None: the main container's image.
         volumes: Volumes of the pod (as in ``volumes``).
         volume_mounts: Mounts of the main container (as in ``volumeMounts``).
-        pod_template: A pod onto which everything is merged; None: an empty one. Files may name a YAML file.
+        pod_template: A pod onto which everything is merged, as an object or the Path of a YAML or JSON file (read when
+            the configuration is created); None: an empty one.
         container_name: Name of the main container.
         airflow: What makes the pods Airflow workers; None: they are not.
         delete_pods: Whether finished pods are deleted, after their log is read.
@@ -258,6 +264,10 @@ class RunnerConfig(Settings):
     adopt_every_s: PositiveSeconds | None = None
     lease_duration_s: float = Field(default=60.0, ge=1)
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[RunnerConfigArguments]) -> None: ...
+
     def with_changes(self, **changes: Any) -> RunnerConfig:
         """Return this configuration with some settings replaced, validated as a whole.
 
@@ -283,10 +293,12 @@ class RunnerConfig(Settings):
     @field_validator("pod_template", mode="before")
     @classmethod
     def _loaded(cls, template: object) -> object:
-        if isinstance(template, str | Path):
-            raise ValueError(  # noqa: TRY004 - pydantic passes only a ValueError on
-                "a pod template is a mapping here; Read the file by podrunner.config.load_pod_template"
-            )
+        if isinstance(template, str):
+            raise ValueError("a pod template is a mapping or a Path; Write Path(...) around the file's name")  # noqa: TRY004 - pydantic passes only a ValueError on
+        if isinstance(template, Path):
+            from podrunner.config.pod_template import load_pod_template
+
+            return load_pod_template(template)
         return template
 
     @model_validator(mode="after")

@@ -6,11 +6,16 @@ Settings of the pod itself do not belong here. Pure data: no I/O, no clock.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from podrunner.config.frozen import Secret, Settings
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from podrunner.config.arguments import LogArguments, PendingArguments
 
 __all__ = [
     "LogSettings",
@@ -125,6 +130,10 @@ class PendingPolicy(Settings):
     unschedulable_grace_s: Seconds | None = None
     startup_timeout_s: PositiveSeconds | None = None
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[PendingArguments]) -> None: ...
+
 
 class WatchSettings(Settings):
     """How podrunner watches its pods.
@@ -202,6 +211,10 @@ class LogSettings(Settings):
     server_secret_key: Secret | None = None
     max_follows: int = Field(default=500, ge=2, le=100_000)
     turn_s: PositiveSeconds = 30.0
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[LogArguments]) -> None: ...
 
     @model_validator(mode="after")
     def _compressed_in_parts(self) -> LogSettings:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podrunner.errors import SpecError
+from podrunner.kubernetes_models import manifest_of
 from podrunner.workload.validation import unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["settings_of"]
 
@@ -50,7 +53,7 @@ def settings_of(executor_config: Mapping[str, Any]) -> dict[str, Any]:
     settings = _classic({**direct, **(executor_config.get("KubernetesExecutor") or {})})
     override = executor_config.get("pod_override")
     if override is not None:
-        settings["overrides"] = manifest_of(override)
+        settings["overrides"] = _override_of(override)
     template = executor_config.get("pod_template_file")
     if template is not None:
         settings["pod_template"] = _as_path(template)
@@ -76,31 +79,9 @@ def _classic(given: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def manifest_of(model: Any) -> dict[str, Any]:
-    """Return the manifest of a mapping, or of a model of the kubernetes client (by its attribute map).
-
-    Raises:
-        SpecError: It is neither.
-    """
-    manifest = _plain(model)
+def _override_of(model: Any) -> dict[str, Any]:
+    manifest = manifest_of(model)
     if not isinstance(manifest, dict):
         problem = "must be a manifest or a V1Pod"
         raise SpecError(problem, field=f"{_PLACE}.pod_override", value=type(model).__name__)
     return manifest
-
-
-def _plain(value: Any) -> Any:
-    attributes = getattr(value, "attribute_map", None)
-    if isinstance(attributes, Mapping):
-        members = {wire: getattr(value, name) for name, wire in attributes.items()}
-        return {wire: _plain(member) for wire, member in members.items() if member is not None}
-    if isinstance(value, Mapping):
-        return {str(name): _plain(member) for name, member in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(member) for member in value]
-    return _iso(value)
-
-
-def _iso(value: Any) -> Any:
-    written: Callable[[], str] | None = getattr(value, "isoformat", None)
-    return written() if written is not None else value

@@ -30,7 +30,8 @@ class WorkloadKey:
     """Identity and attempt of a workload; immutable and hashable, equal whatever the order of its parts.
 
     Attributes:
-        parts: What identifies the workload, as ``{"dag_id": "etl", "task_id": "load"}``, in the order given.
+        parts: What identifies the workload, as ``{"dag_id": "etl", "task_id": "load"}``, in the order given. A whole
+            number becomes its digits.
         attempt: Which attempt, from 1.
         relaunch: How often the attempt was launched again because its pod failed before the work began, from 0. A
             relaunch is another pod of the same attempt.
@@ -45,7 +46,7 @@ class WorkloadKey:
     identity: str
     _hash: int
 
-    def __init__(self, parts: Mapping[str, str], attempt: int = 1, *, relaunch: int = 0) -> None:
+    def __init__(self, parts: Mapping[str, str | int], attempt: int = 1, *, relaunch: int = 0) -> None:
         checked = _checked_parts(parts)
         identity = _canonical(checked)
         if len(identity) > MAX_IDENTITY_BYTES:
@@ -130,7 +131,8 @@ class WorkloadKey:
         return core_schema.no_info_plain_validator_function(cls.of, serialization=as_dict)
 
 
-KeyLike: TypeAlias = WorkloadKey | Mapping[str, Any]
+KeyLike: TypeAlias = WorkloadKey | Mapping[str, str | int] | Mapping[str, Any]
+"""A key, its parts, or ``{"parts": {…}, "attempt": 2}``."""
 
 
 def _as_dict(key: WorkloadKey) -> dict[str, Any]:
@@ -152,8 +154,9 @@ def _checked_parts(parts: Any) -> dict[str, str]:
     return dict(_checked_texts(parts))
 
 
-def _checked_texts(parts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name, value in parts.items():
+def _checked_texts(parts: Mapping[str, str | int]) -> Iterator[tuple[str, str]]:
+    for name, given in parts.items():
+        value = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
         if not _is_ascii(name) or not _is_ascii(value):
             for text in (name, value):
                 _check_text(text, field=f"WorkloadKey.parts[{name!r}]")
@@ -166,7 +169,7 @@ def _is_ascii(text: Any) -> bool:
 
 def _check_text(text: Any, *, field: str) -> None:
     if not isinstance(text, str):
-        raise SpecError("must be text", field=field, value=repr(text)[:80])
+        raise SpecError("must be text or a whole number", field=field, value=repr(text)[:80])
     try:
         text.encode()
     except UnicodeEncodeError:

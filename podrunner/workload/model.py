@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from podrunner.errors import SpecError
+from podrunner.kubernetes_models import manifest_of
 from podrunner.workload.airflow import AirflowTask, from_airflow, of_attempt
 from podrunner.workload.files import read_document, read_pod_template
 from podrunner.workload.key import WorkloadKey
@@ -20,6 +21,9 @@ from podrunner.workload.validation import CheckedModel, unknown_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from typing import Unpack
+
+    from podrunner.workload.arguments import WorkloadArguments
 
 __all__ = ["SecretKey", "Workload"]
 
@@ -48,7 +52,7 @@ def _variable_name(value: str) -> str:
 
 
 def _loaded(value: Any) -> Any:
-    return read_pod_template(value) if isinstance(value, Path) else value
+    return read_pod_template(value) if isinstance(value, Path) else manifest_of(value)
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_no_lone_text)]
@@ -57,8 +61,9 @@ Text = Annotated[str, Field(min_length=1)]
 Variable = Annotated[str, AfterValidator(_variable_name)]
 SecretKey = tuple[Text, Text]
 """Name of a Secret, and a key in it."""
-Objects = tuple[dict[str, Any], ...]
-"""Objects of the Kubernetes API, as in a manifest."""
+Object = Annotated[dict[str, Any], BeforeValidator(manifest_of)]
+"""An object of the Kubernetes API, as in a manifest; a client's model is converted."""
+Objects = tuple[Object, ...]
 
 
 class Workload(CheckedModel):
@@ -126,7 +131,7 @@ class Workload(CheckedModel):
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
     node_selector: dict[str, str] = Field(default_factory=dict)
-    affinity: dict[str, Any] = Field(default_factory=dict)
+    affinity: Object = Field(default_factory=dict)
     tolerations: Objects = ()
     volumes: Objects = ()
     volume_mounts: Objects = ()
@@ -139,12 +144,16 @@ class Workload(CheckedModel):
     scheduling_gates: Words = ()
     active_deadline_s: Annotated[int, Field(ge=1)] | None = None
     termination_grace_period_s: Annotated[int, Field(ge=0)] | None = None
-    overrides: dict[str, Any] = Field(default_factory=dict)
+    overrides: Object = Field(default_factory=dict)
     pod_template: Annotated[dict[str, Any], BeforeValidator(_loaded)] | None = None
     log_path: Annotated[str, AfterValidator(checked_log_path)] | None = None
     result_path: Annotated[str, AfterValidator(checked_result_path)] | None = None
     identity_labels: dict[str, str] = Field(default_factory=dict)
     identity_annotations: dict[str, str] = Field(default_factory=dict)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[WorkloadArguments]) -> None: ...
 
     @property
     def relative_log_path(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from podrunner.kubernetes_models import KubernetesModel, is_model, manifest_of
 from podrunner.quantity import parse_quantity
 from podrunner.workload.validation import CheckedModel
 
@@ -61,3 +62,26 @@ class Resources(CheckedModel):
     gpu_resource: str = "nvidia.com/gpu"
     requests: dict[str, Quantity] = Field(default_factory=dict)
     limits: dict[str, Quantity] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_requirements(cls, value: Any) -> Any:
+        return _attributes_of(value) if is_model(value) else value
+
+
+_NAMED = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral_storage"}
+
+
+def _attributes_of(requirements: KubernetesModel) -> dict[str, Any]:
+    """Return the attributes of resources that a ``V1ResourceRequirements`` gives."""
+    given = manifest_of(requirements)
+    if given.get("claims"):
+        raise ValueError("has claims of dynamic resources, which podrunner sets only by overrides")
+    return {**_amounts(given, "request"), **_amounts(given, "limit")}
+
+
+def _amounts(given: dict[str, Any], kind: str) -> dict[str, Any]:
+    amounts = given.get(f"{kind}s") or {}
+    named = {f"{_NAMED[name]}_{kind}": amount for name, amount in amounts.items() if name in _NAMED}
+    others = {name: amount for name, amount in amounts.items() if name not in _NAMED}
+    return {**named, f"{kind}s": others} if others else named

@@ -60,3 +60,11 @@ async def asynchronous(workloads: list[Workload]) -> None:
 def lazily_loaded() -> None:
     assert_type(podrunner.build_pod(podrunner.RunnerConfig(), Workload(key={"n": "1"})), dict[str, object])  # type: ignore[assert-type]  # dict[str, Any]
     assert_type(podrunner.WorkloadKey({"n": "1"}).attempt, int)
+
+
+def arguments(limits: dict[str, float]) -> None:
+    Workload(key={"job": "a", "n": 3}, command=["sh"], env={"A": "b"}, volumes=[{"name": "data"}])
+    RunnerConfig(pending={"image_grace_s": 5}, namespaces=["a"], logs={"folder": "logs"}, kubeconfig="config")
+    RunnerConfig(pending=limits, failure_policy=[{"name": "a", "action": "fail", "on_reasons": ["Evicted"]}])
+    Workload(command=["sh"])  # type: ignore[call-arg]  # no key
+    Workload(key={"job": "a"}, comand=["sh"])  # type: ignore[call-arg]

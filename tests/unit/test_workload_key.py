@@ -85,7 +85,7 @@ def test_a_key_cannot_be_changed():
     [
         ({}, 1, "WorkloadKey.parts"),
         (None, 1, "WorkloadKey.parts"),
-        ({"a": 1}, 1, "WorkloadKey.parts['a']"),
+        ({"a": 1.5}, 1, "WorkloadKey.parts['a']"),
         ({1: "a"}, 1, "WorkloadKey.parts[1]"),
         ({"a": "\ud800"}, 1, "WorkloadKey.parts['a']"),
         ({"a": "b"}, 0, "WorkloadKey.attempt"),

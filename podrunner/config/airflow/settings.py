@@ -7,7 +7,7 @@ What belongs here: the data that turns a pod into an Airflow worker. Reading an 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -15,6 +15,11 @@ from pydantic import Field, field_validator, model_validator
 from podrunner.config.frozen import Secret, Settings
 from podrunner.config.kubernetes_names import AbsolutePath, LabelValue, ObjectName, PlainText, RelativePath
 from podrunner.redaction import looks_secret
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from podrunner.config.arguments import AirflowArguments, DagsFromGitArguments
 
 __all__ = [
     "AirflowSettings",
@@ -110,6 +115,10 @@ class DagsFromGit(Settings):
     container_name: ObjectName = "git-sync-clone"
     run_as_user: int | None = Field(default=None, ge=0)
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[DagsFromGitArguments]) -> None: ...
+
     @field_validator("repo")
     @classmethod
     def _without_password(cls, repo: str) -> str:
@@ -203,6 +212,10 @@ class AirflowSettings(Settings):
     dags: DagSource = DagsInImage()
     logs: LogVolume = LogsInEmptyDir()
     worker_uuid: LabelValue | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[AirflowArguments]) -> None: ...
 
 
 def _under_home(given: dict[str, Any], folder: str) -> str:

@@ -59,7 +59,7 @@ def test_a_setting_may_be_none_only_where_none_is_its_default():
         ({"pending": {"image_grace_s": -1}}, "pending.image_grace_s", "greater than or equal to 0"),
         ({"retry": {"initial_s": 5, "max_s": 1}}, "retry", "Make it longer"),
         ({"watch": {"backoff_initial_s": 5, "backoff_max_s": 1}}, "watch", "Make it longer"),
-        ({"pod_template": "pod.yaml"}, "pod_template", "load_pod_template"),
+        ({"pod_template": "pod.yaml"}, "pod_template", "Path(...)"),
         ({"resources": {"cpu_request": "much"}}, "resources.cpu_request", "quantity"),
         ({"airflow": {"home": "airflow"}}, "airflow.home", "absolute path"),
         ({"run_timeout_s": float("inf")}, "run_timeout_s", "finite"),
