@@ -7,7 +7,7 @@ layer makes, and the blocking face (``podrunner.blocking``).
 from __future__ import annotations
 
 from podrunner.runner.batches import FailedLaunch, LaunchBatch
-from podrunner.runner.engine import ClosePolicy
+from podrunner.runner.closing import ClosePolicy
 from podrunner.runner.event_queue import AsyncEvents, put_back
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, AsyncRun, peek_outcome

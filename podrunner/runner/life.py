@@ -14,7 +14,7 @@ import anyio
 
 from podrunner.errors import CloseTimeoutError
 from podrunner.interruption import finish, interruptions, outlast, persist, protect, withdraw_cancellation
-from podrunner.runner.engine import ClosePolicy
+from podrunner.runner.closing import ClosePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -129,7 +129,7 @@ class RunnerLife:
     def _shorten(self) -> None:
         """Ends the pods that a close waits for."""
         if self.engine is not None and self._policy is not ClosePolicy.DETACH:
-            self.engine.shorten_close()
+            self.engine.closing.shorten()
 
     async def _end_group(self, error: BaseException | None) -> None:
         """Leaves the task group, whose only task has ended."""
@@ -176,7 +176,7 @@ class RunnerLife:
             self._opened.set()
             await persist(self._closing.wait)
             try:
-                await engine.close(self._policy, is_clean=self._is_clean)
+                await engine.closing.close(self._policy, is_clean=self._is_clean)
             except CloseTimeoutError as timeout:
                 self._timeout = timeout
             self._closed.set()
@@ -193,5 +193,5 @@ class RunnerLife:
         """A task of the engine has failed: the runner's block is ended, and its error raised there."""
         self._leave()
         if self.engine is not None:
-            self.engine.abandon_close()
+            self.engine.closing.abandon()
         self._group.cancel_scope.cancel()

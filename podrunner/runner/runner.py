@@ -12,11 +12,13 @@ import anyio
 from podrunner.errors import RunnerClosedError, UsageError
 from podrunner.ownership import new_owner
 from podrunner.runner.batches import FailedLaunch, LaunchBatch
-from podrunner.runner.engine import ClosePolicy, Engine, RunnerResources, open_engine
+from podrunner.runner.closing import ClosePolicy
+from podrunner.runner.engine import Engine, RunnerResources
 from podrunner.runner.event_queue import AsyncEvents, EventBus
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, AsyncRun, tracked_of
 from podrunner.runner.life import RunnerLife
+from podrunner.runner.opening import open_engine
 from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
@@ -261,7 +263,7 @@ class AsyncPodRunner:
             ApiError: Pods or leases cannot be read.
             RunnerClosedError: The runner is not open.
         """
-        return [self._handle(tracked) for tracked in await self._entered().adopt()]
+        return [self._handle(tracked) for tracked in await self._entered().adoption.adopt()]
 
     # Looking
 
@@ -361,7 +363,7 @@ class AsyncPodRunner:
         """
         engine = self._entered()
         with anyio.fail_after(timeout_s):
-            await engine.idle()
+            await engine.closing.idle()
 
     def _entered(self) -> Engine:
         if self._engine is None:

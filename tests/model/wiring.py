@@ -53,7 +53,7 @@ class Wiring:
             tasks = SupervisedTasks(group)
             client.close = tasks.cancel
             engine = Engine(client, lease, config=self.config, resources=resources, tasks=tasks)  # type: ignore[arg-type]
-            engine._knows = lambda _: client.flag  # type: ignore[method-assign]
+            engine.adoption._knows = lambda _: client.flag  # type: ignore[method-assign]
             inputs = _Inputs(engine)
             yield engine, inputs
             tasks.cancel()
@@ -81,7 +81,7 @@ class Wiring:
         async def adopt(client: Client) -> tuple[Input, ...]:
             async with self._engine(client, owner) as (engine, inputs):
                 with suppress(OwnershipError):  # the Lease is lost meanwhile
-                    await engine.adopt()
+                    await engine.adoption.adopt()
                 return tuple(inputs)
 
         return Procedure(f"{owner}: adopt", adopt)

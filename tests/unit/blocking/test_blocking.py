@@ -258,7 +258,7 @@ def test_a_thread_that_was_not_started_is_not_waited_for(monkeypatch, cluster):
 
 def test_what_did_not_end_is_a_note_of_ctrl_c(cluster, opened, monkeypatch):
     """H3: the names of the pods, in what is raised."""
-    monkeypatch.setattr("podrunner.runner.engine._CLOSE_WITHIN_S", 0.5)
+    monkeypatch.setattr("podrunner.runner.closing._CLOSE_WITHIN_S", 0.5)
     cluster.obedient = False
     with pytest.raises(KeyboardInterrupt) as raised, opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
         pod = runner.launch(workload())
