@@ -261,34 +261,34 @@ class Pod:
         """
         return self._bridge.call(self._pod.manifest)
 
-    def cancel(self, *, grace_period_s: int | None = None) -> None:
+    def cancel(self, *, grace_period_s: int | None = None, wait: bool = True) -> None:
         """Ends the pod, wherever it is: queued, being created, pending or running.
 
-        Its outcome follows: see ``wait``.
-
-        Returns when the API server has accepted it. A pod that has ended already keeps its outcome, and is deleted or
+        Its outcome follows: see ``wait``. A pod that has ended already keeps its outcome, and is deleted or
         retained as without the cancel.
 
         Args:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's own.
+            wait: Whether to return when the API server has accepted it; False: at once, while the runner goes on.
 
         Raises:
             OwnershipError: The pod is another runner's now, or will be: its end is reported there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
-        self._bridge.call(self._pod.cancel, grace_period_s=grace_period_s)
+        self._bridge.call(self._pod.cancel, grace_period_s=grace_period_s, wait=wait)
 
-    def delete(self, *, grace_period_s: int | None = None) -> None:
+    def delete(self, *, grace_period_s: int | None = None, wait: bool = True) -> None:
         """Deletes the pod, whatever the policy says. One that has not ended is cancelled.
 
         Args:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's own.
+            wait: Whether to return when the API server has accepted it; False: at once, while the runner goes on.
 
         Raises:
             OwnershipError: The pod is another runner's now, or will be: its end is reported there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
-        self._bridge.call(self._pod.delete, grace_period_s=grace_period_s)
+        self._bridge.call(self._pod.delete, grace_period_s=grace_period_s, wait=wait)
 
 
 def async_pod_of(pod: Pod) -> AsyncPod:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from podrunner.runner import AsyncRun
     from podrunner.workload import WorkloadKey
 
-__all__ = ["Run"]
+__all__ = ["Run", "async_run_of"]
 
 
 class Run:
@@ -75,14 +75,20 @@ class Run:
         """
         return self.outcome or self._bridge.call(self._run.wait, timeout_s)
 
-    def cancel(self, *, grace_period_s: int | None = None) -> None:
+    def cancel(self, *, grace_period_s: int | None = None, wait: bool = True) -> None:
         """Ends the run, wherever it is: the present pod is cancelled, and there is no further try.
 
         Args:
             grace_period_s: Seconds that the pod's processes have to end; None: the configuration's, or the pod's own.
+            wait: Whether to return when the API server has accepted it; False: at once, while the runner goes on.
 
         Raises:
             OwnershipError: Another runner goes on with the run, or will: its end is reported there.
             RunnerClosedError: The runner was closed and left the run to a successor.
         """
-        self._bridge.call(self._run.cancel, grace_period_s=grace_period_s)
+        self._bridge.call(self._run.cancel, grace_period_s=grace_period_s, wait=wait)
+
+
+def async_run_of(run: Run) -> AsyncRun:
+    """Returns the asynchronous handle behind a blocking one."""
+    return run._run  # noqa: SLF001  # the handle's own room

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from podrunner.blocking.bridge import Bridge
 from podrunner.blocking.pod import Pod, async_pod_of
-from podrunner.blocking.run import Run
+from podrunner.blocking.run import Run, async_run_of
 from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch, RunnerEvent, put_back
 from podrunner.workload import WorkloadKey
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
-    from podrunner.runner import AsyncEvents, LogSinks, RetryPolicy, RunnerHealth
+    from podrunner.runner import AsyncEvents, Group, LogSinks, Priority, RetryPolicy, RunnerHealth
     from podrunner.workload import Workload
 
 __all__ = ["Events", "PodRunner"]
@@ -209,6 +209,29 @@ class PodRunner:
             self._bridge.run(self._runner.submit, workload, priority=priority, group=group), self._bridge
         )
 
+    def submit_many(
+        self, workloads: Iterable[Workload], *, priority: Priority = 0, group: Group = ""
+    ) -> LaunchBatch[Pod]:
+        """Queues many workloads in one step and returns their handles, without waiting for a pod.
+
+        One that cannot be queued does not hold up the others, as for ``launch_many``. If too many wait already, those
+        for which there was no room have no outcome: hand them in again. A call that is cancelled has queued all of
+        them, or none.
+
+        Args:
+            workloads: What to run.
+            priority: As for ``submit``: that of all of them, or a function that says each one's.
+            group: As for ``submit``: that of all of them, or a function that says each one's.
+
+        Returns:
+            One handle per workload, in order; ``errors`` tells which were not queued, and why.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        batch = self._bridge.call(self._runner.submit_many, list(workloads), priority=priority, group=group)
+        return LaunchBatch([Pod(pod, self._bridge) for pod in batch], batch.errors)
+
     def submit_when_room(
         self, workload: Workload, *, priority: int = 0, group: str = "", timeout_s: float | None = None
     ) -> Pod:
@@ -251,6 +274,51 @@ class PodRunner:
         """
         run = self._bridge.run(self._runner.run, workload, retry=retry, priority=priority, group=group)
         return Run(run, self._bridge)
+
+    def run_many(
+        self,
+        workloads: Iterable[Workload],
+        *,
+        retry: RetryPolicy | None = None,
+        priority: Priority = 0,
+        group: Group = "",
+    ) -> LaunchBatch[Run]:
+        """Queues many workloads in one step, each to be tried again as ``run`` does, and returns the handles of all.
+
+        One that cannot be queued does not hold up the others: its run is over, as for ``submit_many``.
+
+        Args:
+            workloads: What to run.
+            retry: When they are tried again; None: as the configuration's ``run_retry`` says.
+            priority: Of each try: as for ``submit_many``.
+            group: Of each try: as for ``submit_many``.
+
+        Returns:
+            One handle per workload, in order; ``errors`` tells which were not queued, and why.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        batch = self._bridge.call(
+            self._runner.run_many, list(workloads), retry=retry, priority=priority, group=group
+        )
+        return LaunchBatch([Run(run, self._bridge) for run in batch], batch.errors)
+
+    def cancel_many(
+        self, pods: Iterable[Pod | Run], *, grace_period_s: int | None = None, wait: bool = True
+    ) -> None:
+        """Ends many pods or runs at once, as ``cancel`` of each handle does.
+
+        Args:
+            pods: Handles of pods or runs.
+            grace_period_s: Seconds that their processes have to end; None: the configuration's, or the pod's own.
+            wait: Whether to return when the API server has accepted all; False: at once, while the runner goes on.
+
+        Raises:
+            ExceptionGroup: Of the errors of those that are another runner's; all others are cancelled.
+        """
+        listed = [async_run_of(one) if isinstance(one, Run) else async_pod_of(one) for one in pods]
+        self._bridge.call(self._runner.cancel_many, listed, grace_period_s=grace_period_s, wait=wait)
 
     def adopt(self) -> list[Pod]:
         """Takes over what is left of runners of the same scope that are gone.

@@ -13,6 +13,7 @@ from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, AsyncRun, peek_outcome
 from podrunner.runner.health import RunnerHealth
 from podrunner.runner.log_stream import AsyncLogStream
+from podrunner.runner.many import Group, Priority
 from podrunner.runner.retries import RetryPolicy
 from podrunner.runner.runner import AsyncPodRunner, LogSinks
 
@@ -25,8 +26,10 @@ __all__ = [
     "ClosePolicy",
     "EventKind",
     "FailedLaunch",
+    "Group",
     "LaunchBatch",
     "LogSinks",
+    "Priority",
     "RetryPolicy",
     "RunnerEvent",
     "RunnerHealth",

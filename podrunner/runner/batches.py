@@ -17,7 +17,7 @@ P = TypeVar("P")
 
 
 class FailedLaunch(msgspec.Struct, frozen=True):
-    """A workload of a batch that did not become a pod.
+    """A workload of a batch that did not become a pod, or was not queued.
 
     Attributes:
         index: Its place in the batch, from 0.
@@ -31,10 +31,11 @@ class FailedLaunch(msgspec.Struct, frozen=True):
 
 
 class LaunchBatch(Sequence[P], Generic[P]):
-    """The handles of a batch, one per workload and in its order.
+    """The handles of a batch, of pods or of runs, one per workload and in its order.
 
     A workload that could not be launched has a handle too: its outcome (``rejected-by-api``) is there
-    already, so that waiting for all of them tells the whole story. ``errors`` lists them,
+    already, so that waiting for all of them tells the whole story. One that was not queued because too many wait has
+    none: it may be handed in again, and its handle's ``wait`` raises ``QueueFullError``. ``errors`` lists them all,
     ``raise_for_errors()`` raises.
     """
 
@@ -60,7 +61,7 @@ class LaunchBatch(Sequence[P], Generic[P]):
 
     @property
     def launched(self) -> tuple[P, ...]:
-        """The handles of those that became pods."""
+        """The handles of those that became pods, or were queued."""
         failed = {failure.index for failure in self.errors}
         return tuple(pod for index, pod in enumerate(self._pods) if index not in failed)
 

@@ -239,6 +239,11 @@ class RunnerContext:
         else:
             await self._supervisor.remove(pod, grace_period_s=grace_period_s)
 
+    def begin(self, job: Callable[[], Coroutine[Any, Any, None]], *, name: str) -> None:
+        """Lets a call go on in a task of its own; one of a runner that is closed has nothing to do any more."""
+        if not self._fence.is_closed:
+            self._tasks.start_soon(job, name=name)
+
     async def cancel_all(self) -> None:
         """Ends everything that is not over; nothing is launched any more."""
         self._queue.refuse()

@@ -36,6 +36,7 @@ from podrunner.runner.earlier import EarlierPods
 from podrunner.runner.finalize import Finalizer, PodDeleter
 from podrunner.runner.health import RunnerHealth, combine
 from podrunner.runner.log_collection import LogCollection
+from podrunner.runner.many import BulkSubmission
 from podrunner.runner.periodic import PeriodicTasks
 from podrunner.runner.runs import Runs
 from podrunner.runner.submission import SubmissionQueue
@@ -89,6 +90,7 @@ class Engine:
         pods: All pods.
         queue: Launches them.
         runs: All runs.
+        bulk: Submits many workloads in one step.
         context: What handles ask.
         adoption: Takes over pods of runners that are gone.
         closing: Ends the pods by a policy.
@@ -151,6 +153,7 @@ class Engine:
         )
         self.context: RunnerContext = self._make_context()
         self.runs: Runs = Runs(self.queue, self.context, tasks=tasks, random=random)
+        self.bulk: BulkSubmission = BulkSubmission(self.queue, self.runs)
         self.adoption: PodAdoption = self._make_adoption()
         self.closing: RunnerClose = self._make_closing()
         self.reflectors: list[Reflector] = [self._reflector(namespace) for namespace in self._watched]

@@ -5,6 +5,7 @@ Every method asks the runner that made the handle, through its :class:`~podrunne
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,7 +16,7 @@ from podrunner.outcome import Outcome, Timings, Waiting, main_status, timings_of
 from podrunner.runner.log_stream import AsyncLogStream, PodLogReading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from datetime import datetime
 
     from podrunner.errors import PodrunnerError
@@ -245,38 +246,48 @@ class AsyncPod:
             raise NotFoundError(status=404, server_message=f"pod {self.name} does not exist yet")
         return await self._context.client.read_pod_manifest(self.namespace, self.name)
 
-    async def cancel(self, *, grace_period_s: int | None = None) -> None:
+    async def cancel(self, *, grace_period_s: int | None = None, wait: bool = True) -> None:
         """Ends the pod, wherever it is: queued, being created, pending or running.
 
-        Its outcome follows: see ``wait``.
-
-        Returns when the API server has accepted it. A pod that has ended already keeps its outcome, and is deleted or
+        Its outcome follows: see ``wait``. A pod that has ended already keeps its outcome, and is deleted or
         retained as without the cancel.
 
         Args:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's
                 own.
+            wait: Whether to return when the API server has accepted it; False: at once, while the runner goes on.
 
         Raises:
             OwnershipError: The pod is another runner's now, or will be: its end is reported there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
-        await self._context.cancel(self._tracked, grace_period_s=grace_period_s)
+        job = partial(self._context.cancel, self._tracked, grace_period_s=grace_period_s)
+        await self._carry_out(job, name=f"cancel {self.name}", wait=wait)
         self._check_ours(over=self._tracked.outcome is not None)
 
-    async def delete(self, *, grace_period_s: int | None = None) -> None:
+    async def delete(self, *, grace_period_s: int | None = None, wait: bool = True) -> None:
         """Deletes the pod, whatever the policy says. One that has not ended is cancelled.
 
         Args:
             grace_period_s: Seconds that its processes have to end; None: the configuration's, or the pod's
                 own.
+            wait: Whether to return when the API server has accepted it; False: at once, while the runner goes on.
 
         Raises:
             OwnershipError: The pod is another runner's now, or will be: its end is reported there.
             RunnerClosedError: The runner was closed and left the pod alone.
         """
-        await self._context.delete(self._tracked, grace_period_s=grace_period_s)
+        job = partial(self._context.delete, self._tracked, grace_period_s=grace_period_s)
+        await self._carry_out(job, name=f"delete {self.name}", wait=wait)
         self._check_ours(over=self._tracked.is_gone or not self._tracked.uid)
+
+    async def _carry_out(
+        self, job: Callable[[], Coroutine[Any, Any, None]], *, name: str, wait: bool
+    ) -> None:
+        if wait:
+            await job()
+        else:
+            self._context.begin(job, name=name)
 
     def _check_ours(self, *, over: bool) -> None:
         """Says that nothing was done to a pod that is another runner's, or is about to be."""
@@ -395,17 +406,21 @@ class AsyncRun:
         stands = "it has no pod yet" if last is None else f"pod {last.name} {_stands(last, self._context)}"
         raise TimeoutError(f"run {self.key} was not over after {timeout_s:g} s: {stands}")
 
-    async def cancel(self, *, grace_period_s: int | None = None) -> None:
+    async def cancel(self, *, grace_period_s: int | None = None, wait: bool = True) -> None:
         """Ends the run, wherever it is: the present pod is cancelled, and there is no further try.
 
         Args:
             grace_period_s: Seconds that the pod's processes have to end; None: the configuration's, or the pod's own.
+            wait: Whether to return when the API server has accepted it; False: at once, while the runner goes on.
 
         Raises:
             OwnershipError: Another runner goes on with the run, or will: its end is reported there.
             RunnerClosedError: The runner was closed and left the run to a successor.
         """
-        await self._runs.cancel(self._run, grace_period_s=grace_period_s)
+        if wait:
+            await self._runs.cancel(self._run, grace_period_s=grace_period_s)
+        else:
+            self._runs.begin_cancel(self._run, grace_period_s=grace_period_s)
         if self._run.is_relinquished or (self._context.is_relinquishing and self._run.outcome is None):
             self._raise_relinquished()
 

@@ -11,13 +11,13 @@ import anyio
 
 from podrunner.errors import RunnerClosedError, UsageError
 from podrunner.ownership import new_owner
-from podrunner.runner.batches import FailedLaunch, LaunchBatch
 from podrunner.runner.closing import ClosePolicy
 from podrunner.runner.engine import Engine, RunnerResources
 from podrunner.runner.event_queue import AsyncEvents, EventBus
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, AsyncRun, tracked_of
 from podrunner.runner.life import RunnerLife
+from podrunner.runner.many import Group, Priority, batch_of, cancel_all
 from podrunner.runner.opening import open_engine
 from podrunner.workload import WorkloadKey
 
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
     from podrunner.logs import SinkFactory
+    from podrunner.runner.batches import LaunchBatch
     from podrunner.runner.health import RunnerHealth
     from podrunner.runner.retries import RetryPolicy
+    from podrunner.runner.runs import TrackedRun
     from podrunner.runner.tracked import TrackedPod
     from podrunner.workload import Workload
 
@@ -179,12 +181,7 @@ class AsyncPodRunner:
         """
         listed = list(workloads)
         results = await self._entered().queue.launch_many(listed, concurrency=concurrency)
-        failures = [
-            FailedLaunch(index, workload, error)
-            for index, (workload, (_, error)) in enumerate(zip(listed, results, strict=True))
-            if error is not None
-        ]
-        return LaunchBatch([self._handle(tracked) for tracked, _ in results], failures)
+        return batch_of(listed, results, self._handle)
 
     def submit(self, workload: Workload, *, priority: int = 0, group: str = "") -> AsyncPod:
         """Queues the workload and returns its handle at once.
@@ -205,6 +202,29 @@ class AsyncPodRunner:
             RunnerClosedError: The runner is not open.
         """
         return self._handle(self._entered().queue.submit(workload, priority=priority, group=group))
+
+    async def submit_many(
+        self, workloads: Iterable[Workload], *, priority: Priority = 0, group: Group = ""
+    ) -> LaunchBatch[AsyncPod]:
+        """Queues many workloads in one step and returns their handles, without waiting for a pod.
+
+        One that cannot be queued does not hold up the others, as for ``launch_many``. If too many wait already, those
+        for which there was no room have no outcome: hand them in again. A call that is cancelled has queued all of
+        them, or none.
+
+        Args:
+            workloads: What to run.
+            priority: As for ``submit``: that of all of them, or a function that says each one's.
+            group: As for ``submit``: that of all of them, or a function that says each one's.
+
+        Returns:
+            One handle per workload, in order; ``errors`` tells which were not queued, and why.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        listed, bulk = list(workloads), self._entered().bulk
+        return batch_of(listed, await bulk.submit(listed, priority=priority, group=group), self._handle)
 
     async def submit_when_room(
         self, workload: Workload, *, priority: int = 0, group: str = "", timeout_s: float | None = None
@@ -248,7 +268,50 @@ class AsyncPodRunner:
         """
         engine = self._entered()
         run = engine.runs.run(workload, policy=retry, priority=priority, group=group)
-        return AsyncRun(run, engine.runs, engine.context)
+        return self._run_handle(run)
+
+    async def run_many(
+        self,
+        workloads: Iterable[Workload],
+        *,
+        retry: RetryPolicy | None = None,
+        priority: Priority = 0,
+        group: Group = "",
+    ) -> LaunchBatch[AsyncRun]:
+        """Queues many workloads in one step, each to be tried again as ``run`` does, and returns the handles of all.
+
+        One that cannot be queued does not hold up the others: its run is over, as for ``submit_many``.
+
+        Args:
+            workloads: What to run.
+            retry: When they are tried again; None: as the configuration's ``run_retry`` says.
+            priority: Of each try: as for ``submit_many``.
+            group: Of each try: as for ``submit_many``.
+
+        Returns:
+            One handle per workload, in order; ``errors`` tells which were not queued, and why.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        listed, bulk = list(workloads), self._entered().bulk
+        results = await bulk.run(listed, policy=retry, priority=priority, group=group)
+        return batch_of(listed, results, self._run_handle)
+
+    async def cancel_many(
+        self, pods: Iterable[AsyncPod | AsyncRun], *, grace_period_s: int | None = None, wait: bool = True
+    ) -> None:
+        """Ends many pods or runs at once, as ``cancel`` of each handle does.
+
+        Args:
+            pods: Handles of pods or runs.
+            grace_period_s: Seconds that their processes have to end; None: the configuration's, or the pod's own.
+            wait: Whether to return when the API server has accepted all; False: at once, while the runner goes on.
+
+        Raises:
+            ExceptionGroup: Of the errors of those that are another runner's; all others are cancelled.
+        """
+        await cancel_all(pods, grace_period_s=grace_period_s, wait=wait)
 
     async def adopt(self) -> list[AsyncPod]:
         """Takes over what is left of runners of the same scope that are gone.
@@ -372,6 +435,10 @@ class AsyncPodRunner:
 
     def _handle(self, tracked: TrackedPod) -> AsyncPod:
         return AsyncPod(tracked, self._entered().context)
+
+    def _run_handle(self, run: TrackedRun) -> AsyncRun:
+        engine = self._entered()
+        return AsyncRun(run, engine.runs, engine.context)
 
 
 def _default_config() -> RunnerConfig:

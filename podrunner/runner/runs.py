@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
@@ -24,7 +25,7 @@ from podrunner.runner.tasks import Notify
 if TYPE_CHECKING:
     from random import Random
 
-    from podrunner.builder import OwnershipMetadata
+    from podrunner.builder import OwnershipMetadata, PodPlan
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Pod
     from podrunner.runner.context import RunnerContext
@@ -151,9 +152,22 @@ class Runs:
         return len(self._live)
 
     def run(
-        self, workload: Workload, *, policy: RetryPolicy | None, priority: int = 0, group: str = ""
+        self,
+        workload: Workload,
+        *,
+        policy: RetryPolicy | None,
+        priority: int = 0,
+        group: str = "",
+        plan: PodPlan | None = None,
     ) -> TrackedRun:
         """Begins a run, or goes on with one that is known.
+
+        Args:
+            workload: What is run.
+            policy: When it is tried again; None: as configured.
+            priority: Of each try.
+            group: Of each try.
+            plan: The pod of the first try, where that was built before; None: it is built.
 
         Raises:
             PodrunnerError: As :meth:`SubmissionQueue.submit`.
@@ -167,12 +181,22 @@ class Runs:
         if prior is not None and prior.tracked is None and self._config.reported_attempt != "reuse":
             prior = None  # what becomes of a reported pod is settled when the launch finds it
         if prior is None or _order(prior.key) < _order(workload.key):
-            first = self._queue.submit(workload, priority=priority, group=group)
+            first = self._queue.submit(workload, priority=priority, group=group, plan=plan)
             self._live[place] = run
             self._take(run, first)
         else:
             self._live[place] = run
             self._go_on(run, prior)
+        return run
+
+    def not_taken(
+        self, workload: Workload, error: PodrunnerError, *, policy: RetryPolicy | None
+    ) -> TrackedRun:
+        """Returns a run for the handle of a workload of a batch that was not taken: it is over."""
+        run = TrackedRun(workload, policy or self._default, priority=0, group="")
+        pod = self._queue.not_taken(workload, error)
+        run.tries.append(pod)
+        run.end(pod.outcome)
         return run
 
     def _go_on(self, run: TrackedRun, prior: PriorAttempt) -> None:
@@ -310,6 +334,12 @@ class Runs:
             await run.ended()
         elif not run.is_over:
             await self._context.cancel(run.tries[-1], grace_period_s=grace_period_s)
+
+    def begin_cancel(self, run: TrackedRun, *, grace_period_s: int | None = None) -> None:
+        """As :meth:`cancel`, in a task of its own."""
+        run.cancelled = True
+        job = partial(self.cancel, run, grace_period_s=grace_period_s)
+        self._tasks.start_soon(job, name=f"cancel run {run.workload.key}")
 
     def stop(self, *, relinquish: bool) -> None:
         """No further tries of any run.

@@ -165,7 +165,7 @@ class SubmissionQueue:
     async def _begin(self, workload: Workload, turns: list[LaunchTurn]) -> TrackedPod | _Deferred:
         """Begins a launch, and notes its turn; returns its pod, or what it waits for."""
         self._fence.check_open()
-        plan = self._plan(workload)
+        plan = self.plan(workload)
         known = self._pods.named(plan.namespace, plan.name)
         if known is not None:
             return await self._created(known)
@@ -265,17 +265,36 @@ class SubmissionQueue:
         try:
             begun = await launching
         except PodrunnerError as error:
-            namespace = workload.namespace or self._config.namespace
-            pod = TrackedPod(workload.key, namespace, "", rules=Rules("base", self._config))
-            self._refuse(pod, error, is_reported=True)
-            batch.results[index] = pod, error
+            batch.results[index] = self.not_taken(workload, error), error
             return None
         if isinstance(begun, _Deferred):
             return begun
         batch.results[index] = begun, None
         return None
 
-    def _plan(self, workload: Workload) -> PodPlan:
+    def not_taken(self, workload: Workload, error: PodrunnerError) -> TrackedPod:
+        """Returns a pod for the handle of a workload of a batch that was not launched, or not taken for want of room.
+
+        The first has its outcome, ``rejected-by-api``; the second has none, as it may be handed in again.
+        """
+        namespace = workload.namespace or self._config.namespace
+        pod = TrackedPod(workload.key, namespace, "", rules=Rules("base", self._config))
+        if isinstance(error, QueueFullError):
+            self._supervisor.send(pod, AttemptLost(error, is_reported=False))
+        else:
+            self._refuse(pod, error, is_reported=True)
+        return pod
+
+    def check_open(self) -> None:
+        """Refuses calls that come too late.
+
+        Raises:
+            RunnerClosedError: The runner is closed.
+            OwnershipError: The runner lost its Lease.
+        """
+        self._fence.check_open()
+
+    def plan(self, workload: Workload) -> PodPlan:
         """Builds the pod; logs what the workload says without effect, each sentence once."""
         plan = self._builder.build(workload)
         for warning in plan.warnings:
@@ -391,8 +410,16 @@ class SubmissionQueue:
 
     # Submissions
 
-    def submit(self, workload: Workload, *, priority: int = 0, group: str = "") -> TrackedPod:
+    def submit(
+        self, workload: Workload, *, priority: int = 0, group: str = "", plan: PodPlan | None = None
+    ) -> TrackedPod:
         """Queues the workload: a higher priority goes first, groups of one priority take turns.
+
+        Args:
+            workload: The workload.
+            priority: The higher goes first.
+            group: Takes turns with others.
+            plan: Its pod, where that was built before; None: it is built.
 
         Raises:
             SpecError: The workload makes no pod.
@@ -402,7 +429,7 @@ class SubmissionQueue:
         limit = self._config.submit_queue_size
         if self._waiting >= limit:
             raise QueueFullError(f"{limit} submissions wait already", limit=limit)
-        return self.enqueue(workload, priority=priority, group=group)
+        return self.enqueue(workload, priority=priority, group=group, plan=plan)
 
     async def submit_when_room(
         self, workload: Workload, *, priority: int, group: str, timeout_s: float | None
@@ -420,7 +447,9 @@ class SubmissionQueue:
         ):
             await self._pods.changed()
 
-    def enqueue(self, workload: Workload, *, priority: int = 0, group: str = "") -> TrackedPod:
+    def enqueue(
+        self, workload: Workload, *, priority: int = 0, group: str = "", plan: PodPlan | None = None
+    ) -> TrackedPod:
         """Queues a workload, also in a runner that is closed to its callers.
 
         Raises:
@@ -428,7 +457,7 @@ class SubmissionQueue:
             OwnershipError: The runner lost its Lease.
         """
         self._fence.check_owner()
-        plan = self._plan(workload)
+        plan = plan or self.plan(workload)
         known = self._pods.named(plan.namespace, plan.name)
         if known is not None:
             return known
