@@ -44,6 +44,7 @@ __all__ = [
     "TooManyRequestsError",
     "TransportError",
     "UnauthorizedError",
+    "UnknownPodError",
     "UsageError",
 ]
 
@@ -331,6 +332,18 @@ class RunnerClosedError(UsageError):
 
 class CallFromEventLoopError(UsageError):
     """The blocking face was called from a running event loop; use ``AsyncPodRunner`` there."""
+
+
+class UnknownPodError(UsageError, LookupError):
+    """This runner tracks no pod of that key or UID.
+
+    Attributes:
+        which: The key or UID.
+    """
+
+    def __init__(self, message: str, *, which: object) -> None:
+        self.which = which
+        super().__init__(message)
 
 
 class QueueFullError(UsageError):

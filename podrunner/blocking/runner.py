@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from podrunner.blocking.bridge import Bridge
 from podrunner.blocking.pod import Pod, async_pod_of
 from podrunner.blocking.run import Run, async_run_of
-from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch, RunnerEvent, put_back
+from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch, RunnerEvent, carry_handles, put_back
 from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
-    from podrunner.runner import AsyncEvents, Group, LogSinks, Priority, RetryPolicy, RunnerHealth
+    from podrunner.runner import AsyncEvents, AsyncPod, Group, LogSinks, Priority, RetryPolicy, RunnerHealth
     from podrunner.workload import Workload
 
 __all__ = ["Events", "PodRunner"]
@@ -39,7 +39,7 @@ class Events:
         self._events = events
         self._bridge = bridge
         # What came over in one batch and was not yet given: leaving a loop early loses nothing.
-        self._over: deque[RunnerEvent] = deque()
+        self._over: deque[RunnerEvent[Pod]] = deque()
 
     def __enter__(self) -> Self:
         self._bridge.call(self._events.__aenter__)
@@ -55,13 +55,13 @@ class Events:
             self._bridge.run_if_open(partial(put_back, self._events, list(self._over)))
         self._bridge.call(self._events.__aexit__, exc_type, exc, traceback)
 
-    def __iter__(self) -> Iterator[RunnerEvent]:
+    def __iter__(self) -> Iterator[RunnerEvent[Pod]]:
         while batch := self.next_batch():
             self._over.extend(batch)
             while self._over:
                 yield self._over.popleft()
 
-    def next_batch(self, max_events: int | None = None) -> list[RunnerEvent]:
+    def next_batch(self, max_events: int | None = None) -> list[RunnerEvent[Pod]]:
         """Waits for events and takes those that are there.
 
         Args:
@@ -70,17 +70,17 @@ class Events:
         Returns:
             At least one event; an empty list once the runner is closed and everything was taken.
         """
-        return self._left(max_events) or self._bridge.call(self._events.next_batch, max_events)
+        return self._left(max_events) or _ours(self._bridge.call(self._events.next_batch, max_events))
 
-    def poll(self, max_events: int | None = None) -> list[RunnerEvent]:
+    def poll(self, max_events: int | None = None) -> list[RunnerEvent[Pod]]:
         """Takes the events that are there, without waiting.
 
         Args:
             max_events: How many at most; None: all.
         """
-        return self._left(max_events) or self._bridge.run(self._events.poll, max_events)
+        return self._left(max_events) or _ours(self._bridge.run(self._events.poll, max_events))
 
-    def _left(self, max_events: int | None) -> list[RunnerEvent]:
+    def _left(self, max_events: int | None) -> list[RunnerEvent[Pod]]:
         count = len(self._over) if max_events is None else min(max_events, len(self._over))
         return [self._over.popleft() for _ in range(count)]
 
@@ -116,6 +116,7 @@ class PodRunner:
             config, client=client, on_exit=on_exit, log_sinks=log_sinks, pod_hook=pod_hook, random=random
         )
         self._bridge = Bridge()
+        carry_handles(self._runner, lambda pod: Pod(pod, self._bridge))
 
     def __enter__(self) -> Self:
         self._bridge.enter(self._runner)
@@ -347,6 +348,18 @@ class PodRunner:
         """
         return [Pod(pod, self._bridge) for pod in self._bridge.run(self._runner.pods)]
 
+    def pod(self, which: WorkloadKey | str) -> Pod:
+        """The handle of a pod that is tracked: submitted, launched or adopted here, and not done with.
+
+        Args:
+            which: Its key, or its UID. Of a key, the pod that was submitted, launched or adopted last.
+
+        Raises:
+            UnknownPodError: No such pod is tracked (any more).
+            RunnerClosedError: The runner was never open.
+        """
+        return Pod(self._bridge.run(self._runner.pod, which), self._bridge)
+
     def events(self, *, observe: bool = False) -> Events:
         """The outcomes that are not delivered, then everything that happens: ``with runner.events() as events``.
 
@@ -374,7 +387,7 @@ class PodRunner:
         listed = [async_pod_of(one) if isinstance(one, Pod) else one for one in many]
         self._bridge.run(self._runner.acknowledge, listed)
 
-    def poll_events(self, max_events: int | None = None) -> list[RunnerEvent]:
+    def poll_events(self, max_events: int | None = None) -> list[RunnerEvent[Pod]]:
         """Takes the events that wait, without waiting for any: what a scheduler's heartbeat drains.
 
         Asking again takes the outcomes of the last batch (``outcome_delivery``).
@@ -385,7 +398,7 @@ class PodRunner:
         Raises:
             RunnerClosedError: The runner was never open.
         """
-        return self._bridge.run(self._runner.poll_events, max_events)
+        return _ours(self._bridge.run(self._runner.poll_events, max_events))
 
     def health(self) -> RunnerHealth:
         """How well the runner is.
@@ -415,3 +428,8 @@ class PodRunner:
             RunnerClosedError: The runner was never open.
         """
         self._bridge.call(self._runner.wait_all, timeout_s)
+
+
+def _ours(events: list[RunnerEvent[AsyncPod]]) -> list[RunnerEvent[Pod]]:
+    """Says what the runner's events carry here: blocking handles (:func:`carry_handles`)."""
+    return cast("list[RunnerEvent[Pod]]", events)

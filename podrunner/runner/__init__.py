@@ -15,7 +15,7 @@ from podrunner.runner.health import RunnerHealth
 from podrunner.runner.log_stream import AsyncLogStream
 from podrunner.runner.many import Group, Priority
 from podrunner.runner.retries import RetryPolicy
-from podrunner.runner.runner import AsyncPodRunner, LogSinks
+from podrunner.runner.runner import AsyncPodRunner, LogSinks, carry_handles
 
 __all__ = [
     "AsyncEvents",
@@ -33,6 +33,7 @@ __all__ = [
     "RetryPolicy",
     "RunnerEvent",
     "RunnerHealth",
+    "carry_handles",
     "peek_outcome",
     "put_back",
 ]

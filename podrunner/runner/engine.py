@@ -34,6 +34,7 @@ from podrunner.runner.context import Fence, RunnerContext
 from podrunner.runner.delivery import Deliveries
 from podrunner.runner.earlier import EarlierPods
 from podrunner.runner.finalize import Finalizer, PodDeleter
+from podrunner.runner.handles import AsyncPod
 from podrunner.runner.health import RunnerHealth, combine
 from podrunner.runner.log_collection import LogCollection
 from podrunner.runner.many import BulkSubmission
@@ -74,6 +75,7 @@ class RunnerResources:
         random: Source of jitter.
         pod_hook: An embedder's hook, applied to each manifest before the create request; None: none.
         extra_sinks: Makes an embedder's own sinks for a pod; None: none.
+        event_handle: Makes of a pod's handle what its events carry: the one of the face that callers see.
     """
 
     owner: str
@@ -81,6 +83,7 @@ class RunnerResources:
     random: Random
     pod_hook: PodHook | None
     extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None
+    event_handle: Callable[[AsyncPod], object] = lambda pod: pod
 
 
 class Engine:
@@ -152,6 +155,7 @@ class Engine:
             tasks=tasks,
         )
         self.context: RunnerContext = self._make_context()
+        self._bus.hand_out(lambda tracked: resources.event_handle(AsyncPod(tracked, self.context)))
         self.runs: Runs = Runs(self.queue, self.context, tasks=tasks, random=random)
         self.bulk: BulkSubmission = BulkSubmission(self.queue, self.runs)
         self.adoption: PodAdoption = self._make_adoption()

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Self
 
 from podrunner.errors import UsageError
 from podrunner.runner.delivery import Reader, came_back, handed_out, left
-from podrunner.runner.events import EventKind
+from podrunner.runner.events import EventKind, note_pod, noted_pod
 from podrunner.runner.iteration import iter_items
 from podrunner.runner.tasks import Notify
+from podrunner.runner.tracked import TrackedPod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from podrunner.runner.delivery import Deliveries
     from podrunner.runner.events import RunnerEvent
+    from podrunner.runner.handles import AsyncPod
 
 __all__ = ["AsyncEvents", "EventBus", "EventQueue", "TakeOutcomes", "put_back"]
 
@@ -159,6 +161,17 @@ class EventBus:
         self._subscriptions: list[EventQueue] = []
         self._not_taken: dict[str, RunnerEvent] = {}
         self._most = 2 * limit
+        self._make_handle: Callable[[TrackedPod], object] | None = None
+
+    def hand_out(self, make_handle: Callable[[TrackedPod], object]) -> None:
+        """Sets how the handles are made that events carry."""
+        self._make_handle = make_handle
+
+    def _with_handle(self, event: RunnerEvent) -> RunnerEvent:
+        tracked = noted_pod(event)
+        if self._make_handle is not None and isinstance(tracked, TrackedPod):
+            note_pod(event, self._make_handle(tracked))
+        return event
 
     def deliver_to(self, deliveries: Deliveries) -> None:
         """Sets where outcomes that readers take are passed on to."""
@@ -171,6 +184,7 @@ class EventBus:
 
     def emit(self, event: RunnerEvent) -> None:
         """Gives the event to all."""
+        self._with_handle(event)
         if _is_loss(event):
             self._keep(event)
         self.queue.put(event)
@@ -201,7 +215,7 @@ class EventBus:
         queue = EventQueue(self._limit, None if observe else self._take)
         if not observe:
             undelivered = self._deliveries.undelivered() if self._deliveries is not None else []
-            for event in (*self._not_taken.values(), *undelivered):
+            for event in (*self._not_taken.values(), *map(self._with_handle, undelivered)):
                 queue.put(event)
         self._subscriptions.append(queue)
         return queue
@@ -244,11 +258,11 @@ class AsyncEvents:
         if self._queue is not None:
             self._bus.unsubscribe(self._queue, failed=exc is not None)
 
-    def __aiter__(self) -> AsyncIterator[RunnerEvent]:
+    def __aiter__(self) -> AsyncIterator[RunnerEvent[AsyncPod]]:
         # One at a time: a reader that stops in between has lost nothing.
         return iter_items(partial(self.next_batch, 1))
 
-    async def next_batch(self, max_events: int | None = None) -> list[RunnerEvent]:
+    async def next_batch(self, max_events: int | None = None) -> list[RunnerEvent[AsyncPod]]:
         """Waits for events and takes those that are there.
 
         Args:
@@ -259,7 +273,7 @@ class AsyncEvents:
         """
         return await self._entered().next_batch(max_events)
 
-    def poll(self, max_events: int | None = None) -> list[RunnerEvent]:
+    def poll(self, max_events: int | None = None) -> list[RunnerEvent[AsyncPod]]:
         """Takes the events that are there, without waiting.
 
         Args:

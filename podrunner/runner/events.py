@@ -7,15 +7,25 @@ The queues in which they wait for a reader are :mod:`podrunner.runner.event_queu
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 import msgspec
 
+from podrunner.errors import UsageError
+
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from podrunner.outcome import Outcome
     from podrunner.workload import WorkloadKey
 
-__all__ = ["EventKind", "RunnerEvent"]
+    P = TypeVar("P", default=Any)
+else:
+    from typing import TypeVar
+
+    P = TypeVar("P")
+
+__all__ = ["EventKind", "RunnerEvent", "note_pod", "noted_pod"]
 
 
 class EventKind(StrEnum):
@@ -48,8 +58,10 @@ class EventKind(StrEnum):
 _TERMINAL = frozenset({EventKind.FINISHED, EventKind.DELETED, EventKind.LOST})
 
 
-class RunnerEvent(msgspec.Struct, frozen=True, gc=False):
+class RunnerEvent(msgspec.Struct, Generic[P], frozen=True, dict=True):
     """Something happened to a pod.
+
+    Its fields are plain data, and compare and encode as such; :attr:`pod` is the handle beside them.
 
     Attributes:
         kind: What.
@@ -80,3 +92,27 @@ class RunnerEvent(msgspec.Struct, frozen=True, gc=False):
     def is_terminal(self) -> bool:
         """Whether the event is never left out."""
         return self.kind in _TERMINAL
+
+    @property
+    def pod(self) -> P:
+        """The pod's handle, also of one that is adopted, or gone by now.
+
+        Raises:
+            UsageError: The event is a copy, or was made by the caller: it comes from no runner.
+        """
+        if (pod := noted_pod(self)) is None:
+            raise UsageError(
+                f"this event of {self.key} has no handle: only those that a runner gives out have one"
+            )
+        return cast("P", pod)
+
+
+def note_pod(event: RunnerEvent, pod: object) -> RunnerEvent:
+    """Notes beside an event's fields of which pod it is: as the runner tracks it, and then its handle."""
+    event.__dict__["pod"] = pod
+    return event
+
+
+def noted_pod(event: RunnerEvent) -> object:
+    """Returns what :func:`note_pod` noted; None: nothing."""
+    return event.__dict__.get("pod")

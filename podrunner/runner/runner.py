@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import anyio
 
-from podrunner.errors import RunnerClosedError, UsageError
+from podrunner.errors import RunnerClosedError, UnknownPodError, UsageError
 from podrunner.ownership import new_owner
 from podrunner.runner.closing import ClosePolicy
 from podrunner.runner.engine import Engine, RunnerResources
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from podrunner.runner.tracked import TrackedPod
     from podrunner.workload import Workload
 
-__all__ = ["Acknowledged", "AsyncPodRunner", "LogSinks"]
+__all__ = ["Acknowledged", "AsyncPodRunner", "LogSinks", "carry_handles"]
 
 Acknowledged: TypeAlias = "RunnerEvent | AsyncPod | WorkloadKey"
 """By what an outcome is acknowledged."""
@@ -79,6 +79,7 @@ class AsyncPodRunner:
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self._owner = self._config.owner or new_owner()
         self._bus = EventBus(self._config.event_queue_size)
+        self._event_handle: Callable[[AsyncPod], object] = lambda pod: pod
         self._life: RunnerLife | None = None
         self._engine: Engine | None = None
 
@@ -93,6 +94,7 @@ class AsyncPodRunner:
             random=self._random,
             pod_hook=self._pod_hook,
             extra_sinks=self._extra_sinks if self._log_sinks else None,
+            event_handle=self._event_handle,
         )
         self._life = RunnerLife(partial(self._open, resources), policy=self._policy_after_error())
         self._engine = await self._life.enter()
@@ -343,6 +345,26 @@ class AsyncPodRunner:
         """
         return [self._handle(tracked) for tracked in self._entered().pods]
 
+    def pod(self, which: WorkloadKey | str) -> AsyncPod:
+        """The handle of a pod that is tracked: submitted, launched or adopted here, and not done with.
+
+        Args:
+            which: Its key, or its UID. Of a key, the pod that was submitted, launched or adopted last.
+
+        Raises:
+            UnknownPodError: No such pod is tracked (any more).
+            RunnerClosedError: The runner was never open.
+        """
+        pods = self._entered().pods
+        found = pods.get(which) if isinstance(which, str) else pods.newest(which)
+        if found is None:
+            what = f"UID {which!r}" if isinstance(which, str) else f"key {which}"
+            raise UnknownPodError(
+                f"runner {self._owner} tracks no pod of {what}: it was not launched or adopted here, or is done with",
+                which=which,
+            )
+        return self._handle(found)
+
     def events(self, *, observe: bool = False) -> AsyncEvents:
         """The outcomes that are not delivered, then everything that happens: ``async with runner.events() as events``.
 
@@ -382,7 +404,7 @@ class AsyncPodRunner:
             raise UsageError(f"acknowledge takes events, pods and keys, not {one!r}"[:200])
         return pods.of_key(one)
 
-    def poll_events(self, max_events: int | None = None) -> list[RunnerEvent]:
+    def poll_events(self, max_events: int | None = None) -> list[RunnerEvent[AsyncPod]]:
         """Takes the events that wait, without waiting for any: what a scheduler's heartbeat drains.
 
         Asking again takes the outcomes of the last batch (``outcome_delivery``).
@@ -445,3 +467,8 @@ def _default_config() -> RunnerConfig:
     from podrunner.config import RunnerConfig
 
     return RunnerConfig()
+
+
+def carry_handles(runner: AsyncPodRunner, make: Callable[[AsyncPod], object]) -> None:
+    """Lets the events of a runner that is not open yet carry handles of another face."""
+    runner._event_handle = make  # noqa: SLF001  # the runner's own room

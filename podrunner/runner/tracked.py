@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress, container_view
-from podrunner.runner.events import EventKind, RunnerEvent
+from podrunner.runner.events import EventKind, RunnerEvent, note_pod
 from podrunner.runner.states import (
     Finished,
     New,
@@ -127,7 +127,8 @@ class TrackedPod:
         will_retry = outcome is not None and isinstance(state, SettledState) and state.delivery.has_next_try
         place = (self.key, self.namespace, self.name, self.uid)
         replayed = outcome is not None and self.replayed
-        return RunnerEvent(kind, *place, self.status, outcome, message, will_retry, replayed)
+        event = RunnerEvent(kind, *place, self.status, outcome, message, will_retry, replayed)
+        return note_pod(event, self)
 
     def finished_event(self) -> RunnerEvent:
         """Returns the event of its outcome, which is there."""
@@ -202,6 +203,7 @@ class TrackedPods:
         self._by_uid: dict[str, TrackedPod] = {}
         self._by_name: dict[tuple[str, str], TrackedPod] = {}
         self._by_key: dict[WorkloadKey, list[TrackedPod]] = {}
+        self._newest: dict[WorkloadKey, TrackedPod] = {}
         self._change = Notify()
 
     def __len__(self) -> int:
@@ -226,6 +228,10 @@ class TrackedPods:
         """Returns the pods of a workload's attempt that exist, or have an outcome that is not delivered."""
         return list(self._by_key.get(key, ()))
 
+    def newest(self, key: WorkloadKey) -> TrackedPod | None:
+        """Returns the pod of a workload's attempt that was submitted, launched or adopted last; None: there is none."""
+        return self._newest.get(key)
+
     def not_created(self) -> list[TrackedPod]:
         """Returns those that were submitted and do not exist (yet)."""
         return [pod for pod in self._by_name.values() if not pod.uid]
@@ -238,11 +244,13 @@ class TrackedPods:
     def add_name(self, pod: TrackedPod) -> None:
         """Makes a pod known by its name."""
         self._by_name[pod.namespace, pod.name] = pod
+        self._newest[pod.key] = pod
 
     def add(self, pod: TrackedPod, uid: str) -> None:
         """Makes a pod that exists known by its UID and its key."""
         self._by_uid[uid] = pod
         self._by_key.setdefault(pod.key, []).append(pod)
+        self._newest[pod.key] = pod
 
     def rename(self, pod: TrackedPod, uid: str) -> None:
         """Makes a pod known by another UID; its next record has it."""
@@ -268,6 +276,8 @@ class TrackedPods:
                 del self._by_key[pod.key]
         if self._by_name.get((pod.namespace, pod.name)) is pod:
             del self._by_name[pod.namespace, pod.name]
+        if self._newest.get(pod.key) is pod:
+            del self._newest[pod.key]
         self.notify()
 
     def notify(self) -> None:

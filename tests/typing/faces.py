@@ -14,6 +14,7 @@ from podrunner import (
     Pod,
     PodRunner,
     RetryPolicy,
+    Run,
     RunnerConfig,
     RunnerEvent,
     Workload,
@@ -30,7 +31,7 @@ def blocking(config: RunnerConfig, workloads: list[Workload]) -> None:
         batch = runner.launch_many(workloads)
         assert_type(batch, LaunchBatch[Pod])
         assert_type(batch[0], Pod)
-        assert_type(runner.poll_events(max_events=10), list[RunnerEvent])
+        assert_type(runner.poll_events(max_events=10), list[RunnerEvent[Pod]])
         with runner.events() as events:
             for event in events:
                 assert_type(event.outcome, Outcome | None)
@@ -48,13 +49,29 @@ async def asynchronous(workloads: list[Workload]) -> None:
         assert_type(runner.submit(workloads[0]), AsyncPod)
         async with runner.events() as events:
             async for event in events:
-                assert_type(event, RunnerEvent)
+                assert_type(event, RunnerEvent[AsyncPod])
         async for line in pods[0].logs(follow=False):
             assert_type(line, str)
         assert_type(await pods[0].wait(), Outcome)
         assert_type(await runner.adopt(), list[AsyncPod])
         assert_type(await runner.submit_when_room(workloads[0], timeout_s=1.0), AsyncPod)
         assert_type(await runner.run(workloads[0]).wait(timeout_s=1.0), Outcome)
+
+
+def told(event: RunnerEvent) -> None:
+    """A function of a user's, which need not say whose handles the events carry."""
+    assert event.pod.key == event.key
+
+
+def scheduler(runner: PodRunner, workloads: list[Workload]) -> None:
+    batch = runner.submit_many(workloads, priority=lambda workload: len(workload.command or ()), group="dag")
+    assert_type(batch, LaunchBatch[Pod])
+    assert_type(runner.run_many(workloads, retry=RetryPolicy(attempts=2)), LaunchBatch[Run])
+    runner.cancel_many([*batch, runner.run(workloads[0])], wait=False)
+    assert_type(runner.pod(workloads[0].key), Pod)
+    for event in runner.poll_events():
+        told(event)
+        assert_type(event.pod, Pod)
 
 
 def lazily_loaded() -> None:

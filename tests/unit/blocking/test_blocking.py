@@ -9,7 +9,7 @@ import time
 
 import pytest
 import trio
-from podrunner.blocking import PodRunner
+from podrunner.blocking import Pod, PodRunner
 from podrunner.errors import CallFromEventLoopError, InvalidError, RunnerClosedError
 from podrunner.outcome import Category
 from tests.unit.runner.harness import configured, workload
@@ -266,3 +266,19 @@ def test_what_did_not_end_is_a_note_of_ctrl_c(cluster, opened, monkeypatch):
         interrupt_soon()
     assert any(pod.name in note for note in raised.value.__notes__)
     assert not [it for it in threading.enumerate() if it.name == "podrunner"]
+
+
+def test_events_carry_blocking_handles(cluster, opened, act):
+    with opened() as runner, runner.events() as events:
+        pod = runner.launch(workload())
+        assert runner.pod(pod.key) == runner.pod(pod.uid) == pod
+        act(runner, cluster.play, pod.name)
+        first = next(iter(events))
+        assert isinstance(first.pod, Pod)
+        assert first.pod == pod
+        assert first.pod.wait(5).category is Category.SUCCEEDED
+        runner.wait_all(5)
+        given = [*events.next_batch(), *runner.poll_events()]
+        assert {type(event.pod) for event in given} == {Pod}
+        finished = next(event for event in given if event.kind == "finished")
+        runner.acknowledge(finished)
