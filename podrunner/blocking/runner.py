@@ -321,19 +321,25 @@ class PodRunner:
         listed = [async_run_of(one) if isinstance(one, Run) else async_pod_of(one) for one in pods]
         self._bridge.call(self._runner.cancel_many, listed, grace_period_s=grace_period_s, wait=wait)
 
-    def adopt(self) -> list[Pod]:
+    def adopt(self, *, owners: Iterable[str] = ()) -> list[Pod]:
         """Takes over what is left of runners of the same scope that are gone.
 
-        A runner is gone when its lease ran out, or was given back.
+        A runner is gone when its lease ran out, or was given back; and when the caller says so. Its Lease is revoked
+        then, so that a runner that is alive after all relinquishes its pods, and acts no more.
+
+        Args:
+            owners: Names of runners that are gone, though their leases may count: the verdict of a scheduler that has
+                heartbeats of its own.
 
         Returns:
             Handles as if the pods had been launched here; of pods that are over already, the outcome follows at once.
 
         Raises:
-            ApiError: Pods or leases cannot be read.
+            ApiError: Pods or leases cannot be read, or a lease cannot be revoked.
+            OwnershipError: One of the owners is of another scope, or this runner lost its lease.
             RunnerClosedError: The runner is not open.
         """
-        return [Pod(pod, self._bridge) for pod in self._bridge.call(self._runner.adopt)]
+        return [Pod(pod, self._bridge) for pod in self._bridge.call(self._runner.adopt, owners=owners)]
 
     @property
     def owner(self) -> str:

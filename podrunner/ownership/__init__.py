@@ -50,6 +50,7 @@ from podrunner.ownership.outcome_records import (
 from podrunner.ownership.owners import OwnerAlive, OwnerGone, Owners, OwnerUnknown, OwnerVerdict
 from podrunner.ownership.release import HeldPod, PodReleaser
 from podrunner.ownership.retained import RetainedPod, RetainedPods, beyond_limits
+from podrunner.ownership.revocation import LeaseRevoker
 from podrunner.ownership.scope import ScopeReader
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "Found",
     "HeldPod",
     "LeaseKeeper",
+    "LeaseRevoker",
     "LeaseState",
     "Leftovers",
     "OwnerAlive",

@@ -18,7 +18,7 @@ from podrunner.errors import ConflictError, NotFoundError
 from podrunner.ownership.outcome_records import is_reported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from podrunner.builder import OwnershipMetadata
     from podrunner.kube import KubeClient
@@ -76,6 +76,7 @@ class Adopter:
         *,
         known: Callable[[Pod], bool],
         on_retained: Callable[[Pod, OwnershipMetadata], None] = lambda _pod, _stamp: None,
+        owners: Collection[str] = (),
     ) -> AsyncGenerator[tuple[Pod, OwnershipMetadata], None]:
         """Gives each pod that was won, as it is now. To be closed by ``aclosing``.
 
@@ -86,12 +87,13 @@ class Adopter:
             namespaces: Where to look; None: everywhere.
             known: Whether the pod is tracked already, or being launched just now.
             on_retained: Called with each pod that is left as it is because its outcome was reported.
+            owners: Runners that are gone, whatever their Leases say.
 
         Raises:
             ApiError: A list or a Lease could not be read: without an answer no runner is taken for gone.
             OwnershipError: We lost our own Lease meanwhile.
         """
-        gone: dict[str, bool] = {}
+        gone = dict.fromkeys(owners, True)
         async with aclosing(self._reader.pods(namespaces)) as pods:
             async for pod in pods:
                 stamp = read_ownership(pod.metadata.labels, pod.metadata.annotations)

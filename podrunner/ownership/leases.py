@@ -6,6 +6,10 @@ clocks it stops when the Lease's time is over, while the others wait :data:`CLOC
 as the same owner, so what it knew before it was stopped, suspended or cut off is never reported beside what its
 successor reports.
 
+An embedder may take a runner for gone before its Lease is over (:mod:`podrunner.ownership.revocation`). So a runner
+*doubts* its Lease when the process was stopped for some seconds, and when a pod is taken from it: then it asks the
+server before it settles or changes anything (:meth:`LeaseKeeper.confirm`).
+
 Whether a Lease is still held is a pure decision (:func:`lease_state`) on a time that is handed in.
 """
 
@@ -57,6 +61,9 @@ _RENEWALS_PER_DURATION: Final = 3
 _TRIES_PER_DURATION: Final = 12
 # Waits before each read of a Lease whose request was interrupted: the server may do it nevertheless, a moment later.
 _READS_AFTER_INTERRUPTION_S: Final = (0.0, 0.5, 1.5)
+# So often the time is noted; if a note is that much late, the process was stopped, or the machine slept.
+_PULSE_S: Final = 5.0
+_LATE_S: Final = 3.0
 
 WallClock = Callable[[], dt.datetime]
 
@@ -139,7 +146,7 @@ def _format_time(moment: dt.datetime) -> str:
 
 
 class _Sent(NamedTuple):
-    """When a renewal was sent: the others count from then, not from when its answer comes."""
+    """A moment by all clocks, such as when a renewal was sent: the others count from then, not from its answer."""
 
     on_loop: float
     by_day: dt.datetime
@@ -187,6 +194,9 @@ class LeaseKeeper:
         self._is_releasing = False
         self._unanswered: _Sent | None = None  # when a renewal was sent that got no answer
         self._on_lost: Callable[[str], None] = lambda _: None
+        self._pulse: _Sent | None = None
+        self._doubted_at: float | None = None
+        self._urged, self._answered = anyio.Event(), anyio.Event()
 
     async def acquire(self) -> None:
         """Takes the Lease. One that an earlier process of this name left behind is waited out.
@@ -205,11 +215,44 @@ class LeaseKeeper:
     async def keep(self) -> None:
         """Renews until it is cancelled, or until the Lease is lost."""
         pause_s = self._duration_s / _RENEWALS_PER_DURATION
+        renewed = True
         while self.is_held():
-            await anyio.sleep(pause_s)
+            with anyio.move_on_after(pause_s):
+                await (self._urged.wait() if renewed else anyio.sleep_forever())
+            self._urged = anyio.Event()
             if self.is_held():
                 renewed = await self._renew()
                 pause_s = self._duration_s / (_RENEWALS_PER_DURATION if renewed else _TRIES_PER_DURATION)
+                self._answer()
+
+    async def watch_for_stops(self) -> None:
+        """Doubts the Lease whenever the process was stopped for some seconds, until it is lost or this is cancelled."""
+        self._pulse = self._sent()
+        while not self.lost:
+            await anyio.sleep(_PULSE_S)
+            self._look_at_clocks()
+            self._pulse = self._sent()
+
+    def doubt(self) -> None:
+        """Something says that the Lease may be another runner's: it is renewed at once."""
+        self._doubted_at = anyio.current_time()
+        self._urged.set()
+
+    async def confirm(self) -> None:
+        """Returns when the Lease is held without doubt, or is lost: at once, unless it is doubted."""
+        self._look_at_clocks()
+        while self.is_held() and self._doubted_at is not None:
+            await self._answered.wait()
+
+    def _look_at_clocks(self) -> None:
+        """Doubts the Lease, once, if the clocks went on without us."""
+        if self._pulse is not None and self._age_s(self._pulse) > _PULSE_S + _LATE_S:
+            self._pulse = self._sent()
+            self.doubt()
+
+    def _answer(self) -> None:
+        self._answered.set()
+        self._answered = anyio.Event()
 
     def is_held(self) -> bool:
         """Whether we may act, by our own clocks: to be asked before whatever only an owner may do.
@@ -217,7 +260,7 @@ class LeaseKeeper:
         A process that was stopped or suspended for longer than the Lease's duration finds here that it is no owner.
         """
         if not self.lost:
-            silence_s = max(anyio.current_time() - self._renewed.on_loop, self._silence_s())
+            silence_s = self._age_s(self._renewed)
             if silence_s > self._duration_s:
                 self._lose(f"not renewed for {silence_s:.0f} s")
         return not self.lost
@@ -231,12 +274,18 @@ class LeaseKeeper:
 
     def _silence_s(self) -> float:
         """Seconds since the last renewal was sent. The monotonic clock may stand still while a machine sleeps."""
-        renewed = self._renewed
-        by_day = (self._now() - renewed.by_day).total_seconds()
-        return max(time.monotonic() - renewed.monotonic, by_day)
+        return self._age_in_thread_s(self._renewed)
+
+    def _age_s(self, moment: _Sent) -> float:
+        return max(anyio.current_time() - moment.on_loop, self._age_in_thread_s(moment))
+
+    def _age_in_thread_s(self, moment: _Sent) -> float:
+        by_day = (self._now() - moment.by_day).total_seconds()
+        return max(time.monotonic() - moment.monotonic, by_day)
 
     def _lose(self, why: str) -> None:
         self.lost = True
+        self._answer()
         self._on_lost(why)
 
     async def release(self) -> None:
@@ -388,12 +437,19 @@ class LeaseKeeper:
     def _noterenewal_of(self, sent: _Sent) -> None:
         self._renewed = sent
         self._unanswered = None
+        if self._doubted_at is not None and sent.on_loop >= self._doubted_at:
+            self._doubted_at = None
 
     async def _is_ours(self) -> bool:
         """Reads whether the Lease is still ours; if it is another runner's, it is lost."""
         self._lease = lease = await self._read()
         if lease is not None and _holder(lease) != self._holder:
-            self._lose(f"it is held by {_holder(lease)}")
+            holder = _holder(lease)
+            self._lose(
+                f"it is held by {holder}"
+                if holder
+                else "another runner took this one for gone, and revoked it"
+            )
         return not self.lost
 
     def _manifest(self, sent: _Sent, resource_version: str | None = None) -> dict[str, Any]:

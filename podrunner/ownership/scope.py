@@ -77,6 +77,7 @@ class ScopeReader:
 
     Attributes:
         scope: The scope.
+        lease_namespace: Where the owners' Leases live.
         now: The time of day.
 
     Args:
@@ -101,7 +102,7 @@ class ScopeReader:
         self.scope: str = scope
         self.now: WallClock = now
         self._client = client
-        self._lease_namespace = lease_namespace
+        self.lease_namespace: str = lease_namespace
         self._policy = policy
         self._page_size = page_size
 
@@ -138,7 +139,7 @@ class ScopeReader:
         while True:
             read = partial(
                 self._client.list_leases,
-                self._lease_namespace,
+                self.lease_namespace,
                 label_selector=selector,
                 limit=_PAGE_SIZE,
                 continue_token=token,
@@ -167,7 +168,7 @@ class ScopeReader:
         """
         try:
             return await self.retrying(
-                lambda: self._client.read_lease(self._lease_namespace, lease_name(owner)),
+                lambda: self._client.read_lease(self.lease_namespace, lease_name(owner)),
                 name=f"read lease of {owner}",
             )
         except NotFoundError:

@@ -13,13 +13,13 @@ from podrunner.runner.states import Rules
 from podrunner.runner.tracked import TrackedPod
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from podrunner.builder import OwnershipMetadata
     from podrunner.config import RunnerConfig
     from podrunner.launcher import Launcher
     from podrunner.outcome.record import Pod
-    from podrunner.ownership import Adopter
+    from podrunner.ownership import Adopter, LeaseRevoker
     from podrunner.runner.context import Fence
     from podrunner.runner.runs import Runs
     from podrunner.runner.submission import SubmissionQueue
@@ -35,6 +35,8 @@ class PodAdoption:
     Args:
         pods: All pods.
         adopter: Makes pods this runner's.
+        revoker: Revokes Leases of runners that count as gone by the embedder's verdict.
+        owner: This runner.
         namespaces: Where to look; None among them: everywhere.
         config: The rules of what is taken in.
         launcher: Knows which pods are being created.
@@ -48,7 +50,9 @@ class PodAdoption:
         self,
         pods: TrackedPods,
         adopter: Adopter,
+        revoker: LeaseRevoker,
         *,
+        owner: str,
         namespaces: Sequence[str | None],
         config: RunnerConfig,
         launcher: Launcher,
@@ -59,6 +63,8 @@ class PodAdoption:
     ) -> None:
         self._pods = pods
         self._adopter = adopter
+        self._revoker = revoker
+        self._owner = owner
         self._namespaces = namespaces
         self._config = config
         self._launcher = launcher
@@ -67,17 +73,26 @@ class PodAdoption:
         self._runs = runs
         self._fence = fence
 
-    async def adopt(self) -> list[TrackedPod]:
+    async def adopt(self, owners: Iterable[str] = ()) -> list[TrackedPod]:
         """Takes over what is left of runners of the same scope that are gone.
 
+        Args:
+            owners: Runners that are gone by the embedder's verdict. Their Leases are revoked first: one that is alive
+                after all acts no more when its pods are taken.
+
         Raises:
-            ApiError: Pods or leases cannot be read.
-            OwnershipError: This runner lost its Lease.
+            ApiError: Pods or Leases cannot be read, or a Lease cannot be revoked.
+            OwnershipError: This runner lost its Lease, or one of the owners is of another scope.
             RunnerClosedError: The runner is not open.
         """
         self._fence.check_open()
+        dead = [owner for owner in dict.fromkeys(owners) if owner != self._owner]
+        for owner in dead:
+            await self._revoker.revoke(owner)
         adopted = []
-        found = self._adopter.adopt(self._namespaces, known=self._knows, on_retained=self._runs.note_retained)
+        found = self._adopter.adopt(
+            self._namespaces, known=self._knows, on_retained=self._runs.note_retained, owners=dead
+        )
         async with aclosing(found) as won:
             async for pod, ownership in won:
                 self._fence.check_owner()

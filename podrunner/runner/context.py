@@ -45,6 +45,14 @@ class _Lease(Protocol):
         """Whether it is held, in any thread."""
         ...
 
+    async def confirm(self) -> None:
+        """Returns when it is held without doubt, or is lost."""
+        ...
+
+    def doubt(self) -> None:
+        """It may be another runner's."""
+        ...
+
 
 class Fence:
     """Whether a runner may act: it is open, and holds its Lease. All that write ask it, right before they do.
@@ -77,6 +85,14 @@ class Fence:
     def may_write(self) -> bool:
         """Returns whether something may be written, by the machine's clocks. For all threads: it changes nothing."""
         return self.lost_because is None and self._lease.has_time_left()
+
+    async def confirm(self) -> None:
+        """Returns when what :meth:`may_act` says is beyond doubt: at once, unless there is a doubt."""
+        await self._lease.confirm()
+
+    def doubt(self) -> None:
+        """Another runner took a pod over: it may have taken this one for gone."""
+        self._lease.doubt()
 
     def owns(self, pod: TrackedPod) -> bool:
         """Returns whether a pod that is there may be changed: the Lease is held, and no other runner has the pod."""

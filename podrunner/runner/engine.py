@@ -22,6 +22,7 @@ from podrunner.launcher import Launcher
 from podrunner.ownership import (
     Adopter,
     ExistingPods,
+    LeaseRevoker,
     Leftovers,
     Owners,
     RetainedPods,
@@ -172,7 +173,7 @@ class Engine:
             deleter=self._deleter,
             logs=self._logs,
             bus=self._bus,
-            may_act=self._fence.may_act,
+            fence=self._fence,
             on_end=self._note_end,
         )
 
@@ -193,9 +194,12 @@ class Engine:
         )
 
     def _make_adoption(self) -> PodAdoption:
+        reader = self._scope_reader()
         return PodAdoption(
             self.pods,
-            self._adopter(self._scope_reader()),
+            self._adopter(reader),
+            LeaseRevoker(self._client, reader, before_send=self._fence.check_owner),
+            owner=self._owner,
             namespaces=self._watched,
             config=self._config,
             launcher=self._launcher,
@@ -263,6 +267,7 @@ class Engine:
             self.tasks.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}", repeats=True)
         self._supervisor.start()
         self.tasks.start_soon(self._lease.keep, name="lease", repeats=True)
+        self.tasks.start_soon(self._lease.watch_for_stops, name="lease stops", repeats=True)
         self._periodic().start(self.tasks)
 
     def _periodic(self) -> PeriodicTasks:

@@ -315,20 +315,25 @@ class AsyncPodRunner:
         """
         await cancel_all(pods, grace_period_s=grace_period_s, wait=wait)
 
-    async def adopt(self) -> list[AsyncPod]:
+    async def adopt(self, *, owners: Iterable[str] = ()) -> list[AsyncPod]:
         """Takes over what is left of runners of the same scope that are gone.
 
-        A runner is gone when its lease ran out, or was given back.
+        A runner is gone when its lease ran out, or was given back; and when the caller says so. Its Lease is revoked
+        then, so that a runner that is alive after all relinquishes its pods, and acts no more.
+
+        Args:
+            owners: Names of runners that are gone, though their leases may count: the verdict of a scheduler that has
+                heartbeats of its own.
 
         Returns:
-            Handles as if the pods had been launched here; of pods that are over already, the outcome follows
-            at once.
+            Handles as if the pods had been launched here; of pods that are over already, the outcome follows at once.
 
         Raises:
-            ApiError: Pods or leases cannot be read.
+            ApiError: Pods or leases cannot be read, or a lease cannot be revoked.
+            OwnershipError: One of the owners is of another scope, or this runner lost its lease.
             RunnerClosedError: The runner is not open.
         """
-        return [self._handle(tracked) for tracked in await self._entered().adoption.adopt()]
+        return [self._handle(tracked) for tracked in await self._entered().adoption.adopt(owners)]
 
     # Looking
 

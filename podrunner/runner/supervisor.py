@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from podrunner.outcome import Outcome, Waiting
     from podrunner.outcome.record import Pod
     from podrunner.ownership import WallClock
+    from podrunner.runner.context import Fence
     from podrunner.runner.effects import Effect
     from podrunner.runner.event_queue import EventBus
     from podrunner.runner.finalize import Finalizer, PodDeleter
@@ -108,8 +109,8 @@ class Supervisor:
         deleter: Deletes pods.
         logs: Collects logs.
         bus: Takes all events.
-        may_act: Returns whether the runner still holds its Lease; asked before an observation is believed and
-            before an outcome is settled.
+        fence: Whether the runner still holds its Lease; asked before an observation is believed, and, beyond doubt,
+            before an outcome is settled and before a pod is changed.
         on_end: Called once with each pod that has its outcome, or whose outcome will not come from here.
         now: The time of day.
 
@@ -128,7 +129,7 @@ class Supervisor:
         deleter: PodDeleter,
         logs: LogCollection,
         bus: EventBus,
-        may_act: Callable[[], bool],
+        fence: Fence,
         on_end: Callable[[TrackedPod], None],
         now: WallClock = utc_now,
     ) -> None:
@@ -140,7 +141,7 @@ class Supervisor:
         self._deleter = deleter
         self._logs = logs
         self._bus = bus
-        self._may_act = may_act
+        self._fence = fence
         self._on_end = on_end
         self.now: WallClock = now
         self._monitor = PodMonitor(client, tasks=tasks, callbacks=self)
@@ -225,6 +226,8 @@ class Supervisor:
 
     async def _perform(self, pod: TrackedPod, job: Job) -> Input | None:
         """Carries out a job and returns the input that it ends with; None: it ends with none."""
+        if not isinstance(job, AwaitDeletion | AwaitFinalStatus):
+            await self._fence.confirm()
         match job:
             case DeletePod() | EndPod() | RemovePod():
                 return await self._perform_end(pod, job)
@@ -277,8 +280,9 @@ class Supervisor:
 
     async def _enrich(self, pod: TrackedPod) -> Input | None:
         outcome = await self._finalizer.enrich(pod)
+        await self._fence.confirm()
         # Without the Lease a successor reports the outcome; the pod is relinquished.
-        return OutcomeEnriched(outcome) if outcome is not None and self._may_act() else None
+        return OutcomeEnriched(outcome) if outcome is not None and self._fence.may_act() else None
 
     async def _await_final_status(self, pod: TrackedPod) -> None:
         with anyio.move_on_after(_FINAL_STATUS_S):
@@ -388,7 +392,7 @@ class Supervisor:
 
     def observe(self, batch: Sequence[Observation]) -> None:
         """Takes what the watch saw."""
-        if not self._may_act():
+        if not self._fence.may_act():
             return  # it may be from before a long stop, which a successor may have reported meanwhile
         for observation in batch:
             uid = observation.pod.metadata.uid
@@ -408,6 +412,7 @@ class Supervisor:
         self._monitor.seen(pod)
         if observation.kind is Kind.LEFT:
             pod.is_taken_over = True
+            self._fence.doubt()
             self.send(pod, TakenOver())
         elif _is_gone(observation):
             self.send(pod, PodGone(observation.pod))

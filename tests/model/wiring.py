@@ -45,7 +45,7 @@ class Wiring:
     @asynccontextmanager
     async def _engine(self, client: Client, owner: str) -> AsyncIterator[tuple[Engine, _Inputs]]:
         """A runner's engine; it sends by the client, and its Lease is held while the client says so."""
-        lease: Any = SimpleNamespace(is_held=lambda: client.is_held)
+        lease: Any = SimpleNamespace(is_held=lambda: client.is_held, confirm=_confirmed, doubt=lambda: None)
         resources = RunnerResources(
             owner=owner, bus=EventBus(100), random=Random(1), pod_hook=None, extra_sinks=None
         )
@@ -108,6 +108,10 @@ class Wiring:
                 return await engine._supervisor._perform(pod, job)
 
         return Procedure(f"{owner}: {type(job).__name__}", perform)
+
+
+async def _confirmed() -> None:
+    """The model asks whether the Lease is held at each request."""
 
 
 class _Inputs(list[Input]):

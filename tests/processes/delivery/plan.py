@@ -98,6 +98,7 @@ class Life:
         one_by_one: Whether a reader of ``events()`` iterates; otherwise it takes batches.
         acknowledges: By what: ``event``, ``key`` or ``many``.
         fuse: When it is killed; None: it lives until all is done.
+        judges_dead: Whether it takes all earlier schedulers for dead, before their Leases are over.
     """
 
     number: int
@@ -110,6 +111,7 @@ class Life:
     one_by_one: bool
     acknowledges: str
     fuse: Fuse | None
+    judges_dead: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ class Round:
         has_finalizer: ``outcome_finalizer``.
         keeps_failed: Whether failed pods are retained and marked; otherwise they are deleted.
         max_active: ``max_active_pods``.
+        lease_s: ``lease_duration_s``.
     """
 
     seed: int
@@ -140,6 +143,7 @@ class Round:
     has_finalizer: bool
     keeps_failed: bool
     max_active: int | None
+    lease_s: float = LEASE_S
 
     @classmethod
     def of(cls, seed: int, pods: int) -> Round:

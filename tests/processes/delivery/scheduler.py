@@ -24,7 +24,7 @@ from podrunner.errors import OwnershipError
 from podrunner.runner import AsyncEvents, RetryPolicy, RunnerEvent
 from tests.processes.delivery.fuse import ArmedFuse
 from tests.processes.delivery.journal import Ledger, place_of
-from tests.processes.delivery.plan import LEASE_S, OVER_S, Attempt, Round
+from tests.processes.delivery.plan import OVER_S, Attempt, Round
 from tests.processes.delivery.workload import workload_of
 
 FENCED = 75
@@ -54,6 +54,11 @@ class Settings:
     folder: str
 
 
+def name_of(life: int) -> str:
+    """Return the name of a scheduler's runner."""
+    return f"scheduler-{life}"
+
+
 class FencedError(Exception):
     """The runner lost its Lease."""
 
@@ -75,11 +80,11 @@ class Scheduler:
         self._effects = folder / "effects"
         self._logs = folder / "logs"
         self._submitted: set[tuple[int, int]] = set()
-        self._over_at = time.monotonic() + OVER_S
+        self._over_at = time.monotonic() + (0.0 if self.life.judges_dead else OVER_S)
         self._had_work = not self.ledger.is_done
 
     def config(self) -> RunnerConfig:
-        """Return the runner's configuration: without an owner, as most programs leave it."""
+        """Return the runner's configuration: without an owner, as most programs leave it, unless it is named dead."""
         settings, plan = self._settings, self.plan
         return RunnerConfig(
             cluster="kubeconfig",
@@ -88,12 +93,18 @@ class Scheduler:
             image=settings.image,
             outcome_delivery=plan.mode,
             outcome_finalizer=plan.has_finalizer,
-            lease_duration_s=LEASE_S,
+            lease_duration_s=plan.lease_s,
+            owner=name_of(self.life.number) if any(life.judges_dead for life in plan.lives) else None,
             adopt_every_s=self.life.adopt_every_s,
             max_active_pods=plan.max_active,
             delete_pods_on_failure=not plan.keeps_failed,
             logs={"folder": self._logs, "drain_timeout_s": 120.0},
         )
+
+    @property
+    def dead(self) -> list[str]:
+        """The schedulers that count as dead by this one's own verdict."""
+        return [name_of(number) for number in range(self.life.number)] if self.life.judges_dead else []
 
     @property
     def may_end(self) -> bool:
@@ -184,7 +195,7 @@ def poll(scheduler: Scheduler) -> None:
         threading.Thread(target=observe_blocking, args=(runner,), daemon=True).start()
         time.sleep(life.waits_s)
         if life.adopts:
-            runner.adopt()
+            runner.adopt(owners=scheduler.dead)
         while not scheduler.may_end:
             scheduler.submit_due(runner)
             time.sleep(life.beat_s)
@@ -215,7 +226,7 @@ async def events(scheduler: Scheduler) -> None:
             tasks.start_soon(observe, runner)
             await anyio.sleep(life.waits_s)
             if life.adopts:
-                await runner.adopt()
+                await runner.adopt(owners=scheduler.dead)
             while not scheduler.may_end:
                 scheduler.submit_due(runner)
                 await anyio.sleep(min(life.beat_s, 1.0))
@@ -259,7 +270,7 @@ async def wait(scheduler: Scheduler) -> None:
 
         async with anyio.create_task_group() as tasks:
             await anyio.sleep(life.waits_s)
-            for pod in await runner.adopt() if life.adopts else []:
+            for pod in await runner.adopt(owners=scheduler.dead) if life.adopts else []:
                 tasks.start_soon(follow, pod)
             while not scheduler.may_end:
                 for pod in scheduler.submit_due(runner):
@@ -282,7 +293,7 @@ def wait_blocking(scheduler: Scheduler) -> None:
                 scheduler.store(runner, pod, pod.wait())
 
         time.sleep(life.waits_s)
-        follow(runner.adopt() if life.adopts else [])
+        follow(runner.adopt(owners=scheduler.dead) if life.adopts else [])
         while not scheduler.may_end:
             follow(scheduler.submit_due(runner))
             time.sleep(life.beat_s)
