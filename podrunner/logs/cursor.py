@@ -2,8 +2,12 @@
 
 The API server can start a log at a time, in whole seconds (``PodLogOptions.sinceTime``; the API server hands
 it to the kubelet without its fraction). The cursor therefore names a line more exactly than the server can:
-by the nanosecond stamp, and by how many lines had that very stamp. After a reconnect everything up to and
+by its content, and by how often it was read (:mod:`podrunner.logs.recent`). After a reconnect everything up to and
 including that line is dropped (:class:`Resumption`).
+
+Nothing rests on an order of time stamps, which the runtime does not keep. The node's files have an order: rotation
+takes their beginning. So what comes before the cursor's line was read, and if that line is gone, everything that is
+left is new. Only to notice that early, while the log goes on, stamps are compared, and then the whole log is asked for.
 """
 
 from __future__ import annotations
@@ -14,11 +18,16 @@ from typing import Final, NamedTuple
 import msgspec
 
 from podrunner.logs.kubelet_text import last_stamp, stamp_at
+from podrunner.logs.recent import RecentLines, later_stamp, line_key, stamp_ns
 from podrunner.logs.record import GapReason, LogGap
 
 __all__ = ["Admitted", "LogCursor", "Resumption", "advance", "next_run", "since_time", "stamp_ns"]
 
 _SECONDS: Final = 19  # characters of 2024-01-31T10:20:30
+_SET_BACK: Final = dt.timedelta(seconds=10)
+# A first new line that is older than the last one by nearly as much: still older ones may have been passed over.
+_SUSPECT_NS: Final = 8_000_000_000
+_MAX_HELD_BYTES: Final = 4 * 1024 * 1024
 
 
 class LogCursor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -33,6 +42,7 @@ class LogCursor(msgspec.Struct, frozen=True, omit_defaults=True):
         complete: Whether that run had ended and its log was read to the end.
         inherited: Whether the stamp comes from before that run, in the same second perhaps: what is not later
             was read, but the line itself need not be in that run's log.
+        recent: The last lines read; empty in a cursor that an earlier podrunner saved.
     """
 
     uid: str
@@ -42,6 +52,11 @@ class LogCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     lines: int = 0
     complete: bool = False
     inherited: bool = False
+    recent: RecentLines = RecentLines()
+
+    def compact(self) -> LogCursor:
+        """The cursor without text of the log, as it is saved: 1 KiB at most."""
+        return msgspec.structs.replace(self, recent=self.recent.compact())
 
 
 def next_run(cursor: LogCursor, restart: int, began_at: str) -> LogCursor:
@@ -56,9 +71,12 @@ def next_run(cursor: LogCursor, restart: int, began_at: str) -> LogCursor:
         began_at: When that began, in whole seconds; "" if it is not known.
     """
     fresh = LogCursor(cursor.uid, cursor.container, restart)
-    if not cursor.stamp or (began_at and stamp_ns(cursor.stamp) < stamp_ns(began_at)):
+    newest = later_stamp(cursor.stamp, cursor.recent.compact().newest)
+    if not newest or (began_at and stamp_ns(newest) < stamp_ns(began_at)):
         return fresh
-    return msgspec.structs.replace(fresh, stamp=cursor.stamp, lines=cursor.lines, inherited=True)
+    return msgspec.structs.replace(
+        fresh, stamp=cursor.stamp, lines=cursor.lines, inherited=True, recent=cursor.recent
+    )
 
 
 def advance(cursor: LogCursor, data: bytes) -> LogCursor:
@@ -68,25 +86,23 @@ def advance(cursor: LogCursor, data: bytes) -> LogCursor:
         return cursor
     lines = _count(data, stamp.encode() + b" ")
     before = cursor.lines if cursor.stamp == stamp else 0
-    return msgspec.structs.replace(cursor, stamp=stamp, lines=before + lines, inherited=False)
+    recent = cursor.recent.and_then(data, stamp)
+    return msgspec.structs.replace(cursor, stamp=stamp, lines=before + lines, inherited=False, recent=recent)
 
 
 def since_time(cursor: LogCursor) -> str | None:
-    """From when to ask the server, in its resolution of a second; None for the whole log."""
+    """From when to ask the server, in its resolution of a second; None for the whole log.
+
+    Some seconds before the cursor's line: the kubelet compares stamps, and would pass over what was written after the
+    node's clock was set back.
+    """
     if not cursor.stamp:
         return None
     seconds = cursor.stamp[:_SECONDS]
     zone = cursor.stamp[_SECONDS:].lstrip(".0123456789")
+    if cursor.recent:
+        seconds = (dt.datetime.fromisoformat(seconds) - _SET_BACK).isoformat()
     return seconds + zone
-
-
-def stamp_ns(stamp: str) -> int:
-    """A time stamp in nanoseconds since 1970, so that stamps of different spelling can be compared."""
-    seconds, rest = stamp[:_SECONDS], stamp[_SECONDS:]
-    zone = rest.lstrip(".0123456789")
-    fraction = rest[: len(rest) - len(zone)].lstrip(".")
-    whole = dt.datetime.fromisoformat(seconds + zone)
-    return int(whole.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0"))
 
 
 class Admitted(NamedTuple):
@@ -111,35 +127,97 @@ class Resumption(msgspec.Struct, frozen=True):
 
     Attributes:
         cursor: Where the reader stood at the break.
-        left: How many lines with the cursor's stamp are still to come; 0: everything from now on is new.
+        left: How many lines like the cursor's are still to come; 0: everything from now on is new.
+        key: What the cursor's line is recognised by; b"": by its stamp alone.
+        follow: Whether the stream does not end: a gap is suspected as soon as a line is later than all that were read.
+        whole: Whether the whole log was asked for.
+        is_past: Whether a later run has begun. If its first lines were taken for this run's, the cursor's line is one
+            of them, and lines that are not later than it cannot be given in order any more.
+        held: The lines since the last one like the cursor's, which are new if there is no further one.
+        has_later: Whether one of them is later than all that were read.
+        has_begun: Whether a new line has come.
+        is_doubtful: Whether the whole log has to be asked for.
     """
 
     cursor: LogCursor
     left: int
+    key: bytes = b""
+    follow: bool = True
+    whole: bool = False
+    is_past: bool = False
+    held: tuple[bytes, ...] = ()
+    has_later: bool = False
+    has_begun: bool = False
+    is_doubtful: bool = False
 
     @classmethod
-    def after(cls, cursor: LogCursor) -> Resumption:
-        """Begins a stream that is resumed at the cursor."""
-        return cls(cursor, cursor.lines if cursor.stamp else 0)
+    def after(
+        cls, cursor: LogCursor, *, follow: bool = True, whole: bool = False, is_past: bool = False
+    ) -> Resumption:
+        """Begins a stream that is resumed at the cursor.
+
+        Args:
+            cursor: Where the reader stands.
+            follow: Whether the stream goes on while the container runs.
+            whole: Whether it gives the whole log, and not only what is not older than :func:`since_time`.
+            is_past: Whether a later run than the cursor's has begun.
+        """
+        keys = cursor.recent.split() if cursor.recent else []
+        left, key = cursor.lines if cursor.stamp else 0, b""
+        if 0 < left <= len(keys):
+            left, key = keys.count(keys[-1]), keys[-1]
+        recent = cursor.recent.compact() if cursor.recent else cursor.recent
+        cursor = msgspec.structs.replace(cursor, recent=recent)
+        return cls(cursor, left, key, follow=follow, whole=whole, is_past=is_past)
 
     def admit(self, data: bytes) -> Admitted:
         """Returns the new lines among these, and the gap before them if there is one."""
         if self.left == 0:
-            return Admitted(data, None, self)
+            return self._begin(data)
         rest, left = self._skip_seen(data)
         then = msgspec.structs.replace(self, left=left)
-        return Admitted(rest, None, then) if left == 0 else _look_past(then, rest)
+        if left == 0:
+            return msgspec.structs.replace(then, held=(), has_later=False).admit(rest)
+        if not self.cursor.recent:
+            return _look_past(then, rest)
+        before = self if left == self.left else msgspec.structs.replace(then, held=(), has_later=False)
+        return _hold(before, rest) if rest else Admitted(b"", None, before)
 
     def end(self) -> LogGap | None:
         """Returns the gap at the end of a log that was given whole, and in which the cursor's line never came."""
-        return None if self.left == 0 else self.gap_before(None)
+        return None if self.left == 0 else self.gap_before(stamp_at(b"".join(self.held[:1]), 0) or None)
+
+    def finish(self) -> Admitted:
+        """Returns what is new at the end of a log: all that is held, behind a gap."""
+        then = msgspec.structs.replace(self, left=0, held=())
+        lines = b"".join(self.held)
+        if self.held and self.is_past:
+            later = _first_later(lines, self.cursor.stamp)
+            lines = b"" if later is None else lines[later:]
+        return Admitted(lines, self.end(), then)
+
+    def _begin(self, data: bytes) -> Admitted:
+        """Gives new lines; the first one may show that the node's clock was set back."""
+        if self.has_begun or not data:
+            return Admitted(data, None, self)
+        then = msgspec.structs.replace(self, has_begun=True, is_doubtful=self._was_set_back(data))
+        return Admitted(data, None, then)
+
+    def _was_set_back(self, data: bytes) -> bool:
+        """Whether the clock was set back by so much that the kubelet may have passed over lines."""
+        first = stamp_at(data, 0)
+        if self.whole or not self.cursor.recent or self.cursor.inherited or not first:
+            return False
+        return stamp_ns(self.cursor.stamp) - stamp_ns(first) > _SUSPECT_NS
 
     def _skip_seen(self, data: bytes) -> tuple[bytes, int]:
         prefix = self.cursor.stamp.encode() + b" "
-        start, left = 0, self.left
-        while left and (at := _find(data, prefix, start)) >= 0:
-            start = data.index(b"\n", at) + 1
-            left -= 1
+        start, at, left = 0, 0, self.left
+        while left and (at := _find(data, prefix, at)) >= 0:
+            end = data.index(b"\n", at) + 1
+            if not self.key or line_key(data[at:end]) == self.key:
+                start, left = end, left - 1
+            at = end
         return data[start:], left
 
     def gap_before(self, before: str | None) -> LogGap | None:
@@ -157,17 +235,49 @@ class Resumption(msgspec.Struct, frozen=True):
         )
 
 
+def _hold(resumption: Resumption, data: bytes) -> Admitted:
+    """Keeps lines of which it is not known yet whether they are new: the cursor's line may still come."""
+    later = _first_later(data, resumption.cursor.recent.newest)
+    then = msgspec.structs.replace(
+        resumption,
+        held=(*resumption.held, data),
+        has_later=later is not None or resumption.has_later,
+    )
+    is_full = sum(map(len, then.held)) > _MAX_HELD_BYTES
+    if then.has_later and (resumption.cursor.inherited or (is_full and not then.follow)):
+        return then.finish()
+    if then.follow and (later is not None or is_full):
+        return _suspect(then, data[later or 0 :])
+    return Admitted(b"", None, msgspec.structs.replace(then, held=()) if is_full else then)
+
+
+def _suspect(resumption: Resumption, data: bytes) -> Admitted:
+    """Asks for the whole log before a gap is believed: lines that are later may have been read all the same."""
+    then = msgspec.structs.replace(resumption, left=0, held=(), has_begun=True, is_doubtful=True)
+    return Admitted(data, resumption.gap_before(stamp_at(data, 0) or None), then)
+
+
 def _look_past(resumption: Resumption, data: bytes) -> Admitted:
-    """Looks for a line that is later than the cursor's: then that one will not come again."""
-    limit = stamp_ns(resumption.cursor.stamp)
-    at = 0
+    """Looks for a line that is later than the cursor's: then that one will not come again.
+
+    For a cursor without the last lines, as an earlier podrunner saved it.
+    """
+    later = _first_later(data, resumption.cursor.stamp)
+    if later is None:
+        return Admitted(b"", None, resumption)
+    then = msgspec.structs.replace(resumption, left=0, has_begun=True)
+    return Admitted(data[later:], resumption.gap_before(stamp_at(data, later)), then)
+
+
+def _first_later(data: bytes, than: str) -> int | None:
+    """Where the first line that is later begins; None if none is."""
+    limit, at = stamp_ns(than), 0
     while at < len(data):
         stamp = stamp_at(data, at)
         if stamp and stamp_ns(stamp) > limit:
-            then = msgspec.structs.replace(resumption, left=0)
-            return Admitted(data[at:], resumption.gap_before(stamp), then)
+            return at
         at = data.index(b"\n", at) + 1
-    return Admitted(b"", None, resumption)
+    return None
 
 
 def _find(data: bytes, prefix: bytes, start: int) -> int:

@@ -150,7 +150,7 @@ class CursorFile:
 
     def save(self, cursor: LogCursor, *, size: int, segments: int) -> None:
         """Saves how far the log was written."""
-        self._write(Mark(cursor, size, segments, self._token, self._owner))
+        self._write(Mark(cursor.compact(), size, segments, self._token, self._owner))
 
     def forget(self) -> None:
         """Removes the file: no reader will resume there. A later owner's stays, and another pod's."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import msgspec
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from podrunner.logs.limiter import StreamPermit
 
 __all__ = ["ContainerFollower", "LogSource", "PodAddress"]
+
+
+_WHOLE: Final = "1970-01-01T00:00:00Z"
 
 
 class LogSource(Protocol):
@@ -278,9 +281,14 @@ class ContainerFollower:
             container=state.cursor.container,
             follow=state.follow,
             timestamps=True,
-            since_time=since_time(state.cursor) or self._limits.since,
+            since_time=self._since(state),
             previous=state.view.restart > state.cursor.restart,
         )
+
+    def _since(self, state: Reading) -> str | None:
+        if state.whole:  # and not without a time, where "the last lines" may stand instead
+            return self._limits.since or _WHOLE
+        return since_time(state.cursor) or self._limits.since
 
     def _slice_elapsed(self) -> bool:
         if isinstance(self._now, Reading | Delivering):

@@ -37,7 +37,7 @@ import msgspec
 from msgspec.structs import replace
 
 from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
-from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run, since_time
+from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run
 from podrunner.logs.kubelet_text import KubeletText
 from podrunner.logs.record import GapReason, LogBatch, LogGap
 from podrunner.machine import IllegalInputError
@@ -184,7 +184,10 @@ class _Connected(_Log, frozen=True):
 
     Attributes:
         attempts: What is remembered from earlier connections.
-        follow: Whether the stream goes on until the run ends. False: the run was over when it was opened.
+        follow: Whether the stream goes on until the run ends. False: the run was over when it was opened, or
+            ``is_probe``.
+        whole: Whether the whole log was asked for, because by a part of it a gap is only suspected.
+        is_probe: Whether that is done while the run goes on: then the end of the stream is no end of the log.
         start: The cursor when the stream was opened.
         seen: What is dropped because it was read by an earlier connection.
         kubelet: What the kubelet said by this stream.
@@ -196,6 +199,8 @@ class _Connected(_Log, frozen=True):
     follow: bool
     start: LogCursor
     seen: Resumption
+    whole: bool = False
+    is_probe: bool = False
     kubelet: KubeletText = KubeletText()
     has_received: bool = False
     is_due: bool = False
@@ -338,16 +343,31 @@ def _queue(state: State, _event: Input) -> Step:
 def _connect(state: Queued, _event: PermitGranted) -> Step:
     if state.is_overtaken:
         return _give_up(state, GapReason.RESTARTED, "the container was restarted again meanwhile")
-    seen = Resumption.after(state.cursor)
-    kubelet = KubeletText(may_be_cut=bool(since_time(state.cursor) or state.limits.since))
-    follow = not state.run_ended
-    return _as(Reading, state, follow=follow, start=state.cursor, seen=seen, kubelet=kubelet), ()
+    cursor = state.cursor
+    whole = bool(cursor.stamp) and state.attempts.doubted == cursor
+    follow = not state.run_ended and not whole
+    is_past = state.view.restart > cursor.restart
+    return _as(
+        Reading,
+        state,
+        follow=follow,
+        start=cursor,
+        seen=Resumption.after(cursor, follow=follow, whole=whole, is_past=is_past),
+        whole=whole,
+        is_probe=whole and not state.run_ended,
+        kubelet=KubeletText(may_be_cut=_is_cut_off(state, whole=whole)),
+    ), ()
+
+
+def _is_cut_off(state: Queued, *, whole: bool) -> bool:
+    """Whether older lines are not asked for."""
+    return bool(state.limits.since or (state.cursor.stamp and not whole))
 
 
 def _take_lines(state: Reading, event: LinesReceived) -> Step:
     lines, kubelet = state.kubelet.separate(event.lines)
     admitted = state.seen.admit(lines)
-    if admitted.gap is not None and _is_doubtful(state):
+    if admitted.then.is_doubtful or (admitted.gap is not None and _is_doubtful(state)):
         return _doubt(state, event.now_s)
     effects = _emits(state.cursor, admitted.gap, admitted.lines)
     cursor = effects[-1].cursor if effects else state.cursor
@@ -363,7 +383,7 @@ def _read_on(state: Delivering, _event: Delivered) -> Step:
 def _leave(state: Reading, _event: SliceElapsed) -> Step:
     """A log of an ended run is not left; a follower that got to nothing new yet is given one more slice."""
     if state.follow and (state.has_moved or not state.has_received or state.is_due):
-        return _as(Queued, state), ()
+        return _as(Queued, _doubting(state)), ()
     return replace(state, is_due=True), ()
 
 
@@ -381,7 +401,19 @@ def _end_stream(state: Reading, event: StreamEnded) -> Step:
     if state.follow:
         return _reconnect(state, event.now_s)
     words = state.kubelet.end(event.rest).then.words
-    return _retry(state, words, event.now_s) if words else _end_run(state, event)
+    if words:
+        return _retry(state, words, event.now_s)
+    return _end_probe(state, event) if state.is_probe else _end_run(state, event)
+
+
+def _end_probe(state: Reading, event: StreamEnded) -> Step:
+    """Goes on to follow the run, behind all that the whole log showed."""
+    lines, gap, _ = state.seen.finish()
+    effects = _emits(state.cursor, gap, lines) if lines else ()
+    cursor = effects[-1].cursor if effects else state.cursor
+    moved = replace(state, cursor=cursor, attempts=replace(state.attempts, doubted=None))
+    following, _ = _reconnect(moved, event.now_s)
+    return (_as(Queued, following) if moved.has_moved else following), effects
 
 
 def _end_run(state: Reading, event: StreamEnded) -> Step:
@@ -393,10 +425,11 @@ def _end_run(state: Reading, event: StreamEnded) -> Step:
         message = "the log ends within a line, each time elsewhere"
         return _retry(state, message, event.now_s, at_once=before is None)
     admitted = state.seen.admit(event.rest)
-    gap = admitted.gap or admitted.then.end()
-    if gap is not None and _is_doubtful(state):
+    held, gap, _ = admitted.then.finish()
+    gap = admitted.gap or gap
+    if admitted.then.is_doubtful or (gap is not None and _is_doubtful(state)):
         return _doubt(state, event.now_s)
-    effects = _emits(state.cursor, gap, admitted.lines)
+    effects = _emits(state.cursor, gap, admitted.lines + held)
     cursor = effects[-1].cursor if effects else state.cursor
     if not state.start.stamp and state.is_overtaken:
         message = "perhaps it was the next run's log that was read"
@@ -498,7 +531,7 @@ def _give_up(state: State, reason: GapReason, message: str) -> Step:
 
 def _reconnect(state: Reading, now_s: float) -> Step:
     """Another connection, though nothing went wrong: at once if the run has ended meanwhile."""
-    attempts = _counted(state, now_s)
+    attempts = _counted(_doubting(state), now_s)
     return (
         _as(Queued, state, attempts=attempts) if state.run_ended else _back_off(state, attempts, now_s)
     ), ()
@@ -522,6 +555,13 @@ def _doubt(state: Reading, now_s: float) -> Step:
     """
     doubting = replace(state, attempts=replace(state.attempts, doubted=state.cursor))
     return _retry(doubting, "the last line read is not in the log", now_s)
+
+
+def _doubting(state: Reading) -> Reading:
+    """The state in which the whole log is asked for next, if it is not known whether lines that came are new."""
+    if not state.seen.held or state.whole:
+        return state
+    return replace(state, attempts=replace(state.attempts, doubted=state.cursor))
 
 
 def _is_doubtful(state: Reading) -> bool:

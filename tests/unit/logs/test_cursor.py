@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -176,3 +177,107 @@ def test_a_log_from_which_the_cursors_line_and_all_later_ones_are_gone_is_a_gap(
     gap = resumption.end()
     assert gap is not None
     assert (gap.after, gap.before) == ("2024-05-01T10:20:01.000000005Z", None)
+
+
+def resumed(read: bytes, stream: bytes, **options: bool) -> tuple[bytes, LogGap | None]:
+    """What a reader gets that read some lines, after a break, of a log to its end."""
+    lines, gap, then = Resumption.after(advance(FRESH, read), follow=False, **options).admit(stream)
+    held, end, _ = then.finish()
+    return lines + held, gap or end
+
+
+@pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_stamps_out_of_order_are_resumed_by_what_was_seen(follow, cut):
+    """G12: stamps …100, …900, …500, break after each; a late line of the other stream."""
+    lines = [text((1, 100)), text((1, 900)), text((1, 500)), text((1, 950))]
+    resumption = Resumption.after(advance(FRESH, b"".join(lines[:cut])), follow=follow)
+    new, gap, then = resumption.admit(b"".join(lines))
+    assert (new, gap, then.is_doubtful) == (b"".join(lines[cut:]), None, False)
+
+
+def test_equal_stamps_that_are_not_neighbours_are_resumed_by_what_was_seen():
+    """G12: the same line once more, behind another one; in one batch and in two."""
+    a, b, c = text((1, 100)), text((1, 200)), text((1, 300))
+    assert resumed(a + b + a, a + b + a + c) == (c, None)
+    cursor = advance(advance(FRESH, a + b), a)
+    assert Resumption.after(cursor).admit(a + b + a + c)[:2] == (c, None)
+    assert Resumption.after(cursor.compact()).admit(a + b + a + c)[:2] == (c, None)
+
+
+def test_lines_of_one_stamp_are_told_apart_by_their_content():
+    """G12: rotation took the first of them."""
+    stamp = b"2024-05-01T10:20:01.000000001Z "
+    one, two, three = stamp + b"one\n", stamp + b"two\n", stamp + b"three\n"
+    assert resumed(one + two, two + three) == (three, None)
+
+
+def test_a_clock_that_is_set_back_by_four_seconds_loses_no_line():
+    """G12: the kubelet is asked from an earlier time on, since it compares stamps too."""
+    before, after = text((9, 1), (10, 1)), text((6, 1), (7, 1), (11, 1))
+    cursor = advance(FRESH, before)
+    assert (since_time(cursor) or "") <= "2024-05-01T10:20:06Z"
+    assert resumed(before, before + after) == (after, None)
+    assert resumed(before + after[:33], before + after) == (after[33:], None)
+
+
+def test_a_clock_that_is_set_back_further_is_a_reason_to_ask_for_the_whole_log():
+    """G12: the kubelet may have passed over the first lines after that."""
+    cursor = advance(FRESH, text((30, 1)))
+    assert Resumption.after(cursor).admit(text((30, 1), (21, 1))).then.is_doubtful
+    assert not Resumption.after(cursor).admit(text((30, 1), (26, 1))).then.is_doubtful
+    whole = Resumption.after(cursor, whole=True)
+    assert whole.admit(text((30, 1), (1, 1))) == (text((1, 1)), None, whole.admit(text((30, 1), (1, 1))).then)
+    assert not whole.admit(text((30, 1), (1, 1))).then.is_doubtful
+
+
+def test_a_gap_is_only_suspected_while_the_log_goes_on():
+    """G12: a later line may have been read, if it is not among the last ones that are remembered."""
+    read = text((1, 900), *((1, at) for at in range(100, 300)))
+    resumption = Resumption.after(advance(advance(FRESH, read[:33]), read[33:]))
+    _, gap, then = resumption.admit(text((1, 900), (1, 901)))
+    assert then.is_doubtful
+    assert gap is not None
+    assert resumed(read, read + text((1, 400))) == (text((1, 400)), None)
+    assert resumed(read, text((1, 400), (1, 901)))[0] == text((1, 400), (1, 901))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=30), st.data())
+def test_a_log_with_any_stamps_is_resumed_exactly(stamps, data):
+    """G12: no line lost, none twice, no gap for nothing; from a cursor in memory and from a saved one."""
+    lines = [b"2024-05-01T10:20:%02d.%09dZ %d\n" % (*stamp, at) for at, stamp in enumerate(stamps)]
+    seen = data.draw(st.integers(1, len(lines)))
+    cursor, rest = FRESH, lines[:seen]
+    while rest:
+        count = data.draw(st.integers(1, len(rest)))
+        cursor, rest = advance(cursor, b"".join(rest[:count])), rest[count:]
+    cursor = data.draw(st.sampled_from([cursor, cursor.compact(), saved(cursor)]))
+    resumption = Resumption.after(cursor, follow=data.draw(st.booleans()))
+    new, gap, then = resumption.admit(b"".join(lines))
+    assert (new, gap, then.left) == (b"".join(lines[seen:]), None, 0)
+
+
+def saved(cursor: LogCursor) -> LogCursor:
+    return msgspec.json.decode(msgspec.json.encode(cursor.compact()), type=LogCursor)
+
+
+def test_a_saved_cursor_is_small_and_holds_no_text_of_the_log():
+    """G12: however long the lines are."""
+    cursor = FRESH
+    for at in range(200):
+        cursor = advance(cursor, text((1, at))[:-1] + b" secret" * at * at + b"\n")
+    content = msgspec.json.encode(cursor.compact())
+    assert len(content) < 1024
+    assert b"secret" not in content
+
+
+@pytest.mark.parametrize("recent", [{}, {"recent": {"version": 2, "keys": "AAAA", "newest": "x", "more": 1}}])
+def test_a_cursor_of_another_podrunner_is_read(recent):
+    """G12: of an earlier one, without the last lines, or of a later one, in another form: by its stamp alone."""
+    fields = {"uid": "u", "container": "c", "stamp": "2024-05-01T10:20:01.000000005Z", "lines": 1, **recent}
+    cursor = msgspec.json.decode(msgspec.json.encode(fields), type=LogCursor)
+    assert since_time(cursor) == "2024-05-01T10:20:01Z"
+    assert Resumption.after(cursor).admit(text((1, 4), (1, 5), (1, 6)))[:2] == (text((1, 6)), None)
+    assert Resumption.after(cursor).admit(text((1, 6))).gap is not None
+    assert next_run(cursor, 1, "2024-05-01T10:20:02Z") == LogCursor("u", "c", 1)
+    assert advance(cursor, text((1, 6))).recent

@@ -29,7 +29,8 @@ LIMITS = FollowLimits(idle_s=5, drain_s=10)
 
 steps = st.one_of(
     st.tuples(st.just("write"), st.integers(1, 5), st.booleans()),
-    st.tuples(st.sampled_from(["tick", "rotate", "break", "end", "hang", "report"])),
+    st.tuples(st.just("write_late"), st.integers(1, 3)),
+    st.tuples(st.sampled_from(["tick", "set_back", "rotate", "break", "end", "hang", "report"])),
     st.tuples(st.just("refuse"), st.integers(1, 3)),
     st.tuples(st.just("restart"), st.booleans()),
     st.tuples(st.just("kill"), st.floats(0, 1), st.booleans()),
@@ -118,6 +119,8 @@ async def act(node: VirtualNode, scheduler: Scheduler, step) -> None:
     match step:
         case ("write", count, one_stamp):
             node.write(count, one_stamp=one_stamp)
+        case ("write_late", count):
+            node.write_late(count)
         case ("wait", seconds):
             await anyio.sleep(seconds)
         case ("refuse", count):
@@ -208,7 +211,9 @@ def begins(node: VirtualNode) -> list[int]:
 )
 @example([("write", 2, False), ("wait", 0.5), ("kill", 1.0, True), ("wait", 1.5)], 64, 100)
 def test_the_files_are_the_output_minus_the_recorded_gaps(loop, script, chunk, max_bytes):
-    """G1, G2, G3, G7: for any order of writes, rotations, breaks, hangs, restarts of container, kubelet, scheduler.
+    """G1, G2, G3, G7, G12: for any order of writes, rotations, breaks, hangs, restarts, kills of the scheduler.
+
+    Stamps have no order: there are late lines, equal stamps, and the node's clock is set back.
 
     In one file, in segments, and in compressed segments; the scheduler may be killed in the middle of a rotation.
     """

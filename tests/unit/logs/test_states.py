@@ -81,6 +81,9 @@ def a(kind: type[State], **fields: Any) -> Any:
     return kind(**(known | fields))
 
 
+PROBE = {"follow": False, "whole": True, "is_probe": True}
+MISSING = Resumption.after(AT_1, follow=False).admit(LINE_3).then
+
 INPUTS: dict[type[Input], Input] = {
     ContainerChanged: ContainerChanged(RUNNING),
     PermitGranted: PermitGranted(),
@@ -240,13 +243,26 @@ ROWS: dict[str, Row] = {
         fields={"attempts": Attempts(1.6, doubted=AT_1), "cursor": AT_1},
     ),
     "it is missing again": Row(
-        a(Reading, cursor=AT_1, attempts=WAS_DOUBTED),
-        LinesReceived(LINE_3, 5),
-        Delivering,
+        a(Reading, cursor=AT_1, attempts=WAS_DOUBTED, seen=MISSING, **PROBE),
+        StreamEnded(b"", 5),
+        Queued,
         [GapReason.ROTATED, LINE_3],
+        fields={"attempts": Attempts(0.8), "cursor": advance(AT_1, LINE_3)},
+    ),
+    "it is missing, and nothing else is there": Row(
+        a(Reading, cursor=AT_1, attempts=WAS_DOUBTED, **PROBE),
+        StreamEnded(b"", 5),
+        BackingOff,
+        fields={"attempts": Attempts(1.6), "cursor": AT_1},
+    ),
+    "it is missing in a log that goes on, after the last run": Row(
+        a(Reading, cursor=AT_1, view=OVER), LinesReceived(LINE_3, 5), BackingOff
     ),
     "it is missing after the last run": Row(
-        a(Reading, cursor=AT_1, view=OVER), LinesReceived(LINE_3, 5), Delivering, [GapReason.ROTATED, LINE_3]
+        a(Reading, cursor=AT_1, view=OVER, follow=False, seen=MISSING),
+        StreamEnded(b"", 5),
+        Done,
+        [GapReason.ROTATED, LINE_3],
     ),
     "it is missing, and time is over": Row(
         a(Reading, cursor=AT_1, view=ENDED, attempts=OVERDUE, follow=False),
@@ -560,7 +576,7 @@ class World:
         if isinstance(self.state, Reading):
             run = self.state.cursor.restart
             assert run >= len(self.runs) - 2, "a run is asked for that the server no longer has"
-            since = (since_time(self.state.cursor) or "")[:19].encode()
+            since = b"" if self.state.whole else (since_time(self.state.cursor) or "")[:19].encode()
             self.stream = [line for line in self.runs[run][self.kept_from[run] :] if line[:19] >= since]
 
     def read(self, choice: str) -> None:

@@ -46,6 +46,7 @@ class Run(msgspec.Struct, eq=False):
 
     number: int
     began_at: str
+    first: tuple[int, int]
     lines: list[bytes] = msgspec.field(default_factory=list)
     kept_from: int = 0
     ended: bool = False
@@ -64,8 +65,9 @@ class VirtualNode:
         self.chunk = chunk
         self.refusals = 0
         self.is_late = False
-        self.second, self.nano = 0, 0
-        self.runs = [Run(0, self._began_at())]
+        self.second, self.nano = 60, 0
+        self.latest = self.second, self.nano
+        self.runs = [Run(0, self._began_at(), self.latest)]
         self.connections: list[Connection] = []
         self.view = ContainerView(started=True, began_at=self.run.began_at)
         self._change = anyio.Event()
@@ -87,19 +89,39 @@ class VirtualNode:
             stamp = b"2024-05-01T10:%02d:%02d.%09dZ" % (*divmod(self.second, 60), self.nano)
             self.run.lines.append(stamp + b" run %d line %d" % (self.run.number, len(self.run.lines)))
         self.nano += 1
+        self._note_time()
+
+    def write_late(self, count: int) -> None:
+        """Lines of the other stream, which were stamped before those that stand before them."""
+        began = self.run.first
+        for at in range(count):
+            second, nano = max((self.second - 1, 999_999_000 - at), began)
+            stamp = b"2024-05-01T10:%02d:%02d.%09dZ" % (*divmod(second, 60), nano)
+            self.run.lines.append(stamp + b" run %d line %d" % (self.run.number, len(self.run.lines)))
+
+    def set_back(self) -> None:
+        """Sets the node's clock back by 4 seconds, but not before the run began."""
+        self.second, self.nano = max((self.second - 4, self.nano), self.run.first)
 
     def tick(self) -> None:
         self.second, self.nano = self.second + 1, 0
+        self._note_time()
 
     def rotate(self) -> None:
         self.run.kept_from = len(self.run.lines)
 
     def restart(self) -> None:
         self.run.ended = True
-        self.runs.append(Run(len(self.runs), self._began_at()))
+        # Later than all before: with a clock set back between two runs nothing tells them apart.
+        self.second, self.nano = self.latest[0], self.latest[1] + 1
+        self._note_time()
+        self.runs.append(Run(len(self.runs), self._began_at(), self.latest))
 
     def end(self) -> None:
         self.run.ended = True
+
+    def _note_time(self) -> None:
+        self.latest = max(self.latest, (self.second, self.nano))
 
     def _began_at(self) -> str:
         return "2024-05-01T10:{:02d}:{:02d}Z".format(*divmod(self.second, 60))
@@ -173,8 +195,8 @@ class Connection:
         self._run = run
         self._follow = follow
         self._chunk = chunk
-        kept = range(run.kept_from, len(run.lines))
-        self._next = next((at for at in kept if run.lines[at][:19] >= since[:19].encode()), len(run.lines))
+        self._since = since[:19].encode()
+        self._next = run.kept_from
         self._until = len(run.lines)
 
     async def batches(self) -> AsyncIterator[bytes]:
@@ -193,9 +215,9 @@ class Connection:
 
     def _take(self) -> bytes:
         until = len(self._run.lines) if self._follow else self._until
-        data = b"".join(line + b"\n" for line in self._run.lines[self._next : until])
+        lines = self._run.lines[self._next : until]
         self._next = until
-        return data
+        return b"".join(line + b"\n" for line in lines if line[:19] >= self._since)
 
     async def _meet_fate(self) -> None:
         if self.fate == "break":
