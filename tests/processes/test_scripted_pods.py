@@ -215,3 +215,15 @@ async def test_a_pod_removed_by_force_is_forgotten(lab):
     lab.store.remove("pods", "default", "a")
     await asyncio.sleep(0.1)
     assert not lab.kubelet._scripts._lives
+
+
+async def test_a_scripted_log_has_stamps_that_are_out_of_order(lab):
+    """G12: as a runtime stamps two streams; sinceTime is compared with the stamps."""
+    life = scripted(running_s=0.05, log=["one", "late", "two", "late too"], log_offsets_s=[0, -4])
+    lab.run("a", None, **life)
+    await lab.ended("a")
+    lines = (await lab.log("a", timestamps=True)).splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == ["one", "late", "two", "late too"]
+    assert lines[1] < lines[3] < lines[0] < lines[2]
+    since = lines[0].split()[0]
+    assert await lab.log("a", since_time=since) == "one\ntwo\n"

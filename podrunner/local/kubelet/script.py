@@ -11,7 +11,7 @@ import heapq
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import count
+from itertools import count, cycle
 from typing import TYPE_CHECKING, Any
 
 from podrunner.local.api.status import StatusError
@@ -57,6 +57,9 @@ class Lifecycle:
             with ``running_s`` 0 they never run.
         pod_message: Its message.
         log: Lines that its containers write, spread evenly over ``running_s``.
+        log_offsets_s: By how much the time stamp of each line differs from when it is written, over and over from the
+            first one: a runtime stamps stdout and stderr each by itself, and a node's clock may be set back. (0, -0.4)
+            makes every second line a late one; empty: stamps are in order.
         terminating_s: From the request to delete it, or its deadline, until its containers have ended.
         stopped_exit_code: Of its containers, if they end by a deletion or the pod's ``activeDeadlineSeconds``.
     """
@@ -72,6 +75,7 @@ class Lifecycle:
     pod_reason: str = ""
     pod_message: str = ""
     log: Sequence[str] = ()
+    log_offsets_s: Sequence[float] = ()
     terminating_s: float = 0.0
     stopped_exit_code: int = 143
 
@@ -362,9 +366,10 @@ class ScriptedPods:
         step = (life.script.running_s or 0.0) / max(len(life.script.log), 1)
         begin = int(life.started * 1e9)
         times = [begin + int(step * 1e9) * at + at for at in range(len(life.script.log))]
+        offsets = [int(offset * 1e9) for offset in life.script.log_offsets_s] or [0]
         due = [
-            (nano_time(when), text)
-            for when, text in zip(times, life.script.log, strict=True)
+            (nano_time(when + offset), text)
+            for when, offset, text in zip(times, cycle(offsets), life.script.log, strict=False)
             if when <= until * 1e9 + len(times)
         ]
         since = _since(options, self._node.now())

@@ -160,6 +160,23 @@ async def test_a_log_that_breaks_off_is_whole(quick: RunnerConfig, faults: Fault
         assert {"cut", "truncate", "drop", "answer-500"} <= set(faults.counts)
 
 
+async def test_a_log_whose_stamps_are_out_of_order_is_whole(quick: RunnerConfig, faults: Faults):
+    """G12: late lines of stderr, equal stamps, and a clock that is set back by 4 s in the middle."""
+    said = [f"line {n}" for n in range(60)]
+    offsets = [*([0, -0.3, 0.1] * 10), *([-4, -4.3] * 15)]
+    life = {"running_s": 1.2, "log": said, "log_offsets_s": offsets}
+    script = {"local.podrunner.io/script": json.dumps(life)}
+    async with AsyncPodRunner(quick) as runner:
+        faults.on("GET", "pods/log").cut(after_bytes=333)
+        faults.on("GET", "pods/log").cut(after_bytes=900)
+        faults.on("GET", "pods/log").cut(after_bytes=1500)
+        pod = await runner.launch(job("", annotations=script))
+        lines = [line async for line in pod.logs()]
+        assert lines == said
+        assert (await pod.wait(20)).succeeded
+        assert faults.counts["cut"] == 3
+
+
 @pytest.mark.parametrize("by_s", [-86_400.0, 86_400.0])
 async def test_a_wrong_clock_of_the_server_changes_no_outcome(
     cluster, quick: RunnerConfig, proxy: FaultProxy, by_s: float
