@@ -1,9 +1,10 @@
 """Where a reader stands in a container's log, and how it goes on from there after a break. Pure.
 
 The API server can start a log at a time, in whole seconds (``PodLogOptions.sinceTime``; the API server hands
-it to the kubelet without its fraction). The cursor therefore names a line more exactly than the server can:
-by its content, and by how often it was read (:mod:`podrunner.logs.recent`). After a reconnect everything up to and
-including that line is dropped (:class:`Resumption`).
+it to the kubelet without its fraction), or so many lines before its end (``tailLines``). The cursor names a line more
+exactly than either: by its content, and by how often it was read (:mod:`podrunner.logs.recent`). After a reconnect
+everything up to and including that line is dropped (:class:`Resumption`). How many of the last lines hold it is
+searched for by :mod:`podrunner.logs.tail_search`.
 
 Nothing rests on an order of time stamps, which the runtime does not keep. The node's files have an order: rotation
 takes their beginning. So what comes before the cursor's line was read, and if that line is gone, everything that is
@@ -93,6 +94,7 @@ def advance(cursor: LogCursor, data: bytes) -> LogCursor:
 def since_time(cursor: LogCursor) -> str | None:
     """From when to ask the server, in its resolution of a second; None for the whole log.
 
+    For a cursor whose line cannot be recognised among the last lines.
     Some seconds before the cursor's line: the kubelet compares stamps, and would pass over what was written after the
     node's clock was set back.
     """
@@ -131,12 +133,16 @@ class Resumption(msgspec.Struct, frozen=True):
         key: What the cursor's line is recognised by; b"": by its stamp alone.
         follow: Whether the stream does not end: a gap is suspected as soon as a line is later than all that were read.
         whole: Whether the whole log was asked for.
+        is_tail: Whether only the last lines were asked for, which may begin behind the cursor's line.
+        is_trusted: Whether a line that is later than all that were read proves the gap: the whole log broke off before.
         is_past: Whether a later run has begun. If its first lines were taken for this run's, the cursor's line is one
             of them, and lines that are not later than it cannot be given in order any more.
         held: The lines since the last one like the cursor's, which are new if there is no further one.
         has_later: Whether one of them is later than all that were read.
         has_begun: Whether a new line has come.
         is_doubtful: Whether the whole log has to be asked for.
+        is_short: Whether the last lines that were asked for begin behind the cursor's.
+        dropped_bytes: How much came that was read before.
     """
 
     cursor: LogCursor
@@ -144,15 +150,26 @@ class Resumption(msgspec.Struct, frozen=True):
     key: bytes = b""
     follow: bool = True
     whole: bool = False
+    is_tail: bool = False
+    is_trusted: bool = False
     is_past: bool = False
     held: tuple[bytes, ...] = ()
     has_later: bool = False
     has_begun: bool = False
     is_doubtful: bool = False
+    is_short: bool = False
+    dropped_bytes: int = 0
 
     @classmethod
     def after(
-        cls, cursor: LogCursor, *, follow: bool = True, whole: bool = False, is_past: bool = False
+        cls,
+        cursor: LogCursor,
+        *,
+        follow: bool = True,
+        whole: bool = False,
+        is_tail: bool = False,
+        is_trusted: bool = False,
+        is_past: bool = False,
     ) -> Resumption:
         """Begins a stream that is resumed at the cursor.
 
@@ -160,6 +177,8 @@ class Resumption(msgspec.Struct, frozen=True):
             cursor: Where the reader stands.
             follow: Whether the stream goes on while the container runs.
             whole: Whether it gives the whole log, and not only what is not older than :func:`since_time`.
+            is_tail: Whether it gives the last lines only.
+            is_trusted: Whether a line that is later than all that were read proves a gap.
             is_past: Whether a later run than the cursor's has begun.
         """
         keys = cursor.recent.split() if cursor.recent else []
@@ -168,19 +187,31 @@ class Resumption(msgspec.Struct, frozen=True):
             left, key = keys.count(keys[-1]), keys[-1]
         recent = cursor.recent.compact() if cursor.recent else cursor.recent
         cursor = msgspec.structs.replace(cursor, recent=recent)
-        return cls(cursor, left, key, follow=follow, whole=whole, is_past=is_past)
+        return cls(
+            cursor,
+            left,
+            key,
+            follow=follow,
+            whole=whole,
+            is_tail=is_tail,
+            is_trusted=is_trusted,
+            is_past=is_past,
+        )
 
     def admit(self, data: bytes) -> Admitted:
         """Returns the new lines among these, and the gap before them if there is one."""
         if self.left == 0:
             return self._begin(data)
+        if self.is_tail and self._begins_between(data):
+            return Admitted(b"", None, msgspec.structs.replace(self, is_short=True))
         rest, left = self._skip_seen(data)
-        then = msgspec.structs.replace(self, left=left)
+        dropped_bytes = self.dropped_bytes + len(data) - (0 if left else len(rest))
+        then = msgspec.structs.replace(self, left=left, dropped_bytes=dropped_bytes)
         if left == 0:
             return msgspec.structs.replace(then, held=(), has_later=False).admit(rest)
         if not self.cursor.recent:
             return _look_past(then, rest)
-        before = self if left == self.left else msgspec.structs.replace(then, held=(), has_later=False)
+        before = then if left == self.left else msgspec.structs.replace(then, held=(), has_later=False)
         return _hold(before, rest) if rest else Admitted(b"", None, before)
 
     def end(self) -> LogGap | None:
@@ -206,9 +237,16 @@ class Resumption(msgspec.Struct, frozen=True):
     def _was_set_back(self, data: bytes) -> bool:
         """Whether the clock was set back by so much that the kubelet may have passed over lines."""
         first = stamp_at(data, 0)
-        if self.whole or not self.cursor.recent or self.cursor.inherited or not first:
+        if self.whole or self.is_tail or not self.cursor.recent or self.cursor.inherited or not first:
             return False
         return stamp_ns(self.cursor.stamp) - stamp_ns(first) > _SUSPECT_NS
+
+    def _begins_between(self, data: bytes) -> bool:
+        """Whether the last lines begin between two lines like the cursor's: then it is not known which one comes."""
+        if self.dropped_bytes or self.left == 1 or not data:
+            return False
+        keys = self.cursor.recent.split()
+        return line_key(data[: data.index(b"\n") + 1]) in keys[keys.index(self.key) + 1 :]
 
     def _skip_seen(self, data: bytes) -> tuple[bytes, int]:
         prefix = self.cursor.stamp.encode() + b" "
@@ -244,11 +282,22 @@ def _hold(resumption: Resumption, data: bytes) -> Admitted:
         has_later=later is not None or resumption.has_later,
     )
     is_full = sum(map(len, then.held)) > _MAX_HELD_BYTES
-    if then.has_later and (resumption.cursor.inherited or (is_full and not then.follow)):
+    if then.is_tail:
+        return Admitted(b"", None, msgspec.structs.replace(then, is_short=then.has_later or is_full))
+    if then.has_later and (_is_gap_sure(then, later) or (is_full and not then.follow)):
         return then.finish()
-    if then.follow and (later is not None or is_full):
-        return _suspect(then, data[later or 0 :])
+    if then.follow and later is not None:
+        return _suspect(then, data[later:])
     return Admitted(b"", None, msgspec.structs.replace(then, held=()) if is_full else then)
+
+
+def _is_gap_sure(then: Resumption, later: int | None) -> bool:
+    """Whether a later line proves that the cursor's will not come.
+
+    The file's first line does: rotation takes the beginning of what was read first.
+    """
+    is_first = then.whole and later == 0 and then.dropped_bytes == len(then.held[0])
+    return then.cursor.inherited or then.is_trusted or is_first
 
 
 def _suspect(resumption: Resumption, data: bytes) -> Admitted:

@@ -282,11 +282,12 @@ class ContainerFollower:
             follow=state.follow,
             timestamps=True,
             since_time=self._since(state),
+            tail_lines=state.tail_lines,
             previous=state.view.restart > state.cursor.restart,
         )
 
     def _since(self, state: Reading) -> str | None:
-        if state.whole:  # and not without a time, where "the last lines" may stand instead
+        if state.whole or state.tail_lines:  # not without a time: other last lines may stand there instead
             return self._limits.since or _WHOLE
         return since_time(state.cursor) or self._limits.since
 

@@ -22,6 +22,7 @@ _TAIL_BYTES: Final = 4096
 _KEY_BYTES: Final = 8
 _MAX_KEYS: Final = 64
 _SECONDS: Final = 19  # characters of 2024-01-31T10:20:30
+_SAMPLE_BYTES: Final = 8192
 _FIXED: Final = 30  # characters of 2024-01-31T10:20:30.123456789Z
 
 
@@ -33,7 +34,8 @@ class RecentLines(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         keys: Hashes of the lines before ``tail``, 8 bytes each.
         tail: The last lines as they came.
-        newest: The latest time stamp known of the lines that were read, which need not be the last one's.
+        newest: The latest time stamp of the lines that were read, which need not be the last one's. Of a batch of over
+            4 KiB not each line is looked at, which would cost a fifth of the throughput, but one in each 8 KiB.
         version: Of the form of ``keys``: what is saved by a later podrunner in another form is passed over.
     """
 
@@ -55,7 +57,7 @@ class RecentLines(msgspec.Struct, frozen=True, eq=False):
         """Returns the last lines after these were read, of which ``last`` is the last stamp."""
         if self.version != _VERSION:
             return RecentLines().and_then(lines, last)
-        newest = later_stamp(self.newest, last)
+        newest = later_stamp(self.newest, later_stamp(last, _newest_of(lines)))
         begin = lines.rfind(b"\n", 0, -1) + 1
         if len(lines) - begin > _TAIL_BYTES:
             return RecentLines(line_key(lines[begin:]), newest=newest)
@@ -105,6 +107,17 @@ def stamp_ns(stamp: str) -> int:
     fraction = rest[: len(rest) - len(zone)].lstrip(".")
     whole = dt.datetime.fromisoformat(seconds + zone)
     return int(whole.timestamp()) * 1_000_000_000 + int(fraction.ljust(9, "0"))
+
+
+def _newest_of(lines: bytes) -> str:
+    """The latest stamp among the lines; "" if they are not written as a node in UTC writes them."""
+    if len(lines) <= _TAIL_BYTES:
+        heads = [line[:_FIXED] for line in lines.split(b"\n")]
+    else:
+        begins = [lines.find(b"\n", at) + 1 for at in range(0, len(lines), _SAMPLE_BYTES)]
+        heads = [lines[begin : begin + _FIXED] for begin in begins]
+    newest = max(heads)
+    return stamp_at(newest, 0) if newest.endswith(b"Z") else ""
 
 
 def _lines(data: bytes) -> list[bytes]:

@@ -11,9 +11,9 @@ in              after                goes on with
 ``Queued``      ContainerChanged     the same
 ``Queued``      PermitGranted        ``Reading``; if the run's log is gone from the server: a gap, and the next run
 ``Reading``     ContainerChanged     the same
-``Reading``     LinesReceived        ``Delivering``; ``BackingOff`` if the lines may be the next run's
+``Reading``     LinesReceived        ``Delivering``; ``Queued`` if other last lines are needed; ``BackingOff`` in doubt
 ``Reading``     StreamEnded          the next run, ``Waiting`` or ``Done`` if the log is complete; else another try
-``Reading``     StreamFailed         ``BackingOff``; if there is no hope: a gap, and the next run
+``Reading``     StreamFailed         ``BackingOff``; ``Queued`` as above; if there is no hope: a gap, and the next run
 ``Reading``     SilenceElapsed       ``BackingOff`` or ``Queued``; a gap if it was the end's last try
 ``Reading``     SliceElapsed         ``Queued`` if the log can be left; else the same
 ``Delivering``  ContainerChanged     the same
@@ -39,7 +39,9 @@ from msgspec.structs import replace
 from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
 from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run
 from podrunner.logs.kubelet_text import KubeletText
+from podrunner.logs.recent import line_key
 from podrunner.logs.record import GapReason, LogBatch, LogGap
+from podrunner.logs.tail_search import TailSearch
 from podrunner.machine import IllegalInputError
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ __all__ = [
 _FIRST_DELAY_S: Final = 0.8
 _LAST_DELAY_S: Final = 30.0
 _SHORTEST_WAIT_S: Final = 0.05
+# A connection that breaks within this time after some lines was cut while the log flowed; else the log is quiet.
+_FLOWS_S: Final = 5.0
 
 
 class FollowLimits(msgspec.Struct, frozen=True):
@@ -111,12 +115,19 @@ class Attempts(msgspec.Struct, frozen=True):
         gives_up_at: When the rest of an ended run's log is given up, on the caller's clock.
         doubted: Where a gap was seen once that may be the next run's log instead.
         last_line: The last line of a complete answer, if it had no line end, and where it stood.
+        tail: How many of the last lines are asked for, where the cursor's line can be recognised among them; None: the
+            whole log, because the cursor's line was searched for in vain.
+        was_searched: Whether the cursor's line was searched for among the last lines in vain.
+        words: What the kubelet said last in place of lines; "": nothing.
     """
 
     delay_s: float
     gives_up_at: float = math.inf
     doubted: LogCursor | None = None
     last_line: tuple[LogCursor, bytes] | None = None
+    tail: TailSearch | None = TailSearch()
+    was_searched: bool = False
+    words: str = ""
 
 
 # States
@@ -187,10 +198,14 @@ class _Connected(_Log, frozen=True):
         follow: Whether the stream goes on until the run ends. False: the run was over when it was opened, or
             ``is_probe``.
         whole: Whether the whole log was asked for, because by a part of it a gap is only suspected.
-        is_probe: Whether that is done while the run goes on: then the end of the stream is no end of the log.
+        is_probe: Whether the answer is to end though the run goes on: then its end is no end of the log.
+        tail: Which of the last lines were asked for; None: those from a time on, or all.
         start: The cursor when the stream was opened.
         seen: What is dropped because it was read by an earlier connection.
         kubelet: What the kubelet said by this stream.
+        received: How many lines came; of a stream that is no search for the cursor's line, 1 stands for any number.
+        received_at_s: When the last of them came, on the caller's clock.
+        new_bytes: How much of what came is new.
         has_received: Whether anything came, new or not.
         is_due: Whether the permit's time slice is over.
     """
@@ -199,9 +214,13 @@ class _Connected(_Log, frozen=True):
     follow: bool
     start: LogCursor
     seen: Resumption
+    tail: TailSearch | None = None
     whole: bool = False
     is_probe: bool = False
     kubelet: KubeletText = KubeletText()
+    received: int = 0
+    received_at_s: float = 0.0
+    new_bytes: int = 0
     has_received: bool = False
     is_due: bool = False
 
@@ -209,6 +228,16 @@ class _Connected(_Log, frozen=True):
     def has_moved(self) -> bool:
         """Whether anything new came by this stream: a reader that leaves without it makes no progress."""
         return self.cursor != self.start
+
+    @property
+    def tail_lines(self) -> int | None:
+        """How many of the last lines are asked for; None: no certain number."""
+        return self.tail.lines if self.tail is not None else None
+
+    @property
+    def has_resumed(self) -> bool:
+        """Whether the cursor's line came, so that all that follows is new."""
+        return self.seen.left == 0
 
 
 class Reading(_Connected, frozen=True):
@@ -333,7 +362,11 @@ def _cut_backoff_short(state: BackingOff, event: ContainerChanged) -> Step:
     """The end of the run shortens the wait, once."""
     following = _with_view(state, event.view)
     ended_now = following.run_ended and not state.run_ended
-    return (_as(Queued, following) if ended_now else following), ()
+    if not ended_now:
+        return following, ()
+    # A log that is not written any more can be searched again.
+    attempts = replace(following.attempts, tail=TailSearch(), was_searched=False)
+    return _as(Queued, following, attempts=attempts), ()
 
 
 def _queue(state: State, _event: Input) -> Step:
@@ -344,35 +377,55 @@ def _connect(state: Queued, _event: PermitGranted) -> Step:
     if state.is_overtaken:
         return _give_up(state, GapReason.RESTARTED, "the container was restarted again meanwhile")
     cursor = state.cursor
-    whole = bool(cursor.stamp) and state.attempts.doubted == cursor
-    follow = not state.run_ended and not whole
-    is_past = state.view.restart > cursor.restart
+    tail = state.attempts.tail if _may_search(cursor) else None
+    whole = bool(cursor.stamp) and tail is None and state.attempts.doubted == cursor
+    follow = not state.run_ended and not whole and (tail is None or tail.is_guess)
+    seen = Resumption.after(
+        cursor,
+        follow=follow,
+        whole=whole,
+        is_tail=tail is not None,
+        is_trusted=state.attempts.was_searched,
+        is_past=state.view.restart > cursor.restart,
+    )
     return _as(
         Reading,
         state,
         follow=follow,
         start=cursor,
-        seen=Resumption.after(cursor, follow=follow, whole=whole, is_past=is_past),
+        seen=seen,
+        tail=tail,
         whole=whole,
-        is_probe=whole and not state.run_ended,
-        kubelet=KubeletText(may_be_cut=_is_cut_off(state, whole=whole)),
+        is_probe=not follow and not state.run_ended,
+        kubelet=KubeletText(may_be_cut=_is_cut_off(state, whole=whole or tail is not None)),
     ), ()
 
 
 def _is_cut_off(state: Queued, *, whole: bool) -> bool:
-    """Whether older lines are not asked for."""
+    """Whether lines are asked for that are not older than some time, and so perhaps the rest of one."""
     return bool(state.limits.since or (state.cursor.stamp and not whole))
 
 
 def _take_lines(state: Reading, event: LinesReceived) -> Step:
     lines, kubelet = state.kubelet.separate(event.lines)
     admitted = state.seen.admit(lines)
+    state = replace(state, seen=admitted.then, received=_count(state, lines), received_at_s=event.now_s)
+    if admitted.then.is_short:
+        return _search(state, _more(state), event.now_s)
     if admitted.then.is_doubtful or (admitted.gap is not None and _is_doubtful(state)):
         return _doubt(state, event.now_s)
     effects = _emits(state.cursor, admitted.gap, admitted.lines)
     cursor = effects[-1].cursor if effects else state.cursor
-    received = replace(state, cursor=cursor, seen=admitted.then, kubelet=kubelet, has_received=True)
-    return _as(Delivering, received), effects
+    new_bytes = state.new_bytes + len(admitted.lines)
+    return _as(
+        Delivering, state, cursor=cursor, kubelet=kubelet, new_bytes=new_bytes, has_received=True
+    ), effects
+
+
+def _count(state: Reading, lines: bytes) -> int:
+    if state.tail is None:
+        return 1 if lines else state.received
+    return state.received + lines.count(b"\n")
 
 
 def _read_on(state: Delivering, _event: Delivered) -> Step:
@@ -399,31 +452,48 @@ def _end_stream(state: Reading, event: StreamEnded) -> Step:
     Nor does an answer that ends with the kubelet's words.
     """
     if state.follow:
-        return _reconnect(state, event.now_s)
+        return _end_follow(state, event.now_s)
     words = state.kubelet.end(event.rest).then.words
     if words:
-        return _retry(state, words, event.now_s)
+        told = replace(state, attempts=replace(state.attempts, words=words))
+        return _retry(_moved(told), words, event.now_s)
     return _end_probe(state, event) if state.is_probe else _end_run(state, event)
 
 
+def _end_follow(state: Reading, now_s: float) -> Step:
+    """Another connection; if the cursor's line did not come, it is searched for among the last lines."""
+    if state.received and not state.has_resumed and state.tail is not None:
+        return _search(state, _more(state), now_s)
+    return _reconnect(_moved(state), now_s)
+
+
 def _end_probe(state: Reading, event: StreamEnded) -> Step:
-    """Goes on to follow the run, behind all that the whole log showed."""
+    """Goes on to follow the run, behind all that the answer showed."""
+    tail = state.tail
+    if tail is not None and not state.has_resumed:
+        return _search(state, _fewer(state) if event.rest else _more(state), event.now_s)
+    if not state.has_resumed and event.rest:
+        return _break_off(state, "the log broke off within a line", event.now_s)
     lines, gap, _ = state.seen.finish()
     effects = _emits(state.cursor, gap, lines) if lines else ()
     cursor = effects[-1].cursor if effects else state.cursor
-    moved = replace(state, cursor=cursor, attempts=replace(state.attempts, doubted=None))
+    attempts = replace(state.attempts, doubted=None, tail=tail.ended() if tail else TailSearch())
+    moved = replace(state, cursor=cursor, attempts=attempts)
     following, _ = _reconnect(moved, event.now_s)
-    return (_as(Queued, following) if moved.has_moved else following), effects
+    is_at_once = moved.has_moved or tail is not None
+    return (_as(Queued, following) if is_at_once else following), effects
 
 
 def _end_run(state: Reading, event: StreamEnded) -> Step:
     """Completes the log, if its last line is confirmed: only if two answers in a row end so at the same place."""
+    if state.tail is not None and not state.has_resumed:
+        return _search(state, _fewer(state) if event.rest else _more(state), event.now_s)
     before = state.attempts.last_line
     last_line = (state.cursor, event.rest) if event.rest else None
     state = replace(state, attempts=replace(state.attempts, last_line=last_line))
     if last_line is not None and last_line != before:
         message = "the log ends within a line, each time elsewhere"
-        return _retry(state, message, event.now_s, at_once=before is None)
+        return _retry(_moved(state), message, event.now_s, at_once=before is None)
     admitted = state.seen.admit(event.rest)
     held, gap, _ = admitted.then.finish()
     gap = admitted.gap or gap
@@ -442,13 +512,14 @@ def _fail_stream(state: Reading, event: StreamFailed) -> Step:
     refused = isinstance(error, ForbiddenError) and not error.was_allowed
     # A kubelet that has just restarted answers 404 for pods that it has: only the pod's own end makes it final.
     is_hopeless = refused or (isinstance(error, NotFoundError) and state.view.gone)
-    return _retry(state, str(error), event.now_s, is_hopeless=is_hopeless)
+    message = (state.attempts.words if is_hopeless else "") or str(error)
+    return _break_off(state, message, event.now_s, is_hopeless=is_hopeless)
 
 
 def _end_silence(state: Reading, event: SilenceElapsed) -> Step:
     if state.follow:
-        return _reconnect(state, event.now_s)
-    return _retry(state, f"no byte of the log came for {state.limits.drain_s:g} s", event.now_s)
+        return _end_follow(state, event.now_s)
+    return _break_off(state, f"no byte of the log came for {state.limits.drain_s:g} s", event.now_s)
 
 
 TABLE: Final[dict[tuple[type[State], type[Input]], Callable[[Any, Any], Step]]] = {
@@ -547,6 +618,55 @@ def _retry(
     return (_as(Queued, state, attempts=attempts) if at_once else _back_off(state, attempts, now_s)), ()
 
 
+def _break_off(state: Reading, message: str, now_s: float, *, is_hopeless: bool = False) -> Step:
+    """Another connection after one that came to no orderly end, perhaps before it came to a new line."""
+    may_search = _may_search(state.cursor) and not state.attempts.was_searched
+    if state.received and not is_hopeless and may_search and _is_in_vain(state, now_s):
+        return _search(state, _fewer(state), now_s)
+    return _retry(_moved(state), message, now_s, is_hopeless=is_hopeless)
+
+
+def _is_in_vain(state: Reading, now_s: float) -> bool:
+    """Whether a stream was cut while old lines came, and before a new one."""
+    is_flowing = state.seen.dropped_bytes > 0 and now_s - state.received_at_s < _FLOWS_S
+    return not state.has_resumed or (is_flowing and not state.new_bytes)
+
+
+def _may_search(cursor: LogCursor) -> bool:
+    """Whether the cursor's line can be recognised among the last lines, and is one of this run's."""
+    return bool(cursor.recent) and not cursor.inherited and cursor.lines <= len(cursor.recent.split())
+
+
+def _more(state: Reading) -> TailSearch:
+    held = state.seen.held
+    first = held[0][: held[0].index(b"\n") + 1] if held else b""
+    return TailSearch() if state.tail is None else state.tail.more(first and line_key(first))
+
+
+def _fewer(state: Reading) -> TailSearch:
+    keys = state.cursor.recent.split()
+    last = b"".join(state.seen.held[-1:])
+    is_known = line_key(last[last.rfind(b"\n", 0, -1) + 1 :]) in keys
+    is_before = state.has_resumed or is_known
+    return TailSearch() if state.tail is None else state.tail.broke(is_before=is_before, window=len(keys))
+
+
+def _search(state: Reading, tail: TailSearch, now_s: float) -> Step:
+    """Asks at once for so many of the last lines; if there are no more numbers to be tried, for the whole log."""
+    if not tail.is_over:
+        return _as(Queued, state, attempts=replace(state.attempts, tail=tail)), ()
+    attempts = replace(state.attempts, tail=None, was_searched=True, doubted=state.cursor)
+    return _retry(replace(state, attempts=attempts), "the last line read is not in the log", now_s)
+
+
+def _moved(state: Reading) -> Reading:
+    """The state in which the next connection begins at the new cursor's line."""
+    if not state.has_moved:
+        return state
+    tail = TailSearch() if state.tail is None else state.tail.moved(state.received)
+    return replace(state, attempts=replace(state.attempts, tail=tail))
+
+
 def _doubt(state: Reading, now_s: float) -> Step:
     """Asks once more before a gap is believed.
 
@@ -573,7 +693,9 @@ def _counted(state: Reading, now_s: float) -> Attempts:
     """The attempts after a connection that did not bring the log's end."""
     attempts = state.attempts
     delay_s = _FIRST_DELAY_S if state.has_moved else min(attempts.delay_s * 2, _LAST_DELAY_S)
-    if state.has_moved or not state.run_ended:
+    if state.has_moved:
+        return replace(attempts, delay_s=delay_s, gives_up_at=math.inf, was_searched=False)
+    if not state.run_ended:
         return replace(attempts, delay_s=delay_s, gives_up_at=math.inf)
     gives_up_at = min(attempts.gives_up_at, now_s + state.limits.drain_s)
     return replace(attempts, delay_s=delay_s, gives_up_at=gives_up_at)

@@ -30,7 +30,8 @@ LIMITS = FollowLimits(idle_s=5, drain_s=10)
 steps = st.one_of(
     st.tuples(st.just("write"), st.integers(1, 5), st.booleans()),
     st.tuples(st.just("write_late"), st.integers(1, 3)),
-    st.tuples(st.sampled_from(["tick", "set_back", "rotate", "break", "end", "hang", "report"])),
+    st.tuples(st.just("set_back"), st.sampled_from([1, 4, 30])),
+    st.tuples(st.sampled_from(["tick", "rotate", "break", "end", "hang", "report"])),
     st.tuples(st.just("refuse"), st.integers(1, 3)),
     st.tuples(st.just("restart"), st.booleans()),
     st.tuples(st.just("kill"), st.floats(0, 1), st.booleans()),
@@ -119,8 +120,8 @@ async def act(node: VirtualNode, scheduler: Scheduler, step) -> None:
     match step:
         case ("write", count, one_stamp):
             node.write(count, one_stamp=one_stamp)
-        case ("write_late", count):
-            node.write_late(count)
+        case (("write_late" | "set_back") as name, amount):
+            getattr(node, name)(amount)
         case ("wait", seconds):
             await anyio.sleep(seconds)
         case ("refuse", count):

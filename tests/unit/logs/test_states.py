@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from podrunner.errors import ForbiddenError, NotFoundError, TransportError
 from podrunner.logs import ContainerView, GapReason, LogBatch, LogCursor, LogGap, states
 from podrunner.logs.cursor import Resumption, advance, since_time
+from podrunner.logs.recent import line_key
 from podrunner.logs.states import (
     TABLE,
     Attempts,
@@ -42,6 +43,7 @@ from podrunner.logs.states import (
     start,
     step,
 )
+from podrunner.logs.tail_search import TailSearch
 from podrunner.machine import IllegalInputError
 from tests.unit.logs.conftest import stamped
 
@@ -177,6 +179,10 @@ ONLY_AT_THE_END = FollowLimits(follow=False)
 FORBIDDEN = ForbiddenError(status=403, server_message="pods/log is forbidden")
 NOT_FOUND = NotFoundError(status=404)
 WAS_DOUBTED = Attempts(0.8, doubted=AT_1)
+SEARCHED = Attempts(0.8, doubted=AT_1, tail=None, was_searched=True)
+TAIL = Resumption.after(AT_1, is_tail=True)
+TAIL_2 = Resumption.after(AT_2, is_tail=True).admit(LINE_1).then
+ALL_OLD = Resumption.after(AT_2, is_tail=True).admit(LINE_1 + LINE_2).then
 OVERDUE = Attempts(0.8, gives_up_at=5.0)
 
 ROWS: dict[str, Row] = {
@@ -269,6 +275,69 @@ ROWS: dict[str, Row] = {
         LinesReceived(LINE_3, 5),
         Waiting,
         [GapReason.UNAVAILABLE],
+    ),
+    "the last lines are asked for": Row(
+        a(Queued, cursor=AT_1), PermitGranted(), Reading, fields={"tail_lines": 256, "follow": True}
+    ),
+    "the last lines begin behind the cursor's": Row(
+        a(Reading, cursor=AT_1, tail=TailSearch(), seen=TAIL),
+        LinesReceived(LINE_3, 5),
+        Queued,
+        fields={"attempts": Attempts(0.8, tail=TailSearch().more(line_key(LINE_3)))},
+    ),
+    "more last lines are asked for": Row(
+        a(Queued, cursor=AT_1, attempts=Attempts(0.8, tail=TailSearch().more())),
+        PermitGranted(),
+        Reading,
+        fields={"tail_lines": 2048, "follow": False, "is_probe": True},
+    ),
+    "they begin with the same line": Row(
+        a(Reading, cursor=AT_1, tail=TailSearch().more(line_key(LINE_3)), seen=TAIL),
+        LinesReceived(LINE_3, 5),
+        BackingOff,
+        fields={"attempts": Attempts(1.6, doubted=AT_1, tail=None, was_searched=True)},
+    ),
+    "cut before the cursor's line": Row(
+        a(Reading, cursor=AT_2, tail=TailSearch(), seen=TAIL_2, received=1, received_at_s=5),
+        StreamFailed(BROKEN, 5),
+        Queued,
+        fields={"attempts": Attempts(0.8, tail=TailSearch().broke(is_before=True, window=2))},
+    ),
+    "cut behind it, and before a new one": Row(
+        a(Reading, cursor=AT_2, tail=TailSearch(), seen=ALL_OLD, received=2, received_at_s=5),
+        StreamFailed(BROKEN, 6),
+        Queued,
+        fields={"attempts": Attempts(0.8, tail=TailSearch().broke(is_before=True, window=2))},
+    ),
+    "broken while the log was quiet": Row(
+        a(Reading, cursor=AT_2, tail=TailSearch(), seen=ALL_OLD, received=2, received_at_s=5),
+        StreamFailed(BROKEN, 60),
+        BackingOff,
+        fields={"attempts": Attempts(1.6)},
+    ),
+    "the last lines ended before the cursor's": Row(
+        a(Reading, cursor=AT_1, view=OVER, follow=False, tail=TailSearch(), seen=TAIL),
+        StreamEnded(b"", 5),
+        Queued,
+        fields={"attempts": Attempts(0.8, tail=TailSearch().more())},
+    ),
+    "a search ended at the end of the log": Row(
+        a(Reading, cursor=AT_2, follow=False, is_probe=True, tail=TailSearch().more(), seen=ALL_OLD),
+        StreamEnded(b"", 5),
+        Queued,
+        fields={"attempts": Attempts(1.6, tail=TailSearch().more().ended())},
+    ),
+    "the whole log was cut after a search in vain": Row(
+        a(Reading, cursor=AT_1, seen=TAIL, received=1, attempts=SEARCHED, **PROBE),
+        StreamFailed(BROKEN, 5),
+        BackingOff,
+        fields={"attempts": replace(SEARCHED, delay_s=1.6)},
+    ),
+    "the run ended after a search in vain": Row(
+        a(BackingOff, cursor=AT_1, attempts=SEARCHED),
+        seen_to(ENDED),
+        Queued,
+        fields={"attempts": Attempts(0.8, doubted=AT_1)},
     ),
     "a followed log ended": Row(a(Reading), StreamEnded(LINE_1, 5), BackingOff, fields={"cursor": FRESH}),
     "a followed log ended with the run": Row(
@@ -576,8 +645,12 @@ class World:
         if isinstance(self.state, Reading):
             run = self.state.cursor.restart
             assert run >= len(self.runs) - 2, "a run is asked for that the server no longer has"
+            kept = self.runs[run][self.kept_from[run] :]
+            if self.state.tail_lines is not None:
+                self.stream = kept[-self.state.tail_lines :]
+                return
             since = b"" if self.state.whole else (since_time(self.state.cursor) or "")[:19].encode()
-            self.stream = [line for line in self.runs[run][self.kept_from[run] :] if line[:19] >= since]
+            self.stream = [line for line in kept if line[:19] >= since]
 
     def read(self, choice: str) -> None:
         lines, self.stream = self.stream[:2], self.stream[2:]

@@ -6,8 +6,9 @@ It knows what the container truly wrote. What a collector made of it is the test
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +18,7 @@ from podrunner.errors import ServerError, TransportError
 from podrunner.logs import ContainerView
 
 STEP_S = 0.01
+_AT_ONCE = 1000
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -58,6 +60,9 @@ class VirtualNode:
     Attributes:
         chunk: Bytes per batch of a connection.
         refusals: How many requests to come are refused.
+        requests: How many requests were answered.
+        sent_bytes: How much of the log they brought.
+        cut: After how many bytes the next connection breaks.
         is_late: Whether the watch ever reported a restart late.
     """
 
@@ -69,6 +74,9 @@ class VirtualNode:
         self.latest = self.second, self.nano
         self.runs = [Run(0, self._began_at(), self.latest)]
         self.connections: list[Connection] = []
+        self.requests = 0
+        self.sent_bytes = 0
+        self.cut: Callable[[], float] = lambda: math.inf
         self.view = ContainerView(started=True, began_at=self.run.began_at)
         self._change = anyio.Event()
 
@@ -99,9 +107,9 @@ class VirtualNode:
             stamp = b"2024-05-01T10:%02d:%02d.%09dZ" % (*divmod(second, 60), nano)
             self.run.lines.append(stamp + b" run %d line %d" % (self.run.number, len(self.run.lines)))
 
-    def set_back(self) -> None:
-        """Sets the node's clock back by 4 seconds, but not before the run began."""
-        self.second, self.nano = max((self.second - 4, self.nano), self.run.first)
+    def set_back(self, seconds: int) -> None:
+        """Sets the node's clock back, but not before the run began."""
+        self.second, self.nano = max((self.second - seconds, self.nano), self.run.first)
 
     def tick(self) -> None:
         self.second, self.nano = self.second + 1, 0
@@ -140,6 +148,7 @@ class VirtualNode:
         *,
         follow: bool = False,
         since_time: str | None = None,
+        tail_lines: int | None = None,
         previous: bool = False,
         **options: object,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -150,12 +159,17 @@ class VirtualNode:
         if previous and len(self.runs) == 1:
             raise ServerError(status=400, server_message="no previous run")
         run = self.runs[-2 if previous else -1]
-        connection = Connection(run, since=since_time or "", follow=follow, chunk=self.chunk)
+        connection = Connection(
+            run, since=since_time or "", tail_lines=tail_lines, follow=follow, chunk=self.chunk
+        )
+        connection.left = self.cut()
+        self.requests += 1
         self.connections.append(connection)
         batches = connection.batches()
         try:
             yield batches
         finally:
+            self.sent_bytes += connection.sent
             self.connections.remove(connection)
             with anyio.CancelScope(shield=True):
                 await batches.aclose()
@@ -190,13 +204,17 @@ class VirtualNode:
 class Connection:
     """One answer to a log request. It holds the file open: rotation takes nothing from it."""
 
-    def __init__(self, run: Run, *, since: str, follow: bool, chunk: int) -> None:
+    def __init__(self, run: Run, *, since: str, tail_lines: int | None, follow: bool, chunk: int) -> None:
         self.fate = ""
+        self.left = math.inf
+        self.sent = 0
         self._run = run
         self._follow = follow
         self._chunk = chunk
         self._since = since[:19].encode()
-        self._next = run.kept_from
+        self._next = max(
+            run.kept_from, len(run.lines) - (len(run.lines) if tail_lines is None else tail_lines)
+        )
         self._until = len(run.lines)
 
     async def batches(self) -> AsyncIterator[bytes]:
@@ -207,7 +225,11 @@ class Connection:
                 await self._meet_fate()
                 if self.fate == "end":
                     return
-                yield data[at : at + self._chunk]
+                batch = data[at : at + self._chunk][: int(min(self.left - self.sent, self._chunk))]
+                self.sent += len(batch)
+                yield batch
+                if self.sent >= self.left:
+                    raise TransportError("connection cut")
                 await anyio.sleep(STEP_S / 5)
             await self._meet_fate()
             if self.fate == "end" or (not data and (not self._follow or self._run.ended)):
@@ -215,9 +237,12 @@ class Connection:
 
     def _take(self) -> bytes:
         until = len(self._run.lines) if self._follow else self._until
-        lines = self._run.lines[self._next : until]
-        self._next = until
-        return b"".join(line + b"\n" for line in lines if line[:19] >= self._since)
+        data = b""
+        while not data and self._next < until:
+            lines = self._run.lines[self._next : min(self._next + _AT_ONCE, until)]
+            self._next += len(lines)
+            data = b"".join(line + b"\n" for line in lines if line[:19] >= self._since)
+        return data
 
     async def _meet_fate(self) -> None:
         if self.fate == "break":
