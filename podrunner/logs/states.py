@@ -36,8 +36,21 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from podrunner.errors import ForbiddenError, NotFoundError, PodrunnerError
+from podrunner.errors import ForbiddenError, NotFoundError
 from podrunner.logs.cursor import LogCursor, Resumption, advance, next_run
+from podrunner.logs.inputs import (
+    BackoffElapsed,
+    ContainerChanged,
+    Delivered,
+    FollowLimits,
+    Input,
+    LinesReceived,
+    PermitGranted,
+    SilenceElapsed,
+    SliceElapsed,
+    StreamEnded,
+    StreamFailed,
+)
 from podrunner.logs.kubelet_text import KubeletText
 from podrunner.logs.recent import line_key
 from podrunner.logs.record import GapReason, LogBatch, LogGap
@@ -80,24 +93,6 @@ _LAST_DELAY_S: Final = 30.0
 _SHORTEST_WAIT_S: Final = 0.05
 # A connection that breaks within this time after some lines was cut while the log flowed; else the log is quiet.
 _FLOWS_S: Final = 5.0
-
-
-class FollowLimits(msgspec.Struct, frozen=True):
-    """How long to wait for what.
-
-    Attributes:
-        idle_s: A stream on which nothing came for so many seconds is replaced: rotation and half-open connections
-            stop a stream without an error. A quiet container costs one request each such span.
-        drain_s: For how many seconds, after the container's end, no byte may come before the stream is given up; and
-            how long a refusing server is asked again for the rest.
-        follow: Whether to read while the container runs; False reads once, at its end.
-        since: Only lines from that time on, RFC 3339 in whole seconds; None: all.
-    """
-
-    idle_s: float = 300.0
-    drain_s: float = 10.0
-    follow: bool = True
-    since: str | None = None
 
 
 class Emit(msgspec.Struct, frozen=True):
@@ -262,70 +257,6 @@ class Detached(_Log, frozen=True):
 
 State: TypeAlias = Waiting | Queued | Reading | Delivering | Detached | BackingOff | Done
 
-
-# Inputs
-
-
-class ContainerChanged(msgspec.Struct, frozen=True):
-    """The container is known to be in another state."""
-
-    view: ContainerView
-
-
-class PermitGranted(msgspec.Struct, frozen=True):
-    """The reader may connect."""
-
-
-class LinesReceived(msgspec.Struct, frozen=True):
-    r"""Whole lines came, each with its ``\n``; also none, if the bytes that came complete no line."""
-
-    lines: bytes
-    now_s: float
-
-
-class StreamEnded(msgspec.Struct, frozen=True):
-    r"""The stream ended in good order; ``rest`` is a last line without an end, given one, or ``b""``."""
-
-    rest: bytes
-    now_s: float
-
-
-class StreamFailed(msgspec.Struct, frozen=True):
-    """The stream broke, or was refused."""
-
-    error: PodrunnerError
-    now_s: float
-
-
-class SilenceElapsed(msgspec.Struct, frozen=True):
-    """Nothing came for as long as the limits allow."""
-
-    now_s: float
-
-
-class SliceElapsed(msgspec.Struct, frozen=True):
-    """Other readers wait, and the permit's time slice is over; comes again after each further slice."""
-
-
-class Delivered(msgspec.Struct, frozen=True):
-    """The sinks have taken everything."""
-
-
-class BackoffElapsed(msgspec.Struct, frozen=True):
-    """The wait is over."""
-
-
-Input: TypeAlias = (
-    ContainerChanged
-    | PermitGranted
-    | LinesReceived
-    | StreamEnded
-    | StreamFailed
-    | SilenceElapsed
-    | SliceElapsed
-    | Delivered
-    | BackoffElapsed
-)
 
 Step: TypeAlias = tuple[State, tuple[Emit, ...]]
 
