@@ -25,6 +25,7 @@ from podrunner.logs.record import GapReason, LogGap
 __all__ = ["Admitted", "LogCursor", "Resumption", "advance", "next_run", "since_time", "stamp_ns"]
 
 _SECONDS: Final = 19  # characters of 2024-01-31T10:20:30
+_USUAL: Final = 30  # characters of 2024-01-31T10:20:30.123456789Z
 _SET_BACK: Final = dt.timedelta(seconds=10)
 # A first new line that is older than the last one by nearly as much: still older ones may have been passed over.
 _SUSPECT_NS: Final = 8_000_000_000
@@ -320,10 +321,16 @@ def _look_past(resumption: Resumption, data: bytes) -> Admitted:
 
 def _first_later(data: bytes, than: str) -> int | None:
     """Where the first line that is later begins; None if none is."""
-    limit, at = stamp_ns(than), 0
+    limit, limit_ns, at = than.encode(), stamp_ns(than), 0
+    is_usual = len(limit) == _USUAL and limit.endswith(b"Z")
     while at < len(data):
-        stamp = stamp_at(data, at)
-        if stamp and stamp_ns(stamp) > limit:
+        head = data[at : at + _USUAL]
+        if is_usual and head.endswith(b"Z") and len(head) == _USUAL:  # most lines: no parsing
+            is_later = head > limit
+        else:
+            stamp = stamp_at(data, at)
+            is_later = bool(stamp) and stamp_ns(stamp) > limit_ns
+        if is_later:
             return at
         at = data.index(b"\n", at) + 1
     return None
