@@ -14,7 +14,7 @@ import anyio
 import msgspec
 
 from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
-from podrunner.logs.outlet import NotOursError, SinkOutlet
+from podrunner.logs.outlet import CLOSE_S, NotOursError, SinkOutlet
 from podrunner.logs.record import LogBatch, LogGap
 from podrunner.logs.states import FollowLimits
 
@@ -179,6 +179,11 @@ class LogCollector:
             await follower.run()
             await outlet.settle()
             await outlet.close(follower.cursor)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_S):
+                if self._state.container(container).gone and self.may_write():
+                    await follower.give_up()
+            raise
         finally:
             with anyio.CancelScope(shield=True):
                 await outlet.close(follower.cursor, is_hurried=True)

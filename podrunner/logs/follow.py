@@ -23,8 +23,9 @@ from podrunner.logs.connection import Connection
 from podrunner.logs.cursor import LogCursor, since_time
 from podrunner.logs.limiter import LogStreamLimiter
 from podrunner.logs.lines import LineAssembler
-from podrunner.logs.record import LogBatch, LogGap
+from podrunner.logs.record import GapReason, LogBatch, LogGap
 from podrunner.logs.states import (
+    Attempts,
     BackingOff,
     BackoffElapsed,
     ContainerChanged,
@@ -144,6 +145,17 @@ class ContainerFollower:
             else:
                 await self._connect()
             await self._deliver()
+
+    async def give_up(self) -> None:
+        """Emits a gap in place of what was not read, after ``run`` was cancelled and nothing can be read any more."""
+        if isinstance(self._now, Done) and not self._pending:
+            return
+        attempts: Attempts | None = getattr(self._now, "attempts", None)
+        words = f": {attempts.words}" if attempts is not None and attempts.words else ""
+        message = f"reading was ended before the log was read to its end{words}"
+        stamp, restart = self.cursor.stamp or None, self.cursor.restart
+        gap = LogGap(self.cursor.container, GapReason.UNAVAILABLE, stamp, message=message, restart=restart)
+        await self._emit(gap, self.cursor)
 
     # Feeding the states
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from podrunner.logs.container_state import ContainerView
     from podrunner.logs.sinks import LogSink, SinkFactory
 
-__all__ = ["PASSING", "NoSinkLeftError", "NotOursError", "OutletOwner", "SinkOutlet"]
+__all__ = ["CLOSE_S", "PASSING", "NoSinkLeftError", "NotOursError", "OutletOwner", "SinkOutlet"]
 
 PASSING: Final = frozenset(
     {
@@ -51,8 +51,8 @@ P = ParamSpec("P")
 # A disk that is full is not helped by more tries; handles come free within moments.
 _FIRST_DELAY_S: Final = 0.05
 _LAST_DELAY_S: Final = 5.0
-# A sink that hangs must not hold up the end of the runner.
-_CLOSE_S: Final = 5.0
+CLOSE_S: Final = 5.0
+"""Seconds that closing a sink may take: one that hangs must not hold up the end of the runner."""
 _STAMP_SEARCH: Final = 40  # bytes in which a line's time stamp is
 
 
@@ -162,7 +162,7 @@ class SinkOutlet:
             cursor: Where the reader stands.
             is_hurried: Whether the runner is being ended, or has lost the pod: the drain time is not waited for.
         """
-        within_s = _CLOSE_S if is_hurried else max(_CLOSE_S, self._drain_s)
+        within_s = CLOSE_S if is_hurried else max(CLOSE_S, self._drain_s)
         for feed in tuple(self._feeds):
             with suppress(NotOursError):
                 await self._close(feed, cursor, within_s)

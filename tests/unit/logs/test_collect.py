@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+
 import anyio
 import anyio.lowlevel
 import pytest
+from podrunner.errors import TransportError
 from podrunner.logs import CallableSink, FileLogSink, FollowLimits, LogCollector, LogCursor
 from tests.support.waiting import until
 from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
@@ -184,3 +187,29 @@ async def test_a_log_that_is_collected_no_more_keeps_nobody_waiting(node, state)
         group.start_soon(job.drained, "base")
         await until(lambda: node.requests)
         job.stop()
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_a_log_that_is_gone_is_a_gap_when_reading_is_cancelled(
+    node, state, sink, *, is_gone: bool
+):
+    """G11: the runner closes while a gone pod's log is still asked for; of a pod that exists, a successor reads on."""
+    node.write(stamped(1))
+    refused = anyio.Event()
+
+    @asynccontextmanager
+    async def refuse(*address, **options):
+        del address, options
+        refused.set()
+        raise TransportError("the node is gone")
+        yield  # a context manager needs one
+
+    job = collector(node, state, lambda _: sink)
+    async with anyio.create_task_group() as group:
+        group.start_soon(job.run)
+        await until(lambda: sink.texts == ["line 1"])
+        node.stream_log = refuse
+        state.set(started=True, ended=True, final=True, gone=is_gone)
+        await refused.wait()
+        group.cancel_scope.cancel()
+    assert [gap.reason for gap in sink.gaps] == (["unavailable"] if is_gone else [])
