@@ -443,7 +443,8 @@ def _fail_stream(state: Reading, event: StreamFailed) -> Step:
     refused = isinstance(error, ForbiddenError) and not error.was_allowed
     # A kubelet that has just restarted answers 404 for pods that it has: only the pod's own end makes it final.
     is_hopeless = refused or (isinstance(error, NotFoundError) and state.view.gone)
-    message = (state.attempts.words if is_hopeless else "") or str(error)
+    # Why the log is not there, the kubelet has said before; that its pod is gone explains nothing.
+    message = (state.attempts.words if refused or isinstance(error, NotFoundError) else "") or str(error)
     return _break_off(state, message, event.now_s, is_hopeless=is_hopeless)
 
 

@@ -18,7 +18,7 @@ WORDS = "unable to retrieve container logs for "
 
 
 def kept_in(config: RunnerConfig, folder, follow: str) -> RunnerConfig:
-    logs = {"folder": folder, "drain_timeout_s": 4, "follow": follow}
+    logs = {"folder": folder, "drain_timeout_s": 2, "follow": follow}
     return config.with_changes(outcome_finalizer=True, logs=logs)
 
 

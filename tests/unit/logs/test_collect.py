@@ -190,9 +190,7 @@ async def test_a_log_that_is_collected_no_more_keeps_nobody_waiting(node, state)
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-async def test_a_log_that_is_gone_is_a_gap_when_reading_is_cancelled(
-    node, state, sink, *, is_gone: bool
-):
+async def test_a_log_that_is_gone_is_a_gap_when_reading_is_cancelled(node, state, sink, *, is_gone: bool):
     """G11: the runner closes while a gone pod's log is still asked for; of a pod that exists, a successor reads on."""
     node.write(stamped(1))
     refused = anyio.Event()
