@@ -44,6 +44,7 @@ __all__ = [
     "gather",
     "is_over",
     "is_past_deadline",
+    "may_have_begun",
     "past_deadline",
 ]
 
@@ -68,7 +69,8 @@ class Facts:
         interrupted: Whether a deletion or disruption came before the pod ended by itself.
         by_owner: Whether its owner deleted it.
         vanished: Whether the pod is no longer there.
-        started: Whether the main container ever ran.
+        started: Whether the main container ever ran, or may have.
+        is_unseen: Whether no record shows that it ran, nor that it did not (:func:`may_have_begun`).
         events: The pod's events, as far as they were fetched.
         main_name: Name of the main container, or "".
     """
@@ -82,6 +84,7 @@ class Facts:
     by_owner: bool
     vanished: bool
     started: bool
+    is_unseen: bool
     events: Sequence[Event]
     main_name: str
 
@@ -157,6 +160,8 @@ def gather(
             )
         )
     )
+    has_started = history.started or ever_started(main, history.unstarted_runs)
+    is_unseen = not has_started and may_have_begun(pod, end, is_last=not history.is_incomplete)
     return Facts(
         pod=pod,
         main=main,
@@ -166,10 +171,37 @@ def gather(
         interrupted=interrupted,
         by_owner=by_owner,
         vanished=vanished,
-        started=history.started or ever_started(main, history.unstarted_runs),
+        started=has_started or is_unseen,
+        is_unseen=is_unseen,
         events=events,
         main_name=main_called,
     )
+
+
+def may_have_begun(pod: Pod, end: ContainerStateTerminated | None, *, is_last: bool) -> bool:
+    """Whether the work of a pod that is over may have begun without a record that shows it.
+
+    A kubelet writes the final phase before it lets a pod go (``canBeDeleted`` in pkg/kubelet/status), and nothing of a
+    pod without a node runs. Any other end says nothing of what ran since the last write: a deletion by force, a node
+    that fell silent, whose pods controllers end.
+
+    Args:
+        pod: Its last record, which shows no start.
+        end: The final end of its main container, if the record shows one.
+        is_last: Whether the record is the pod's last one; else later ones may have been missed.
+    """
+    if end is not None:
+        return False
+    if pod.status.phase in _ENDED and not _ended_by_controller(pod):
+        return False
+    return not is_last or pod.spec.node_name is not None
+
+
+def _ended_by_controller(pod: Pod) -> bool:
+    """Whether a controller wrote the final phase for a node that is gone (pkg/controller/podgc), or is silent."""
+    found = condition(pod, "DisruptionTarget")
+    by_collector = found is not None and found.status == "True" and found.reason == "DeletionByPodGC"
+    return by_collector or pod.status.reason == "NodeLost"
 
 
 def _failed_init(pod: Pod) -> ContainerStatus | None:

@@ -57,6 +57,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
         words: For each container that waits: its last telling words.
         disruption: The first true ``DisruptionTarget``, if the newest record shows none, or the kubelet's.
         deletion_asked_at: When its deletion was asked for, by the server's clock; None: it was not, or no record said.
+        is_incomplete: Whether later records may have been missed: the pod is gone, and its last record was not seen.
     """
 
     started: bool = False
@@ -65,6 +66,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[Words, ...] = ()
     disruption: PodCondition | None = None
     deletion_asked_at: datetime | None = None
+    is_incomplete: bool = False
 
 
 NO_HISTORY: Final = History()
@@ -91,6 +93,7 @@ def remember(
         words=tuple(_words(known.words, pod)),
         disruption=_first_disruption(known.disruption, before, pod),
         deletion_asked_at=known.deletion_asked_at or deletion_asked_at(pod),
+        is_incomplete=known.is_incomplete,
     )
     return next((shared for shared in (known, NO_HISTORY, _STARTED) if shared == merged), merged)
 

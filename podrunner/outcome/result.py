@@ -105,7 +105,8 @@ class Outcome:
     Attributes:
         category: What became of it.
         fault: The party at fault; None for a success.
-        started: Whether the main container ever ran: if not, a scheduler need not charge the attempt.
+        started: Whether the main container ran, or may have: if not, a scheduler need not charge the attempt. It is
+            False only where that is known: the pod never had a node, or its kubelet wrote its end.
         retryable: Whether the same pod, tried again unchanged, may end better. A workload's own failure is not
             called retryable, unless a rule of ``failure_policy`` says so: whether it is, its scheduler knows.
         exit_code: The exit code of the container that decided, or None.

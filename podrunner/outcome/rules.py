@@ -184,10 +184,12 @@ def _of_container(category: Category, name: str, end: ContainerStateTerminated |
 
 
 def _cancelled(facts: Facts) -> Diagnosis:
-    where = f"container {facts.main_name} had started" if facts.started else "before its work started"
+    where = f"; container {facts.main_name} had started" if facts.started else " before its work started"
+    if facts.is_unseen:
+        where = f"; container {facts.main_name or '(unknown)'} may have started"
     return Diagnosis(
         Category.CANCELLED,
-        f"cancelled by its owner; {where}" if facts.started else f"cancelled by its owner {where}",
+        f"cancelled by its owner{where}",
         container=facts.main_name or None,
         end=facts.end,
     )
@@ -224,14 +226,12 @@ def _by_event(facts: Facts) -> Diagnosis:
 
 
 def _deleted_by_others(facts: Facts) -> Diagnosis:
-    stage = (
-        f"it had started; phase {facts.phase}"
-        if facts.started
-        else f"before its work started; phase {facts.phase}"
-    )
+    stage = "it had started" if facts.started else "before its work started"
+    if facts.is_unseen:
+        stage = "it may have started, its end was not seen"
     return Diagnosis(
         Category.DELETED_BY_OTHERS,
-        f"deleted by another client ({stage})",
+        f"deleted by another client ({stage}; phase {facts.phase})",
         reason=facts.status_reason or None,
         container=facts.main_name or None,
         end=facts.end,

@@ -159,9 +159,11 @@ class PodGone(msgspec.Struct, frozen=True):
 
     Attributes:
         pod: Its last record; None: the newest that is known.
+        is_last: Whether that record is as the pod was when it was deleted; else later ones may have been missed.
     """
 
     pod: Pod | None = None
+    is_last: bool = False
 
 
 class DeadlinesChecked(msgspec.Struct, frozen=True):

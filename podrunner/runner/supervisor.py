@@ -415,7 +415,7 @@ class Supervisor:
             self._fence.doubt()
             self.send(pod, TakenOver())
         elif _is_gone(observation):
-            self.send(pod, PodGone(observation.pod))
+            self.send(pod, PodGone(observation.pod, is_last=observation.kind is Kind.DELETED))
         else:
             self.send(pod, PodObserved(observation.pod, rewound=observation.rewound))
             self._deleter.observed(pod)

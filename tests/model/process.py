@@ -213,7 +213,7 @@ class Processes:
         if kind == "LEFT" and is_there:  # as a read has shown
             return self.apply(runner, TakenOver())
         if kind in {"DELETED", "LEFT"}:
-            return self.apply(runner, PodGone(to_record(pod)))
+            return self.apply(runner, PodGone(to_record(pod), is_last=kind == "DELETED"))
         return self.apply(runner, PodObserved(to_record(pod)))
 
     # Procedures

@@ -246,9 +246,10 @@ class World(Cluster):
         return answer
 
     def _obey(self, name: str) -> None:
-        """A pod that never began has nothing to end: it goes as it is."""
+        """A pod that never began has nothing to end: the kubelet writes its phase, and lets it go."""
         pod = self.pods["default", name]
         if pod["spec"].get("nodeName") and pod["metadata"]["uid"] not in self.begun:
+            self.phase(name, "Failed")
             self.remove(name)
         else:
             super()._obey(name)

@@ -19,7 +19,7 @@ from podrunner.ownership import stored_verdict
 from podrunner.runner.effects import DrainLog, Effect, Emit, NoteEnd, RecordOutcome, ReleaseInEndingNamespace
 from podrunner.runner.events import EventKind
 from podrunner.runner.inputs import DeletionAnswered, OutcomeEnriched, OutcomeRecorded, PodGone, PodObserved
-from podrunner.runner.lifecycle.live import earlier_termination, is_only_held, outcome_by
+from podrunner.runner.lifecycle.live import as_begun, earlier_termination, is_only_held, outcome_by
 from podrunner.runner.lifecycle.records import (
     FORGET,
     has_ended_first,
@@ -83,7 +83,12 @@ def with_events(state: Enriching, events: Iterable[Event]) -> Outcome:
 
 def _is_given_up(state: Enriching) -> bool:
     """Whether the outcome is the runner's own verdict."""
-    return state.termination is not None and state.provisional == state.termination.verdict
+    return _is_verdict(state.provisional, None if state.termination is None else state.termination.verdict)
+
+
+def _is_verdict(outcome: Outcome, verdict: Outcome | None) -> bool:
+    """Whether an outcome is the runner's verdict; that the work had begun may have been seen since."""
+    return verdict is not None and outcome in (verdict, as_begun(verdict, outcome))
 
 
 def observe_ended(state: Enriching | Recording | Settled, given: PodObserved | PodGone) -> Step:
@@ -166,8 +171,8 @@ def _said_alone(state: Enriching) -> Outcome | None:
 
 def _ended_itself(state: Enriching) -> bool:
     """Whether the pod that the runner ends has an outcome of its own."""
-    ours = state.termination and state.termination.verdict
-    return state.provisional.category is not Category.CANCELLED and state.provisional != ours
+    ours = None if state.termination is None else state.termination.verdict
+    return state.provisional.category is not Category.CANCELLED and not _is_verdict(state.provisional, ours)
 
 
 def settle_recorded(state: Recording, _: OutcomeRecorded) -> Step:

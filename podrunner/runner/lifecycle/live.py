@@ -39,6 +39,7 @@ from podrunner.runner.inputs import (
     TerminationRequested,
 )
 from podrunner.runner.lifecycle.records import (
+    as_incomplete,
     deletion_timeout_s,
     has_ended_first,
     is_lost,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "answer_live",
+    "as_begun",
     "cancel",
     "check_deadlines",
     "earlier_termination",
@@ -94,6 +96,8 @@ def observe_live(state: Live, given: PodObserved | PodGone) -> Step:
     snapshot = merge(before, given.pod, main_container=rules.main_container, rewound=rewound)
     if snapshot is before and not gone:
         return Step(state)
+    if isinstance(given, PodGone) and not given.is_last:
+        snapshot = as_incomplete(snapshot)
     effects = record_effects(before, snapshot, main_container=rules.main_container, gone=gone)
     if not gone:
         effects = (*effects, *start_effects(rules, before, snapshot))
@@ -173,9 +177,11 @@ def _needs_verdict(pod: Pod) -> bool:
 
 def _verdict(rules: Rules, known: Snapshot, termination: Termination) -> Outcome:
     """Returns the outcome that is written to a pod before it is ended."""
+    if termination.verdict is not None:
+        return termination.verdict
     verdict = _given_up(rules, known, termination)
-    if termination.verdict is not None or verdict.category is Category.CANCELLED:
-        return verdict
+    if verdict.category is Category.CANCELLED:
+        return dataclasses.replace(verdict, started=known.history.started)
     # Its containers have ended, but not for good, or the kubelet has still to write why: that is not known yet.
     return dataclasses.replace(
         verdict,
@@ -189,7 +195,7 @@ def _verdict(rules: Rules, known: Snapshot, termination: Termination) -> Outcome
 
 def _given_up(rules: Rules, known: Snapshot, termination: Termination) -> Outcome:
     """Returns what becomes of a pod whose end is not waited for any longer."""
-    outcome = termination.verdict or classify(
+    outcome = classify(
         known.pod,
         main_container=rules.main_container,
         vanished=True,
@@ -197,7 +203,14 @@ def _given_up(rules: Rules, known: Snapshot, termination: Termination) -> Outcom
         history=known.history,
     )
     assert outcome is not None, "what vanished has an outcome"
-    return outcome
+    return outcome if termination.verdict is None else as_begun(termination.verdict, outcome)
+
+
+def as_begun(verdict: Outcome, seen: Outcome) -> Outcome:
+    """Returns a verdict that says whether the work began: it may have, until its node saw the deletion."""
+    if verdict.started or not seen.started:
+        return verdict
+    return dataclasses.replace(verdict, started=True, message=f"{verdict.message}; it may have started")
 
 
 def keeps_grace(rules: Rules, pod: Pod, grace_period_s: int | None) -> bool:
@@ -377,8 +390,10 @@ def outcome_by(
         history=snapshot.history,
         ended_first=termination is not None and termination.ended_first,
     )
-    is_ours = outcome is not None and outcome.category is Category.CANCELLED
-    return (termination.verdict or outcome) if is_ours and termination is not None else outcome
+    ours = None if termination is None else termination.verdict
+    if outcome is None or outcome.category is not Category.CANCELLED or ours is None:
+        return outcome
+    return as_begun(ours, outcome)
 
 
 def earlier_termination(pod: Pod, verdict: Outcome) -> Termination:

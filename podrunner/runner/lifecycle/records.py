@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from podrunner.builder.labels import RESULT_PATH
 from podrunner.outcome import (
     NO_HISTORY,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORGET",
     "LEAVE",
+    "as_incomplete",
     "deletion_timeout_s",
     "has_ended_first",
     "holds_result",
@@ -90,6 +93,11 @@ def merge(known: Snapshot, pod: Pod | None, *, main_container: str, rewound: boo
         first_seen_s=known.first_seen_s,
         history=remember(known.history, pod, before=known.pod, main_container=main_container),
     )
+
+
+def as_incomplete(known: Snapshot) -> Snapshot:
+    """Returns what is known of a pod of which no record shows the end."""
+    return replace(known, history=replace(known.history, is_incomplete=True))
 
 
 def start_effects(rules: Rules, before: Snapshot, after: Snapshot) -> tuple[Effect, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from podrunner.outcome import (
     NO_HISTORY,
     Category,
@@ -365,8 +366,10 @@ def test_what_its_owner_ended_is_cancelled():
 
 
 def test_a_cancelled_pod_that_never_started_says_so():
-    outcome = outcome_of(pod("Pending"), cancelled=True, vanished=True)
+    outcome = outcome_of(pod("Pending", node=None), cancelled=True, vanished=True)
     assert (outcome.category, outcome.started) == (Category.CANCELLED, False)
+    outcome = outcome_of(pod("Pending"), cancelled=True, vanished=True)
+    assert (outcome.started, "may have started" in outcome.message) == (True, True)
 
 
 @pytest.mark.parametrize(("exit_code", "category"), [(0, Category.SUCCEEDED), (7, Category.FAILED)])
@@ -548,8 +551,16 @@ class TestGone:
         assert outcome.timings.started is not None
 
     def test_deleted_while_pending(self):
-        outcome = outcome_of(pod("Pending", waits("base", "ContainerCreating")), vanished=True)
-        assert (outcome.category, outcome.started) == (Category.DELETED_BY_OTHERS, False)
+        """P10: it did not start if it had no node, or if the kubelet wrote its end; else it may have."""
+        waiting = waits("base", "ContainerCreating")
+        for record, started in (
+            (pod("Pending", node=None), False),
+            (pod("Failed", waiting, deleted_at=9), False),
+            (pod("Pending", waiting), True),
+            (pod("Pending", waiting, deleted_at=9), True),
+        ):
+            outcome = outcome_of(record, vanished=True)
+            assert (outcome.category, outcome.started) == (Category.DELETED_BY_OTHERS, started), record
 
     def test_a_success_seen_only_in_the_deletion(self):
         """W6: the DELETED event's status counts."""
@@ -612,17 +623,33 @@ class TestGone:
 
 def test_an_earlier_record_tells_that_the_work_had_begun():
     """P5: the last record has no container statuses any more, or was reset."""
-    last = pod("Failed", reason="NodeLost")
+    last = pod("Failed", reason="Evicted")
     assert outcome_of(last).started is False
     ran = remember(NO_HISTORY, pod("Running", runs("base")))
     assert outcome_of(last, history=ran).started is True
-    reset = pod("Failed", waits("base", "PodInitializing"), reason="NodeLost")
+    reset = pod("Failed", waits("base", "PodInitializing"), reason="Evicted")
     assert outcome_of(reset, history=ran).started is True
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        pod("Failed", reason="NodeLost"),
+        pod("Failed", waits("base", "ContainerCreating"), conditions=(disrupted("DeletionByPodGC"),)),
+    ],
+    ids=["node lost", "garbage collector"],
+)
+def test_what_a_controller_ended_for_its_node_may_have_begun(record: Pod):
+    """P10: the node was silent: its last word is older than the end, and its containers may run on."""
+    outcome = outcome_of(record)
+    assert (outcome.category, outcome.started) == (Category.NODE_LOST, True)
+    unbound = replace(record, spec=replace(record.spec, node_name=None))
+    assert outcome_of(unbound).started is False
+
+
 def test_a_drain_before_the_start_costs_the_user_no_retry():
-    """P4: not started, and the infrastructure's fault."""
-    record = pod("Pending", conditions=(disrupted("EvictionByEvictionAPI"),), deleted_at=8)
+    """P4: not started, and the infrastructure's fault: a kubelet writes the phase before it lets the pod go."""
+    record = pod("Failed", conditions=(disrupted("EvictionByEvictionAPI"),), deleted_at=8)
     outcome = outcome_of(record, vanished=True)
     assert (outcome.category, outcome.started, outcome.fault) == (
         Category.EVICTED,

@@ -61,7 +61,7 @@ CASES = [
     ),
     Case(
         "its owner ended it",
-        pod("Pending"),
+        pod("Pending", node=None),
         Category.CANCELLED,
         "cancelled by its owner before its work started",
         started=False,
@@ -278,10 +278,17 @@ CASES = [
     ),
     Case(
         "gone before its end",
-        pod("Pending"),
+        pod("Pending", node=None),
         Category.DELETED_BY_OTHERS,
         "deleted by another client (before its work started; phase Pending)",
         started=False,
+        knowledge=GONE,
+    ),
+    Case(
+        "gone before its end",
+        pod("Pending"),
+        Category.DELETED_BY_OTHERS,
+        "deleted by another client (it may have started, its end was not seen; phase Pending)",
         knowledge=GONE,
     ),
     Case(

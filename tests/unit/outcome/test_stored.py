@@ -359,11 +359,11 @@ def test_a_cause_that_only_events_told_needs_a_record():
 def test_what_only_an_earlier_record_showed_needs_one():
     """A node that comes back may forget that the container ran."""
     settled = classify(
-        pod("Failed", reason="NodeLost"), history=remember(NO_HISTORY, pod("Running", runs("base")))
+        pod("Failed", reason="Evicted"), history=remember(NO_HISTORY, pod("Running", runs("base")))
     )
     assert settled is not None
     assert settled.started
-    assert says_otherwise(settled, classify(pod("Failed", reason="NodeLost")))
+    assert says_otherwise(settled, classify(pod("Failed", reason="Evicted")))
 
 
 def test_an_end_that_the_runner_made_needs_one():

@@ -58,3 +58,39 @@ async def test_that_it_had_started_is_noted_on_a_pod_that_forgot_it_and_a_succes
         cluster.remove(forgetful.name)
         outcome = await adopted[forgetful.name].wait(60)
         assert (outcome.category, outcome.started) == (Category.DELETED_BY_OTHERS, True)
+
+
+@pytest.mark.parametrize("is_bound", [True, False], ids=["last seen on a node", "last seen without one"])
+async def test_a_pod_that_came_and_went_while_the_watch_was_broken_is_not_relaunched_for_free(
+    cluster: Cluster, *, is_bound: bool
+):
+    """P10: no record shows that it ran, and none that it did not."""
+    async with running(cluster) as runner:
+        run = runner.run(workload())
+        await until(lambda: bool(cluster.pods))
+        name = run.pods[0].name
+        if is_bound:
+            spec = {**cluster.pods["default", name]["spec"], "nodeName": "node-1"}
+            cluster.change(name, spec=spec)
+        await anyio.sleep(1)
+        cluster.fail("GET", status=500, times=3)
+        cluster.break_watches()
+        await anyio.sleep(0.1)
+        cluster.run(name)
+        cluster.remove(name)
+        cluster.compact()
+        outcome = await run.wait(600)
+        assert (outcome.category, outcome.started) == (Category.DELETED_BY_OTHERS, True)
+        assert "may have started" in outcome.message
+        await anyio.sleep(600)
+        assert cluster.count("POST", "/pods") == 1
+
+
+async def test_a_pod_that_was_deleted_before_it_had_a_node_is_relaunched_for_free(cluster: Cluster):
+    """P4: the event of the deletion shows it."""
+    async with running(cluster) as runner:
+        run = runner.run(workload())
+        await until(lambda: bool(cluster.pods))
+        cluster.remove(run.pods[0].name)
+        await until(lambda: cluster.count("POST", "/pods") == 2)
+        assert run.pods[0].outcome.started is False

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from podrunner.builder.labels import OUTCOME_FINALIZER, VERDICT
 from podrunner.errors import TransportError
 from podrunner.machine import IllegalInputError
-from podrunner.outcome import Category, Fault, History, classify
+from podrunner.outcome import Category, Fault, History, Outcome, classify
 from podrunner.outcome.record import ContainerSpec, Event, Pod, PodCondition
 from podrunner.runner import effects, inputs, lifecycle, states
 from podrunner.runner.deadlines import Clocks
@@ -390,9 +390,13 @@ def test_a_pod_that_has_not_started_is_deleted_only_while_that_is_so():
     (deletion,) = following.effects
     assert isinstance(deletion, DeletePod)
     assert (deletion.grace_period_s, deletion.resource_version) == (7, "1")
-    gone = step(following.state, PodGone()).state
+    over = pod("Failed", waits("base", "ContainerCreating"), deleted_at=30, version="3")
+    gone = step(following.state, PodGone(over, is_last=True)).state
     assert isinstance(gone, Enriching)
     assert (gone.provisional.category, gone.provisional.started) == (Category.CANCELLED, False)
+    unseen = step(following.state, PodGone()).state
+    assert isinstance(unseen, Enriching)
+    assert (unseen.provisional.category, unseen.provisional.started) == (Category.CANCELLED, True)
 
 
 def test_a_pod_that_outlasts_its_deletion_has_its_verdict_on_it_first():
@@ -850,7 +854,36 @@ def test_an_overdue_deletion_says_whether_the_main_container_had_started():
     record = with_beside("Running", runs("beside"), waits("base", "PodInitializing"))
     following = step(terminating(record), DeletionOverdue()).state
     assert isinstance(following, Enriching)
-    assert not following.provisional.started
+    assert following.provisional.started, "its node says nothing any more, and may have gone on"
+    unbound = step(terminating(pod("Pending", node=None)), DeletionOverdue()).state
+    assert isinstance(unbound, Enriching)
+    assert not unbound.provisional.started
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+@pytest.mark.parametrize("node", ["node-1", None])
+def test_a_pod_that_went_while_the_watch_was_broken_may_have_begun(*, is_last: bool, node: str | None):
+    """P10: only of the last record of a pod without a node is it known that nothing of it ran."""
+    waiting = replace(PENDING, spec=replace(PENDING.spec, node_name=node))
+    gone = step(active(waiting), PodGone(waiting, is_last=is_last)).state
+    assert isinstance(gone, Enriching)
+    assert gone.provisional.category is Category.DELETED_BY_OTHERS
+    assert gone.provisional.started is (node is not None or not is_last)
+    assert lifecycle.with_events(gone, []).started is gone.provisional.started
+
+
+def test_a_pod_that_began_after_it_was_given_up_has_started():
+    """P10: the node pulled the image while the deletion was on its way; that is charged."""
+    verdict = Outcome(
+        category=Category.IMAGE, fault=Fault.INFRASTRUCTURE, started=False, retryable=True, message="given up"
+    )
+    given_up = terminating(PENDING, verdict=verdict)
+    killed = pod("Failed", ended("base", 143, end=22), deleted_at=30, version="6")
+    over = step(given_up, PodObserved(killed)).state
+    assert isinstance(over, Enriching)
+    assert (over.provisional.category, over.provisional.started) == (Category.IMAGE, True)
+    assert over.termination is not None
+    assert lifecycle.with_events(over, []) == over.provisional
 
 
 # What only some records or events say
@@ -921,7 +954,7 @@ class TestFactsArriveWhereTheyDecide:
 
     def test_an_earlier_record_says_that_the_work_had_begun(self):
         """P5: the last record has no container statuses any more."""
-        lost = pod("Failed", reason="NodeLost", version="9")
+        lost = pod("Failed", reason="Evicted", version="9")
         following = step(active(RUNNING), PodObserved(lost))
         assert isinstance(following.state, Enriching)
         assert following.state.provisional.started is True

@@ -260,7 +260,7 @@ def test_an_outcome_that_only_events_tell_is_recorded():
 
 
 def test_what_only_an_earlier_record_said_is_recorded():
-    lost = pod("Failed", reason="NodeLost", version="9")
+    lost = pod("Failed", reason="Evicted", version="9")
     seen = step(active(RUNNING), PodObserved(lost)).state
     assert isinstance(seen, Enriching)
     assert seen.provisional.started
