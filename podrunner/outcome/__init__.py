@@ -8,6 +8,7 @@ from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.classify import classify, events_may_tell, timings_of
 from podrunner.outcome.containers import ever_started, goes_on, main_name, main_status
 from podrunner.outcome.facts import (
+    condition,
     deletion_asked_at,
     ended_before_deletion,
     is_over,
@@ -22,7 +23,15 @@ from podrunner.outcome.printer import printer_status, ready_column, restarts_of
 from podrunner.outcome.refused import refused_by_api
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.scheduling import Shortage, Unschedulable, parse_unschedulable
-from podrunner.outcome.stages import PendingClock, Place, Stage, advance, place_of
+from podrunner.outcome.stages import (
+    PendingClock,
+    Place,
+    Stage,
+    advance,
+    began_at,
+    place_of,
+    was_never_gated,
+)
 from podrunner.outcome.telling import explain, is_explained_by_events
 from podrunner.outcome.verdict import Verdict, verdict_outcome
 from podrunner.outcome.waiting import Said, Waiting, is_same_cause, waiting, why
@@ -47,7 +56,9 @@ __all__ = [
     "advance",
     "apply_failure_policy",
     "awaits_final_status",
+    "began_at",
     "classify",
+    "condition",
     "deletion_asked_at",
     "ended_before_deletion",
     "events_may_tell",
@@ -76,5 +87,6 @@ __all__ = [
     "verdict_outcome",
     "waiting",
     "waiting_for",
+    "was_never_gated",
     "why",
 ]

@@ -45,12 +45,16 @@ class OwnerReference(_Record, frozen=True):
 
 
 class ObjectMeta(_Record, frozen=True):
-    """Identity of an object. Times are RFC 3339 strings as the server wrote them."""
+    """Identity of an object. Times are RFC 3339 strings as the server wrote them.
+
+    ``generation`` counts the changes of a pod's spec from 1 on; servers before 1.33 do not count (KEP-5067): 0.
+    """
 
     name: str = ""
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
+    generation: int = 0
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     creation_timestamp: str | None = None

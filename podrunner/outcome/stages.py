@@ -19,13 +19,17 @@ from podrunner.outcome.containers import (
     native_sidecars,
 )
 from podrunner.outcome.facts import condition
+from podrunner.outcome.result import parse_time
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from podrunner.outcome.category import Category
     from podrunner.outcome.history import History
     from podrunner.outcome.record import ContainerStatus, Pod, PodCondition
 
-__all__ = ["PendingClock", "Place", "Stage", "advance", "place_of"]
+__all__ = ["PendingClock", "Place", "Stage", "advance", "began_at", "place_of", "was_never_gated"]
 
 _PASSED_S: Final = 300.0
 """A cause that was not shown for longer is another one when it comes back: the kubelet's longest back-off
@@ -126,6 +130,61 @@ def _on_node(pod: Pod, main: str | None) -> Place:
             has_begun = status.state.running is not None or (end or status.last_state.terminated) is not None
             return Place(Stage.INITIALIZING if has_begun else Stage.CREATING, status.name)
     return Place(Stage.CREATING, main)
+
+
+def began_at(pod: Pod, place: Place) -> datetime | None:
+    """Return when a pod's present stage began, by the cluster's clocks; None if its record does not show it.
+
+    Args:
+        pod: Its last record.
+        place: Where it stands.
+    """
+    times = (parse_time(text) for text in _beginnings(pod, place))
+    return max((time for time in times if time is not None and time.tzinfo is not None), default=None)
+
+
+def _beginnings(pod: Pod, place: Place) -> Iterator[str | None]:
+    """Return the times after the last of which a stage begins."""
+    match place.stage:
+        case Stage.SCHEDULING:
+            yield pod.metadata.creation_timestamp if was_never_gated(pod) else None
+        case Stage.RESTARTING:
+            yield _end_of(next((s for s in all_statuses(pod) if s.name == place.container), None))
+        case Stage.CREATING | Stage.INITIALIZING:
+            yield _since(pod, "PodScheduled")
+            yield from _before_turn(pod, place.container)
+        case Stage.GATED:
+            pass
+
+
+def was_never_gated(pod: Pod) -> bool:
+    """Whether it is known that no scheduling gate held a pod: its spec was never changed (KEP-5067)."""
+    return pod.metadata.generation == 1
+
+
+def _since(pod: Pod, kind: str) -> str | None:
+    found = condition(pod, kind)
+    return found.last_transition_time if found is not None and found.status == "True" else None
+
+
+def _before_turn(pod: Pod, container: str | None) -> Iterator[str | None]:
+    """Return when the containers were ready that start before the one whose turn it is."""
+    names = [status.name for status in pod.status.init_container_statuses or ()]
+    if container not in names:
+        yield _since(pod, "Initialized")
+        return
+    for status in pod.status.init_container_statuses or ():
+        if status.name == container:
+            return
+        running = status.state.running
+        yield _end_of(status) if running is None else running.started_at
+
+
+def _end_of(status: ContainerStatus | None) -> str | None:
+    if status is None:
+        return None
+    end = status.state.terminated or status.last_state.terminated
+    return None if end is None else end.finished_at
 
 
 def advance(

@@ -31,12 +31,18 @@ from podrunner.ownership.leases import (
     utc_now,
 )
 from podrunner.ownership.leftovers import Leftovers
+from podrunner.ownership.notes import (
+    NotedWait,
+    is_noted_as_started,
+    noted_wait,
+    opened_at,
+    write_opened,
+    write_started,
+    write_waiting,
+)
 from podrunner.ownership.outcome_records import (
-    PodWrite,
-    WriteStatus,
     bears_finalizer,
     bears_verdict,
-    is_noted_as_started,
     is_reported,
     look_at,
     mark_reported,
@@ -44,10 +50,10 @@ from podrunner.ownership.outcome_records import (
     stored_outcome,
     stored_verdict,
     write_outcome,
-    write_started,
     write_verdict,
 )
 from podrunner.ownership.owners import OwnerAlive, OwnerGone, Owners, OwnerUnknown, OwnerVerdict
+from podrunner.ownership.pod_patch import PodWrite, WriteStatus
 from podrunner.ownership.release import HeldPod, PodReleaser
 from podrunner.ownership.retained import RetainedPod, RetainedPods, beyond_limits
 from podrunner.ownership.revocation import LeaseRevoker
@@ -65,6 +71,7 @@ __all__ = [
     "LeaseRevoker",
     "LeaseState",
     "Leftovers",
+    "NotedWait",
     "OwnerAlive",
     "OwnerGone",
     "OwnerUnknown",
@@ -94,13 +101,17 @@ __all__ = [
     "look_at",
     "mark_reported",
     "new_owner",
+    "noted_wait",
+    "opened_at",
     "owned_error",
     "owner_of",
     "release_finalizer",
     "stored_outcome",
     "stored_verdict",
     "utc_now",
+    "write_opened",
     "write_outcome",
     "write_started",
     "write_verdict",
+    "write_waiting",
 ]

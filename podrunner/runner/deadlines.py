@@ -10,12 +10,16 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from podrunner.outcome import (
+    Category,
     PendingClock,
     Verdict,
     Waiting,
     advance,
+    began_at,
+    condition,
     gives_up_s,
     lost_verdict,
     main_status,
@@ -26,8 +30,10 @@ from podrunner.outcome import (
     timings_of,
     waiting,
     waiting_for,
+    was_never_gated,
 )
 from podrunner.outcome.result import parse_time
+from podrunner.ownership import noted_wait, opened_at
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -38,16 +44,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clocks",
+    "adopted",
     "advanced",
     "age_s",
     "due_s",
     "exceeded",
     "has_deadline",
+    "is_to_be_noted",
     "pending_clock",
     "startable_s",
     "started_before",
+    "to_note",
     "waits_for",
 ]
+
+_NOTED_AFTER_S: Final = 60.0
+"""A cause that lasted for so long is noted on the pod, for a successor: most pass sooner, and cost no request."""
+_WITHOUT_TIME: Final = frozenset({Category.IMAGE, Category.CONTAINER_CONFIG, Category.INIT_FAILED})
+"""Categories of causes that are shown by the states of containers, which have no time."""
 
 NODE_LOST_GRACE_S: Final = 300.0
 """Kubernetes' own default for an unreachable node (the default toleration of ``node.kubernetes.io/unreachable``)."""
@@ -60,11 +74,13 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         started_s: When its main container was first seen to have started; None: it has not.
         pending: Since when it waits; None: it was not seen to, or runs.
         suspect_since_s: Since when its node is suspect; None: it is not.
+        noted: The category of the cause whose beginning was noted on the pod; None: none was.
     """
 
     started_s: float | None = None
     pending: PendingClock | None = None
     suspect_since_s: float | None = None
+    noted: Category | None = None
 
 
 def has_deadline(known: Snapshot, config: RunnerConfig, *, main_container: str) -> bool:
@@ -94,6 +110,7 @@ def advanced(
         suspect_since_s=(now_s if clocks.suspect_since_s is None else clocks.suspect_since_s)
         if is_suspect
         else None,
+        noted=clocks.noted,
     )
 
 
@@ -210,6 +227,8 @@ def due_s(clocks: Clocks, known: Snapshot, config: RunnerConfig, *, main_contain
     if clocks.suspect_since_s is not None:
         return 0.0
     limits_s = [math.inf]
+    if (noted := to_note(clocks)) is not None:
+        limits_s.append(noted.category_since_s + _NOTED_AFTER_S)
     if clocks.pending is not None:
         pending_s = gives_up_s(
             known.pod,
@@ -239,12 +258,77 @@ def age_s(pod: Pod, now: dt.datetime) -> float:
 def startable_s(pod: Pod, now: dt.datetime) -> float:
     """Returns for how many seconds a pod may start, as far as its record shows.
 
-    That is its age, or the time since it has a node: a scheduling gate may have held it until shortly before, which no
-    later record shows.
+    That is its age; or the time since a runner saw its last scheduling gate open, or since it has a node: a gate may
+    have held it until shortly before. One whose spec was changed, and that has no node, may just have been opened.
     """
-    scheduled = timings_of(pod, None).scheduled
-    age = age_s(pod, now)
-    return age if scheduled is None else min(age, _seconds_since(scheduled, now))
+    scheduled, opened = timings_of(pod, None).scheduled, opened_at(pod)
+    if scheduled is None and opened is None and pod.metadata.generation > 1 and pod.spec.node_name is None:
+        return 0.0
+    known = [age_s(pod, now)]
+    if scheduled is not None:
+        known.append(_seconds_since(scheduled, now))
+    if opened is not None:
+        known.append(max(0.0, (now - opened).total_seconds()))
+    return min(known)
+
+
+def adopted(
+    known: Snapshot, config: RunnerConfig, *, main_container: str, now_s: float, now: dt.datetime
+) -> Clocks:
+    """Returns the clocks of a pod that an earlier runner created: what the pod shows, and what was noted on it.
+
+    Args:
+        known: What is known of the pod.
+        config: The reasons that count as a cause.
+        main_container: Name of the container that decides.
+        now_s: The time on the runner's clock.
+        now: The same time, with a date.
+    """
+    started_s = started_before(known.pod, now, main_container=main_container)
+    clocks = Clocks(started_s=None if started_s is None else now_s - started_s)
+    begun = pending_clock(clocks, known, config, main_container=main_container, now_s=now_s)
+    place = place_of(known.pod, history=known.history, main_container=main_container)
+    if begun is None or place is None:
+        return clocks
+    noted = noted_wait(known.pod)
+    stage, cause = began_at(known.pod, place), _cause_began(known.pod, begun.category, now)
+    begun = replace(
+        begun,
+        stage_since_s=_on_clock(stage or opened_at(known.pod), now, now_s),
+        category_since_s=_on_clock(cause, now, now_s),
+    )
+    return replace(clocks, pending=begun, noted=None if noted is None else noted.category)
+
+
+def _cause_began(pod: Pod, category: Category | None, now: dt.datetime) -> dt.datetime | None:
+    """Returns when the present cause was first seen, by what was noted on the pod, or by its condition."""
+    noted = noted_wait(pod)
+    if noted is not None and noted.category is category:
+        return noted.since
+    if category is not Category.UNSCHEDULABLE:
+        return None
+    found = condition(pod, "PodScheduled")
+    said = parse_time(found.last_transition_time) if found is not None and was_never_gated(pod) else None
+    return opened_at(pod) if said is None or said.tzinfo is None or said > now else said
+
+
+def _on_clock(moment: dt.datetime | None, now: dt.datetime, now_s: float) -> float:
+    """Returns a moment on the runner's clock; now if it is not known."""
+    return now_s if moment is None else now_s - max(0.0, (now - moment).total_seconds())
+
+
+def to_note(clocks: Clocks) -> PendingClock | None:
+    """Returns the clock of a cause whose beginning only this runner knows; None: there is none, or it is noted."""
+    pending = clocks.pending
+    if pending is None or pending.category is clocks.noted or pending.absent_since_s is not None:
+        return None
+    return pending if pending.category in _WITHOUT_TIME else None
+
+
+def is_to_be_noted(clocks: Clocks, now_s: float) -> bool:
+    """Whether a cause has lasted for so long that its beginning is noted on the pod."""
+    noted = to_note(clocks)
+    return noted is not None and now_s >= noted.category_since_s + _NOTED_AFTER_S
 
 
 def started_before(pod: Pod, now: dt.datetime, *, main_container: str) -> float | None:

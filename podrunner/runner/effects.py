@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from podrunner.outcome import Outcome
+    from podrunner.outcome import Category, Outcome
     from podrunner.runner.events import EventKind
 
 __all__ = [
@@ -28,9 +28,12 @@ __all__ = [
     "ExpectInWatch",
     "Job",
     "MarkReported",
+    "Note",
     "NoteEnd",
+    "RecordOpened",
     "RecordOutcome",
     "RecordStart",
+    "RecordWaiting",
     "ReleaseInEndingNamespace",
     "RemoveLogCursors",
     "RemovePod",
@@ -169,6 +172,22 @@ class RecordStart(TimedEffect, frozen=True):
     """Note on the pod that its work may have begun, which its status no longer shows; no input follows."""
 
 
+class RecordOpened(TimedEffect, frozen=True):
+    """Note on the pod that its last scheduling gate has opened; no input follows."""
+
+
+class RecordWaiting(TimedEffect, frozen=True):
+    """Note on the pod since when it waits for what; no input follows.
+
+    Attributes:
+        category: The category that giving it up would have.
+        since_s: When that was first seen, on the runner's clock.
+    """
+
+    category: Category
+    since_s: float
+
+
 class RecordOutcome(TimedEffect, frozen=True):
     """Write the outcome to the pod: :class:`OutcomeRecorded`."""
 
@@ -190,6 +209,8 @@ class DrainLog(TimedEffect, frozen=True):
     keep_until_s: float | None = None
 
 
+Note: TypeAlias = RecordOpened | RecordStart | RecordWaiting
+"""What only this runner knows of a pod that is not over, and notes on it for a successor."""
 Job: TypeAlias = (
     DeletePod
     | EndPod
@@ -198,7 +219,7 @@ Job: TypeAlias = (
     | AwaitFinalStatus
     | Enrich
     | RecordOutcome
-    | RecordStart
+    | Note
     | ReleaseInEndingNamespace
     | DrainLog
     | MarkReported

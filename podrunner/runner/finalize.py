@@ -7,6 +7,7 @@ is read in :mod:`podrunner.runner.results`. Trouble here never changes what beca
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from podrunner.errors import ConflictError, NotFoundError, OwnershipError, Podru
 from podrunner.kube import RequestRetry, retrying
 from podrunner.logs import read_lines
 from podrunner.ownership import (
+    NotedWait,
     PodWrite,
     WriteStatus,
     bears_finalizer,
@@ -24,10 +26,13 @@ from podrunner.ownership import (
     look_at,
     mark_reported,
     release_finalizer,
+    write_opened,
     write_outcome,
     write_started,
     write_verdict,
+    write_waiting,
 )
+from podrunner.runner.effects import RecordOpened, RecordStart, RecordWaiting
 from podrunner.runner.inputs import DeletionAnswered, DeletionDeclined, PodRemoved
 from podrunner.runner.lifecycle import wants_events, with_events
 from podrunner.runner.results import with_result
@@ -36,6 +41,7 @@ from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
@@ -44,7 +50,7 @@ if TYPE_CHECKING:
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Event, Pod
     from podrunner.runner.context import Fence
-    from podrunner.runner.effects import DeletePod, EndPod
+    from podrunner.runner.effects import DeletePod, EndPod, Note
     from podrunner.runner.tracked import TrackedPod
 
 __all__ = ["Finalizer", "OutcomeEnricher", "PodDeleter"]
@@ -142,15 +148,21 @@ class Finalizer:
             ),
         )
 
-    async def record_start(self, pod: TrackedPod) -> None:
-        """Notes on a pod that its work may have begun, for a successor: its status no longer shows it."""
-        policy = RequestRetry.of(self._config.retry)
-        await self._write(
-            pod,
-            lambda record: write_started(
-                self._client, record, policy=policy, before_send=self._fence.check_owner
-            ),
-        )
+    async def note(self, pod: TrackedPod, job: Note, *, now: datetime, now_s: float) -> None:
+        """Notes on a pod, for a successor, what its status does not show, or no longer."""
+        policy, check = RequestRetry.of(self._config.retry), self._fence.check_owner
+
+        async def send(record: Pod) -> PodWrite:
+            match job:
+                case RecordStart():
+                    return await write_started(self._client, record, policy=policy, before_send=check)
+                case RecordOpened():
+                    return await write_opened(self._client, record, now, policy=policy, before_send=check)
+                case RecordWaiting():
+                    wait = NotedWait(job.category, now - timedelta(seconds=now_s - job.since_s))
+                    return await write_waiting(self._client, record, wait, policy=policy, before_send=check)
+
+        await self._write(pod, send)
 
     async def _write(self, pod: TrackedPod, send: Callable[[Pod], Awaitable[PodWrite]]) -> None:
         record = pod.pod

@@ -32,8 +32,10 @@ from podrunner.runner.effects import (
     Job,
     MarkReported,
     NoteEnd,
+    RecordOpened,
     RecordOutcome,
     RecordStart,
+    RecordWaiting,
     ReleaseInEndingNamespace,
     RemoveLogCursors,
     RemovePod,
@@ -80,7 +82,7 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.ownership import WallClock
     from podrunner.runner.context import Fence
-    from podrunner.runner.effects import Effect
+    from podrunner.runner.effects import Effect, Note
     from podrunner.runner.event_queue import EventBus
     from podrunner.runner.finalize import Finalizer, PodDeleter
     from podrunner.runner.log_collection import LogCollection
@@ -255,7 +257,7 @@ class Supervisor:
     async def _perform_after_end(
         self,
         pod: TrackedPod,
-        job: Enrich | RecordOutcome | RecordStart | ReleaseInEndingNamespace | DrainLog | MarkReported,
+        job: Enrich | RecordOutcome | Note | ReleaseInEndingNamespace | DrainLog | MarkReported,
     ) -> Input | None:
         match job:
             case Enrich():
@@ -272,8 +274,8 @@ class Supervisor:
             case RecordOutcome():
                 await self._finalizer.record(pod, job.outcome)
                 return OutcomeRecorded()
-            case RecordStart():
-                await self._finalizer.record_start(pod)
+            case RecordStart() | RecordOpened() | RecordWaiting():
+                await self._finalizer.note(pod, job, now=self.now(), now_s=anyio.current_time())
                 return None
             case _:
                 assert_never(job)

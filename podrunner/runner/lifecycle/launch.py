@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from podrunner.outcome import Category, Fault, Outcome, apply_failure_policy, refused_by_api
-from podrunner.runner.deadlines import Clocks, startable_s, started_before
+from podrunner.runner.deadlines import Clocks, adopted, startable_s
 from podrunner.runner.effects import CollectLog, Effect, Emit, ExpectInWatch, NoteEnd, Untrack
 from podrunner.runner.events import EventKind
 from podrunner.runner.lifecycle.ended import settle
@@ -126,10 +126,9 @@ def begin(state: Creating, given: PodCreated) -> Step:
 def adopt(state: New | Queued | Creating, given: PodAdopted) -> Step:
     """The outcome that an earlier owner settled stays; a pod that it was ending is ended, with its verdict."""
     main = state.rules.main_container
-    started_s = started_before(given.pod, given.now, main_container=main)
     first_seen_s = given.now_s - startable_s(given.pod, given.now)
     snapshot = new_snapshot(given.pod, main_container=main, first_seen_s=first_seen_s)
-    clocks = Clocks(started_s=None if started_s is None else given.now_s - started_s)
+    clocks = adopted(snapshot, state.rules.config, main_container=main, now_s=given.now_s, now=given.now)
     if given.outcome is not None and holds_result(given.pod, given.outcome):
         active = Active(rules=state.rules, snapshot=snapshot, clocks=clocks, has_deadline=False)
         following = seen_end(active, snapshot, given.outcome, None, gone=False)

@@ -17,7 +17,14 @@ from podrunner.outcome import (
     is_past_deadline,
     verdict_outcome,
 )
-from podrunner.runner.deadlines import advanced, due_s, exceeded, has_deadline
+from podrunner.runner.deadlines import (
+    advanced,
+    due_s,
+    exceeded,
+    has_deadline,
+    is_to_be_noted,
+    to_note,
+)
 from podrunner.runner.effects import (
     AwaitDeletion,
     AwaitFinalStatus,
@@ -25,6 +32,7 @@ from podrunner.runner.effects import (
     Effect,
     EndPod,
     Enrich,
+    RecordWaiting,
     UnwatchDeadlines,
     WatchDeadlines,
 )
@@ -116,10 +124,15 @@ def check_deadlines(state: Active, given: DeadlinesChecked) -> Step:
         outcome = verdict_outcome(known.pod, verdict, main_container=main, history=known.history)
         forced = config.force_delete_lost and is_lost(outcome)
         return _terminate(state, Termination(verdict=outcome, grace_period_s=0 if forced else None))
+    noted = to_note(clocks) if is_to_be_noted(clocks, now_s) else None
+    notes: tuple[Effect, ...] = ()
+    if noted is not None and noted.category is not None:
+        clocks = replace(clocks, noted=noted.category)
+        notes = (RecordWaiting(noted.category, noted.category_since_s),)
     next_check_s = due_s(clocks, known, config, main_container=main)
     if (clocks, next_check_s) == (state.clocks, state.next_check_s):
         return Step(state)
-    return Step(replace(state, clocks=clocks, next_check_s=next_check_s))
+    return Step(replace(state, clocks=clocks, next_check_s=next_check_s), notes)
 
 
 def cancel(state: Active | AwaitingFinalStatus, given: TerminationRequested) -> Step:
@@ -339,8 +352,9 @@ def _continue(state: Live, snapshot: Snapshot) -> Step:
     active = Active(rules=state.rules, snapshot=snapshot, clocks=state.clocks, has_deadline=after)
     if after == before:
         return Step(active)
-    # Nothing was measured meanwhile: what it waits for now has just begun.
-    active = replace(active, clocks=replace(state.clocks, pending=None))
+    if not after or not isinstance(state, Active):
+        # Nothing is measured meanwhile: what it waits for later has just begun then.
+        active = replace(active, clocks=replace(state.clocks, pending=None))
     return Step(active, (WatchDeadlines() if after else UnwatchDeadlines(),))
 
 

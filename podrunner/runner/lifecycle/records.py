@@ -12,21 +12,24 @@ from podrunner.outcome import (
     Category,
     History,
     Outcome,
+    Stage,
     ended_before_deletion,
     ever_started,
     goes_on,
     is_same_cause,
     main_status,
+    place_of,
     printer_status,
     remember,
     why,
 )
-from podrunner.ownership import is_noted_as_started
+from podrunner.ownership import is_noted_as_started, opened_at
 from podrunner.runner.effects import (
     CollectLog,
     ConfirmDeletion,
     Effect,
     Emit,
+    RecordOpened,
     RecordStart,
     RemoveLogCursors,
     Untrack,
@@ -101,10 +104,25 @@ def as_incomplete(known: Snapshot) -> Snapshot:
 
 
 def start_effects(rules: Rules, before: Snapshot, after: Snapshot) -> tuple[Effect, ...]:
-    """Returns what follows if a record no longer shows that the main container had started: it is noted on the pod."""
+    """Returns what follows if only this runner knows what a record no longer shows: it is noted on the pod.
+
+    That is, that the main container had started; or that a scheduling gate had held the pod.
+    """
+    if _has_opened(rules, before, after):
+        return () if opened_at(after.pod) is not None else (RecordOpened(),)
     if not _only_remembered(rules, after) or _only_remembered(rules, before):
         return ()
     return () if is_noted_as_started(after.pod) else (RecordStart(),)
+
+
+def _has_opened(rules: Rules, before: Snapshot, after: Snapshot) -> bool:
+    """Whether the last scheduling gate of a pod was opened, and it has no node yet: no later record shows when."""
+    main = rules.main_container
+    place = place_of(before.pod, history=before.history, main_container=main)
+    if place is None or place.stage is not Stage.GATED:
+        return False
+    place = place_of(after.pod, history=after.history, main_container=main)
+    return place is not None and place.stage is Stage.SCHEDULING
 
 
 def _only_remembered(rules: Rules, known: Snapshot) -> bool:
