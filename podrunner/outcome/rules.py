@@ -263,10 +263,12 @@ def _node_lost(facts: Facts) -> Diagnosis:
 
 
 def _by_refusal(facts: Facts) -> Diagnosis:
+    message = facts.pod.status.message
     return Diagnosis(
         Category.REJECTED_BY_NODE,
-        sentence(facts.status_reason, facts.pod.status.message),
+        sentence(facts.status_reason, message),
         reason=facts.status_reason,
+        fault=fault_of_status(facts.status_reason, message),
     )
 
 

@@ -41,8 +41,8 @@ def fault_of_creation(reason: str, message: str | None) -> Fault:
     return _fault(CREATION_WORDS, CREATION_REASONS, reason, message)
 
 
-def fault_of_status(reason: str, message: str | None) -> Fault | None:
-    """Return whose fault a pod's status reason is; None if no entry has that reason.
+def fault_of_status(reason: str, message: str | None) -> Fault:
+    """Return whose fault a pod's status reason is; ``unknown`` if neither it nor its message is in a table.
 
     Args:
         reason: ``Evicted``, ``OutOfcpu``, ``SysctlForbidden``, …
@@ -50,9 +50,9 @@ def fault_of_status(reason: str, message: str | None) -> Fault | None:
     """
     words = EVICTION_WORDS if reason == "Evicted" else REJECTION_WORDS
     entry, word = status_reason(reason), find(words, message)
-    if entry is None:
-        return None
-    return entry.fault if word is None else word.fault
+    if word is not None:
+        return word.fault
+    return Fault.UNKNOWN if entry is None else entry.fault
 
 
 def _fault(

@@ -22,7 +22,7 @@ __all__ = [
     "status_reason",
 ]
 
-_INFRA, _CONFIG = Fault.INFRASTRUCTURE, Fault.CONFIGURATION
+_INFRA, _CONFIG, _UNKNOWN = Fault.INFRASTRUCTURE, Fault.CONFIGURATION, Fault.UNKNOWN
 _REJECTED, _LOST, _EVICTED = Category.REJECTED_BY_NODE, Category.NODE_LOST, Category.EVICTED
 
 _PREDICATES: Final = "pkg/kubelet/lifecycle/predicate.go"
@@ -30,6 +30,7 @@ _HANDLERS: Final = "pkg/kubelet/lifecycle/handlers.go"
 _EVICTION: Final = "pkg/kubelet/eviction/helpers.go"
 _PREEMPTION: Final = "pkg/scheduler/framework/preemption"
 _SHUTDOWN: Final = "pkg/kubelet/nodeshutdown"
+_DEVICES: Final = "pkg/kubelet/cm/devicemanager/manager.go"
 _CPUS: Final = "pkg/kubelet/cm/cpumanager/policy_static.go"
 _FILTERS: Final = "pkg/scheduler/framework/plugins/names/names.go (the kubelet's predicates)"
 _TAINT_EVICTION: Final = "pkg/controller/tainteviction"
@@ -50,15 +51,16 @@ STATUS_REASONS: Final = _by_reason(
     StatusReason("Terminated", _LOST, _INFRA, _SHUTDOWN),
     StatusReason("DeadlineExceeded", Category.DEADLINE, Fault.WORKLOAD, "pkg/kubelet/active_deadline.go"),
     StatusReason("OutOf…", _REJECTED, _INFRA, f"{_PREDICATES} (OutOfcpu, OutOfmemory, OutOfpods, …)"),
-    StatusReason("UnexpectedAdmissionError", _REJECTED, _INFRA, f"{_PREDICATES}; pkg/kubelet/cm/admission"),
-    StatusReason("NodeAffinity", _REJECTED, _INFRA, _FILTERS),
+    StatusReason("UnexpectedAdmissionError", _REJECTED, _UNKNOWN, f"{_PREDICATES}; pkg/kubelet/cm/admission"),
+    StatusReason("NodeAffinity", _REJECTED, _INFRA, f"{_FILTERS}; the node's labels changed since"),
     StatusReason("NodeName", _REJECTED, _INFRA, _FILTERS),
     StatusReason("NodePorts", _REJECTED, _INFRA, _FILTERS),
     StatusReason("NodeUnschedulable", _REJECTED, _INFRA, _FILTERS),
     StatusReason("TaintToleration", _REJECTED, _INFRA, f"{_FILTERS}; cilium issue 43872"),
     StatusReason("TopologyAffinityError", _REJECTED, _INFRA, "pkg/kubelet/cm/topologymanager"),
     StatusReason("InvalidNodeInfo", _REJECTED, _INFRA, _PREDICATES),
-    StatusReason("UnexpectedPredicateFailureType", _REJECTED, _INFRA, _PREDICATES),
+    StatusReason("UnexpectedPredicateFailureType", _REJECTED, _UNKNOWN, _PREDICATES),
+    StatusReason("UnknownReason", _REJECTED, _UNKNOWN, _PREDICATES),
     StatusReason("VolumeAttachmentLimitExceeded", _REJECTED, _INFRA, "pkg/kubelet/volumemanager"),
     StatusReason("PodFeatureUnsupported", _REJECTED, _INFRA, f"{_HANDLERS} (a node of another version)"),
     StatusReason(
@@ -70,14 +72,24 @@ STATUS_REASONS: Final = _by_reason(
     StatusReason(
         "InitContainerRestartPolicyForbidden", _REJECTED, _INFRA, f"{_PREDICATES} (another version)"
     ),
-    StatusReason("PodOSSelectorNodeLabelDoesNotMatch", _REJECTED, _INFRA, _PREDICATES),
+    StatusReason(
+        "PodOSSelectorNodeLabelDoesNotMatch",
+        _REJECTED,
+        _CONFIG,
+        f"{_PREDICATES} (the pod's own label, which no scheduler reads)",
+    ),
     StatusReason("PodOSNotSupported", _REJECTED, _CONFIG, _PREDICATES),
     StatusReason("AppArmor", _REJECTED, _CONFIG, _HANDLERS),
     StatusReason("SysctlForbidden", _REJECTED, _CONFIG, "pkg/kubelet/sysctl/allowlist.go"),
     StatusReason("SMTAlignmentError", _REJECTED, _CONFIG, _CPUS),
     StatusReason("EmptyPodSharedPoolError", _REJECTED, _CONFIG, "pkg/kubelet/cm/admission/errors.go (1.36)"),
 )
-"""Reasons that the kubelet or a controller writes to the pod's own status."""
+"""Reasons that the kubelet or a controller writes to the pod's own status.
+
+The kubelet's list of its refusals is ``admissionRejectionReasons`` in pkg/kubelet/kubelet.go; the resource managers'
+and the predicates' own names come besides. What the scheduler had checked before (affinity, ports, taints) fails at the
+node only if that has changed since; what it does not check (the operating system, sysctls, AppArmor) is the pod's own.
+"""
 
 DISRUPTIONS: Final = _by_reason(
     StatusReason("PreemptionByScheduler", Category.PREEMPTED, _INFRA, f"{_PREEMPTION} (KEP-3329)"),
@@ -119,8 +131,22 @@ REJECTION_WORDS: Final[tuple[Word, ...]] = (
     Word("not enough free physical CPUs", _INFRA, _CPUS),
     Word("sum of exclusive container cpu requests equals pod budget", _CONFIG, _CPUS),
     Word("pod has shared init containers but no cpus available", _CONFIG, _CPUS),
+    Word("maximum request size for shared resources", _CONFIG, "NVIDIA/k8s-device-plugin: internal/plugin"),
+    Word("invalid request for sharing GPU", _CONFIG, "GKE: container-engine-accelerators, pkg/gpu/nvidia"),
+    Word("requested number of devices unavailable", _INFRA, _DEVICES),
+    Word("cannot allocate unregistered device", _INFRA, _DEVICES),
+    Word("no healthy devices present", _INFRA, _DEVICES),
+    Word("devices are no longer healthy", _INFRA, _DEVICES),
+    Word("failed to write checkpoint file", _INFRA, _DEVICES),
+    Word(
+        "not enough cpus available to satisfy request", _INFRA, "pkg/kubelet/cm/cpumanager/cpu_assignment.go"
+    ),
+    Word("no NUMA nodes with enough memory", _INFRA, "pkg/kubelet/cm/memorymanager/policy_static.go"),
+    Word("error finding a set of pods to preempt", _INFRA, "pkg/kubelet/preemption"),
+    Word("rpc error", _INFRA, "grpc: status (of a device plugin)"),
 )
-"""Words of the kubelet that decide before the reason which it gives with them."""
+"""Words of the kubelet that decide before the reason which it gives with them. Most of ``UnexpectedAdmissionError``, by
+which it means an error that it could not categorize."""
 
 
 def status_reason(reason: str) -> StatusReason | None:

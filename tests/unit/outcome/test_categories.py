@@ -140,7 +140,7 @@ ENDS = {
     "rejected for a reason of tomorrow": (
         pod("Failed", reason="PodOfTomorrowUnsupported"),
         Category.REJECTED_BY_NODE,
-        Fault.INFRASTRUCTURE,
+        Fault.UNKNOWN,
         False,
     ),
     "rejected for a taint": (
@@ -177,7 +177,7 @@ ENDS = {
             reason="PodOfTomorrowUnsupported",
         ),
         Category.REJECTED_BY_NODE,
-        Fault.INFRASTRUCTURE,
+        Fault.UNKNOWN,
         False,
     ),
     "P16: disrupted for a reason of tomorrow": (

@@ -13,13 +13,14 @@ from podrunner.outcome import Category, Fault, classify, parse_unschedulable, pe
 from podrunner.outcome.record import Pod
 from podrunner.outcome.tables.creation import CREATION_WORDS
 from podrunner.outcome.tables.images import IMAGE_WORDS
+from podrunner.outcome.tables.nodes import REJECTION_WORDS, STATUS_REASONS, status_reason
 from podrunner.outcome.tables.placement import PLACEMENT_WORDS
 from podrunner.outcome.tables.words import Word, bare, fault_of, find
 from tests.support.pods import condition, ended, pod, waits
 
 MESSAGES = Path(__file__).parent / "messages"
 AT_ONCE = PendingPolicy(image_grace_s=0, config_grace_s=0, unschedulable_grace_s=0)
-ALL_WORDS = (*IMAGE_WORDS, *CREATION_WORDS, *PLACEMENT_WORDS)
+ALL_WORDS = (*IMAGE_WORDS, *CREATION_WORDS, *PLACEMENT_WORDS, *REJECTION_WORDS)
 
 
 def messages(name: str) -> list[tuple[str, str]]:
@@ -105,7 +106,12 @@ def test_a_reason_that_decides_comes_before_the_words(
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("images", IMAGE_WORDS), ("creation", CREATION_WORDS), ("placement", PLACEMENT_WORDS)],
+    [
+        ("images", IMAGE_WORDS),
+        ("creation", CREATION_WORDS),
+        ("placement", PLACEMENT_WORDS),
+        ("refusals", REJECTION_WORDS),
+    ],
 )
 def test_each_entry_has_a_message_that_it_decides(name: str, words: tuple[Word, ...]):
     """A new entry gets a message as the component prints it, in ``messages/``; so no entry hides another."""
@@ -119,6 +125,28 @@ def test_each_entry_has_a_message_that_it_decides(name: str, words: tuple[Word, 
         said += [message for _, message in messages("images")]  # the network's words are in both tables
     deciding = {find(words, message) for message in said}
     assert [word.said for word in words if word not in deciding] == []
+
+
+@pytest.mark.parametrize(("fault", "said"), messages("refusals"))
+def test_whose_fault_a_refusal_of_a_node_is(fault: str, said: str):
+    """P13, P16: by the kubelet's reason, or its words; a reason that no table has is of unknown fault, and shown."""
+    reason, _, message = said.partition(": ")
+    outcome = classify(pod("Failed", waits("base", "ContainerCreating"), reason=reason, message=message))
+    assert outcome is not None
+    category = {"Evicted": Category.EVICTED, "NodeShutdown": Category.NODE_LOST}.get(
+        reason, Category.REJECTED_BY_NODE
+    )
+    assert (outcome.category, str(outcome.fault), outcome.reason) == (category, fault, reason)
+    assert (outcome.started, outcome.retryable) == (False, is_retryable(fault))
+    assert outcome.message == (f"{reason}: {message}" if message else reason)
+
+
+def test_each_refusal_has_a_message():
+    said = [message.partition(": ")[0] for _, message in messages("refusals")]
+    refusals = [entry for entry in STATUS_REASONS.values() if entry.category is Category.REJECTED_BY_NODE]
+    assert [
+        entry.reason for entry in refusals if status_reason(entry.reason) not in map(status_reason, said)
+    ] == []
 
 
 def test_each_entry_has_a_source():
