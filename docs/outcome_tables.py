@@ -37,8 +37,8 @@ def tables() -> str:
         _section(
             "Reasons that end a pod",
             "The pod's status, its `DisruptionTarget` condition, events about its deletion, and its container's end."
-            " Any other reason of a `DisruptionTarget` is `evicted` and `infrastructure`; any other reason of a pod that"
-            " its node refused is `rejected-by-node`, and `unknown` unless the words below decide. The reason is shown.",
+            " Any other reason of a `DisruptionTarget` is `evicted` and `infrastructure`; any other reason of a pod"
+            " that its node refused is `rejected-by-node`, and `unknown` unless its words are below.",
             "Reason",
             _reasons(),
         ),

@@ -128,8 +128,13 @@ def is_bare(message: str | None) -> bool:
 
 
 def _words(known: tuple[Words, ...], pod: Pod) -> Iterator[Words]:
-    """Return the last telling words of each container that waits and does not say them itself in this record."""
+    """Return the last telling words of each container that waits, also if this record does not say them.
+
+    A record may lack the container's status: one from before it, which a restored server shows.
+    """
     before = {words.container: words for words in known}
+    told = {status.name for status in all_statuses(pod)}
+    yield from (words for words in known if words.container not in told)
     for status in all_statuses(pod):
         waiting = status.state.waiting
         if waiting is not None and waiting.reason and not is_bare(waiting.message):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from podrunner.outcome.category import Category, Fault
 from podrunner.outcome.facts import container_of
-from podrunner.outcome.history import is_bare
+from podrunner.outcome.history import NO_HISTORY, is_bare, told_before
 from podrunner.outcome.messages import sentence, shorten
 from podrunner.outcome.result import Evidence, Outcome
 from podrunner.outcome.scheduling import fault_of_placement, parse_unschedulable
@@ -23,6 +23,7 @@ from podrunner.outcome.tables.causes import fault_of_creation, fault_of_image
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from podrunner.outcome.history import History
     from podrunner.outcome.record import Event, Pod
 
 __all__ = ["explain", "is_explained_by_events", "of_event"]
@@ -79,7 +80,14 @@ def _was_killed(outcome: Outcome) -> bool:
     return outcome.category in {Category.FAILED, Category.INIT_FAILED} and outcome.signal in _KILLS
 
 
-def explain(outcome: Outcome, events: Iterable[Event], *, pod: Pod, is_given_up: bool) -> Outcome:
+def explain(
+    outcome: Outcome,
+    events: Iterable[Event],
+    *,
+    pod: Pod,
+    is_given_up: bool,
+    history: History = NO_HISTORY,
+) -> Outcome:
     """Return the outcome with the event that says why, in its message and its evidence; as it is if none does.
 
     Args:
@@ -87,39 +95,56 @@ def explain(outcome: Outcome, events: Iterable[Event], *, pod: Pod, is_given_up:
         events: The pod's events.
         pod: Its last record.
         is_given_up: Whether it is podrunner's own verdict: its message keeps a cause that the status showed.
+        history: What its records showed until it was gone, also after the verdict.
     """
     in_order = sorted(events, key=_moment)
     if is_given_up:
-        return _given_up(outcome, in_order, pod) if outcome.category in _GIVEN_UP else outcome
+        return _given_up(outcome, in_order, pod, history) if outcome.category in _GIVEN_UP else outcome
     found = _killing(in_order, outcome.container or "") if _was_killed(outcome) else None
     if found is None:
         return outcome
     return _with_event(replace(outcome, message=f"{outcome.message}: {shorten(found.message)}"), found)
 
 
-def _given_up(outcome: Outcome, events: Sequence[Event], pod: Pod) -> Outcome:
+def _given_up(outcome: Outcome, events: Sequence[Event], pod: Pod, history: History) -> Outcome:
     found = _obstacle(events, pod)
     if found is None:
-        return outcome
-    said = next((item.message for item in outcome.evidence if item.name == "given up"), "")
+        return _told_later(outcome, history)
+    said = _cause(outcome)
     if outcome.category is not Category.STARTUP_TIMEOUT and not is_bare(said):
         return _with_event(outcome, found)
-    message = f"{outcome.message}: {sentence(found.reason, found.message)}"
-    fault = _fault(outcome, found)
-    retryable = fault is Fault.INFRASTRUCTURE
-    return _with_event(replace(outcome, message=message, fault=fault, retryable=retryable), found)
+    return _with_event(_with_words(outcome, found.reason, found.message), found)
 
 
-def _fault(outcome: Outcome, event: Event) -> Fault | None:
-    """Return whose fault the event's words mean; the outcome's if no table has them."""
+def _cause(outcome: Outcome) -> str:
+    """Return what the status said when the verdict was reached."""
+    return next((item.message for item in outcome.evidence if item.name == "given up"), "")
+
+
+def _told_later(outcome: Outcome, history: History) -> Outcome:
+    """Return the outcome with words of its container that were shown after the verdict, which had none."""
+    words = told_before(history, outcome.container or "")
+    if words is None or outcome.category is Category.STARTUP_TIMEOUT or not is_bare(_cause(outcome)):
+        return outcome
+    said = Evidence(
+        source="container", name=words.container, reason=words.reason, message=shorten(words.message)
+    )
+    told = _with_words(outcome, words.reason, words.message)
+    return replace(told, evidence=(*outcome.evidence, said))
+
+
+def _with_words(outcome: Outcome, reason: str, message: str) -> Outcome:
+    """Return the outcome with words in its message, and whose fault they mean; its own if no table has them."""
     match outcome.category:
         case Category.UNSCHEDULABLE:
-            said = fault_of_placement(parse_unschedulable(event.message))
+            said = fault_of_placement(parse_unschedulable(message))
         case Category.IMAGE:
-            said = fault_of_image(event.reason, event.message)
+            said = fault_of_image(reason, message)
         case _:
-            said = fault_of_creation(event.reason, event.message)
-    return outcome.fault if said is Fault.UNKNOWN else said
+            said = fault_of_creation(reason, message)
+    fault = outcome.fault if said is Fault.UNKNOWN else said
+    told = f"{outcome.message}: {sentence(reason, message)}"
+    return replace(outcome, message=told, fault=fault, retryable=fault is Fault.INFRASTRUCTURE)
 
 
 def _obstacle(events: Sequence[Event], pod: Pod) -> Event | None:

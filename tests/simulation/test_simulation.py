@@ -20,24 +20,16 @@ import pytest
 import trio.testing
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner, EventKind
-from tests.simulation.world import (
-    ENDS_AND_MORE,
-    IMAGE_GRACE_S,
-    NO_IMAGE,
-    OUTAGES,
-    REMOVED,
-    World,
-    inject_faults,
-)
+from tests.simulation.judge import check_whether_it_began, check_words, shown_words
+from tests.simulation.words import GRACES
+from tests.simulation.world import ENDS_AND_MORE, OUTAGES, REMOVED, World, inject_faults
 from tests.support.seeds import SEEDS
 from tests.unit.runner.harness import configured, workload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from podrunner.outcome import Outcome
     from podrunner.runner import AsyncPod, RunnerEvent
-    from tests.simulation.world import Truth
 
 PODS = int(os.environ.get("PODS", "200"))
 
@@ -84,7 +76,7 @@ async def play(seed: int) -> None:
         lease_duration_s=36_000,  # an outage as long as a lease ends a runner, by design: not what is tested
         event_queue_size=100_000,
         delete_pods_on_failure=random.random() < 0.5,
-        pending={"image_grace_s": IMAGE_GRACE_S},
+        pending=GRACES,
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.live)
@@ -133,7 +125,7 @@ async def recovered(world: World, runner: AsyncPodRunner) -> None:
     await anyio.sleep(5)
 
 
-def check(world: World, cancelled: set[str], events: Iterable[RunnerEvent]) -> None:
+def check(world: World, cancelled: set[str], events: Sequence[RunnerEvent]) -> None:
     """One pod per workload, one outcome per pod, and it is the truth.
 
     The caller that cancels a pod which ends at that moment may get either outcome. A second pod is made only if the
@@ -142,7 +134,7 @@ def check(world: World, cancelled: set[str], events: Iterable[RunnerEvent]) -> N
     """
     again = [uid for uids in world.created.values() for uid in uids[:-1]]
     assert all(world.truth[uid].categories >= REMOVED for uid in again), "one launch, one pod"
-    finished = defaultdict(list)
+    finished, shown = defaultdict(list), shown_words(events)
     for event in events:
         if event.kind is EventKind.FINISHED:
             finished[event.uid or event.name].append(event.outcome)
@@ -155,27 +147,11 @@ def check(world: World, cancelled: set[str], events: Iterable[RunnerEvent]) -> N
             continue
         truth, outcome = world.truth[uid], reported[uid]
         allowed = truth.categories | ({Category.CANCELLED} if name in cancelled else set())
-        assert outcome.category in allowed, (uid, truth, outcome)
+        assert outcome.category in allowed, repr((uid, truth, outcome, world.pods.get(("default", name))))
         if outcome.category in {Category.SUCCEEDED, Category.FAILED, Category.OOM_KILLED}:
             assert outcome.exit_code == truth.exit_code, (uid, truth, outcome)
         check_whether_it_began(uid, truth, outcome)
-
-
-def check_whether_it_began(uid: str, truth: Truth, outcome: Outcome) -> None:
-    """P10, P14: what had begun is so called, whatever a later status shows; whose fault it was is not forgotten.
-
-    A pod that another client removed may be gone before any record of its start was seen: then it may have begun.
-    """
-    assert truth.started or not outcome.started or "may have started" in outcome.message, (
-        uid,
-        truth,
-        outcome,
-    )
-    if outcome.category in truth.categories:
-        assert outcome.started or not truth.started, (uid, truth, outcome)
-        # Only words that were shown tell whose fault a missing image is.
-        shown = outcome.category is not Category.IMAGE or NO_IMAGE in outcome.message
-        assert not shown or outcome.fault in truth.faults, (uid, truth, outcome)
+        check_words(uid, truth, outcome, shown=shown[uid])
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -9,18 +9,20 @@ from __future__ import annotations
 import heapq
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import count
 from random import Random
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 from podrunner.errors import TransportError
 from podrunner.kube import Request, Response
 from podrunner.outcome import USUAL_FAULT, Category, Fault
-from tests.support.fake_server import Change
+from tests.simulation.words import ENDS_WITH_WORDS, GRACE_S, PLANS, Saying, said_by
+from tests.support.fake_server import Change, _ok
 from tests.support.fake_server import Fault as ServerFault
 from tests.unit.runner.harness import DEADLINE_EXCEEDED, Cluster
 
@@ -36,10 +38,8 @@ ENDS = {
     "hasty": 7,
 }
 """How pods end, by weight. *vanish*: removed by force, without a mark; *hasty*: removed as soon as it has ended."""
-ENDS_AND_MORE = {**ENDS, "no-image": 6}
-"""The same, and pods that never start: their image cannot be pulled, and a bare back-off hides why."""
-NO_IMAGE = "failed to pull: unexpected EOF"
-IMAGE_GRACE_S = 30.0
+ENDS_AND_MORE = {**ENDS, **ENDS_WITH_WORDS}
+"""The same, and pods that cannot start, or are killed, as the components say."""
 USED_TO_RUN = {
     "exitCode": 137,
     "reason": "ContainerStatusUnknown",
@@ -63,6 +63,8 @@ class Truth:
         at_s: When.
         started: Whether its main container had begun.
         faults: Whose fault that is, for each category.
+        words: What a component said of it, or "".
+        unsaid: Whose fault it is for a runner that was not shown the words.
     """
 
     categories: frozenset[Category]
@@ -70,12 +72,26 @@ class Truth:
     at_s: float
     started: bool = False
     faults: frozenset[Fault | None] = frozenset()
+    words: str = ""
+    unsaid: Fault | None = None
 
 
 class World(Cluster):
-    """The cluster. Whatever happens to it is drawn from ``random``, the ends of pods by the weights of ``ends``."""
+    """The cluster. Whatever happens to it is drawn from ``random``, the ends of pods by the weights of ``ends``.
 
-    def __init__(self, random: Random, *, ends: Mapping[str, int] = ENDS) -> None:
+    Args:
+        random: The source of all that happens.
+        ends: How pods end, by weight.
+        said: For each table of messages, those that components say; a table that is not there: all of its messages.
+    """
+
+    def __init__(
+        self,
+        random: Random,
+        *,
+        ends: Mapping[str, int] = ENDS,
+        said: Mapping[str, Sequence[Saying]] | None = None,
+    ) -> None:
         super().__init__(streaming_lists=random.random() < 0.5, gone_in_stream=random.random() < 0.5)
         self.random = random
         self.ends = ends
@@ -83,8 +99,10 @@ class World(Cluster):
         self.begun: set[str] = set()
         self.created: dict[str, list[str]] = {}
         self.broken: Callable[[Request], Response | None] | None = None
+        self._said = dict(said or {})
+        self._told: dict[str, list[dict[str, Any]]] = {}
         self._words: dict[str, Callable[[], None]] = {}
-        self._plans: list[tuple[float, int, str, Callable[[], None]]] = []
+        self._plans: list[tuple[float, int, str, Callable[[], object]]] = []
         self._order = count()
         self._planned = anyio.Event()
 
@@ -120,8 +138,8 @@ class World(Cluster):
         if end == "delete-pending":
             self._at(starts_s, uid, lambda: self._delete_by_others(name, uid))
             return
-        if end == "no-image":
-            self._at(starts_s, uid, lambda: self._lack_image(name, uid))
+        if end in PLANS:
+            self._at(starts_s, uid, lambda: self.is_pending(name) and PLANS[end](self, name, uid))
             return
         self._at(starts_s, uid, lambda: self._start(name))
         self._at(ends_s, uid, lambda: self._end(name, uid, end))
@@ -137,20 +155,68 @@ class World(Cluster):
         self.begun.add(self.pods["default", name]["metadata"]["uid"])
         super().run(name)
 
-    def _lack_image(self, name: str, uid: str, *, backs_off: bool = False) -> None:
-        """The kubelet tries to pull, and waits, in turn; only at a try it says what is wrong."""
-        pod = self.pods["default", name]
-        if "deletionTimestamp" in pod["metadata"] or pod["status"]["phase"] != "Pending":
-            return
-        self._is(uid, Category.IMAGE, faults={Fault.INFRASTRUCTURE}, in_s=IMAGE_GRACE_S)
-        bare = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x"'}
-        waiting = bare if backs_off else {"reason": "ErrImagePull", "message": NO_IMAGE}
-        status = {"name": "base", "restartCount": 0, "state": {"waiting": waiting}}
-        spec = {**pod["spec"], "nodeName": "node-1"}
-        self.change(name, spec=spec, status={"phase": "Pending", "containerStatuses": [status]})
-        self._at(self.random.uniform(1, 5), uid, lambda: self._lack_image(name, uid, backs_off=not backs_off))
+    # What components say (tests.simulation.words)
 
-    def _at(self, later_s: float, uid: str, act: Callable[[], None]) -> None:
+    def draw(self, table: str) -> Saying:
+        """Draw a message of a table."""
+        if table not in self._said:
+            self._said[table] = said_by(table)
+        return self.random.choice(self._said[table])
+
+    def is_pending(self, name: str) -> bool:
+        """Whether a pod has not begun, and is not on its way out."""
+        pod = self.pods["default", name]
+        return "deletionTimestamp" not in pod["metadata"] and pod["status"]["phase"] == "Pending"
+
+    def is_running(self, name: str) -> bool:
+        """Whether a pod runs, and is not on its way out."""
+        pod = self.pods["default", name]
+        return "deletionTimestamp" not in pod["metadata"] and pod["status"]["phase"] == "Running"
+
+    def bind(self, name: str, status: dict[str, Any]) -> None:
+        """Give a pod a node, and a status."""
+        self.change(name, spec={**self.pods["default", name]["spec"], "nodeName": "node-1"}, status=status)
+
+    def wait(self, name: str, reason: str, message: str) -> None:
+        """Let the main container wait."""
+        state = {"waiting": {"reason": reason, "message": message}}
+        status = {"name": "base", "restartCount": 0, "state": state}
+        self.bind(name, {"phase": "Pending", "containerStatuses": [status]})
+
+    def tell(self, uid: str, reason: str, message: str, *, container: str | None = None) -> None:
+        """Tell an event."""
+        path = None if container is None else f"spec.containers{{{container}}}"
+        event = {"type": "Warning", "reason": reason, "message": message, "lastTimestamp": self._time()}
+        self._told.setdefault(uid, []).append({**event, "involvedObject": {"fieldPath": path}})
+
+    def later(self, later_s: float, uid: str, act: Callable[[], object]) -> None:
+        """Let something happen to a pod later, if it is still there."""
+        self._at(later_s, uid, act)
+
+    def is_given_up(
+        self, uid: str, category: Category, saying: Saying, *, unsaid: Fault, in_s: float = GRACE_S
+    ) -> None:
+        """What is true of a pod that cannot start: the runner gives it up after its grace."""
+        self._is(uid, category, faults={saying.fault}, words=saying.message, unsaid=unsaid, in_s=in_s)
+
+    def is_over(self, uid: str, category: Category, saying: Saying, *, exit_code: int | None = None) -> None:
+        """What is true of a pod that ends by itself, or by its kubelet."""
+        self._is(
+            uid,
+            category,
+            exit_code=exit_code,
+            faults={saying.fault},
+            words=saying.message,
+            unsaid=saying.fault,
+        )
+
+    def _answer(self, request: Request) -> Response:
+        if "/events" not in request.path:
+            return super()._answer(request)
+        uid = parse_qs(urlsplit(request.target).query)["fieldSelector"][0].rpartition("=")[2]
+        return _ok({"kind": "EventList", "metadata": {}, "items": self._told.get(uid, [])})
+
+    def _at(self, later_s: float, uid: str, act: Callable[[], object]) -> None:
         heapq.heappush(self._plans, (anyio.current_time() + later_s, next(self._order), uid, act))
         self._planned.set()
 
@@ -219,6 +285,8 @@ class World(Cluster):
         *categories: Category,
         exit_code: int | None = None,
         faults: AbstractSet[Fault | None] | None = None,
+        words: str = "",
+        unsaid: Fault | None = None,
         in_s: float = 0.0,
     ) -> None:
         truth = Truth(
@@ -227,6 +295,8 @@ class World(Cluster):
             at_s=anyio.current_time() + in_s,
             started=uid in self.begun,
             faults=frozenset(map(USUAL_FAULT.get, categories) if faults is None else faults),
+            words=words,
+            unsaid=unsaid,
         )
         self.truth.setdefault(uid, truth)
 

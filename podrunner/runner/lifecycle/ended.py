@@ -76,7 +76,8 @@ def wants_events(state: Enriching) -> bool:
 def with_events(state: Enriching, events: Iterable[Event]) -> Outcome:
     """Returns the outcome of a pod whose end was seen, given its events."""
     if _is_given_up(state):
-        return explain(state.provisional, events, pod=state.snapshot.pod, is_given_up=True)
+        known = state.snapshot
+        return explain(state.provisional, events, pod=known.pod, is_given_up=True, history=known.history)
     outcome = outcome_by(state, state.snapshot, state.termination, gone=state.gone, events=events)
     return outcome or state.provisional
 

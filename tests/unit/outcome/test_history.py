@@ -107,6 +107,8 @@ def test_the_words_of_a_failed_pull_survive_the_back_off():
     said = told_before(history_of(failed, waiting, waiting), "base")
     assert said == ("base", "ErrImagePull", "unexpected EOF")
     assert told_before(history_of(failed, waiting, pod("Running", runs("base"))), "base") is None
+    restored = pod("Pending", node=None)
+    assert told_before(history_of(failed, restored, waiting), "base") == said, "a record without statuses"
 
 
 @pytest.mark.parametrize(

@@ -16,18 +16,11 @@ from podrunner.outcome.tables.images import IMAGE_WORDS
 from podrunner.outcome.tables.nodes import REJECTION_WORDS, STATUS_REASONS, status_reason
 from podrunner.outcome.tables.placement import PLACEMENT_WORDS
 from podrunner.outcome.tables.words import Word, bare, fault_of, find
+from tests.support.component_messages import messages
 from tests.support.pods import condition, ended, pod, waits
 
-MESSAGES = Path(__file__).parent / "messages"
 AT_ONCE = PendingPolicy(image_grace_s=0, config_grace_s=0, unschedulable_grace_s=0)
 ALL_WORDS = (*IMAGE_WORDS, *CREATION_WORDS, *PLACEMENT_WORDS, *REJECTION_WORDS)
-
-
-def messages(name: str) -> list[tuple[str, str]]:
-    """Return fault and message of each line of a file."""
-    lines = (MESSAGES / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    parts = [line.partition(": ") for line in lines if line and not line.startswith("#")]
-    return [(fault, message.replace("\\n", "\n")) for fault, _, message in parts]
 
 
 def given_up(record: Pod) -> tuple[Category, str, bool, str]:

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from podrunner.config import PendingPolicy
 from podrunner.outcome import (
+    NO_HISTORY,
     Category,
     Fault,
     Outcome,
@@ -14,6 +15,7 @@ from podrunner.outcome import (
     explain,
     is_explained_by_events,
     pending_verdict,
+    remember,
     verdict_outcome,
 )
 from podrunner.outcome.record import ContainerSpec, Event, ObjectReference, Pod
@@ -196,3 +198,16 @@ def test_no_events_are_read_for_other_ends_of_the_runners_own(category: Category
     outcome = Outcome(category=category, fault=Fault.CALLER, started=True, retryable=False)
     assert not is_explained_by_events(outcome, is_given_up=True)
     assert explain(outcome, [event("FailedMount", "x")], pod=CREATING, is_given_up=True) is outcome
+
+
+def test_words_that_came_after_the_verdict_are_told_too():
+    """P14: the watch was broken when the pod was given up, for a bare back-off."""
+    bare = pod("Pending", waits("base", "ImagePullBackOff", 'Back-off pulling image "x"'))
+    outcome = given_up(bare, image_grace_s=60)
+    assert (outcome.fault, outcome.retryable) == (Fault.UNKNOWN, False)
+    history = remember(NO_HISTORY, pod("Pending", waits("base", "ErrImagePull", "unexpected EOF")))
+    told = explain(outcome, (), pod=bare, is_given_up=True, history=history)
+    assert told.message == f"{outcome.message}: ErrImagePull: unexpected EOF"
+    assert (told.fault, told.retryable) == (Fault.INFRASTRUCTURE, True)
+    newer = event("Failed", 'Failed to pull image "x": manifest unknown')
+    assert explain(outcome, [newer], pod=bare, is_given_up=True, history=history).fault is Fault.CONFIGURATION
