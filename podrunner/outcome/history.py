@@ -47,7 +47,7 @@ class Words(NamedTuple):
     message: str
 
 
-class History(msgspec.Struct, frozen=True, kw_only=True):
+class History(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the records of one pod showed so far, the newest included. Most pods share one of two.
 
     Attributes:
@@ -85,11 +85,12 @@ def remember(
         main_container: Name of the container that decides, or None for the first.
     """
     main = main_status(pod, main_container)
+    earlier = None if before is None else main_status(before, main_container)
     unstarted = 0 if known.started else unstarted_runs(main, known.unstarted_runs)
     merged = History(
         started=known.started or ever_started(main, known.unstarted_runs),
         unstarted_runs=unstarted,
-        main=_forgotten(main, (before and main_status(before, main_container)) or known.main),
+        main=_forgotten(main, known.main) or _forgotten(main, earlier),
         words=tuple(_words(known.words, pod)),
         disruption=_first_disruption(known.disruption, before, pod),
         deletion_asked_at=known.deletion_asked_at or deletion_asked_at(pod),

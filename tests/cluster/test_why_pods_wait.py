@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 from podrunner import AsyncPodRunner, Category, Stage
+from podrunner.builder.labels import OPENED
 
 pytestmark = pytest.mark.anyio
 
@@ -112,3 +113,40 @@ async def test_a_gate_that_is_opened_late(config, workload, admin, namespace):
             headers={"content-type": "application/merge-patch+json"},
         ).raise_for_status()
         assert (await pod.wait(60)).succeeded
+
+
+async def test_a_gate_that_opens_before_there_is_a_node_is_noted(config, workload, admin, namespace):
+    """P11: for a successor, as no record shows when it opened; the server counts the change of the spec since 1.33."""
+    gated = {"spec": {"schedulingGates": [GATE], "nodeSelector": {"example.com/no-such": "node"}}}
+    async with AsyncPodRunner(config) as runner:
+        pod = await runner.launch(workload("true", overrides=gated))
+        await waits(pod, "SchedulingGated")
+        url = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
+        assert admin.get(url).json()["metadata"].get("generation", 1) == 1
+        admin.patch(
+            url,
+            json={"spec": {"schedulingGates": []}},
+            headers={"content-type": "application/merge-patch+json"},
+        ).raise_for_status()
+        await waits(pod, "Unschedulable")
+        with anyio.fail_after(30):
+            while OPENED not in (found := admin.get(url).json()["metadata"])["annotations"]:
+                await anyio.sleep(0.2)
+        assert found.get("generation", 2) == 2
+        await pod.cancel()
+
+
+@pytest.mark.parametrize("is_forced", [False, True], ids=["by its kubelet", "by force"])
+async def test_a_pod_that_is_deleted_before_it_starts(config, workload, admin, namespace, *, is_forced):
+    """P10: a kubelet writes the final phase before it lets a pod go; without it the pod may have begun."""
+    missing = config.with_changes(
+        secret_env={"PASSWORD": "no-such-secret=key"}, pending={"config_grace_s": 120}
+    )
+    async with AsyncPodRunner(missing) as runner:
+        pod = await runner.launch(workload("true"))
+        await waits(pod, "CreateContainerConfigError")
+        how = "?gracePeriodSeconds=0" if is_forced else ""
+        admin.delete(f"/api/v1/namespaces/{namespace}/pods/{pod.name}{how}").raise_for_status()
+        outcome = await pod.wait(90)
+        assert outcome.category is Category.DELETED_BY_OTHERS
+        assert outcome.started is is_forced

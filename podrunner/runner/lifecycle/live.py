@@ -28,6 +28,7 @@ from podrunner.runner.deadlines import (
 from podrunner.runner.effects import (
     AwaitDeletion,
     AwaitFinalStatus,
+    CollectLog,
     DeletePod,
     Effect,
     EndPod,
@@ -54,6 +55,7 @@ from podrunner.runner.lifecycle.records import (
     is_same,
     merge,
     record_effects,
+    says_the_same,
     start_effects,
 )
 from podrunner.runner.lifecycle.steps import Step
@@ -104,6 +106,8 @@ def observe_live(state: Live, given: PodObserved | PodGone) -> Step:
     snapshot = merge(before, given.pod, main_container=rules.main_container, rewound=rewound)
     if snapshot is before and not gone:
         return Step(state)
+    if isinstance(state, Active) and not gone and says_the_same(snapshot.pod, before.pod):
+        return Step(replace(state, snapshot=snapshot), (CollectLog(),))
     if isinstance(given, PodGone) and not given.is_last:
         snapshot = as_incomplete(snapshot)
     effects = record_effects(before, snapshot, main_container=rules.main_container, gone=gone)

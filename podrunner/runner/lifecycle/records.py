@@ -13,6 +13,7 @@ from podrunner.outcome import (
     History,
     Outcome,
     Stage,
+    condition,
     ended_before_deletion,
     ever_started,
     goes_on,
@@ -55,6 +56,7 @@ __all__ = [
     "merge",
     "new_snapshot",
     "record_effects",
+    "says_the_same",
     "start_effects",
 ]
 
@@ -90,11 +92,24 @@ def merge(known: Snapshot, pod: Pod | None, *, main_container: str, rewound: boo
     """
     if pod is None or not (rewound or (is_same(pod, known) and not is_older(pod, known.pod))):
         return known
+    if says_the_same(pod, known.pod):
+        return replace(known, pod=pod)
     return Snapshot(
         pod=pod,
         status=printer_status(pod),
         first_seen_s=known.first_seen_s,
         history=remember(known.history, pod, before=known.pod, main_container=main_container),
+    )
+
+
+def says_the_same(pod: Pod, known: Pod) -> bool:
+    """Whether two records of a pod differ in its labels, annotations and the like alone, so that no fact is new."""
+    now, before = pod.metadata, known.metadata
+    return (
+        pod.status == known.status
+        and pod.spec == known.spec
+        and now.deletion_timestamp == before.deletion_timestamp
+        and now.deletion_grace_period_seconds == before.deletion_grace_period_seconds
     )
 
 
@@ -117,7 +132,9 @@ def start_effects(rules: Rules, before: Snapshot, after: Snapshot) -> tuple[Effe
 
 def _has_opened(rules: Rules, before: Snapshot, after: Snapshot) -> bool:
     """Whether the last scheduling gate of a pod was opened, and it has no node yet: no later record shows when."""
-    main = rules.main_container
+    main, scheduled = rules.main_container, condition(before.pod, "PodScheduled")
+    if scheduled is None or scheduled.reason != "SchedulingGated":
+        return False
     place = place_of(before.pod, history=before.history, main_container=main)
     if place is None or place.stage is not Stage.GATED:
         return False

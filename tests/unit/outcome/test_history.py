@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
 from msgspec.structs import replace
 from podrunner.outcome import NO_HISTORY, Category, Fault, History, Outcome, classify, remember
 from podrunner.outcome.containers import ever_started
 from podrunner.outcome.history import is_bare, told_before
 from podrunner.outcome.record import ContainerState, ContainerStateTerminated, ContainerStatus, Pod
+from tests.support.pod_strategies import pods
 from tests.support.pods import condition, disrupted, ended, pod, runs, waits
 
 USED_TO_RUN = ContainerStateTerminated(
@@ -71,6 +73,23 @@ def test_an_end_that_was_seen_is_the_end_though_a_later_record_has_forgotten_it(
     ran, over = pod("Running", runs("base")), pod("Running", ended("base", 3))
     outcome = gone(ran, over, FORGOTTEN)
     assert (outcome.category, outcome.exit_code, outcome.started) == (Category.FAILED, 3, True)
+
+
+def test_an_end_that_was_seen_is_not_forgotten_by_the_next_reset():
+    """P10: the kubelet writes the reset status more than once."""
+    over = pod("Running", ended("base", 3))
+    again = replace(FORGOTTEN, metadata=replace(FORGOTTEN.metadata, resource_version="9"))
+    outcome = gone(over, FORGOTTEN, again)
+    assert (outcome.category, outcome.exit_code) == (Category.FAILED, 3)
+
+
+@settings(max_examples=60)
+@given(pods(), pods())
+def test_a_record_that_is_repeated_changes_nothing(first: Pod, second: Pod):
+    """W3: the runner does not even look at one that says the same."""
+    records = [first, second]
+    history = history_of(*records)
+    assert remember(history, records[-1], before=records[-1], main_container="base") == history
 
 
 def test_an_end_that_a_restart_followed_is_not_the_end():

@@ -51,7 +51,7 @@ from podrunner.runner.inputs import (
     TakenOver,
     TerminationRequested,
 )
-from podrunner.runner.lifecycle import TABLE, step, table
+from podrunner.runner.lifecycle import TABLE, records, step, table
 from podrunner.runner.states import (
     Active,
     AwaitingFinalStatus,
@@ -826,6 +826,22 @@ def test_an_adopter_counts_the_time_to_start_from_the_node():
     known = states.snapshot_of(step(New(rules=RULES), PodAdopted(gated_for_long, 500.0, now)).state)
     assert known is not None
     assert known.first_seen_s == 490.0
+
+
+def test_a_record_that_says_nothing_new_is_compared_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    """W13: annotations and conditions that no rule reads change often."""
+    before = replace(active(NO_IMAGE, has_deadline=True), next_check_s=99.0)
+    again = replace(
+        NO_IMAGE, metadata=replace(NO_IMAGE.metadata, resource_version="7", annotations={"a": "b"})
+    )
+
+    def remember(*_: Any, **__: Any) -> None:
+        raise AssertionError("nothing is read")
+
+    monkeypatch.setattr(records, "remember", remember)
+    following = step(before, PodObserved(again))
+    assert following.effects == (effects.CollectLog(),)
+    assert following.state == replace(before, snapshot=replace(before.snapshot, pod=again))
 
 
 def test_deadlines_are_the_main_containers():
