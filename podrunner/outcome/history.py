@@ -86,9 +86,10 @@ def remember(
     """
     main = main_status(pod, main_container)
     earlier = None if before is None else main_status(before, main_container)
-    unstarted = 0 if known.started else unstarted_runs(main, known.unstarted_runs)
+    started = known.started or ever_started(main, known.unstarted_runs)
+    unstarted = 0 if started else unstarted_runs(main, known.unstarted_runs)
     merged = History(
-        started=known.started or ever_started(main, known.unstarted_runs),
+        started=started,
         unstarted_runs=unstarted,
         main=_forgotten(main, known.main) or _forgotten(main, earlier),
         words=tuple(_words(known.words, pod)),
