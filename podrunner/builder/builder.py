@@ -19,7 +19,7 @@ from podrunner.builder.labels import (
 )
 from podrunner.builder.manifest_hash import manifest_hash
 from podrunner.builder.names import pod_name, secret_key, secret_name
-from podrunner.builder.overrides import overridden
+from podrunner.builder.overrides import checked_namespace, overridden, without_names
 from podrunner.builder.plan import PodPlan
 from podrunner.builder.result import RESULT_CONTAINER, fill_image
 from podrunner.builder.secret import credentials_secret
@@ -94,12 +94,15 @@ class PodBuilder:
         Raises:
             SpecError: Template, configuration and workload together make no pod.
         """
+        namespace = checked_namespace(self._config, workload)
         common = self._common(workload)
         name = pod_name(workload.key, workload.name)
         credentials = _secret_values(common, workload)
         main = common.main["name"]
         pod, warnings = self._changed(_assembled(common, workload, name), workload, main)
         _identify(pod, common, workload, name=name)
+        if namespace != self._config.namespace:
+            pod["metadata"]["namespace"] = namespace
         _check_container(pod, main, what="main")
         if workload.result_path is not None:
             _check_container(pod, RESULT_CONTAINER, what="result's")
@@ -107,7 +110,7 @@ class PodBuilder:
             manifest=pod,
             secret=credentials_secret(name, credentials),
             key=workload.key,
-            namespace=workload.namespace or self._config.namespace,
+            namespace=namespace,
             main_container=main,
             log_path=workload.relative_log_path,
             warnings=(*common.warnings, *warnings),
@@ -131,6 +134,7 @@ class PodBuilder:
             fill_image(pod, main)
         if self._hook is not None:
             pod = _hooked(pod, self._hook)
+            warnings += without_names(pod, place="pod_hook: ")
         if workload.overrides or self._hook is not None:
             _check_changed(pod)
         return pod, warnings
@@ -148,13 +152,11 @@ def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
 
 
 def _check_changed(pod: dict[str, Any]) -> None:
-    """Check the pod after overrides and hook, and remove the names that they set."""
+    """Check the pod after overrides and hook."""
     check_shape(pod, place="")
     for field in ("metadata", "spec"):
         if pod.get(field) is None:
             raise SpecError("is gone: an override or hook took it out", field=field)
-    for name in ("name", "generateName", "namespace"):
-        pod["metadata"].pop(name, None)
 
 
 def _assembled(common: Compiled, workload: Workload, name: str) -> dict[str, Any]:

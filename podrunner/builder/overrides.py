@@ -1,16 +1,66 @@
-"""A workload's overrides: a strategic merge patch onto the finished pod."""
+"""A workload's overrides: a strategic merge patch onto the finished pod, which may also move it to a namespace."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from podrunner.errors import SpecError
 from podrunner.merge import strategic_merge
+from podrunner.merge.json_value import type_name
+from podrunner.redaction import shown_value
 
-__all__ = ["overridden"]
+if TYPE_CHECKING:
+    from podrunner.config import RunnerConfig
+    from podrunner.workload import Workload
+
+__all__ = ["checked_namespace", "namespace_in", "namespace_of", "overridden", "without_names"]
 
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
-_IDENTITY = ("name", "generateName", "namespace")
+NAMES = ("name", "generateName", "namespace")
+"""Fields of a pod's metadata that podrunner sets itself."""
+
+
+def namespace_of(config: RunnerConfig, workload: Workload) -> str:
+    """Return the namespace of a workload's pod: the overrides', else the workload's, else the configuration's.
+
+    It is not checked: see :func:`checked_namespace`.
+    """
+    moved = namespace_in(workload.overrides) if workload.overrides else None
+    return moved or workload.namespace or config.namespace
+
+
+def namespace_in(patch: Mapping[str, Any]) -> str | None:
+    """Return the namespace that a patch of a pod names; None if it names none, or something else than text."""
+    metadata = patch.get("metadata")
+    named = metadata.get("namespace") if isinstance(metadata, Mapping) else None
+    return named if isinstance(named, str) and named else None
+
+
+def checked_namespace(config: RunnerConfig, workload: Workload) -> str:
+    """Return the namespace of a workload's pod, which the runner must watch.
+
+    Raises:
+        SpecError: The overrides name something else than text, or the configuration's runner does not watch the
+            namespace: it would never see how the pod ends.
+    """
+    if workload.overrides:
+        _check_named(workload.overrides)
+    namespace = namespace_of(config, workload)
+    if namespace != config.namespace and not config.all_namespaces and namespace not in config.namespaces:
+        moved = bool(workload.overrides) and namespace_in(workload.overrides) is not None
+        remedy = "add it to the setting `namespaces`, or set `all_namespaces`"
+        field = "overrides.metadata.namespace" if moved else "Workload.namespace"
+        raise SpecError(f"is not watched by the runner; {remedy}", field=field, value=shown_value(namespace))
+    return namespace
+
+
+def _check_named(patch: Mapping[str, Any]) -> None:
+    metadata = patch.get("metadata")
+    named = metadata.get("namespace") if isinstance(metadata, Mapping) else None
+    if named is not None and namespace_in(patch) is None:
+        problem = "must name a namespace" if named == "" else f"must be text, not {type_name(named)}"
+        raise SpecError(problem, field="overrides.metadata.namespace", value=shown_value(named))
 
 
 def overridden(pod: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -19,11 +69,19 @@ def overridden(pod: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[dict[s
     Raises:
         SpecError: The patch is not one for a pod; ``field`` is the path.
     """
-    metadata = patch.get("metadata")
-    named = [name for name in _IDENTITY if isinstance(metadata, Mapping) and metadata.get(name) is not None]
     merged = strategic_merge(pod, _with_one_source(patch))
-    warnings = [f"overrides.metadata.{name} has no effect: podrunner names pods" for name in named]
-    return merged, tuple(warnings)
+    warnings = without_names(merged, names=("name", "generateName"), place="overrides.")
+    without_names(merged, names=("namespace",), place="")  # it has been read: see namespace_of
+    return merged, warnings
+
+
+def without_names(pod: dict[str, Any], *, names: Sequence[str] = NAMES, place: str) -> tuple[str, ...]:
+    """Remove names from a pod's metadata, in place; return a warning for each that was there."""
+    metadata = pod.get("metadata")
+    if not isinstance(metadata, dict):
+        return ()
+    removed = [name for name in names if metadata.pop(name, None) is not None]
+    return tuple(f"{place}metadata.{name} has no effect: podrunner names pods" for name in removed)
 
 
 def _with_one_source(patch: Mapping[str, Any]) -> dict[str, Any]:

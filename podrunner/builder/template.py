@@ -85,8 +85,11 @@ def _unnamed(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _warnings(metadata: dict[str, Any], spec: dict[str, Any]) -> tuple[str, ...]:
-    named = [name for name in ("name", "generateName", "namespace") if name in metadata]
+    named = [name for name in ("name", "generateName") if name in metadata]
     warnings = [f"pod_template.metadata.{name} has no effect: podrunner names pods" for name in named]
+    if metadata.get("namespace") is not None:
+        decides = "the setting `namespace`, the workload or its overrides name the pod's namespace"
+        warnings.append(f"pod_template.metadata.namespace has no effect: {decides}")
     if spec.get("restartPolicy") == "Always":
         warnings.append("pod_template.spec.restartPolicy is Always: such a pod never ends by itself")
     return tuple(warnings)

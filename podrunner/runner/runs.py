@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 
+from podrunner.builder.overrides import namespace_of
 from podrunner.errors import PodrunnerError
 from podrunner.outcome import classify, refused_by_api
 from podrunner.ownership import stored_outcome
@@ -206,7 +207,7 @@ class Runs:
             self._judge(run, prior.key, prior.retained_outcome())
 
     def _place(self, workload: Workload) -> _Place:
-        return workload.namespace or self._config.namespace, workload.key.identity
+        return namespace_of(self._config, workload), workload.key.identity
 
     # What earlier runners left
 

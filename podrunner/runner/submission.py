@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
+from podrunner.builder.overrides import namespace_of
 from podrunner.errors import PodrunnerError, QueueFullError, RunnerClosedError
 from podrunner.launcher import Launched, Occupied
 from podrunner.runner.deferred import Deferral, DeferredLaunches
@@ -277,7 +278,7 @@ class SubmissionQueue:
 
         The first has its outcome, ``rejected-by-api``; the second has none, as it may be handed in again.
         """
-        namespace = workload.namespace or self._config.namespace
+        namespace = namespace_of(self._config, workload)
         pod = TrackedPod(workload.key, namespace, "", rules=Rules("base", self._config))
         if isinstance(error, QueueFullError):
             self._supervisor.send(pod, AttemptLost(error, is_reported=False))

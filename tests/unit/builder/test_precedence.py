@@ -228,7 +228,7 @@ def test_the_working_directory_and_pull_policy_reach_the_container(look):
 
 
 def test_the_plan_holds_the_pods_namespace(workload):
-    config = RunnerConfig(image="i", namespace="jobs")
+    config = RunnerConfig(image="i", namespace="jobs", namespaces=("mine",))
     assert build_plan(config, workload).namespace == "jobs"
     assert build_plan(config, workload.model_copy(update={"namespace": "mine"})).namespace == "mine"
     assert build_plan(config, workload).log_path == "d/t/1.log"

@@ -91,7 +91,10 @@ def test_parts_of_a_template_without_effect_are_warnings(workload):
     assert plan.warnings == (
         "pod_template.metadata.name has no effect: podrunner names pods",
         "pod_template.metadata.generateName has no effect: podrunner names pods",
-        "pod_template.metadata.namespace has no effect: podrunner names pods",
+        (
+            "pod_template.metadata.namespace has no effect: "
+            "the setting `namespace`, the workload or its overrides name the pod's namespace"
+        ),
         "pod_template.spec.restartPolicy is Always: such a pod never ends by itself",
     )
     assert plan.manifest["metadata"] == {"name": plan.name, "finalizers": ["f"]}

@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from podrunner import Category
-from podrunner.errors import StaleError
+from podrunner.errors import SpecError, StaleError
 from podrunner.runner import AsyncPod, EventKind
+from podrunner.workload import Workload
+from pydantic import SecretStr
 from tests.unit.runner.harness import Cluster, running, until, workload
 
 pytestmark = pytest.mark.anyio
@@ -81,6 +83,40 @@ async def test_a_namespace_that_is_out_of_reach_is_stale_alone(cluster: Cluster)
         with anyio.fail_after(5):
             assert (await near.wait()).succeeded
         assert far.outcome is None
+
+
+def moved(number: int, namespace: str) -> Workload:
+    """A workload whose overrides name a namespace."""
+    return workload(number, overrides={"metadata": {"namespace": namespace}})
+
+
+async def test_overrides_move_a_pod_to_another_namespace(cluster: Cluster):
+    """The pod, its Secret, its outcome and a second launch of its attempt are there."""
+    async with running(cluster, namespaces=("default", "other")) as runner:
+        order = moved(1, "other").model_copy(update={"credentials": {"TOKEN": SecretStr("t0ken")}})
+        pod = await runner.launch(order)
+        assert pod.namespace == "other"
+        assert [*cluster.pods] == [("other", pod.name)]
+        created = [urlsplit(target).path for _, method, target in cluster.requests if method == "POST"]
+        assert [path for path in created if "leases" not in path] == [
+            "/api/v1/namespaces/other/pods",
+            "/api/v1/namespaces/other/secrets",
+        ]
+        assert (await runner.launch(order)).uid == pod.uid
+        end(cluster, pod, 3)
+        with anyio.fail_after(5):
+            assert (await pod.wait()).exit_code == 3
+
+
+async def test_a_namespace_that_is_not_watched_is_refused_before_any_request(cluster: Cluster):
+    async with running(cluster) as runner:
+        with pytest.raises(SpecError, match="`namespaces`"):
+            await runner.launch(moved(1, "other"))
+        with pytest.raises(SpecError, match="`namespaces`"):
+            runner.submit(workload(2, namespace="other"))
+        batch = await runner.launch_many([moved(3, "other"), workload(4)])
+        assert [failure.index for failure in batch.errors] == [0]
+        assert len(cluster.pods) == 1
 
 
 async def test_runners_in_one_process_report_their_own(cluster: Cluster):
