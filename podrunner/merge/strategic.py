@@ -6,11 +6,13 @@ it), ``$retainKeys`` (keep only these members of the object), ``$deleteFromPrimi
 ``$setElementOrder/<field>``. The order of a merged list is Kubernetes': elements that the patch names stand in the
 patch's order, the rest in their old order, and a new element comes before old ones that the patch does not name.
 Sources: sig-api-machinery/strategic-merge-patch.md of the Kubernetes community, and the behaviour of
-``k8s.io/apimachinery/pkg/util/strategicpatch`` 0.34, with which it was compared on random pods and patches.
+``k8s.io/apimachinery/pkg/util/strategicpatch`` 0.37.2, with which it is compared on random pods and patches
+(``tests/support/merge_cases.py``).
 
-Two deliberate differences: ``$patch: merge`` is accepted (it names the default); and an object or element with
+Three deliberate differences: ``$patch: merge`` is accepted (it names the default); an object or element with
 ``$patch: replace`` and members of its own is set (the API server silently drops it where there is nothing to replace,
-and always in lists).
+and always in lists); and nulls and directives in a new element of a list are obeyed (the API server stores them as
+members, and then refuses or drops them).
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
 """Strategic merge gives the API server's results: the documentation's examples, and each directive."""
 
+import json
+
 import pytest
 from podrunner.errors import SpecError
 from podrunner.merge import strategic_merge
+from tests.support import merge_cases
 
 
 def pod(**spec):
@@ -261,3 +264,22 @@ def test_a_malformed_patch_is_refused_with_the_field(target, patch, field):
     with pytest.raises(SpecError) as caught:
         strategic_merge(target, patch)
     assert caught.value.field == field
+
+
+GOLDENS = [json.loads(line) for line in merge_cases.GOLDENS.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("case", GOLDENS, ids=[str(number) for number in range(len(GOLDENS))])
+def test_merges_pods_as_kubernetes_itself_does(case):
+    """The order of every list included; recorded by ``tests.support.merge_cases``."""
+    assert strategic_merge(case["target"], case["patch"]) == case["merged"]
+
+
+def test_the_recorded_merges_reach_each_directive_and_each_merged_list():
+    """Else a golden file that was recorded anew could prove less."""
+    text = "".join(json.dumps(case["patch"]) for case in GOLDENS)
+    words = ['$patch": "delete', '$patch": "replace', "$retainKeys", "$deleteFromPrimitiveList", "null"]
+    lists = ["containers", "initContainers", "env", "volumeMounts", "volumes", "finalizers"]
+    assert [
+        word for word in [*words, *(f"$setElementOrder/{name}" for name in lists)] if word not in text
+    ] == []
