@@ -19,7 +19,7 @@ from podrunner.builder.labels import (
 )
 from podrunner.builder.manifest_hash import manifest_hash
 from podrunner.builder.names import pod_name, secret_key, secret_name
-from podrunner.builder.overrides import checked_namespace, overridden, without_names
+from podrunner.builder.overrides import checked_namespace, overridden, settle, without_names
 from podrunner.builder.plan import PodPlan
 from podrunner.builder.result import RESULT_CONTAINER, fill_image
 from podrunner.builder.secret import credentials_secret
@@ -137,6 +137,7 @@ class PodBuilder:
             warnings += without_names(pod, place="pod_hook: ")
         if workload.overrides or self._hook is not None:
             _check_changed(pod)
+            settle(pod, workload.overrides, main=main)
         return pod, warnings
 
 

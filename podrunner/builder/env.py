@@ -1,10 +1,13 @@
 """Environment variables of the main container.
 
-Their order is Airflow's: plain variables, Airflow's own, its connection string, then those from Secrets.
+Their order is Airflow's: plain variables, Airflow's own, its connection string, then those from Secrets. The kubelet
+replaces ``$(NAME)`` in a value only if the variable stands further up, so a variable moves behind those that it refers
+to.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -12,7 +15,19 @@ if TYPE_CHECKING:
 
 from podrunner.builder.names import secret_key
 
-__all__ = ["Env", "env_from", "from_own_secret", "from_secrets", "in_order", "plain", "secret_ref"]
+__all__ = [
+    "Env",
+    "env_from",
+    "from_own_secret",
+    "from_secrets",
+    "in_order",
+    "in_reference_order",
+    "plain",
+    "secret_ref",
+]
+
+_REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
+"""A reference, or ``$$``, which escapes one (``k8s.io/kubernetes/third_party/forked/golang/expansion``)."""
 
 Env: TypeAlias = dict[str, dict[str, Any]]
 """``EnvVar`` objects by name, in the order of the list."""
@@ -47,8 +62,47 @@ def env_from(secrets: Iterable[str], configmaps: Iterable[str]) -> list[dict[str
 
 
 def in_order(*layers: Env) -> Env:
-    """Return variables joined: each at the position where its name came first, with the value that came last."""
+    """Return variables joined: each at the position where its name came first, with the value that came last.
+
+    A variable whose value refers to one further down comes right after it.
+    """
     joined: Env = {}
     for layer in layers:
         joined.update(layer)
-    return joined
+    if not any(_refers(variable) for variable in joined.values()):
+        return joined
+    return {name: joined[name] for name in _in_reference_order(joined)}
+
+
+def in_reference_order(variables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a container's variables, each after those that its value refers to; otherwise in their order.
+
+    Variables that refer to each other in a circle stay in their order, and so does a list in which a name stands twice:
+    there, which value a reference gets depends on the order.
+    """
+    named: Env = {variable["name"]: variable for variable in variables}
+    if len(named) < len(variables) or not any(_refers(variable) for variable in variables):
+        return variables
+    return [named[name] for name in _in_reference_order(named)]
+
+
+def _in_reference_order(variables: Env) -> list[str]:
+    waiting = {
+        name: _references(variable) & (variables.keys() - {name}) for name, variable in variables.items()
+    }
+    ordered = []
+    while waiting:
+        ready = (name for name, references in waiting.items() if waiting.keys().isdisjoint(references))
+        name = next(ready, None) or next(iter(waiting))
+        del waiting[name]
+        ordered.append(name)
+    return ordered
+
+
+def _refers(variable: Mapping[str, Any]) -> bool:
+    value = variable.get("value")
+    return isinstance(value, str) and "$(" in value
+
+
+def _references(variable: Mapping[str, Any]) -> set[str]:
+    return {name for name in _REFERENCE.findall(variable["value"]) if name} if _refers(variable) else set()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from podrunner.builder.env import in_reference_order
+from podrunner.builder.labels import DEFAULT_CONTAINER
 from podrunner.errors import SpecError
 from podrunner.merge import strategic_merge
 from podrunner.merge.json_value import type_name
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.workload import Workload
 
-__all__ = ["checked_namespace", "namespace_in", "namespace_of", "overridden", "without_names"]
+__all__ = ["checked_namespace", "namespace_in", "namespace_of", "overridden", "settle", "without_names"]
 
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 NAMES = ("name", "generateName", "namespace")
@@ -82,6 +84,46 @@ def without_names(pod: dict[str, Any], *, names: Sequence[str] = NAMES, place: s
         return ()
     removed = [name for name in names if metadata.pop(name, None) is not None]
     return tuple(f"{place}metadata.{name} has no effect: podrunner names pods" for name in removed)
+
+
+def settle(pod: dict[str, Any], patch: Mapping[str, Any], *, main: str) -> None:
+    """Mend in place what the order of a strategic merge breaks: new elements come before those that are there.
+
+    A variable moves behind those that its value refers to, in lists whose order the patch does not state. A pod whose
+    first container is not the main one any more names it for kubectl.
+
+    Args:
+        pod: The merged pod; its shape has been checked.
+        patch: What was merged.
+        main: Name of the main container.
+    """
+    for field in _CONTAINERS:
+        patched = {container["name"] for container in _patched(patch, field) if _moves_variables(container)}
+        for container in pod["spec"].get(field) or () if patched else ():
+            if container["name"] in patched and container.get("env"):
+                container["env"] = in_reference_order(container["env"])
+    _name_main(pod, main)
+
+
+def _name_main(pod: dict[str, Any], main: str) -> None:
+    """Annotate a pod in place with its main container, unless that is the first one or an annotation names one."""
+    containers = pod["spec"].get("containers")
+    if containers and containers[0].get("name") != main:
+        annotations = pod["metadata"].get("annotations") or {}
+        pod["metadata"]["annotations"] = {DEFAULT_CONTAINER: main, **annotations}
+
+
+def _patched(patch: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    spec = patch.get("spec")
+    elements = spec.get(field) if isinstance(spec, Mapping) else None
+    named = elements if isinstance(elements, list | tuple) else ()
+    return [
+        element for element in named if isinstance(element, Mapping) and isinstance(element.get("name"), str)
+    ]
+
+
+def _moves_variables(container: Mapping[str, Any]) -> bool:
+    return bool(container.get("env")) and "$setElementOrder/env" not in container
 
 
 def _with_one_source(patch: Mapping[str, Any]) -> dict[str, Any]:

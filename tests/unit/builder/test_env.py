@@ -56,3 +56,21 @@ def test_whole_secrets_and_config_maps_become_variables_secrets_first(look, work
 
 def test_a_pod_without_variables_has_no_list_of_them(look, workload):
     assert "env" not in look.main(build_pod(RunnerConfig(image="i"), workload))
+
+
+def test_references_between_layers_resolve(look):
+    """The kubelet knows the variables above only: a reference moves behind what it names, whichever layer it is of."""
+    template = {"spec": {"containers": [{"name": "base", "env": [{"name": "URL", "value": "http://old"}]}]}}
+    config = RunnerConfig(image="i", pod_template=template, env={"HOST": "h"}, credentials={"TOKEN": "t0ken"})
+    workload = Workload(key={"a": "b"}, env={"URL": "http://$(HOST)/$(TOKEN)", "HOME_OF": "$(URL)"})
+    assert [*look.env(build_pod(config, workload))] == ["HOST", "TOKEN", "URL", "HOME_OF"]
+
+
+def test_references_within_a_configuration_resolve(look, workload):
+    config = RunnerConfig(image="i", env={"B": "$(A)", "C": "3"}, secret_env={"A": "s=k"})
+    assert [*look.env(build_pod(config, workload))] == ["C", "A", "B"]
+
+
+def test_variables_that_refer_to_each_other_stay(look, workload):
+    config = RunnerConfig(image="i", env={"B": "$(A)", "A": "$(B)", "C": "$(C)"})
+    assert [*look.env(build_pod(config, workload))] == ["C", "B", "A"]

@@ -104,3 +104,103 @@ def test_a_hook_that_breaks_the_pod_is_an_error(workload):
             workload
         )
     assert caught.value.field == "spec"
+
+
+def variables(**values):
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def in_order(pod, name="base"):
+    (container,) = [found for found in pod["spec"]["containers"] if found["name"] == name]
+    return [variable["name"] for variable in container["env"]]
+
+
+def patched_env(*env, **more):
+    return {"spec": {"containers": [{"name": "base", "env": list(env), **more}]}}
+
+
+def test_new_elements_stand_where_kubectl_puts_them(look):
+    """F2: before those that are there."""
+    pod = built(
+        {
+            "spec": {
+                "initContainers": [{"name": "late", "image": "l"}],
+                "containers": [{"name": "base", "env": variables(NEW="1")}],
+                "volumes": [{"name": "new", "emptyDir": {}}],
+            }
+        },
+        env={"OLD": "1"},
+        init_containers=[{"name": "early", "image": "e"}],
+        volumes=[{"name": "old", "emptyDir": {}}],
+    )
+    assert [container["name"] for container in pod["spec"]["initContainers"]] == ["late", "early"]
+    assert in_order(pod) == ["NEW", "OLD"]
+    assert [*look.volumes(pod)] == ["new", "old"]
+
+
+def test_the_patch_may_state_the_order():
+    """F2."""
+    order = [{"name": "early"}, {"name": "late"}]
+    pod = built(
+        {
+            "spec": {
+                "initContainers": [{"name": "late", "image": "l"}],
+                "$setElementOrder/initContainers": order,
+            }
+        },
+        init_containers=[{"name": "early", "image": "e"}],
+    )
+    assert [container["name"] for container in pod["spec"]["initContainers"]] == ["early", "late"]
+
+
+@pytest.mark.parametrize(
+    ("there", "patch", "order"),
+    [
+        ({"HOST": "h"}, variables(URL="http://$(HOST)/"), ["HOST", "URL"]),
+        ({"A": "1", "B": "2"}, variables(C="$(B)", D="$(C)"), ["A", "B", "C", "D"]),
+        ({"A": "1", "B": "2"}, variables(C="$(A)"), ["A", "C", "B"]),
+        ({"A": "1", "B": "2"}, variables(A="$(B)"), ["B", "A"]),
+        ({"A": "1"}, variables(B="$$(A)"), ["B", "A"]),
+        ({"A": "1"}, variables(B="$$$(A)"), ["A", "B"]),
+        ({"A": "1"}, variables(B="$(A"), ["B", "A"]),
+        ({"PATH": "/bin"}, variables(B="$(ELSEWHERE)", PATH="$(PATH):/x"), ["B", "PATH"]),
+        ({"A": "$(B)"}, variables(B="$(A)"), ["B", "A"]),
+        ({"A": "1"}, [{"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "$(A)"}}}], ["B", "A"]),
+    ],
+)
+def test_references_between_variables_keep_resolving(there, patch, order):
+    """F2: the kubelet knows the variables above, and leaves the text `$(NAME)` for the others."""
+    assert in_order(built(patched_env(*patch), env=there)) == order
+
+
+def test_an_order_that_the_patch_states_stays():
+    """F2."""
+    patch = patched_env(*variables(B="$(A)"), **{"$setElementOrder/env": [{"name": "B"}, {"name": "A"}]})
+    assert in_order(built(patch, env={"A": "1"})) == ["B", "A"]
+
+
+def test_a_list_with_a_name_twice_stays():
+    """The last of two wins, but a reference between them means the first."""
+    twice = [*variables(B="$(A)"), *variables(A="1"), *variables(B="2")]
+    pod = built({"spec": {"containers": [{"name": "side", "image": "s", "env": twice}]}})
+    assert in_order(pod, "side") == ["B", "A", "B"]
+
+
+def test_init_containers_resolve_their_references_too():
+    """F2."""
+    first = {"name": "first", "image": "i", "env": variables(A="1")}
+    patch = {"spec": {"initContainers": [{"name": "first", "env": variables(B="$(A)")}]}}
+    (container,) = built(patch, init_containers=[first])["spec"]["initContainers"]
+    assert [variable["name"] for variable in container["env"]] == ["A", "B"]
+
+
+def test_a_container_put_first_leaves_the_main_one_the_default_for_kubectl():
+    """F2: `kubectl logs` reads the first container unless an annotation names another."""
+    pod = built({"spec": {"containers": [{"name": "side", "image": "s"}]}})
+    assert [container["name"] for container in pod["spec"]["containers"]] == ["side", "base"]
+    assert pod["metadata"]["annotations"] == {"kubectl.kubernetes.io/default-container": "base"}
+    chosen = {"kubectl.kubernetes.io/default-container": "side"}
+    pod = built(
+        {"metadata": {"annotations": chosen}, "spec": {"containers": [{"name": "side", "image": "s"}]}}
+    )
+    assert pod["metadata"]["annotations"] == chosen
