@@ -9,7 +9,7 @@ from podrunner.local.api.controllers.bootstrap import populate
 from podrunner.local.api.controllers.garbage_collector import GarbageCollector
 from podrunner.local.api.controllers.namespaces import NamespaceController
 from podrunner.local.api.controllers.quota import QuotaController
-from podrunner.local.api.discovery.openapi import OpenApi, load_schemas
+from podrunner.local.api.discovery.openapi import OpenApi
 from podrunner.local.api.pod_subresources import PodSubresources
 from podrunner.local.api.registry.objects import Objects
 from podrunner.local.api.server import ApiServer
@@ -18,6 +18,7 @@ from podrunner.local.api.storage.store import Store
 from podrunner.local.api.tokens import Tokens
 from podrunner.local.api.validation.schema import Schema
 from podrunner.local.kubelet import ApiAccess, Kubelet
+from podrunner.schema.openapi import load_schemas
 
 if TYPE_CHECKING:
     import ssl

@@ -1,40 +1,30 @@
 """The published OpenAPI documents: ``/openapi/v3`` as kubectl reads it, ``/openapi/v2`` for older clients.
 
-Schemas are Kubernetes' own (``data``); paths are made from the table of resources, with what clients look for in
-them: which kind a path serves, and which query parameters it knows.
+Schemas are Kubernetes' own (``podrunner.schema``); paths are made from the table of resources, with what clients look
+for in them: which kind a path serves, and which query parameters it knows.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from functools import cached_property
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from podrunner.local.api.discovery.openapi_v2 import PROTOBUF, to_protobuf, version2
 from podrunner.local.api.encoding.rendering import Answer, encode_json
 from podrunner.local.api.resources import ALL, ResourceType, group_versions
 from podrunner.local.api.status import not_acceptable
+from podrunner.schema.openapi import VERSION, prune
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OpenApi", "load_schemas"]
+__all__ = ["OpenApi"]
 
 Json = dict[str, Any]
 
-_INFO = {"title": "Kubernetes", "version": "v1.34.4"}
+_INFO = {"title": "Kubernetes", "version": f"v{VERSION}"}
 _PARAMETERS = ("pretty", "dryRun", "fieldManager", "fieldValidation")
-
-
-def load_schemas() -> Json:
-    """Name → schema, of everything that is served."""
-    packed = files("podrunner.local.api.data").joinpath("openapi.json.gz").read_bytes()
-    schemas: Json = msgspec.json.decode(gzip.decompress(packed))
-    return schemas
 
 
 class OpenApi:
@@ -100,8 +90,6 @@ class OpenApi:
         }
 
     def _reachable(self, kinds: list[ResourceType]) -> Json:
-        from podrunner.local.api.data.prune_openapi import prune
-
         wanted = {(each.group, each.version, each.kind) for each in kinds}
         return prune(self._schemas, wanted)
 

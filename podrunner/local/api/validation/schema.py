@@ -15,6 +15,7 @@ from typing import Any
 
 from podrunner.local.api.status import bad_request
 from podrunner.quantity import canonical_quantity
+from podrunner.schema.openapi import reference
 
 __all__ = ["Schema"]
 
@@ -23,7 +24,6 @@ Read = Callable[[Any, str, "list[str]"], Any]
 """(value, its path, unknown fields found so far) → the value as it is stored. Raises :class:`_Mismatch`."""
 
 _DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
-_REF = "#/components/schemas/"
 _BASE_TYPES = {"Time", "MicroTime", "Quantity", "IntOrString"}
 
 
@@ -140,9 +140,9 @@ class Schema:
         return lambda value, path, unknown: read(value, f"{path}." if path else "", unknown)
 
     def _field(self, schema: Json) -> Read:
-        reference = _reference(schema)
-        if reference is not None:
-            return self._reader(reference)
+        named = reference(schema)
+        if named is not None:
+            return self._reader(named)
         kind = schema.get("type")
         if kind == "array":
             return _array(self._field(schema["items"]), f"[]{self._go_name(schema['items'])}")
@@ -156,19 +156,12 @@ class Schema:
         return _SCALARS.get(kind or "", _read_anything)
 
     def _go_name(self, schema: Json) -> str:
-        reference = _reference(schema)
-        if reference is not None:
-            return _go_type(reference)
+        named = reference(schema)
+        if named is not None:
+            return _go_type(named)
         return {"string": "string", "boolean": "bool", "integer": str(schema.get("format", "int64"))}.get(
             schema.get("type", ""), "interface {}"
         )
-
-
-def _reference(schema: Json) -> str | None:
-    if "allOf" in schema:
-        schema = schema["allOf"][0]
-    reference: str | None = schema.get("$ref")
-    return reference.removeprefix(_REF) if reference else None
 
 
 def _is_map(schema: Json) -> bool:

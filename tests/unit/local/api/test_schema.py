@@ -7,11 +7,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.local.api.data.prune_openapi import prune
-from podrunner.local.api.discovery.openapi import OpenApi, load_schemas
+from podrunner.local.api.discovery.openapi import OpenApi
 from podrunner.local.api.discovery.openapi_v2 import PROTOBUF
 from podrunner.local.api.status import StatusError
 from podrunner.local.api.validation.schema import Schema
+from podrunner.schema.openapi import load_schemas, prune
 
 SCHEMAS = load_schemas()
 SCHEMA = Schema(SCHEMAS)

@@ -1,0 +1,1 @@
+"""The schemas of Kubernetes' API, as it publishes them. README.md says how they were made."""
