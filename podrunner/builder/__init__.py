@@ -7,7 +7,7 @@ clock, no random numbers, so the same input gives the same bytes. What does not 
 Precedence, weakest first: template, configuration, workload, overrides, identity.
 """
 
-from podrunner.builder.builder import PodBuilder, PodHook, build_plan, build_pod
+from podrunner.builder.builder import PodBuilder, PodHook, build_plan, build_pod, check_config
 from podrunner.builder.explain import Provenance, explain_pod
 from podrunner.builder.labels import safe_label
 from podrunner.builder.manifest_hash import is_another_workload
@@ -23,6 +23,7 @@ __all__ = [
     "Provenance",
     "build_plan",
     "build_pod",
+    "check_config",
     "explain_pod",
     "is_another_workload",
     "pod_name",

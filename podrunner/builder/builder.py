@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from podrunner.builder.airflow import DAGS_VOLUME
 from podrunner.builder.assembler import PodAssembler
 from podrunner.builder.compiled import Compiled, compiled
-from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain
+from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain, referring, resolved
 from podrunner.builder.git_sync import PASSWORD_KEY, clone_container
 from podrunner.builder.labels import (
     DEFAULT_CONTAINER,
@@ -23,15 +23,24 @@ from podrunner.builder.overrides import checked_namespace, overridden, settle, w
 from podrunner.builder.plan import PodPlan
 from podrunner.builder.result import RESULT_CONTAINER, fill_image
 from podrunner.builder.secret import credentials_secret
-from podrunner.builder.shape import check_shape
+from podrunner.builder.shape import (
+    CHECKED_SETTINGS,
+    check_between,
+    check_changes,
+    check_settings,
+    check_without_volumes,
+)
 from podrunner.errors import SpecError
 from podrunner.merge.json_value import clone
+from podrunner.workload import Workload
 
 if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
-    from podrunner.workload import Workload
 
-__all__ = ["PodBuilder", "PodHook", "build_plan", "build_pod"]
+__all__ = ["PodBuilder", "PodHook", "build_plan", "build_pod", "check_config"]
+
+_OF_OTHER_PODS = CHECKED_SETTINGS | {"container_name", "overrides", "pod_template", "result_path"}
+"""Fields of workloads whose pods have other containers, volumes and mounts than the configuration's."""
 
 PodHook = Callable[[dict[str, Any]], dict[str, Any] | None]
 """The user's hook, applied to each manifest before its identity is added: changes the pod, or returns another one."""
@@ -64,10 +73,25 @@ def build_plan(config: RunnerConfig, workload: Workload) -> PodPlan:
     return PodBuilder(config).build(workload)
 
 
-class PodBuilder:
-    """Builds the pods of one configuration; the parts that they share are prepared once."""
+def check_config(config: RunnerConfig) -> tuple[str, ...]:
+    """Check what a configuration gives to every pod; return warnings, one sentence each.
 
-    __slots__ = ("_compiled", "_config", "_hook", "_owner")
+    A mount without a volume is a warning, since workloads may bring the volume.
+
+    Raises:
+        SpecError: No pod can be made of it: a field of the template or of another setting is unknown or of the wrong
+            type, or a name stands twice.
+    """
+    builder = PodBuilder(config)
+    bare = Workload(key={"of": "check_config"}, image=config.image or "unset.invalid/image")
+    plan = builder.draft(bare)
+    return (*plan.warnings, *check_without_volumes(plan.manifest, config=config, workload=bare))
+
+
+class PodBuilder:
+    """Builds the pods of one configuration; the parts that they share are prepared and checked once."""
+
+    __slots__ = ("_compiled", "_config", "_hook", "_is_sound", "_owner")
 
     def __init__(
         self, config: RunnerConfig, *, owner: str | None = None, pod_hook: PodHook | None = None
@@ -86,7 +110,13 @@ class PodBuilder:
         self._config = config
         self._hook = pod_hook
         self._owner = owner
+        self._is_sound = False
         self._compiled = compiled(config, config.pod_template, owner=owner)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has no effect, or may be refused, in the configuration and its template; one sentence each."""
+        return self._compiled.warnings
 
     def build(self, workload: Workload) -> PodPlan:
         """Build a workload's pod and its Secret.
@@ -94,6 +124,18 @@ class PodBuilder:
         Raises:
             SpecError: Template, configuration and workload together make no pod.
         """
+        plan = self.draft(workload)
+        given = workload.model_fields_set & _OF_OTHER_PODS
+        is_plain = self._hook is None and not any(getattr(workload, field) for field in given)
+        if is_plain and self._is_sound:
+            return plan
+        check_between(plan.manifest, config=self._config, workload=workload)
+        self._is_sound = self._is_sound or is_plain
+        return plan
+
+    def draft(self, workload: Workload) -> PodPlan:
+        """Build a pod whose fields need not fit together, since further settings are to come; else as ``build``."""
+        found = check_settings(workload, place="Workload.")
         namespace = checked_namespace(self._config, workload)
         common = self._common(workload)
         name = pod_name(workload.key, workload.name)
@@ -113,7 +155,7 @@ class PodBuilder:
             namespace=namespace,
             main_container=main,
             log_path=workload.relative_log_path,
-            warnings=(*common.warnings, *warnings),
+            warnings=(*common.warnings, *found, *warnings),
             manifest_hash=manifest_hash(workload),
         )
 
@@ -133,8 +175,9 @@ class PodBuilder:
         if workload.result_path is not None:
             fill_image(pod, main)
         if self._hook is not None:
-            pod = _hooked(pod, self._hook)
-            warnings += without_names(pod, place="pod_hook: ")
+            before, pod = pod, _hooked(pod, self._hook)
+            warnings += check_changes(pod, before, place="pod_hook")
+            warnings += without_names(pod, place="pod_hook")
         if workload.overrides or self._hook is not None:
             _check_changed(pod)
             settle(pod, workload.overrides, main=main)
@@ -153,8 +196,7 @@ def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
 
 
 def _check_changed(pod: dict[str, Any]) -> None:
-    """Check the pod after overrides and hook."""
-    check_shape(pod, place="")
+    """Check that the pod still has what the builder changes in it."""
     for field in ("metadata", "spec"):
         if pod.get(field) is None:
             raise SpecError("is gone: an override or hook took it out", field=field)
@@ -189,7 +231,8 @@ def _env(common: Compiled, workload: Workload, secret: str) -> Env:
         return common.env
     credentials = from_own_secret(common.credentials, secret)
     # A workload's plain variables come before Airflow's; all its values win, whatever their position.
-    return in_order(common.first_env, own[0], common.last_env, credentials, *own)
+    joined = in_order(common.first_env, own[0], common.last_env, credentials, *own)
+    return resolved(joined, common.referring | referring(workload.env))
 
 
 def _secret_values(common: Compiled, workload: Workload) -> dict[str, str]:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from podrunner.builder.airflow import CONNECTION, worker_env, worker_mounts, worker_volumes
-from podrunner.builder.env import Env, env_from, from_secrets, in_order, plain
+from podrunner.builder.env import Env, env_from, from_secrets, in_order, plain, referring, resolved
 from podrunner.builder.git_sync import FS_GROUP
 from podrunner.builder.labels import safe_label
 from podrunner.builder.named import joined
 from podrunner.builder.resources import resource_requirements
+from podrunner.builder.shape import check_settings
 from podrunner.builder.template import Template, opened
 from podrunner.config import AirflowSettings, DagsFromGit, RunnerConfig
 from podrunner.merge.json_value import clone
@@ -47,7 +48,8 @@ class Compiled:
         volumes: Volumes.
         first_env: Variables that come before a workload's.
         last_env: Variables that come after a workload's; the workload's value wins all the same.
-        env: Both together, for workloads without variables.
+        referring: Names of the configuration's variables whose values refer to others.
+        env: All together, for workloads without variables.
         credentials: Variables of the main container whose values go into the pod's own Secret.
         git_password: git-sync's password, for the same Secret; None: it needs none.
         warnings: What has no effect, one sentence each.
@@ -70,6 +72,7 @@ class Compiled:
     volumes: list[dict[str, Any]]
     first_env: Env
     last_env: Env
+    referring: frozenset[str]
     env: Env
     credentials: dict[str, str]
     git_password: str | None
@@ -95,7 +98,8 @@ def compiled(
         SpecError: The template does not have a pod's shape, or an element of a list has no name.
     """
     insist = container_name is not None or "container_name" in config.model_fields_set
-    start = opened(template, container=container_name or config.container_name, insist=insist)
+    place = "pod_template" if template is config.pod_template else "Workload.pod_template"
+    start = opened(template, container=container_name or config.container_name, insist=insist, place=place)
     airflow = config.airflow
     template_init = start.spec.pop("initContainers", None) or []
     first_env, last_env = _env(config, start)
@@ -117,10 +121,11 @@ def compiled(
         result_image=config.result_sidecar_image,
         first_env=first_env,
         last_env=last_env,
-        env=in_order(first_env, last_env),
+        referring=referring(config.env),
+        env=resolved(in_order(first_env, last_env), referring(config.env)),
         credentials=_credentials(config),
         git_password=_git_password(airflow),
-        warnings=start.warnings,
+        warnings=(*start.warnings, *check_settings(config)),
     )
 
 

@@ -2,7 +2,7 @@
 
 Their order is Airflow's: plain variables, Airflow's own, its connection string, then those from Secrets. The kubelet
 replaces ``$(NAME)`` in a value only if the variable stands further up, so a variable moves behind those that it refers
-to.
+to, unless a template or a patch states the order.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
 from podrunner.builder.names import secret_key
 
@@ -23,6 +24,8 @@ __all__ = [
     "in_order",
     "in_reference_order",
     "plain",
+    "referring",
+    "resolved",
     "secret_ref",
 ]
 
@@ -62,16 +65,21 @@ def env_from(secrets: Iterable[str], configmaps: Iterable[str]) -> list[dict[str
 
 
 def in_order(*layers: Env) -> Env:
-    """Return variables joined: each at the position where its name came first, with the value that came last.
-
-    A variable whose value refers to one further down comes right after it.
-    """
+    """Return variables joined: each at the position where its name came first, with the value that came last."""
     joined: Env = {}
     for layer in layers:
         joined.update(layer)
-    if not any(_refers(variable) for variable in joined.values()):
-        return joined
-    return {name: joined[name] for name in _in_reference_order(joined)}
+    return joined
+
+
+def referring(variables: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of the variables whose values refer to others."""
+    return frozenset(name for name, value in variables.items() if "$(" in value)
+
+
+def resolved(variables: Env, names: AbstractSet[str]) -> Env:
+    """Return variables, those of these names behind the ones that their values refer to, wherever layers put them."""
+    return {name: variables[name] for name in _in_reference_order(variables, names)} if names else variables
 
 
 def in_reference_order(variables: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -83,12 +91,13 @@ def in_reference_order(variables: list[dict[str, Any]]) -> list[dict[str, Any]]:
     named: Env = {variable["name"]: variable for variable in variables}
     if len(named) < len(variables) or not any(_refers(variable) for variable in variables):
         return variables
-    return [named[name] for name in _in_reference_order(named)]
+    return [named[name] for name in _in_reference_order(named, named.keys())]
 
 
-def _in_reference_order(variables: Env) -> list[str]:
+def _in_reference_order(variables: Env, names: AbstractSet[str]) -> list[str]:
     waiting = {
-        name: _references(variable) & (variables.keys() - {name}) for name, variable in variables.items()
+        name: _references(variable) & (variables.keys() - {name}) if name in names else set()
+        for name, variable in variables.items()
     }
     ordered = []
     while waiting:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from podrunner.builder.builder import build_plan
+from podrunner.builder.builder import PodBuilder, build_plan
 from podrunner.config import AirflowSettings, RunnerConfig
 from podrunner.workload import Workload
 
@@ -104,7 +104,7 @@ def _built(config: RunnerConfig, workload: Workload) -> dict[str, Any]:
     """Build the pod, with a placeholder where no image is named yet."""
     if config.image is None and workload.image is None:
         config = config.model_copy(update={"image": _PLACEHOLDER})
-    return build_plan(config, workload).manifest
+    return PodBuilder(config).draft(workload).manifest
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from podrunner.builder.env import in_reference_order
 from podrunner.builder.labels import DEFAULT_CONTAINER
+from podrunner.builder.shape import check_patch
 from podrunner.errors import SpecError
 from podrunner.merge import strategic_merge
 from podrunner.merge.json_value import type_name
@@ -71,8 +72,9 @@ def overridden(pod: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[dict[s
     Raises:
         SpecError: The patch is not one for a pod; ``field`` is the path.
     """
+    warnings = check_patch(patch, place="overrides")
     merged = strategic_merge(pod, _with_one_source(patch))
-    warnings = without_names(merged, names=("name", "generateName"), place="overrides.")
+    warnings += without_names(merged, names=("name", "generateName"), place="overrides")
     without_names(merged, names=("namespace",), place="")  # it has been read: see namespace_of
     return merged, warnings
 
@@ -83,7 +85,7 @@ def without_names(pod: dict[str, Any], *, names: Sequence[str] = NAMES, place: s
     if not isinstance(metadata, dict):
         return ()
     removed = [name for name in names if metadata.pop(name, None) is not None]
-    return tuple(f"{place}metadata.{name} has no effect: podrunner names pods" for name in removed)
+    return tuple(f"{place}.metadata.{name} has no effect: podrunner names pods" for name in removed)
 
 
 def settle(pod: dict[str, Any], patch: Mapping[str, Any], *, main: str) -> None:

@@ -1,100 +1,162 @@
-"""Checking that an object has a pod's shape, as far as the builder relies on it.
+"""Checks of what users write: templates, settings, overrides and what a hook returns, before any request.
 
-This is not a validation of pods: the API server validates, and its answer names the field. Here a template, an
-override or a hook's pod on which the builder would fail is refused with the path of the wrong field.
+An error names the place, the value and the remedy. What every API server refuses is a :class:`SpecError`; what a newer
+one may accept is a warning. What is checked: the fields and their types, by Kubernetes' schemas, and names that must
+differ or must exist. All other rules are the API server's.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from podrunner.builder.places import as_given
+from podrunner.builder.rules import NO_VOLUME, problems_between, repeated
 from podrunner.errors import SpecError
-from podrunner.merge.json_value import type_name
-from podrunner.redaction import HIDDEN, looks_secret, shown_value
+from podrunner.schema.fields import Problem, problems_of, problems_of_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["check_shape"]
+    from podrunner.config import RunnerConfig
+    from podrunner.workload import Workload
 
-_NAMED = ("volumes", "imagePullSecrets", "schedulingGates")
-_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+__all__ = [
+    "CHECKED_SETTINGS",
+    "check_between",
+    "check_changes",
+    "check_patch",
+    "check_settings",
+    "check_shape",
+    "check_without_volumes",
+]
+
+_MOST_NOTES = 20
+
+_OBJECTS = {
+    "volumes": ("PodSpec", "volumes", "name", "volume"),
+    "volume_mounts": ("Container", "volumeMounts", "mountPath", "mount"),
+    "init_containers": ("PodSpec", "initContainers", "name", "container"),
+    "sidecars": ("PodSpec", "initContainers", "name", "container"),
+    "tolerations": ("PodSpec", "tolerations", None, ""),
+    "affinity": ("PodSpec", "affinity", None, ""),
+}
+"""Settings that hold objects of the API: which field of which type they become, and what must differ in their elements.
+"""
+
+CHECKED_SETTINGS = frozenset(_OBJECTS)
+"""Names of the settings that :func:`check_settings` checks, of configurations and of workloads."""
 
 
-def check_shape(pod: Mapping[str, Any], *, place: str) -> None:
-    """Check the fields of a pod that the builder reads. A null counts as absent.
+def check_shape(pod: Mapping[str, Any], *, place: str) -> tuple[str, ...]:
+    """Check a pod that users wrote, but for mounts, whose volumes other settings may bring; return warnings.
+
+    Raises:
+        SpecError: A field is unknown or has a value of the wrong type, or a name stands twice.
+    """
+    found = problems_of(pod, "Pod", place=place)
+    if not any(problem.is_certain for problem in found):
+        found += problems_between(pod, place=place, is_finished=False)
+    return _refused_or_warned(found)
+
+
+def check_patch(patch: Mapping[str, Any], *, place: str) -> tuple[str, ...]:
+    """Check a strategic merge patch for a pod; return warnings.
+
+    Raises:
+        SpecError: A field is unknown or has a value of the wrong type, or an element has no name.
+    """
+    return _refused_or_warned(problems_of(patch, "Pod", place=place, is_patch=True))
+
+
+def check_settings(settings: RunnerConfig | Workload, *, place: str = "") -> tuple[str, ...]:
+    """Check the objects of the API among the settings of a configuration or a workload; return warnings.
+
+    Args:
+        settings: The configuration or the workload.
+        place: The beginning of all paths.
+
+    Raises:
+        SpecError: A field is unknown or has a value of the wrong type, or a name stands twice.
+    """
+    given = settings.model_fields_set & CHECKED_SETTINGS
+    return _refused_or_warned(_in_settings(settings, given, place)) if given else ()
+
+
+def _in_settings(settings: RunnerConfig | Workload, names: Iterable[str], place: str) -> list[Problem]:
+    found: list[Problem] = []
+    for name in sorted(names):
+        kind, field, key, what = _OBJECTS[name]
+        value = getattr(settings, name)
+        wrong = problems_of_field(value, kind, field, place=f"{place}{name}") if value else []
+        if key is not None and not wrong:
+            wrong = [*repeated(value, key, place=f"{place}{name}", what=what)]
+        found += wrong
+    return found
+
+
+def check_changes(pod: Mapping[str, Any], before: Mapping[str, Any], *, place: str) -> tuple[str, ...]:
+    """Check those fields of a pod's metadata and spec that are not as they were; return warnings.
+
+    Args:
+        pod: The changed pod.
+        before: The pod as it was, which is right.
+        place: The beginning of all paths.
+
+    Raises:
+        SpecError: A field is unknown or has a value of the wrong type, or an element has no name.
+    """
+    changed = _changed(pod, before)
+    for part in ("metadata", "spec"):
+        now, was = changed.get(part), before.get(part)
+        if isinstance(now, dict) and isinstance(was, dict):
+            changed[part] = _changed(now, was)
+    return _refused_or_warned(problems_of(changed, "Pod", place=place)) if changed else ()
+
+
+def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in now.items() if name not in before or before[name] != value}
+
+
+def check_between(pod: Mapping[str, Any], *, config: RunnerConfig, workload: Workload) -> None:
+    """Check the rules between the fields of a finished pod.
 
     Args:
         pod: The pod.
-        place: Prefix of the paths in errors, such as ``pod_template.``.
+        config: The configuration and
+        workload: the workload of which it was made.
 
     Raises:
-        SpecError: A field is of the wrong type, or an element of a list has no name.
+        SpecError: A name stands twice, or a mount names no volume of the pod.
     """
-    metadata = _object(pod, "metadata", place)
-    for field in ("labels", "annotations"):
-        _check_texts(_object(metadata, field, f"{place}metadata."), f"{place}metadata.{field}")
-    for index, name in enumerate(_list(metadata, "finalizers", f"{place}metadata.")):
-        _check_text(name, f"{place}metadata.finalizers[{index}]")
-    _check_spec(_object(pod, "spec", place), f"{place}spec.")
+    found = problems_between(pod)
+    if found:
+        _refused_or_warned(as_given(found, pod, config=config, workload=workload))
 
 
-def _check_spec(spec: Mapping[str, Any], place: str) -> None:
-    _object(spec, "securityContext", place)
-    for field in _NAMED:
-        _check_named(spec, field, place)
-    for field in _CONTAINERS:
-        for container, path in _check_named(spec, field, place):
-            _check_container(container, f"{path}.")
+def check_without_volumes(
+    pod: Mapping[str, Any], *, config: RunnerConfig, workload: Workload
+) -> tuple[str, ...]:
+    """Check as :func:`check_between`, but return a warning for each mount that names no volume: it may still come."""
+    found = as_given(problems_between(pod), pod, config=config, workload=workload)
+    return _refused_or_warned(
+        each._replace(message=f"{each.message}, unless the workload brings it", is_certain=False)
+        if each.message.startswith(NO_VOLUME)
+        else each
+        for each in found
+    )
 
 
-def _check_container(container: Mapping[str, Any], place: str) -> None:
-    _check_named(container, "env", place)
-    _check_named(container, "volumeMounts", place, key="mountPath")
-    list(_objects(container, "envFrom", place))
+def _refused_or_warned(found: Iterable[Problem]) -> tuple[str, ...]:
+    """Raise an error of the first certain problem, with notes of the others; return the rest as sentences."""
+    problems = [*found]
+    certain = [problem for problem in problems if problem.is_certain]
+    if not certain:
+        return tuple(str(_error(problem)) for problem in problems)
+    error = _error(certain[0])
+    for problem in certain[1:_MOST_NOTES]:
+        error.add_note(str(_error(problem)))
+    raise error
 
 
-def _object(parent: Mapping[str, Any], field: str, place: str) -> Mapping[str, Any]:
-    value = parent.get(field)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise SpecError(f"must be an object, not {type_name(value)}", field=f"{place}{field}")
-    return value
-
-
-def _check_texts(texts: Mapping[str, Any], place: str) -> None:
-    for name, value in texts.items():
-        _check_text(value, f"{place}.{name}")
-
-
-def _check_text(value: object, place: str) -> None:
-    if not isinstance(value, str):
-        remedy = f"must be text, not {type_name(value)}; put it in quotes"
-        name = place.rpartition(".")[2]
-        raise SpecError(remedy, field=place, value=HIDDEN if looks_secret(name) else shown_value(value))
-
-
-def _check_named(
-    parent: Mapping[str, Any], field: str, place: str, *, key: str = "name"
-) -> list[tuple[Mapping[str, Any], str]]:
-    elements = list(_objects(parent, field, place))
-    for element, path in elements:
-        if not isinstance(element.get(key), str) or not element[key]:
-            raise SpecError(f"needs {key!r}", field=path)
-    return elements
-
-
-def _objects(parent: Mapping[str, Any], field: str, place: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    for index, element in enumerate(_list(parent, field, place)):
-        if not isinstance(element, dict):
-            problem = f"must be an object, not {type_name(element)}"
-            raise SpecError(problem, field=f"{place}{field}[{index}]")
-        yield element, f"{place}{field}[{index}]"
-
-
-def _list(parent: Mapping[str, Any], field: str, place: str) -> list[Any]:
-    elements = parent.get(field)
-    if not isinstance(elements, list | None):
-        raise SpecError(f"must be a list, not {type_name(elements)}", field=f"{place}{field}")
-    return elements or []
+def _error(problem: Problem) -> SpecError:
+    return SpecError(problem.message, field=problem.path, value=problem.value)

@@ -39,19 +39,22 @@ class Template:
     warnings: tuple[str, ...]
 
 
-def opened(template: Mapping[str, Any] | None, *, container: str, insist: bool) -> Template:
+def opened(
+    template: Mapping[str, Any] | None, *, container: str, insist: bool, place: str = "pod_template"
+) -> Template:
     """Return a template split into its parts.
 
     Args:
         template: A pod; None: an empty one.
         container: Name of the main container.
         insist: Whether the main container must have this name, or else the template's first container is it.
+        place: Where the template is given, for errors.
 
     Raises:
-        SpecError: The template does not have a pod's shape.
+        SpecError: The template is no pod: see :func:`podrunner.builder.shape.check_shape`.
     """
     pod = clone(template or {})
-    check_shape(pod, place="pod_template.")
+    warnings = check_shape(pod, place=place) if pod else ()
     metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
     containers = spec.pop("containers", None) or []
     before, main, after = _around_main(containers, container=container, insist=insist)
@@ -63,7 +66,7 @@ def opened(template: Mapping[str, Any] | None, *, container: str, insist: bool) 
         main=main,
         before=before,
         after=after,
-        warnings=_warnings(metadata, spec),
+        warnings=(*_warnings(metadata, spec, place), *warnings),
     )
 
 
@@ -84,12 +87,12 @@ def _unnamed(metadata: dict[str, Any]) -> dict[str, Any]:
     return {name: metadata[name] for name in kept if name in metadata}
 
 
-def _warnings(metadata: dict[str, Any], spec: dict[str, Any]) -> tuple[str, ...]:
+def _warnings(metadata: dict[str, Any], spec: dict[str, Any], place: str) -> tuple[str, ...]:
     named = [name for name in ("name", "generateName") if name in metadata]
-    warnings = [f"pod_template.metadata.{name} has no effect: podrunner names pods" for name in named]
+    warnings = [f"{place}.metadata.{name} has no effect: podrunner names pods" for name in named]
     if metadata.get("namespace") is not None:
         decides = "the setting `namespace`, the workload or its overrides name the pod's namespace"
-        warnings.append(f"pod_template.metadata.namespace has no effect: {decides}")
+        warnings.append(f"{place}.metadata.namespace has no effect: {decides}")
     if spec.get("restartPolicy") == "Always":
-        warnings.append("pod_template.spec.restartPolicy is Always: such a pod never ends by itself")
+        warnings.append(f"{place}.spec.restartPolicy is Always: such a pod never ends by itself")
     return tuple(warnings)

@@ -55,11 +55,12 @@ def exit_code(error: BaseException) -> int:
 
 
 def guarded(command: Callable[[], object]) -> None:
-    """Run a command; an error of podrunner becomes one line on standard error and its exit code."""
+    """Run a command; an error of podrunner becomes lines on standard error, one for each note, and its exit code."""
     try:
         command()
     except errors.PodrunnerError as error:
-        sys.stderr.write(f"podrunner: {error}\n")
+        lines = [str(error), *getattr(error, "__notes__", ())]
+        sys.stderr.write("".join(f"podrunner: {line}\n" for line in lines))
         raise SystemExit(exit_code(error)) from None
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None

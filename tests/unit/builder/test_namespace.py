@@ -79,7 +79,7 @@ def test_a_hook_does_not_move_the_pod():
 
     plan = PodBuilder(config(), pod_hook=hook).build(work(namespace="mine"))
     assert plan.namespace == plan.manifest["metadata"]["namespace"] == "mine"
-    assert plan.warnings == ("pod_hook: metadata.namespace has no effect: podrunner names pods",)
+    assert plan.warnings == ("pod_hook.metadata.namespace has no effect: podrunner names pods",)
 
 
 def test_what_is_no_object_names_no_namespace():

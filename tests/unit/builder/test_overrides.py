@@ -52,7 +52,7 @@ def test_a_variable_with_a_new_source_loses_the_old_one(look):
 def test_a_patch_that_is_no_object_is_refused():
     with pytest.raises(SpecError) as caught:
         built({"spec": {"containers": ["base"]}})
-    assert caught.value.field == "spec.containers[0]"
+    assert caught.value.field == "overrides.spec.containers[0]"
 
 
 @pytest.mark.parametrize("patch", [[{"name": "base", "$patch": "delete"}], None, [{"$patch": "replace"}]])
@@ -95,7 +95,7 @@ def test_metadata_and_spec_cannot_be_removed(patch):
 def test_labels_that_are_no_text_are_refused_with_the_remedy():
     with pytest.raises(SpecError, match="put it in quotes") as caught:
         built({"metadata": {"labels": {"version": 1}}})
-    assert caught.value.field == "metadata.labels.version"
+    assert caught.value.field == "overrides.metadata.labels.version"
 
 
 def test_a_hook_that_breaks_the_pod_is_an_error(workload):

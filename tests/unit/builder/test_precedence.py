@@ -192,7 +192,9 @@ def test_init_containers_and_sidecars_come_in_order():
 
 def test_mounts_are_joined_by_path(look):
     config = RunnerConfig(
-        image="i", volume_mounts=[{"name": "a", "mountPath": "/x"}, {"name": "a", "mountPath": "/y"}]
+        image="i",
+        volumes=[{"name": "a", "emptyDir": {}}, {"name": "b", "emptyDir": {}}],
+        volume_mounts=[{"name": "a", "mountPath": "/x"}, {"name": "a", "mountPath": "/y"}],
     )
     workload = Workload(key={"a": "b"}, volume_mounts=[{"name": "b", "mountPath": "/x"}])
     assert look.mounts(build_pod(config, workload)) == {"/x": {"name": "b"}, "/y": {"name": "a"}}

@@ -23,9 +23,10 @@ def containers(pod: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_both_containers_mount_one_empty_volume():
-    pod = build_pod(CONFIG, leaves(volume_mounts=[{"name": "v", "mountPath": "/v"}]))
+    volume = {"name": "v", "emptyDir": {}}
+    pod = build_pod(CONFIG, leaves(volumes=[volume], volume_mounts=[{"name": "v", "mountPath": "/v"}]))
     mount = {"name": "podrunner-result", "mountPath": "/airflow/xcom"}
-    assert pod["spec"]["volumes"] == [{"name": "podrunner-result", "emptyDir": {}}]
+    assert pod["spec"]["volumes"] == [volume, {"name": "podrunner-result", "emptyDir": {}}]
     assert containers(pod)["base"]["volumeMounts"] == [{"name": "v", "mountPath": "/v"}, mount]
     assert containers(pod)["podrunner-result"]["volumeMounts"] == [mount]
 

@@ -70,6 +70,7 @@ def test_the_templates_lists_are_added_to(workload, look):
         image_pull_secrets=["c"],
         fs_group=2,
         env_from_secrets=["c"],
+        volumes=[{"name": "c", "emptyDir": {}}, {"name": "t", "emptyDir": {}}],
         volume_mounts=[{"name": "c", "mountPath": "/c"}],
     )
     pod = build_pod(config, workload)
@@ -111,7 +112,7 @@ def test_parts_of_a_template_without_effect_are_warnings(workload):
         ({"spec": {"containers": ["base"]}}, "pod_template.spec.containers[0]"),
         (
             {"spec": {"containers": [{"name": "base", "env": [{"value": "x"}]}]}},
-            "pod_template.spec.containers[0].env[0]",
+            "pod_template.spec.containers[base].env[0]",
         ),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from podrunner import errors
 from podrunner.cli.app import app
+from podrunner.cli.failures import guarded
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[3]
@@ -98,3 +99,36 @@ def test_a_missing_workload_file_is_named_by_the_program_itself(tmp_path: Path) 
     assert (end.returncode, end.stdout) == (65, "")
     assert str(missing) in end.stderr
     assert len(end.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("how", [[], ["--explain"]])
+def test_render_names_each_mistake_in_a_template(tmp_path: Path, how: list[str], capsys) -> None:
+    (tmp_path / "pod.yaml").write_text(
+        "spec:\n  restartPolcy: Never\n  containers: [{name: base, env: [{name: PORT, value: 8080}]}]\n"
+    )
+    file = tmp_path / "podrunner.toml"
+    file.write_text('image = "i"\npod_template = "pod.yaml"\n')
+    with pytest.raises(SystemExit) as left:
+        guarded(
+            lambda: app(
+                ["render", "--workload", WORKLOAD, "--config", str(file), *how], standalone_mode=False
+            )
+        )
+    assert left.value.code == 65
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "podrunner: pod_template.spec.restartPolcy: there is no such field; did you mean 'restartPolicy'?",
+        (
+            "podrunner: pod_template.spec.containers[base].env[PORT].value: "
+            "must be text, not a number; put it in quotes (value: 8080)"
+        ),
+    ]
+
+
+def test_render_warns_of_what_only_a_newer_server_may_accept(tmp_path: Path) -> None:
+    file = tmp_path / "workload.json"
+    file.write_text(json.dumps({"key": {"a": "b"}, "image": "i", "overrides": {"spec": {"frobs": 1}}}))
+    shown = run("render", "--workload", str(file))
+    assert shown.exit_code == 0
+    assert shown.stderr.startswith("warning: overrides.spec.frobs: is no field of PodSpec in Kubernetes")

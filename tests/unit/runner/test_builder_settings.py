@@ -66,3 +66,16 @@ async def test_what_has_no_effect_is_logged_once(cluster: Cluster, caplog: pytes
         async with running(cluster) as runner:
             await runner.launch_many([workload(number, overrides=idle) for number in range(3)])
     assert caplog.messages == ["overrides.metadata.name has no effect: podrunner names pods"]
+
+
+@pytest.mark.anyio
+async def test_a_mistake_is_refused_before_any_request(cluster: Cluster):
+    """F2."""
+    async with running(cluster) as runner:
+        asked = len(cluster.requests)
+        for overrides in ({"spec": {"restartPolcy": "Never"}}, {"spec": {"hostNetwork": "true"}}):
+            with pytest.raises(SpecError):
+                await runner.launch(workload(overrides=overrides))
+            with pytest.raises(SpecError):
+                runner.submit(workload(overrides=overrides))
+        assert [method for _, method, _ in cluster.requests[asked:] if method == "POST"] == []
