@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from podrunner.builder import build_pod, with_ownership
+from podrunner.builder import PodBuilder, build_pod, with_ownership
 from podrunner.config import RunnerConfig
 from podrunner.errors import SpecError
 from podrunner.workload import Workload
@@ -70,3 +70,25 @@ def test_any_template_makes_a_pod_or_is_refused(template):
         config,
         Workload(key={"a": "b"}, pod_template=template, volume_mounts=[{"mountPath": "/", "name": "a"}]),
     )
+
+
+@given(near_pods(JSON) | OBJECTS)
+def test_any_result_of_a_hook_makes_a_pod_or_is_refused(changes):
+    builder = PodBuilder(RunnerConfig(image="i", env={"A": "b"}), pod_hook=lambda pod: {**pod, **changes})
+    try:
+        manifest = builder.build(Workload(key={"a": "b"})).manifest
+    except SpecError:
+        return
+    assert json.loads(json.dumps(manifest)) == manifest
+    assert manifest["spec"]["containers"]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["volumes", "volume_mounts", "init_containers", "sidecars", "tolerations"]),
+        st.lists(OBJECTS | st.just({"name": "a", "mountPath": "/a"}), max_size=2),
+        max_size=2,
+    )
+)
+def test_any_objects_of_a_workload_make_a_pod_or_are_refused(objects):
+    is_pod_or_refused(RunnerConfig(image="i", volumes=[{"name": "a"}]), Workload(key={"a": "b"}, **objects))
