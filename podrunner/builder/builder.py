@@ -113,11 +113,6 @@ class PodBuilder:
         self._is_sound = False
         self._compiled = compiled(config, config.pod_template, owner=owner)
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What has no effect, or may be refused, in the configuration and its template; one sentence each."""
-        return self._compiled.warnings
-
     def build(self, workload: Workload) -> PodPlan:
         """Build a workload's pod and its Secret.
 
