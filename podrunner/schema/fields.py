@@ -52,7 +52,7 @@ def problems_of(value: Any, kind: str, *, place: str = "", is_patch: bool = Fals
         is_patch: Whether it is a strategic merge patch, which may hold directives.
     """
     walk = _Walk([], is_patch)
-    _types().named(f"{_CORE}{kind}")(value, _Place(None, place), walk)
+    _types().named(f"{_CORE}{kind}")(value, (None, place, False), walk)
     return walk.found
 
 
@@ -66,29 +66,32 @@ def problems_of_field(value: Any, kind: str, field: str, *, place: str) -> list[
         place: Where the value is: the beginning of all paths.
     """
     walk = _Walk([], is_patch=False)
-    _types().field(f"{_CORE}{kind}", field)(value, _Place(None, place), walk)
+    _types().field(f"{_CORE}{kind}", field)(value, (None, place, False), walk)
     return walk.found
 
 
-class _Place(NamedTuple):
-    """A place in the data: it becomes a path only if something is wrong there."""
+_Place: TypeAlias = tuple[Any, str, bool]
+"""A place in the data: the place around it or None, its label, whether it is an element of a list.
 
-    parent: _Place | None
-    label: str
-    is_element: bool = False
+A tuple, since one is made for each field: it becomes a path only if something is wrong there.
+"""
 
-    def path(self) -> str:
-        before = self.parent.path() if self.parent is not None else ""
-        bare = not (self.is_element or "." in self.label or "/" in self.label) or self.parent is None
-        if not bare:
-            return f"{before}[{self.label}]"
-        return f"{before}.{self.label}" if before and self.label else before or self.label
 
-    def is_secret(self) -> bool:
-        """Whether the value may be a credential, by its name: of a variable's value, by the variable's."""
-        is_variable = self.label == "value" and self.parent is not None and self.parent.is_element
-        named = self.parent if is_variable and self.parent is not None else self
-        return looks_secret(named.label)
+def _path_of(place: _Place) -> str:
+    around, label, is_element = place
+    if around is None:
+        return label
+    before = _path_of(around)
+    if is_element or "." in label or "/" in label:
+        return f"{before}[{label}]"
+    return f"{before}.{label}" if before else label
+
+
+def _is_secret(place: _Place) -> bool:
+    """Return whether the value may be a credential, by its name: of a variable's value, by the variable's."""
+    around, label, _ = place
+    is_of_variable = label == "value" and around is not None and around[2]
+    return looks_secret(around[1] if is_of_variable else label)
 
 
 class _Walk(NamedTuple):
@@ -96,9 +99,9 @@ class _Walk(NamedTuple):
     is_patch: bool
 
     def wrong(self, at: _Place, message: str, value: Any) -> None:
-        is_hidden = at.is_secret() and not isinstance(value, Mapping | list)
+        is_hidden = _is_secret(at) and not isinstance(value, Mapping | list)
         shown = None if value is None else HIDDEN if is_hidden else shown_value(value)
-        self.found.append(Problem(at.path(), message, shown))
+        self.found.append(Problem(_path_of(at), message, shown))
 
 
 Check: TypeAlias = Callable[[Any, _Place, _Walk], None]
@@ -165,7 +168,7 @@ class _Struct:
         self._checks: dict[str, Check] = {}
 
     def check(self, value: Any, at: _Place, walk: _Walk) -> None:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             walk.wrong(at, f"must be an object, not {type_name(value)}", value)
             return
         checks = self._checks
@@ -174,7 +177,7 @@ class _Struct:
             if check is None and (check := self._known(field, at, walk)) is None:
                 continue
             if member is not None:
-                check(member, _Place(at, field), walk)
+                check(member, (at, field, False), walk)
 
     def _known(self, field: Any, at: _Place, walk: _Walk) -> Check | None:
         """Return the check of a field that is met for the first time; None if there is no such field."""
@@ -186,7 +189,7 @@ class _Struct:
                 at, f"the name of a field must be text, not {type_name(field)}; put it in quotes", field
             )
         elif not (walk.is_patch and (field in _DIRECTIVES or field.startswith(_DIRECTIVES_OF_A_FIELD))):
-            walk.found.append(self._unknown(field, _Place(at, field).path()))
+            walk.found.append(self._unknown(field, _path_of((at, field, False))))
         return None
 
     def _unknown(self, field: str, path: str) -> Problem:
@@ -211,17 +214,15 @@ class _List:
             walk.wrong(at, f"must be a list, not {type_name(value)}", value)
             return
         for index, element in enumerate(value):
-            self._item(element, _Place(at, self._label(element, index, at, walk), is_element=True), walk)
+            self._item(element, (at, self._label(element, index, at, walk), True), walk)
 
     def _label(self, element: Any, index: int, at: _Place, walk: _Walk) -> str:
-        if self._key is None or not isinstance(element, Mapping):
+        if self._key is None or (type(element) is not dict and not isinstance(element, Mapping)):
             return str(index)
         name = element.get(self._key)
         if name is None or name == "":
             if not (walk.is_patch and [*element] == ["$patch"]):
-                walk.found.append(
-                    Problem(_Place(at, str(index), is_element=True).path(), f"needs {self._key!r}")
-                )
+                walk.found.append(Problem(_path_of((at, str(index), True)), f"needs {self._key!r}"))
             return str(index)
         label = str(name) if isinstance(name, str | int) else ""
         return label if 0 < len(label) <= _LONGEST_LABEL and label.isprintable() else str(index)
@@ -234,7 +235,7 @@ class _Map:
         self._item = item
 
     def check(self, value: Any, at: _Place, walk: _Walk) -> None:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             walk.wrong(at, f"must be an object, not {type_name(value)}", value)
             return
         for name, member in value.items():
@@ -243,7 +244,7 @@ class _Map:
             elif walk.is_patch and (member is None or name in _DIRECTIVES):
                 continue
             elif member is not None or self._item is _text:
-                self._item(member, _Place(at, name), walk)
+                self._item(member, (at, name, False), walk)
 
 
 def _anything(_value: Any, _at: _Place, _walk: _Walk) -> None:
