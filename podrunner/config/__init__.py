@@ -23,6 +23,7 @@ from podrunner.config.airflow.settings import (
     LogsOnHostPath,
     LogVolume,
 )
+from podrunner.config.airflow.version import AirflowLine
 from podrunner.config.failure_policy import FailureRule, OnExitCodes, OnPodCondition
 from podrunner.config.findings import ConfigFinding, ConfigWarning
 from podrunner.config.model import LOCAL_IMAGE, RunnerConfig, SecretRef
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOCAL_IMAGE",
+    "AirflowLine",
     "AirflowSettings",
     "ConfigFinding",
     "ConfigWarning",

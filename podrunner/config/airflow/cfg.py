@@ -10,7 +10,7 @@ import difflib
 import os
 from typing import TYPE_CHECKING, Any
 
-from podrunner.config.airflow.conversion import Conversion, convert_options
+from podrunner.config.airflow.conversion import Conversion, convert_options, convert_version
 from podrunner.config.airflow.ini import IniFile
 from podrunner.config.airflow.options import (
     FREE_SECTIONS,
@@ -28,8 +28,9 @@ from podrunner.config.text_file import read_text
 from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from podrunner.config.builder import Layer
     from podrunner.config.frozen import SettingsT
 
 __all__ = ["read_airflow_cfg"]
@@ -67,16 +68,29 @@ def read_airflow_cfg(
     file = IniFile(read_text(path), source=str(path))
     sources = AirflowSources(file, environ, run=run_command if allow_commands else None)
     builder = ConfigBuilder(model, source=str(path))
-    conversion = Conversion(sources, builder)
+    over = [environment_layer(environ, model), overrides_layer(overrides)]
+    conversion = convert_version(Conversion(sources, builder), explicit=_explicit_version(over))
     _warn_of_unknown_sections(conversion)
     _warn_of_unknown_keys(conversion)
     _warn_of_unknown_variables(conversion)
     _warn_of_old_names(conversion)
     convert_options(conversion)
     convert_volumes(conversion)
-    builder.lay_over(environment_layer(environ, model))
-    builder.lay_over(overrides_layer(overrides))
+    for layer in over:
+        builder.lay_over(layer)
     return builder
+
+
+def _explicit_version(layers: Iterable[Layer]) -> str | None:
+    """Return the ``airflow.version`` that the environment or the overrides set, the later one first."""
+    found = None
+    for layer in layers:
+        for path, (value, _) in layer.items():
+            if path == ("airflow", "version"):
+                found = value
+            elif path == ("airflow",) and isinstance(value, dict) and "version" in value:
+                found = value["version"]
+    return found
 
 
 def _warn_of_unknown_sections(conversion: Conversion) -> None:

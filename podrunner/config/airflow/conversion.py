@@ -7,11 +7,13 @@ DAGs and logs (``volumes.py``). Options whose value goes into a setting as it is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
+from podrunner.config.airflow.signs import signs_of
+from podrunner.config.airflow.version import ALL_LINES, AirflowLine, detect, line_of
 from podrunner.config.findings import ConfigFinding
 from podrunner.config.location import SourceLocation
 from podrunner.config.pod_template import load_pod_template
@@ -21,15 +23,24 @@ if TYPE_CHECKING:
     from podrunner.config.airflow.sources import AirflowSources, Given
     from podrunner.config.builder import ConfigBuilder
 
-__all__ = ["Conversion", "convert_options"]
+__all__ = ["Conversion", "convert_options", "convert_version"]
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """What converting one file needs: the sources of the options, and the builder of the settings and findings."""
+    """What converting one file needs: the sources of the options, and the builder of the settings and findings.
+
+    Attributes:
+        sources: The options of the file and the environment.
+        builder: Takes the settings and findings.
+        template: The pod template that the file names, or None.
+        lines: The lines of Airflow that the file may be written for; one, where it is known.
+    """
 
     sources: AirflowSources
     builder: ConfigBuilder[Any]
+    template: dict[str, Any] | None = None
+    lines: frozenset[AirflowLine] = ALL_LINES
 
     def put(self, setting: str, value: Any, location: SourceLocation) -> None:
         """Set a setting by its dotted name."""
@@ -66,6 +77,46 @@ class Conversion:
                 remedy=remedy,
             )
         )
+
+
+def convert_version(conversion: Conversion, *, explicit: str | None) -> Conversion:
+    """Load the pod template and find the version of Airflow; return the conversion with both.
+
+    Args:
+        conversion: The conversion so far.
+        explicit: The ``airflow.version`` that wins over what the file says, or None.
+
+    Raises:
+        ConfigError: The template cannot be read.
+    """
+    template, file = _template(conversion)
+    if explicit is not None:
+        return replace(conversion, template=template, lines=_lines_of(explicit))
+    found = detect(signs_of(conversion.sources, template, file=file))
+    for followed, other in found.conflicts:
+        conversion.warn(
+            other.location,
+            f"{other.meaning}, contradicts {followed.meaning}{_at(followed.location)}: podrunner follows the latter",
+            remedy="Remove one of the two, or set airflow.version (the variable PODRUNNER_AIRFLOW__VERSION)",
+        )
+    if found.location is not None:
+        conversion.put("airflow.version", found.version, found.location)
+    return replace(conversion, template=template, lines=found.lines)
+
+
+def _lines_of(version: str) -> frozenset[AirflowLine]:
+    """Return the line of an explicit version; all for a wrong one, which is refused when the settings are built."""
+    try:
+        return frozenset({line_of(version)})
+    except (TypeError, ValueError):
+        return ALL_LINES
+
+
+def _at(location: SourceLocation) -> str:
+    place = " ".join(
+        filter(None, (location.source, location.section and f"[{location.section}]", location.key))
+    )
+    return f" ({place})"
 
 
 def convert_options(conversion: Conversion) -> None:
@@ -145,10 +196,15 @@ def _image(conversion: Conversion) -> None:
         )
 
 
-def _template(conversion: Conversion) -> None:
-    if given := conversion.sources.given("pod_template_file"):
-        path = Path(conversion.sources.file.source).parent / given.text
-        conversion.put("pod_template", load_pod_template(path, location=given.location), given.location)
+def _template(conversion: Conversion) -> tuple[dict[str, Any] | None, str]:
+    """Take the pod template; return it, and its path."""
+    given = conversion.sources.given("pod_template_file")
+    if given is None:
+        return None, ""
+    path = Path(conversion.sources.file.source).parent / given.text
+    template = load_pod_template(path, location=given.location)
+    conversion.put("pod_template", template, given.location)
+    return template, str(path)
 
 
 def _access(conversion: Conversion) -> None:
@@ -297,7 +353,6 @@ def _setting_of_variable(conversion: Conversion, name: str, given: Given) -> str
 _CONVERTERS = (
     _worker,
     _image,
-    _template,
     _access,
     _namespaces,
     _requests,

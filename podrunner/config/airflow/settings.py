@@ -10,8 +10,9 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from podrunner.config.airflow.version import AirflowLine, line_of
 from podrunner.config.frozen import Secret, Settings
 from podrunner.config.kubernetes_names import AbsolutePath, LabelValue, ObjectName, PlainText, RelativePath
 from podrunner.redaction import looks_secret
@@ -183,6 +184,14 @@ class LogsOnHostPath(Settings):
 LogVolume = Annotated[LogsInEmptyDir | LogsOnClaim | LogsOnHostPath, Field(discriminator="kind")]
 
 
+def _known_version(version: str) -> str:
+    line_of(version)
+    return version
+
+
+AirflowVersion = Annotated[str, AfterValidator(_known_version)]
+
+
 class AirflowSettings(Settings):
     """What makes a pod an Airflow worker.
 
@@ -200,6 +209,8 @@ class AirflowSettings(Settings):
         dags: Where the DAGs come from.
         logs: What the worker's log folder is.
         worker_uuid: Value of the label ``airflow-worker``, the scheduler's identity; None: no such label.
+        version: The version in the worker's image, such as ``2.9.2``, or just its line (``1.10``, ``2`` or ``3``): it
+            decides what a worker's pod is made of. None: what the pod template says or, without one, 1.10.
     """
 
     home: AbsolutePath = "/opt/airflow"
@@ -212,6 +223,12 @@ class AirflowSettings(Settings):
     dags: DagSource = DagsInImage()
     logs: LogVolume = LogsInEmptyDir()
     worker_uuid: LabelValue | None = None
+    version: AirflowVersion | None = None
+
+    @property
+    def line(self) -> AirflowLine | None:
+        """The line of ``version``; None: it is not known."""
+        return None if self.version is None else line_of(self.version)
 
     if TYPE_CHECKING:
 
