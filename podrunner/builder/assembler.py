@@ -15,9 +15,12 @@ from podrunner.builder.named import joined
 from podrunner.builder.resources import resource_requirements
 from podrunner.builder.result import result_container, result_mount, result_volume
 from podrunner.merge.json_value import clone
+from podrunner.workload.airflow_line import TASK_SDK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic import SecretStr
 
     from podrunner.workload import Resources, Workload
 
@@ -30,6 +33,7 @@ class PodAssembler:
     __slots__ = (
         "after",
         "annotations",
+        "first_args",
         "init",
         "labels",
         "main",
@@ -44,6 +48,7 @@ class PodAssembler:
         self.annotations: dict[str, str] = compiled.annotations
         self.spec: dict[str, Any] = dict(compiled.spec)
         self.main: dict[str, Any] = dict(compiled.main)
+        self.first_args: list[str] = []
         self.after: list[dict[str, Any]] = compiled.after
         self.result_image: str | None = compiled.result_image
         self.init: list[dict[str, Any]] = compiled.init[1]
@@ -110,7 +115,13 @@ def _command(pod: PodAssembler, value: tuple[str, ...]) -> None:
 
 
 def _args(pod: PodAssembler, value: tuple[str, ...]) -> None:
-    pod.main["args"] = list(value)
+    pod.main["args"] = [*pod.first_args, *value]
+
+
+def _task_workload(pod: PodAssembler, value: SecretStr) -> None:
+    # As Airflow's provider: in the arguments, so that the image's entry point prepares the worker.
+    pod.first_args = [*TASK_SDK, value.get_secret_value()]
+    pod.main["args"] = pod.first_args
 
 
 def _resources(pod: PodAssembler, value: Resources) -> None:
@@ -156,6 +167,7 @@ def _annotations(pod: PodAssembler, value: dict[str, str]) -> None:
 
 _CHANGES: tuple[tuple[str, Callable[[PodAssembler, Any], None]], ...] = (
     ("command", _command),
+    ("task_workload", _task_workload),
     ("args", _args),
     ("image", _in_main("image")),
     ("image_pull_policy", _in_main("imagePullPolicy")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from podrunner.builder.airflow import DAGS_VOLUME
+from podrunner.builder.airflow import DAGS_VOLUME, VERSIONED, check_line
 from podrunner.builder.assembler import PodAssembler
 from podrunner.builder.compiled import Compiled, compiled
 from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain, referring, resolved
@@ -21,6 +21,7 @@ from podrunner.builder.manifest_hash import manifest_hash
 from podrunner.builder.names import pod_name, secret_key, secret_name
 from podrunner.builder.overrides import checked_namespace, overridden, settle, without_names
 from podrunner.builder.plan import PodPlan
+from podrunner.builder.pod_override import with_pod_override
 from podrunner.builder.result import RESULT_CONTAINER, fill_image
 from podrunner.builder.secret import credentials_secret
 from podrunner.builder.shape import (
@@ -39,7 +40,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PodBuilder", "PodHook", "build_plan", "build_pod", "check_config"]
 
-_OF_OTHER_PODS = CHECKED_SETTINGS | {"container_name", "overrides", "pod_template", "result_path"}
+_OF_OTHER_PODS = CHECKED_SETTINGS | {
+    "container_name",
+    "overrides",
+    "pod_override",
+    "pod_template",
+    "result_path",
+}
 """Fields of workloads whose pods have other containers, volumes and mounts than the configuration's."""
 
 PodHook = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -130,13 +137,13 @@ class PodBuilder:
 
     def draft(self, workload: Workload) -> PodPlan:
         """Build a pod whose fields need not fit together, since further settings are to come; else as ``build``."""
+        check_line(self._config.airflow, workload)
         found = check_settings(workload, place="Workload.")
         namespace = checked_namespace(self._config, workload)
         common = self._common(workload)
         name = pod_name(workload.key, workload.name)
         credentials = _secret_values(common, workload)
-        main = common.main["name"]
-        pod, warnings = self._changed(_assembled(common, workload, name), workload, main)
+        pod, main, warnings = self._changed(_assembled(common, workload, name), workload, common.main["name"])
         _identify(pod, common, workload, name=name)
         if namespace != self._config.namespace:
             pod["metadata"]["namespace"] = namespace
@@ -162,11 +169,14 @@ class PodBuilder:
 
     def _changed(
         self, pod: dict[str, Any], workload: Workload, main: str
-    ) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Apply the overrides and the hook."""
+    ) -> tuple[dict[str, Any], str, tuple[str, ...]]:
+        """Apply Airflow's override, the overrides and the hook; return the main container's name too."""
         warnings: tuple[str, ...] = ()
+        if workload.pod_override:
+            pod, main, warnings = with_pod_override(pod, workload.pod_override, main=main)
         if workload.overrides:
-            pod, warnings = overridden(pod, workload.overrides)
+            pod, further = overridden(pod, workload.overrides)
+            warnings += further
         if workload.result_path is not None:
             fill_image(pod, main)
         if self._hook is not None:
@@ -176,7 +186,7 @@ class PodBuilder:
         if workload.overrides or self._hook is not None:
             _check_changed(pod)
             settle(pod, workload.overrides, main=main)
-        return pod, warnings
+        return pod, main, warnings
 
 
 def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
@@ -254,6 +264,7 @@ def _identify(pod: dict[str, Any], common: Compiled, workload: Workload, *, name
     labels = {
         **(given.pop("labels", None) or {}),
         **common.identity_labels,
+        **(common.version_label if VERSIONED in workload.identity_labels else {}),
         **safe_labels(workload.identity_labels),
     }
     annotations = {**(given.pop("annotations", None) or {}), **workload.identity_annotations}

@@ -9,16 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from podrunner.builder.airflow import CONNECTION, worker_env, worker_mounts, worker_volumes
-from podrunner.builder.env import Env, env_from, from_secrets, in_order, plain, referring, resolved
+from podrunner.builder.airflow import CONNECTION, is_template_all, worker_env, worker_mounts, worker_volumes
+from podrunner.builder.env import Env, all_of, env_from, from_secrets, in_order, plain, referring, resolved
 from podrunner.builder.git_sync import FS_GROUP
 from podrunner.builder.labels import safe_label
 from podrunner.builder.named import joined
 from podrunner.builder.resources import resource_requirements
 from podrunner.builder.shape import check_settings
 from podrunner.builder.template import Template, opened
-from podrunner.config import AirflowSettings, DagsFromGit, RunnerConfig
+from podrunner.config import AirflowLine, AirflowSettings, DagsFromGit, RunnerConfig
 from podrunner.merge.json_value import clone
+from podrunner.workload.airflow import version_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,7 @@ class Compiled:
     Attributes:
         labels: Labels that a workload may replace.
         identity_labels: Labels that it may not.
+        version_label: Airflow's version, for those workers that bear it.
         template_annotations: Annotations of the template.
         annotations: Annotations of the configuration, for workloads without their own.
         metadata: The rest of the metadata.
@@ -57,6 +59,7 @@ class Compiled:
 
     labels: dict[str, str]
     identity_labels: dict[str, str]
+    version_label: dict[str, str]
     template_annotations: dict[str, str]
     annotations: dict[str, str]
     metadata: dict[str, Any]
@@ -98,21 +101,28 @@ def compiled(
         SpecError: The template does not have a pod's shape, or an element of a list has no name.
     """
     insist = container_name is not None or "container_name" in config.model_fields_set
-    place = "pod_template" if template is config.pod_template else "Workload.pod_template"
-    start = opened(template, container=container_name or config.container_name, insist=insist, place=place)
     airflow = config.airflow
+    all_in_it = is_template_all(airflow, template)
+    start = opened(
+        template,
+        container=container_name or config.container_name,
+        insist=insist,
+        rename=all_in_it,
+        place="pod_template" if template is config.pod_template else "Workload.pod_template",
+    )
     template_init = start.spec.pop("initContainers", None) or []
-    first_env, last_env = _env(config, start)
+    first_env, last_env = _env(config, start, template_all=all_in_it)
     return Compiled(
         labels={**start.labels, **config.labels},
         identity_labels=_identity_labels(airflow, owner),
+        version_label=version_label(airflow.version) if airflow is not None and airflow.version else {},
         template_annotations=start.annotations,
         annotations=dict(config.annotations),
         metadata=start.metadata,
         outcome_finalizer=config.outcome_finalizer,
-        volumes=_volumes(config, start),
+        volumes=_volumes(config, start, template_all=all_in_it),
         spec=_spec(config, start),
-        main=_main(config, start),
+        main=_main(config, start, template_all=all_in_it),
         before=start.before,
         after=start.after,
         init=(template_init, containers(config.init_containers, field="init_containers")),
@@ -125,7 +135,7 @@ def compiled(
         env=resolved(in_order(first_env, last_env), referring(config.env)),
         credentials=_credentials(config),
         git_password=_git_password(airflow),
-        warnings=(*start.warnings, *check_settings(config)),
+        warnings=(*start.warnings, *check_settings(config), *_warnings(airflow)),
     )
 
 
@@ -144,19 +154,27 @@ def _identity_labels(airflow: AirflowSettings | None, owner: str | None) -> dict
     return {"airflow-worker": safe_label(uuid)} if uuid is not None else {}
 
 
-def _volumes(config: RunnerConfig, start: Template) -> list[dict[str, Any]]:
-    worker = worker_volumes(config.airflow) if config.airflow is not None else []
+def _warnings(airflow: AirflowSettings | None) -> tuple[str, ...]:
+    if airflow is None or airflow.sql_alchemy_conn is None or airflow.line is not AirflowLine.V3:
+        return ()
+    return (
+        "airflow.sql_alchemy_conn has no effect: workers of Airflow 3 never get the database's connection",
+    )
+
+
+def _volumes(config: RunnerConfig, start: Template, *, template_all: bool) -> list[dict[str, Any]]:
+    worker = worker_volumes(config.airflow, template_all=template_all) if config.airflow is not None else []
     volumes = joined(start.spec.pop("volumes", None) or [], worker, field="airflow")
     return joined(volumes, clone(config.volumes), field="volumes")
 
 
-def _env(config: RunnerConfig, start: Template) -> tuple[Env, Env]:
+def _env(config: RunnerConfig, start: Template, *, template_all: bool) -> tuple[Env, Env]:
     """Return the variables before and after those of a workload. Airflow's own win over the configuration's plain ones.
 
     An empty variable reserves the position of a credential: its Secret is named after the pod, which is not known yet.
     """
-    template = {variable["name"]: variable for variable in start.main.pop("env", None) or []}
-    airflow = worker_env(config.airflow) if config.airflow is not None else {}
+    template = all_of(start.main.pop("env", None) or [])
+    airflow = worker_env(config.airflow, template_all=template_all) if config.airflow is not None else {}
     secret: Env = {name: {} for name in _credentials(config)}
     connection = {name: secret.pop(name) for name in (CONNECTION,) if name in secret}
     last = {**airflow, **connection, **from_secrets(config.secret_env), **secret}
@@ -198,8 +216,8 @@ def _has_ssh_key(airflow: AirflowSettings | None) -> bool:
     return isinstance(dags, DagsFromGit) and dags.ssh_key_secret is not None
 
 
-def _main(config: RunnerConfig, start: Template) -> dict[str, Any]:
-    worker = worker_mounts(config.airflow) if config.airflow is not None else []
+def _main(config: RunnerConfig, start: Template, *, template_all: bool) -> dict[str, Any]:
+    worker = worker_mounts(config.airflow, template_all=template_all) if config.airflow is not None else []
     mounts = joined(start.main.pop("volumeMounts", None) or [], worker, key="mountPath", field="airflow")
     wanted = {
         "image": config.image,
@@ -217,7 +235,7 @@ def _main(config: RunnerConfig, start: Template) -> dict[str, Any]:
 def _credentials(config: RunnerConfig) -> dict[str, str]:
     credentials = {name: value.get_secret_value() for name, value in config.credentials.items()}
     airflow = config.airflow
-    if airflow is not None and airflow.sql_alchemy_conn is not None:
+    if airflow is not None and airflow.sql_alchemy_conn is not None and airflow.line is not AirflowLine.V3:
         brought = airflow.configmap is not None or CONNECTION in config.secret_env
         if not brought:
             credentials.setdefault(CONNECTION, airflow.sql_alchemy_conn.get_secret_value())

@@ -18,6 +18,7 @@ from podrunner.builder.names import secret_key
 
 __all__ = [
     "Env",
+    "all_of",
     "env_from",
     "from_own_secret",
     "from_secrets",
@@ -34,6 +35,20 @@ _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
 
 Env: TypeAlias = dict[str, dict[str, Any]]
 """``EnvVar`` objects by name, in the order of the list."""
+
+
+def all_of(variables: Iterable[dict[str, Any]]) -> Env:
+    """Return the variables of a list. Of two of one name, the later one has the name and the other one stays before.
+
+    A reference ``$(NAME)`` between the two means the earlier one.
+    """
+    found: Env = {}
+    for index, variable in enumerate(variables):
+        name = variable["name"]
+        if name in found:
+            found = {f"{name}\0{index}" if key == name else key: value for key, value in found.items()}
+        found[name] = variable
+    return found
 
 
 def plain(variables: Mapping[str, str]) -> Env:

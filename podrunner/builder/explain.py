@@ -12,6 +12,7 @@ from typing import Any
 
 from podrunner.builder.builder import PodBuilder, build_plan
 from podrunner.config import AirflowSettings, RunnerConfig
+from podrunner.redaction import HIDDEN
 from podrunner.workload import Workload
 
 __all__ = ["Provenance", "explain_pod"]
@@ -20,7 +21,7 @@ _BUILDER = "podrunner"
 _PLACEHOLDER = "unset.invalid/image"
 _LIST_KEYS = {"volumeMounts": "mountPath", "ports": "containerPort", "ownerReferences": "uid"}
 _FIRST = ("pod_template", "container_name")
-_LAST = ("overrides", "identity_labels", "identity_annotations")
+_LAST = ("pod_override", "overrides", "identity_labels", "identity_annotations")
 _UPON_WORKLOAD = ("result_sidecar_image",)
 """Settings of the configuration that have an effect only on workloads that ask for it."""
 
@@ -42,7 +43,7 @@ class Provenance:
 
 
 def explain_pod(config: RunnerConfig, workload: Workload) -> list[Provenance]:
-    """Return for each field of the pod the setting that set it, in the pod's order.
+    """Return for each field of the pod the setting that set it, in the pod's order; a task's workload is not shown.
 
     Raises:
         SpecError: Template, configuration and workload together make no pod.
@@ -55,14 +56,23 @@ def explain_pod(config: RunnerConfig, workload: Workload) -> list[Provenance]:
         sources.update({path: source for path, value in now.items() if before.get(path, _BUILDER) != value})
         before = now
     sources["metadata.name"] = "workload.key"
-    return [Provenance(path, value, sources.get(path, _BUILDER)) for path, value in final.items()]
+    if "airflow_version" not in workload.identity_labels:
+        sources["metadata.labels.airflow_version"] = "config.airflow.version"
+    hidden = [] if workload.task_workload is None else [workload.task_workload.get_secret_value()]
+    return [
+        Provenance(path, HIDDEN if value in hidden else value, sources.get(path, _BUILDER))
+        for path, value in final.items()
+    ]
 
 
 def _steps(config: RunnerConfig, workload: Workload) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the pod built with one more setting each time, with the setting that was added last."""
     partial, bare = RunnerConfig(), Workload(key=workload.key, name=workload.name)
     yield _BUILDER, _built(partial, bare)
-    for source, fuller in _configs(config):
+    if config.airflow is not None:  # first: it decides how the template is taken
+        partial = RunnerConfig(airflow=AirflowSettings(version=config.airflow.version))
+        yield "config.airflow", _built(partial, bare)
+    for source, fuller in _configs(config, partial):
         partial = fuller
         yield source, _built(partial, bare)
     for field in _in_turn(workload.model_fields_set):
@@ -73,8 +83,7 @@ def _steps(config: RunnerConfig, workload: Workload) -> Iterator[tuple[str, dict
         yield f"config.{field}", _built(partial, bare)
 
 
-def _configs(config: RunnerConfig) -> Iterator[tuple[str, RunnerConfig]]:
-    partial = RunnerConfig()
+def _configs(config: RunnerConfig, partial: RunnerConfig) -> Iterator[tuple[str, RunnerConfig]]:
     derived = {
         field for field in RunnerConfig.model_fields if getattr(config, field) != getattr(partial, field)
     }
@@ -87,8 +96,7 @@ def _configs(config: RunnerConfig) -> Iterator[tuple[str, RunnerConfig]]:
 
 
 def _airflow_settings(settings: AirflowSettings) -> Iterator[tuple[str, AirflowSettings]]:
-    partial = AirflowSettings()
-    yield "config.airflow", partial
+    partial = AirflowSettings(version=settings.version)
     for field in AirflowSettings.model_fields:
         if getattr(settings, field) != getattr(partial, field):
             partial = partial.model_copy(update={field: getattr(settings, field)})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from podrunner.builder.labels import MANIFEST_HASH
+from podrunner.workload.task_workload import said_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_another_workload", "manifest_hash"]
 
-_FORM: Final = "1:"
+_FORM: Final = "2:"
 """Prefix of a hash: of which form of a workload it is. Hashes of different forms cannot be compared."""
 
 _HASHED: Final = frozenset(
@@ -35,11 +36,13 @@ _HASHED: Final = frozenset(
         "image",
         "init_containers",
         "overrides",
+        "pod_override",
         "pod_template",
         "result_path",
         "run_as_user",
         "secret_env",
         "sidecars",
+        "task_workload",
         "volume_mounts",
         "volumes",
         "working_dir",
@@ -74,7 +77,7 @@ _UNSET: Final[tuple[Any, ...]] = (None, (), {})
 
 
 def manifest_hash(workload: Workload) -> str | None:
-    """Return ``1:`` and the SHA-256, in hexadecimal digits, of what a workload says about what is run.
+    """Return ``2:`` and the SHA-256, in hexadecimal digits, of what a workload says about what is run.
 
     Of credentials the names count, not the values: passwords change, and a hash of one would help to guess it. None if
     the workload cannot be written as JSON; then no pod can be made of it either.
@@ -83,6 +86,8 @@ def manifest_hash(workload: Workload) -> str | None:
     said = {name: value for name, value in given.items() if value not in _UNSET}
     if "credentials" in said:
         said["credentials"] = sorted(said["credentials"])
+    if "task_workload" in said:
+        said["task_workload"] = said_in(said["task_workload"].get_secret_value())
     try:
         canonical = msgspec.json.encode(said, order="sorted")
     except (TypeError, ValueError, OverflowError, RecursionError):

@@ -70,6 +70,7 @@ def _paths(problem: Problem, found: Iterable[Problem]) -> Iterator[str]:
 def _lists(config: RunnerConfig, workload: Workload) -> Iterator[tuple[str, str, Objects]]:
     """Yield where, of which kind and with which elements lists were given, the strongest layer first."""
     yield from _lists_of_pod("overrides", workload.overrides)
+    yield from _lists_of_pod("pod_override", workload.pod_override)
     for place, settings in (("Workload.", workload), ("", config)):
         yield f"{place}volume_mounts", "volumeMounts", settings.volume_mounts
         yield f"{place}volumes", "volumes", settings.volumes

@@ -40,7 +40,12 @@ class Template:
 
 
 def opened(
-    template: Mapping[str, Any] | None, *, container: str, insist: bool, place: str = "pod_template"
+    template: Mapping[str, Any] | None,
+    *,
+    container: str,
+    insist: bool,
+    rename: bool = False,
+    place: str = "pod_template",
 ) -> Template:
     """Return a template split into its parts.
 
@@ -48,6 +53,7 @@ def opened(
         template: A pod; None: an empty one.
         container: Name of the main container.
         insist: Whether the main container must have this name, or else the template's first container is it.
+        rename: Whether the first container then gets the name, as Airflow's does.
         place: Where the template is given, for errors.
 
     Raises:
@@ -63,7 +69,7 @@ def opened(
         annotations=metadata.get("annotations") or {},
         metadata=_unnamed(metadata),
         spec=spec,
-        main=main,
+        main={**main, "name": container} if rename else main,
         before=before,
         after=after,
         warnings=(*_warnings(metadata, spec, place), *warnings),

@@ -92,6 +92,7 @@ class AirflowArguments(TypedDict, total=False):
     dags: DagsInImage | DagsFromClaim | DagsFromHostPath | DagsFromGit | Nested
     logs: LogsInEmptyDir | LogsOnClaim | LogsOnHostPath | Nested
     worker_uuid: str | None
+    version: str | None
 
 
 class OnExitCodesArguments(TypedDict, total=False):

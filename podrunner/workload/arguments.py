@@ -58,9 +58,11 @@ class WorkloadArguments(TypedDict, total=False):
     scheduling_gates: Sequence[str]
     active_deadline_s: int | None
     termination_grace_period_s: int | None
+    pod_override: KubernetesObject
     overrides: KubernetesObject
     pod_template: KubernetesObject | Path | None
     log_path: str | None
     result_path: str | None
     identity_labels: Mapping[str, str]
     identity_annotations: Mapping[str, str]
+    task_workload: str | SecretStr | None

@@ -53,7 +53,7 @@ def settings_of(executor_config: Mapping[str, Any]) -> dict[str, Any]:
     settings = _classic({**direct, **(executor_config.get("KubernetesExecutor") or {})})
     override = executor_config.get("pod_override")
     if override is not None:
-        settings["overrides"] = _override_of(override)
+        settings["pod_override"] = _override_of(override)
     template = executor_config.get("pod_template_file")
     if template is not None:
         settings["pod_template"] = _as_path(template)

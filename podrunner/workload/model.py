@@ -16,6 +16,7 @@ from podrunner.workload.key import WorkloadKey
 from podrunner.workload.log_path import checked_log_path, default_log_path, log_path_of_attempt
 from podrunner.workload.resources import Resources
 from podrunner.workload.result_path import checked_result_path
+from podrunner.workload.task_workload import task_workload_of
 from podrunner.workload.validation import CheckedModel, unknown_name
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def _variable_name(value: str) -> str:
 
 def _loaded(value: Any) -> Any:
     return read_pod_template(value) if isinstance(value, Path) else manifest_of(value)
+
+
+def _of_a_task(value: SecretStr) -> SecretStr:
+    task_workload_of(value.get_secret_value())
+    return value
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_no_lone_text)]
@@ -104,6 +110,9 @@ class Workload(CheckedModel):
         scheduling_gates: Names of gates that keep the pod from being scheduled.
         active_deadline_s: Seconds after which the kubelet ends the pod; None: never.
         termination_grace_period_s: Seconds between SIGTERM and SIGKILL; None: the cluster's default (30).
+        pod_override: A pod that is merged onto this one as Airflow does it: volumes, variables, mounts and ports are
+            appended, containers are matched by position, and what is empty or false keeps the value that is there. It
+            wins over the fields above.
         overrides: A strategic merge patch onto the finished pod; it wins over everything but the identity.
         pod_template: A pod to start from, as an object or the path of a file (read when the workload is
             created); None: the configuration's.
@@ -112,6 +121,8 @@ class Workload(CheckedModel):
             ended with 0, and becomes ``Outcome.result``. None: there is none.
         identity_labels: Labels that win over all others, such as Airflow's ``dag_id``; values are made safe.
         identity_annotations: Annotations that win over all others.
+        task_workload: The workload of a task of Airflow 3, as JSON: the arguments become the Task SDK's, with this in
+            them, before ``args``. It holds a token, so it is shown in no representation.
     """
 
     key: WorkloadKey
@@ -144,12 +155,14 @@ class Workload(CheckedModel):
     scheduling_gates: Words = ()
     active_deadline_s: Annotated[int, Field(ge=1)] | None = None
     termination_grace_period_s: Annotated[int, Field(ge=0)] | None = None
+    pod_override: Object = Field(default_factory=dict)
     overrides: Object = Field(default_factory=dict)
     pod_template: Annotated[dict[str, Any], BeforeValidator(_loaded)] | None = None
     log_path: Annotated[str, AfterValidator(checked_log_path)] | None = None
     result_path: Annotated[str, AfterValidator(checked_result_path)] | None = None
     identity_labels: dict[str, str] = Field(default_factory=dict)
     identity_annotations: dict[str, str] = Field(default_factory=dict)
+    task_workload: Annotated[SecretStr, AfterValidator(_of_a_task)] | None = None
 
     if TYPE_CHECKING:
 
@@ -168,9 +181,15 @@ class Workload(CheckedModel):
 
         Args:
             key: The same identity, with the attempt and relaunch of the other try.
+
+        Raises:
+            SpecError: It is another attempt of a task of Airflow 3, for which Airflow itself makes the workload.
         """
         changes: dict[str, Any] = {"key": key}
         if key.attempt != self.key.attempt:
+            if self.task_workload is not None:
+                problem = "is one of a single try: Airflow 3 makes another for each try"
+                raise SpecError(problem, field="Workload.task_workload", value=f"try {self.key.attempt}")
             changes["identity_labels"] = of_attempt(self.identity_labels, key.attempt)
             changes["identity_annotations"] = of_attempt(self.identity_annotations, key.attempt)
             if self.log_path is not None:
@@ -181,15 +200,16 @@ class Workload(CheckedModel):
     def airflow(  # noqa: PLR0913 - a task of Airflow has that many parts
         cls,
         *,
-        dag_id: str,
-        task_id: str,
+        dag_id: str | None = None,
+        task_id: str | None = None,
         execution_date: str | datetime | None = None,
         run_id: str | None = None,
-        try_number: int = 1,
-        map_index: int = -1,
-        pool: str = "default_pool",
+        try_number: int | None = None,
+        map_index: int | None = None,
+        pool: str | None = None,
         dag_file: str | None = None,
         airflow_version: str | None = None,
+        task_workload: Any = None,
         executor_config: Mapping[str, Any] | None = None,
         worker_uuid: str | None = None,
         extra_args: Sequence[str] = (),
@@ -198,24 +218,28 @@ class Workload(CheckedModel):
         """Return the workload of one try of an Airflow task, with Airflow's command, labels and log path.
 
         Args:
-            dag_id: The DAG.
+            dag_id: The DAG; None: that of ``task_workload``, as for the next five.
             task_id: The task.
             execution_date: The run's logical date; selects the form of 1.10 if no ``run_id`` is given.
             run_id: The run; selects the form of 2.x.
-            try_number: From 1.
-            map_index: Index of a mapped task; -1: it is not mapped.
-            pool: Airflow's pool.
+            try_number: From 1, which is the default.
+            map_index: Index of a mapped task; -1: it is not mapped, which is the default.
+            pool: Airflow's pool; None: ``default_pool`` in 1.10, and left to Airflow later.
             dag_file: Path of the DAG's file in the container; None: Airflow looks in its DAGs folder.
             airflow_version: The version in the image: it overrides the choice of the form, and becomes a
-                label.
+                label. None: the configuration's ``airflow.version`` becomes the label.
+            task_workload: The task's workload for the Task SDK, which Airflow 3 needs: the ``ExecuteTask`` that Airflow
+                hands to its executors, or the same as JSON text or as a mapping. Pool and file are in it.
             executor_config: The task's own settings: of 1.10 (``{"KubernetesExecutor": {"image": …}}``, or the inner
-                mapping), or of 2.x (``{"pod_override": …}``, a manifest or a model of the kubernetes client).
+                mapping), or of 2.x and 3.x (``{"pod_override": …}``, a manifest or a model of the kubernetes client);
+                None: those of an ``ExecuteTask``.
             worker_uuid: Value of the label ``airflow-worker``; None: the configuration's.
             extra_args: Appended to the command.
             result_path: See the attribute; Airflow's own sidecar reads ``/airflow/xcom/return.json``.
 
         Raises:
-            SpecError: Neither date nor run is given, or ``executor_config`` has an unknown setting.
+            SpecError: The task, its date, run or workload is missing, two arguments contradict each other, or
+                ``executor_config`` has an unknown setting.
         """
         task = AirflowTask(
             dag_id=dag_id,
@@ -227,7 +251,8 @@ class Workload(CheckedModel):
             pool=pool,
             dag_file=dag_file,
             airflow_version=airflow_version,
-            executor_config=executor_config or {},
+            task_workload=task_workload,
+            executor_config=executor_config,
             worker_uuid=worker_uuid,
             extra_args=tuple(extra_args),
             result_path=result_path,
@@ -239,12 +264,13 @@ class Workload(CheckedModel):
         """Return the workload that plain data describes, as a file holds it.
 
         Args:
-            document: The attributes above or, if ``dag_id`` is among the names, the parameters of ``airflow``.
+            document: The attributes above or, if ``dag_id`` is among the names or ``task_workload`` is there without
+                a ``key``, the parameters of ``airflow``.
 
         Raises:
             SpecError: A name is unknown, or a value is missing or malformed; ``field`` is its path.
         """
-        if "dag_id" not in document:
+        if "dag_id" not in document and ("task_workload" not in document or "key" in document):
             return cls(**document)
         for name in document:
             if name not in AirflowTask.model_fields:

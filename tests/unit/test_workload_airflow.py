@@ -37,9 +37,9 @@ def test_the_form_of_2():
     workload = task(
         run_id="manual__2024-01-01", try_number=2, map_index=3, dag_file=FILE, airflow_version="2.10.4+x"
     )
-    assert " ".join(workload.command) == (
-        "airflow tasks run sample_k8s test-task001 manual__2024-01-01"
-        f" --local --pool default_pool --subdir {FILE} --map-index 3"
+    assert workload.command is None
+    assert " ".join(workload.args) == (
+        f"airflow tasks run sample_k8s test-task001 manual__2024-01-01 --local --subdir {FILE} --map-index 3"
     )
     assert workload.key.attempt == 2
     assert workload.key.parts["run_id"] == "manual__2024-01-01"
@@ -68,7 +68,7 @@ def test_the_form_of_2():
 
 def test_an_unmapped_task_has_no_map_index():
     workload = task(run_id="r")
-    assert "--map-index" not in workload.command
+    assert "--map-index" not in workload.args
     assert "map_index" not in {
         **workload.key.parts,
         **workload.identity_labels,
@@ -95,7 +95,8 @@ def test_a_date_may_be_a_datetime():
     ],
 )
 def test_date_run_and_version_decide_the_form(arguments, words):
-    assert task(**arguments).command[:2] == words
+    workload = task(**arguments)
+    assert (workload.command or workload.args)[:2] == words
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,8 @@ def test_a_task_without_its_run_is_refused(arguments, field):
 
 
 def test_further_words_are_appended():
-    assert task(run_id="r", extra_args=["--force"]).command[-1] == "--force"
+    assert task(run_id="r", extra_args=["--force"]).args[-1] == "--force"
+    assert task(execution_date=DATE, extra_args=["--force"]).command[-1] == "--force"
 
 
 def test_ids_that_lead_upwards_stay_in_the_log_folder():
@@ -172,9 +174,11 @@ def test_an_unknown_setting_gets_a_suggestion():
     )
 
 
-def test_a_pod_override_becomes_the_overrides():
+def test_a_pod_override_is_airflows_override():
     override = {"spec": {"containers": [{"name": "base", "image": "i"}]}}
-    assert task(run_id="r", executor_config={"pod_override": override}).overrides == override
+    workload = task(run_id="r", executor_config={"pod_override": override})
+    assert workload.pod_override == override
+    assert workload.overrides == {}
 
 
 class Model:
@@ -196,7 +200,7 @@ def test_a_pod_override_may_be_a_model_of_the_kubernetes_client():
         metadata=Model(creation_timestamp=datetime(2020, 1, 1, tzinfo=UTC)),
         spec=Model(containers=[container], node_selector={"a": "b"}),
     )
-    assert task(run_id="r", executor_config={"pod_override": pod}).overrides == {
+    assert task(run_id="r", executor_config={"pod_override": pod}).pod_override == {
         "metadata": {"creationTimestamp": "2020-01-01T00:00:00+00:00"},
         "spec": {
             "containers": [

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
-from podrunner.config.airflow.signs import signs_of
+from podrunner.config.airflow.signs import POD_OPTIONS_OF_1_10, signs_of
 from podrunner.config.airflow.version import ALL_LINES, AirflowLine, detect, line_of
 from podrunner.config.findings import ConfigFinding
 from podrunner.config.location import SourceLocation
@@ -41,6 +41,14 @@ class Conversion:
     builder: ConfigBuilder[Any]
     template: dict[str, Any] | None = None
     lines: frozenset[AirflowLine] = ALL_LINES
+
+    @property
+    def is_template_all(self) -> bool:
+        """Whether the pod is the template alone: beside a template, and in Airflow 2 and 3 anyway.
+
+        Options of 1.10 that shape the pod then have no effect, and do not become settings.
+        """
+        return self.template is not None or AirflowLine.V1_10 not in self.lines
 
     def put(self, setting: str, value: Any, location: SourceLocation) -> None:
         """Set a setting by its dotted name."""
@@ -89,9 +97,10 @@ def convert_version(conversion: Conversion, *, explicit: str | None) -> Conversi
     Raises:
         ConfigError: The template cannot be read.
     """
+    conversion.builder.put(("airflow",), {}, SourceLocation(conversion.sources.file.source))
     template, file = _template(conversion)
     if explicit is not None:
-        return replace(conversion, template=template, lines=_lines_of(explicit))
+        return _with_lines(conversion, template, _lines_of(explicit))
     found = detect(signs_of(conversion.sources, template, file=file))
     for followed, other in found.conflicts:
         conversion.warn(
@@ -101,7 +110,17 @@ def convert_version(conversion: Conversion, *, explicit: str | None) -> Conversi
         )
     if found.location is not None:
         conversion.put("airflow.version", found.version, found.location)
-    return replace(conversion, template=template, lines=found.lines)
+    return _with_lines(conversion, template, found.lines)
+
+
+def _with_lines(
+    conversion: Conversion, template: dict[str, Any] | None, lines: frozenset[AirflowLine]
+) -> Conversion:
+    """Return the conversion with what was found. A line that is not known is one that starts from an empty template."""
+    found = replace(conversion, template=template, lines=lines)
+    if template is None and found.is_template_all and len(lines) > 1:
+        conversion.put("pod_template", {}, SourceLocation(conversion.sources.file.source))
+    return found
 
 
 def _lines_of(version: str) -> frozenset[AirflowLine]:
@@ -136,6 +155,8 @@ def convert_options(conversion: Conversion) -> None:
 
 def _convert_direct(conversion: Conversion, option: Option) -> None:
     assert option.setting is not None
+    if conversion.is_template_all and option.key in POD_OPTIONS_OF_1_10:
+        return
     if option.own_default and conversion.sources.given(option.key) is None:
         return
     conversion.take(option.key, option.setting)
@@ -151,6 +172,10 @@ def _report_meaningless(conversion: Conversion, option: Option) -> None:
 
 
 def _worker(conversion: Conversion) -> None:
+    """Take the worker's folders and its connection; a template says both itself."""
+    conversion.take("base_log_folder", "logs.folder")
+    if conversion.is_template_all:
+        return
     sources = conversion.sources
     written = sources.given("airflow_home")
     if written and written.text != sources.home:
@@ -166,7 +191,6 @@ def _worker(conversion: Conversion) -> None:
     )
     conversion.put("airflow.home", sources.home, home)
     conversion.take("base_log_folder", "airflow.base_log_folder")
-    conversion.take("base_log_folder", "logs.folder")
     _connection(conversion)
 
 
@@ -187,7 +211,13 @@ def _connection(conversion: Conversion) -> None:
 def _image(conversion: Conversion) -> None:
     repository = conversion.sources.given("worker_container_repository")
     tag = conversion.sources.given("worker_container_tag")
-    if repository:
+    if repository and not tag and conversion.is_template_all:
+        conversion.warn(
+            repository.location,
+            "has no effect without worker_container_tag: the template's image is used",
+            remedy="Set the tag beside it",
+        )
+    elif repository:
         name = f"{repository.text}:{tag.text}" if tag else repository.text
         conversion.put("image", name, repository.location)
     elif tag:
@@ -334,6 +364,8 @@ def _warn_of_rest(conversion: Conversion, arguments: dict[str, Any], location: S
 
 
 def _free_sections(conversion: Conversion) -> None:
+    if conversion.is_template_all:
+        return
     for section in FREE_SECTIONS:
         for key, given in conversion.sources.entries(section.name).items():
             setting = (

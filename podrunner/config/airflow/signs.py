@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from podrunner.config.airflow.sources import AirflowSources
 
-__all__ = ["signs_of"]
+__all__ = ["POD_OPTIONS_OF_1_10", "signs_of"]
 
 _1_10 = frozenset({AirflowLine.V1_10})
 _LATER = frozenset({AirflowLine.V2, AirflowLine.V3})
@@ -46,6 +46,14 @@ _OPTIONS_OF_1_10 = (
 )
 """Options of ``[kubernetes]`` that 2.0 removed in favour of the pod template. Only those that give something count."""
 
+_COMMON_SECTIONS = (("database", _LATER, "2.3 and later"),)
+"""Sections that say the least: charts set their variables for every version."""
+
+POD_OPTIONS_OF_1_10 = frozenset(
+    {*_OPTIONS_OF_1_10, "airflow_configmap", "airflow_local_settings_configmap", "dags_folder"}
+)
+"""Options that shape a worker's pod in 1.10 only. The chart writes the two config maps for later versions too."""
+
 _SECTIONS: tuple[tuple[str, frozenset[AirflowLine], str], ...] = (
     ("api_auth", _3, "3"),
     ("callbacks", _3, "3"),
@@ -53,7 +61,6 @@ _SECTIONS: tuple[tuple[str, frozenset[AirflowLine], str], ...] = (
     ("sdk", _3, "3"),
     ("workers", _3, "3"),
     ("kubernetes_executor", _LATER, "2.5 and later"),
-    ("database", _LATER, "2.3 and later"),
     ("kubernetes_secrets", _1_10, "1.10"),
     ("kubernetes_environment_variables", _1_10, "1.10"),
     ("kubernetes_node_selectors", _1_10, "1.10"),
@@ -75,7 +82,12 @@ def signs_of(sources: AirflowSources, template: Mapping[str, Any] | None, *, fil
         file: Its path, for messages.
     """
     images = [*_worker_image(sources), *_template_image(template or {}, file)]
-    return [*images, *_sections(sources), *_options(sources)]
+    return [
+        *images,
+        *_sections(sources, _SECTIONS),
+        *_options(sources),
+        *_sections(sources, _COMMON_SECTIONS),
+    ]
 
 
 def _worker_image(sources: AirflowSources) -> Iterator[Sign]:
@@ -116,8 +128,10 @@ def _is_of_old_section(location: SourceLocation) -> bool:
     return location.section == "kubernetes" or (location.key or "").startswith(f"{PREFIX}KUBERNETES__")
 
 
-def _sections(sources: AirflowSources) -> Iterator[Sign]:
-    for section, lines, since in _SECTIONS:
+def _sections(
+    sources: AirflowSources, known: tuple[tuple[str, frozenset[AirflowLine], str], ...]
+) -> Iterator[Sign]:
+    for section, lines, since in known:
         location = _section(sources, section)
         if location is not None:
             yield Sign(lines, f"[{section}], a section of Airflow {since}", location)

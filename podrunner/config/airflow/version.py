@@ -1,15 +1,16 @@
-"""Airflow's three lines of versions, and which of them a configuration is written for.
+"""Which of Airflow's lines of versions a configuration is written for.
 
-What belongs here: reading a version, and the decision from what is known. Pure: where the signs are found in a file
-does not belong here (``signs.py``), nor what a line's pods look like (``podrunner.builder``).
+What belongs here: the version in an image's tag, and the decision from what is known. Pure: where the signs are found
+in a file does not belong here (``signs.py``), nor what a line's pods look like (``podrunner.builder``).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from podrunner.workload.airflow_line import AirflowLine, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,35 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ALL_LINES", "AirflowLine", "Detected", "Sign", "detect", "line_of", "version_in_image"]
 
-
-class AirflowLine(StrEnum):
-    """A line of Airflow's versions. Workers of one line are started in one way; those of another line are not."""
-
-    V1_10 = "1.10"
-    V2 = "2"
-    V3 = "3"
-
-
 ALL_LINES = frozenset(AirflowLine)
 
-_VERSION = re.compile(r"(1\.10|[23])(?:\.\d+)*(?:(?:a|b|rc|\.dev|\.post)\d+)*(?:\+[\w.-]+)?", re.ASCII)
 _IMAGE = re.compile(r"(?:.*/)?(?:docker-)?airflow:(?P<tag>[^@/]+)(?:@.*)?")
 _TAG = re.compile(
     r"(?:slim-)?v?(?P<version>(?:1\.10|[23]\.\d+)(?:\.\d+)?(?:(?:a|b|rc|\.dev)\d+)?)(?:[-_+].*)?"
 )
-
-
-def line_of(version: str) -> AirflowLine:
-    """Return the line of a version, such as ``2.9.2``, ``3.0.0rc1``, ``1.10`` or just ``3``.
-
-    Raises:
-        ValueError: It is of no line that podrunner knows.
-    """
-    found = _VERSION.fullmatch(version)
-    if found is None:
-        problem = f"{version[:40]!r} is no version of Airflow that podrunner knows"
-        raise ValueError(f"{problem}; Write one of 1.10, 2 or 3, such as 2.9.2")
-    return AirflowLine(found[1])
 
 
 def version_in_image(image: str) -> str | None:

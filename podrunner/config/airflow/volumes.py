@@ -21,7 +21,8 @@ __all__ = ["convert_volumes"]
 
 _REMEDY = (
     "Set one of dags_volume_claim, dags_volume_host, dags_in_image = True,"
-    " or git_repo with git_branch and git_dags_folder_mount_point"
+    " or git_repo with git_branch and git_dags_folder_mount_point;"
+    " or say that this is a later Airflow by airflow.version (the variable PODRUNNER_AIRFLOW__VERSION)"
 )
 _GIT_WITHOUT_MOUNT = ("git_repo", "git_branch", "git_subpath", "git_user", "git_password", "git_sync_rev")
 _GIT = {
@@ -50,11 +51,13 @@ _CREDENTIALS_IN_URL = re.compile(r"(?P<scheme>https?://)(?P<user>[^/@:]*):(?P<pa
 
 
 def convert_volumes(conversion: Conversion) -> None:
-    """Convert the options of DAG and log volumes.
+    """Convert the options of DAG and log volumes, unless the pod is the template alone.
 
     Raises:
         ConfigError: There is no source of DAGs, or two; two log volumes; git with two kinds of credentials.
     """
+    if conversion.is_template_all:
+        return
     _dags(conversion)
     _logs(conversion)
 
@@ -88,10 +91,8 @@ def _real_sources(sources: AirflowSources) -> dict[str, Given]:
 
 
 def _none(conversion: Conversion) -> None:
-    """Leave the DAGs to the image if there is a template or a later Airflow; Airflow 1.10 required a source."""
+    """Refuse a file without a source of DAGs: Airflow 1.10 required one."""
     sources = conversion.sources
-    if sources.given("pod_template_file") or "kubernetes_executor" in sources.file.sections:
-        return
     if given := sources.given("git_repo"):
         raise given.location.error(
             "the DAGs cannot come from git: git_dags_folder_mount_point is missing",

@@ -31,11 +31,13 @@ COUNTS: dict[str, Any] = {
     "image": "x",
     "init_containers": [{"name": "x"}],
     "overrides": {"spec": {"hostname": "x"}},
+    "pod_override": {"spec": {"hostname": "x"}},
     "pod_template": {"spec": {"hostname": "x"}},
     "result_path": "/x/y",
     "run_as_user": 0,
     "secret_env": {"X": ("x", "x")},
     "sidecars": [{"name": "x"}],
+    "task_workload": '{"ti": {"id": "1", "dag_id": "d", "task_id": "t", "run_id": "r", "try_number": 1}}',
     "volume_mounts": [{"mountPath": "/x"}],
     "volumes": [{"name": "x"}],
     "working_dir": "x",
@@ -72,7 +74,7 @@ def test_each_field_is_decided_on():
 @pytest.mark.parametrize("field", COUNTS)
 def test_what_is_run_counts(field):
     hashed = manifest_hash(Workload(key=KEY, **{field: COUNTS[field]}))
-    assert re.fullmatch(r"1:[0-9a-f]{64}", hashed)
+    assert re.fullmatch(r"2:[0-9a-f]{64}", hashed)
     assert hashed != LEAST
 
 
@@ -85,7 +87,7 @@ def test_the_form_is_stable():
     """Another form would refuse outcomes after an update of podrunner; it needs another prefix."""
     workload = Workload(key=KEY, command=["a", "b"], env={"B": "2", "A": "1"}, run_as_user=0)
     form = b'{"command":["a","b"],"env":{"A":"1","B":"2"},"run_as_user":0}'
-    assert manifest_hash(workload) == "1:" + hashlib.sha256(form).hexdigest()
+    assert manifest_hash(workload) == "2:" + hashlib.sha256(form).hexdigest()
 
 
 @given(
@@ -152,12 +154,12 @@ async def test_each_pod_bears_it():
 @pytest.mark.parametrize(
     ("annotations", "ours", "is_another"),
     [
-        ({MANIFEST_HASH: "1:a"}, "1:a", False),
-        ({MANIFEST_HASH: "1:a"}, "1:b", True),
-        ({MANIFEST_HASH: "2:a"}, "1:b", False),
-        ({MANIFEST_HASH: "1:a"}, None, False),
-        ({}, "1:a", False),
-        (None, "1:a", False),
+        ({MANIFEST_HASH: "2:a"}, "2:a", False),
+        ({MANIFEST_HASH: "2:a"}, "2:b", True),
+        ({MANIFEST_HASH: "1:a"}, "2:b", False),
+        ({MANIFEST_HASH: "2:a"}, None, False),
+        ({}, "2:a", False),
+        (None, "2:a", False),
     ],
 )
 def test_only_a_certain_difference_counts(annotations, ours, is_another):

@@ -90,7 +90,7 @@ def test_nothing_wins_over_the_identity(look):
     assert plan.manifest["metadata"]["labels"]["airflow-worker"] == "w"
     assert plan.manifest["metadata"]["annotations"]["dag_id"] == "d"
     assert plan.name.startswith("d-t-")
-    assert plan.warnings == ("overrides.metadata.name has no effect: podrunner names pods",)
+    assert plan.warnings == ("pod_override.metadata.name has no effect: podrunner names pods",)
 
 
 @pytest.mark.parametrize(

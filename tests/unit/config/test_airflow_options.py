@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from podrunner.config import RunnerConfig
+from podrunner.config import AirflowSettings, RunnerConfig
 from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS
+from podrunner.config.airflow.signs import POD_OPTIONS_OF_1_10
 from podrunner.config.environment import _setting
 from podrunner.config.location import SourceLocation
 from podrunner.errors import ConfigError
@@ -66,11 +67,31 @@ def setting(config, path):
 
 
 @pytest.mark.parametrize(("option", "text", "path", "value"), [*DIRECT, *CONVERTED])
-@pytest.mark.parametrize("section", ["kubernetes", "kubernetes_executor"])
-def test_an_option_goes_into_its_setting(load, section, option, text, path, value):
-    loaded = load(f"[{section}]\ndags_in_image = True\n{option} = {text}\n")
+def test_an_option_goes_into_its_setting(load, option, text, path, value):
+    loaded = load(f"[kubernetes]\ndags_in_image = True\n{option} = {text}\n")
     assert setting(loaded.config, path) == value
     assert loaded.findings == ()
+
+
+REMOVED = [row for row in DIRECT if row[0] in POD_OPTIONS_OF_1_10]
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "path", "value"),
+    [row for row in [*DIRECT, *CONVERTED] if row not in REMOVED and row[0] != "worker_container_repository"],
+)
+def test_an_option_of_later_versions_goes_into_its_setting(load, option, text, path, value):
+    loaded = load(f"[kubernetes_executor]\n{option} = {text}\n")
+    assert setting(loaded.config, path) == value
+    assert loaded.findings == ()
+
+
+@pytest.mark.parametrize(("option", "text", "path", "value"), REMOVED)
+def test_an_option_that_shapes_the_pod_has_no_effect_in_later_versions(load, option, text, path, value):
+    """F1: from 2.0 on the template is the whole pod, and these options are not read."""
+    config = load(f"[kubernetes_executor]\nnamespace = default\n{option} = {text}\n").config
+    whole = RunnerConfig(airflow=AirflowSettings())
+    assert setting(config, path) == setting(whole, path)
 
 
 @pytest.mark.parametrize(("option", "text", "path", "value"), [*DIRECT, *CONVERTED])

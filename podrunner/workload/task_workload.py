@@ -1,0 +1,124 @@
+"""The workload of a task as Airflow 3 hands it to an executor (``ExecuteTask``): JSON for the Task SDK in the worker.
+
+What belongs here: reading it, as far as podrunner needs it. It holds the task's token, which gives access to Airflow's
+API: no error and no representation shows any part of it but the task's identity.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from podrunner.errors import SpecError
+from podrunner.redaction import shown_value, syntax_problem
+
+__all__ = ["TaskWorkload", "said_in", "task_workload_of"]
+
+_PLACE = "Workload.airflow.task_workload"
+_SAID = ("ti.id", "dag_rel_path", "bundle_info")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWorkload:
+    """A task's workload; the attributes but the first are what podrunner reads in it.
+
+    Attributes:
+        text: The whole, as JSON.
+        dag_id: The DAG.
+        task_id: The task.
+        run_id: The run.
+        try_number: Which try, from 1.
+        map_index: Index of a mapped task; -1: it is not mapped.
+        log_path: Airflow's path of the log, or None.
+        executor_config: The task's own settings, which the JSON does not hold: those of Airflow's model.
+    """
+
+    text: str = field(repr=False)
+    dag_id: str
+    task_id: str
+    run_id: str
+    try_number: int
+    map_index: int
+    log_path: str | None = None
+    executor_config: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+def task_workload_of(value: Any) -> TaskWorkload:
+    """Read a task's workload.
+
+    Args:
+        value: JSON text, a mapping, or Airflow's model (anything that has ``model_dump_json``).
+
+    Raises:
+        SpecError: It is not JSON, or not the workload of a task.
+    """
+    if isinstance(value, TaskWorkload):
+        return value
+    text = _text(value)
+    document = _parsed(text)
+    task = document.get("ti")
+    kind = document.get("type", "ExecuteTask")
+    if kind != "ExecuteTask" or not isinstance(task, dict):
+        problem = (
+            "is no workload of a task: it has no 'ti'"
+            if kind == "ExecuteTask"
+            else "is no workload of a task"
+        )
+        raise SpecError(problem, field=_PLACE, value=None if kind == "ExecuteTask" else shown_value(kind))
+    config = getattr(getattr(value, "ti", None), "executor_config", None)
+    path = document.get("log_path")
+    return TaskWorkload(
+        text=text,
+        dag_id=_member(task, "dag_id", str),
+        task_id=_member(task, "task_id", str),
+        run_id=_member(task, "run_id", str),
+        try_number=_member(task, "try_number", int),
+        map_index=_member({"map_index": -1, **task}, "map_index", int),
+        log_path=path if isinstance(path, str) and path else None,
+        executor_config=config if isinstance(config, Mapping) else None,
+    )
+
+
+def said_in(text: str) -> dict[str, Any]:
+    """Return what a task's workload says about what is run: not its token, nor what changes with each dispatch."""
+    document = _parsed(text)
+    flat = {**document, "ti.id": document["ti"].get("id")}
+    return {name: flat.get(name) for name in _SAID}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    dump = getattr(value, "model_dump_json", None)
+    if callable(dump):
+        return str(dump())
+    if isinstance(value, Mapping):
+        try:
+            return json.dumps(value, separators=(",", ":"))
+        except (TypeError, ValueError, RecursionError):
+            raise SpecError("holds something that is no JSON", field=_PLACE) from None
+    raise SpecError(
+        "must be JSON text, a mapping or Airflow's ExecuteTask", field=_PLACE, value=type(value).__name__
+    )
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SpecError(f"is not JSON: {syntax_problem(error)}", field=_PLACE) from None
+    except RecursionError:
+        raise SpecError("is not JSON: it is too deep", field=_PLACE) from None
+    if not isinstance(document, dict):
+        raise SpecError("is not a JSON object", field=_PLACE)
+    return document
+
+
+def _member(task: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = task.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
+        needed = "text" if kind is str else "a whole number"
+        raise SpecError(f"needs {needed}", field=f"{_PLACE}.ti.{name}")
+    return value
