@@ -100,9 +100,10 @@ def compiled(
     Raises:
         SpecError: The template does not have a pod's shape, or an element of a list has no name.
     """
-    insist = container_name is not None or "container_name" in config.model_fields_set
     airflow = config.airflow
     all_in_it = is_template_all(airflow, template)
+    named = container_name is not None or "container_name" in config.model_fields_set
+    insist = named and not all_in_it
     start = opened(
         template,
         container=container_name or config.container_name,

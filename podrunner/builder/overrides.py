@@ -22,15 +22,26 @@ __all__ = ["checked_namespace", "namespace_in", "namespace_of", "overridden", "s
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 NAMES = ("name", "generateName", "namespace")
 """Fields of a pod's metadata that podrunner sets itself."""
+_PATCHES = ("overrides", "pod_override")
+"""The fields of a workload that hold a part of a pod, the stronger one first."""
 
 
 def namespace_of(config: RunnerConfig, workload: Workload) -> str:
     """Return the namespace of a workload's pod: the overrides', else the workload's, else the configuration's.
 
-    It is not checked: see :func:`checked_namespace`.
+    Of both kinds of overrides ``overrides`` comes first. The namespace is not checked: see :func:`checked_namespace`.
     """
-    moved = namespace_in(workload.overrides) if workload.overrides else None
-    return moved or workload.namespace or config.namespace
+    moved = _moved(workload)
+    return moved[1] if moved is not None else workload.namespace or config.namespace
+
+
+def _moved(workload: Workload) -> tuple[str, str] | None:
+    """Return the field of the overrides that moves the pod, with the namespace; None: they do not."""
+    for field in _PATCHES:
+        named = namespace_in(getattr(workload, field)) if getattr(workload, field) else None
+        if named is not None:
+            return field, named
+    return None
 
 
 def namespace_in(patch: Mapping[str, Any]) -> str | None:
@@ -47,23 +58,24 @@ def checked_namespace(config: RunnerConfig, workload: Workload) -> str:
         SpecError: The overrides name something else than text, or the configuration's runner does not watch the
             namespace: it would never see how the pod ends.
     """
-    if workload.overrides:
-        _check_named(workload.overrides)
+    for field in _PATCHES:
+        if getattr(workload, field):
+            _check_named(getattr(workload, field), field)
     namespace = namespace_of(config, workload)
     if namespace != config.namespace and not config.all_namespaces and namespace not in config.namespaces:
-        moved = bool(workload.overrides) and namespace_in(workload.overrides) is not None
+        moved = _moved(workload)
         remedy = "add it to the setting `namespaces`, or set `all_namespaces`"
-        field = "overrides.metadata.namespace" if moved else "Workload.namespace"
+        field = "Workload.namespace" if moved is None else f"{moved[0]}.metadata.namespace"
         raise SpecError(f"is not watched by the runner; {remedy}", field=field, value=shown_value(namespace))
     return namespace
 
 
-def _check_named(patch: Mapping[str, Any]) -> None:
+def _check_named(patch: Mapping[str, Any], field: str) -> None:
     metadata = patch.get("metadata")
     named = metadata.get("namespace") if isinstance(metadata, Mapping) else None
     if named is not None and namespace_in(patch) is None:
         problem = "must name a namespace" if named == "" else f"must be text, not {type_name(named)}"
-        raise SpecError(problem, field="overrides.metadata.namespace", value=shown_value(named))
+        raise SpecError(problem, field=f"{field}.metadata.namespace", value=shown_value(named))
 
 
 def overridden(pod: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

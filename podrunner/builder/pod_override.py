@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from podrunner.builder.labels import DEFAULT_CONTAINER
+from podrunner.builder.overrides import without_names
 from podrunner.builder.result import RESULT_CONTAINER
 from podrunner.builder.shape import check_shape
 from podrunner.merge.json_value import clone
@@ -30,7 +31,6 @@ _OF_METADATA: Final = ("finalizers", "ownerReferences", "managedFields")
 _OF_CONTAINER: Final = ("volumeMounts", "env", "envFrom", "ports", "volumeDevices")
 _MAPS: Final = frozenset({"labels", "annotations", "nodeSelector", "overhead"})
 """Fields whose value is a map. Any other object is one of the client's models, which counts though it is empty."""
-_NAMES: Final = ("name", "generateName", "namespace")
 
 
 def with_pod_override(
@@ -48,7 +48,8 @@ def with_pod_override(
     """
     task: Manifest = clone(dict(override))
     warnings = check_shape(task, place="pod_override")
-    named = [name for name in _NAMES if (task.get("metadata") or {}).pop(name, None)]
+    warnings += without_names(task, names=("name", "generateName"), place="pod_override")
+    without_names(task, names=("namespace",), place="")  # it has been read: see namespace_of
     containers = pod["spec"]["containers"]
     apart = [container for container in containers if container["name"] == RESULT_CONTAINER]
     ordered = sorted(containers, key=lambda container: container["name"] != main)
@@ -59,11 +60,7 @@ def with_pod_override(
     annotations = merged["metadata"].get("annotations") or {}
     if annotations.get(DEFAULT_CONTAINER) == main:
         merged["metadata"]["annotations"] = {**annotations, DEFAULT_CONTAINER: renamed}
-    return (
-        merged,
-        renamed,
-        tuple(f"pod_override.metadata.{name} has no effect: podrunner names pods" for name in named),
-    )
+    return merged, renamed, warnings
 
 
 def reconciled(base: Mapping[str, Any], task: Mapping[str, Any]) -> Manifest:

@@ -195,17 +195,16 @@ def _worker(conversion: Conversion) -> None:
 
 
 def _connection(conversion: Conversion) -> None:
-    """Take the connection string; one in a secrets backend is left to the worker if the worker can find it."""
+    """Take the connection string, unless the worker finds it itself: then no command is run, and no backend needed."""
     sources = conversion.sources
-    reference = sources.in_backend("sql_alchemy_conn")
-    if reference is None:
-        conversion.take("sql_alchemy_conn", "airflow.sql_alchemy_conn")
-    elif sources.given("airflow_configmap") or "AIRFLOW__CORE__SQL_ALCHEMY_CONN" in sources.entries(
-        "kubernetes_secrets"
-    ):
-        conversion.note(reference.location, "is left to the worker: podrunner has no secrets backend")
+    reference = sources.reference("sql_alchemy_conn")
+    found_by_worker = sources.given(
+        "airflow_configmap"
+    ) or "AIRFLOW__CORE__SQL_ALCHEMY_CONN" in sources.entries("kubernetes_secrets")
+    if reference is not None and found_by_worker:
+        conversion.note(reference.location, "is left to the worker, which finds the connection itself")
     else:
-        sources.given("sql_alchemy_conn")
+        conversion.take("sql_alchemy_conn", "airflow.sql_alchemy_conn")
 
 
 def _image(conversion: Conversion) -> None:

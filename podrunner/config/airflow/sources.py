@@ -88,6 +88,20 @@ class AirflowSources:
         found = self._found(_BY_KEY[key])
         return found if found and found.in_backend else None
 
+    def reference(self, key: str) -> Given | None:
+        """Return the command or the name in a secrets backend that stands for an option's value, or None.
+
+        No command is run.
+        """
+        commands: list[Given] = []
+
+        def note(command: str, location: SourceLocation) -> str:
+            commands.append(Given(command, location))
+            return ""
+
+        found = AirflowSources(self.file, self.environ, run=note).in_backend(key)
+        return commands[0] if commands else found
+
     def text(self, key: str) -> str | None:
         """Return an option's text, Airflow's default if it has one and nothing is given, else None."""
         found = self.given(key)

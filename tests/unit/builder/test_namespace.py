@@ -29,6 +29,8 @@ def work(namespace=None, **fields):
             "theirs",
         ),
         (Workload(key={"a": "b"}, namespace="mine", overrides={"metadata": {"namespace": None}}), "mine"),
+        (Workload(key={"a": "b"}, pod_override={"metadata": {"namespace": "mine"}}), "mine"),
+        (work("theirs", pod_override={"metadata": {"namespace": "mine"}}), "theirs"),
     ],
 )
 def test_the_overrides_move_the_pod(workload, namespace):
@@ -50,6 +52,10 @@ def test_a_pod_elsewhere_says_so_in_its_manifest():
     [
         (work(namespace="away"), "overrides.metadata.namespace"),
         (Workload(key={"a": "b"}, namespace="away"), "Workload.namespace"),
+        (
+            Workload(key={"a": "b"}, pod_override={"metadata": {"namespace": "away"}}),
+            "pod_override.metadata.namespace",
+        ),
     ],
 )
 def test_a_namespace_that_is_not_watched_is_refused_with_the_setting(workload, field):

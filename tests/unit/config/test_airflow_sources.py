@@ -202,13 +202,29 @@ def test_a_secrets_backend_is_an_error_with_the_remedy(load, text, environ):
         load(MINIMAL + text, environ)
 
 
+@pytest.mark.parametrize("form", ["secret", "cmd"])
 @pytest.mark.parametrize("other", ["airflow_configmap = cm\n", f"[kubernetes_secrets]\n{CONN} = s=k\n"])
-def test_a_connection_string_that_the_worker_finds_itself_needs_no_backend(load, other):
-    loaded = load(f"{MINIMAL}{other}[core]\nsql_alchemy_conn_secret = path\n")
-    assert connection(loaded) is None
-    assert [(finding.level, finding.key) for finding in loaded.findings] == [
-        ("note", "sql_alchemy_conn_secret")
-    ]
+def test_a_connection_string_that_the_worker_finds_itself_needs_no_backend(load, other, form):
+    """F1: and no command, which is not run although commands are allowed."""
+    text = f"{MINIMAL}{other}[core]\nsql_alchemy_conn_{form} = /no/such/program\n"
+    for allowed in (False, True):
+        loaded = load(text, allow_commands=allowed)
+        assert connection(loaded) is None
+        assert [(finding.level, finding.key) for finding in loaded.findings] == [
+            ("note", f"sql_alchemy_conn_{form}")
+        ]
+
+
+@pytest.mark.parametrize("form", ["secret", "cmd"])
+@pytest.mark.parametrize("version", ["2.9.2", "3.0.2"])
+def test_workers_of_later_versions_need_no_connection_string(load, form, version):
+    """F1: the worker's own configuration has it, or none at all does."""
+    variables = {f"{CONN}_{form.upper()}": "/no/such/program", "PODRUNNER_AIRFLOW__VERSION": version}
+    for allowed in (False, True):
+        assert (
+            connection(load("[kubernetes_executor]\nnamespace = a\n", variables, allow_commands=allowed))
+            is None
+        )
 
 
 def test_the_git_password_may_come_from_a_command_too(load):
