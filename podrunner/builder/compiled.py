@@ -108,7 +108,7 @@ def compiled(
         template,
         container=container_name or config.container_name,
         insist=insist,
-        rename=all_in_it,
+        of_airflow=all_in_it,
         place="pod_template" if template is config.pod_template else "Workload.pod_template",
     )
     template_init = start.spec.pop("initContainers", None) or []

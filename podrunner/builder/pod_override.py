@@ -4,9 +4,8 @@ Source: ``PodGenerator.reconcile_pods`` of Airflow's Kubernetes provider 10.25. 
 ``kubectl patch`` (``overrides.py``):
 
 - Containers are matched by their position, init containers by their names; the first container is the main one.
-- Volumes, and a container's variables, mounts, ports, devices and ``envFrom`` are appended, and so are finalizers and
-  owner references. Nothing is removed, also if a name then stands twice: of two variables the later one counts, and
-  ``$(NAME)`` in a value means what stands before it.
+- Volumes, and a container's variables, mounts, ports, devices and ``envFrom`` are appended. Nothing is removed, also if
+  a name then stands twice: of two variables the later one counts, and ``$(NAME)`` in a value means what stands before.
 - Labels and annotations are joined. Any other field replaces the pod's as a whole, unless it is empty, 0 or false.
 """
 
@@ -27,7 +26,6 @@ __all__ = ["reconciled", "with_pod_override"]
 
 Manifest = dict[str, Any]
 
-_OF_METADATA: Final = ("finalizers", "ownerReferences", "managedFields")
 _OF_CONTAINER: Final = ("volumeMounts", "env", "envFrom", "ports", "volumeDevices")
 _MAPS: Final = frozenset({"labels", "annotations", "nodeSelector", "overhead"})
 """Fields whose value is a map. Any other object is one of the client's models, which counts though it is empty."""
@@ -77,7 +75,7 @@ def _metadata(base: Mapping[str, Any], task: Mapping[str, Any]) -> Manifest:
     joined = {
         name: {**(base.get(name) or {}), **(task.get(name) or {})} for name in ("labels", "annotations")
     }
-    return _merged(base, {**task, **joined, **_appended(base, task, _OF_METADATA)})
+    return _merged(base, {**task, **joined})
 
 
 def _spec(base: Mapping[str, Any], task: Mapping[str, Any]) -> Manifest:

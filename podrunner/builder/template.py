@@ -44,7 +44,7 @@ def opened(
     *,
     container: str,
     insist: bool,
-    rename: bool = False,
+    of_airflow: bool = False,
     place: str = "pod_template",
 ) -> Template:
     """Return a template split into its parts.
@@ -53,7 +53,8 @@ def opened(
         template: A pod; None: an empty one.
         container: Name of the main container.
         insist: Whether the main container must have this name, or else the template's first container is it.
-        rename: Whether the first container then gets the name, as Airflow's does.
+        of_airflow: Whether it is taken as Airflow takes it: its first container gets the name, and names in its
+            metadata are placeholders, about which nothing is said.
         place: Where the template is given, for errors.
 
     Raises:
@@ -69,10 +70,10 @@ def opened(
         annotations=metadata.get("annotations") or {},
         metadata=_unnamed(metadata),
         spec=spec,
-        main={**main, "name": container} if rename else main,
+        main={**main, "name": container} if of_airflow else main,
         before=before,
         after=after,
-        warnings=(*_warnings(metadata, spec, place), *warnings),
+        warnings=(*_warnings({} if of_airflow else metadata, spec, place), *warnings),
     )
 
 

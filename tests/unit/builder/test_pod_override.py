@@ -112,14 +112,14 @@ def test_init_containers_are_matched_by_name_and_others_appended():
     assert reconciled(pod(), pod(initContainers=task))["spec"]["initContainers"] == task
 
 
-def test_metadata_is_joined():
+def test_labels_and_annotations_are_joined_and_the_rest_of_the_metadata_replaced():
     """F2."""
     base = {"labels": {"a": "1", "b": "1"}, "annotations": {"a": "1"}, "finalizers": ["x/a"]}
     task = {"labels": {"b": "2"}, "annotations": {"b": "2"}, "finalizers": ["x/b"]}
     assert reconciled(pod(metadata=base), pod(metadata=task))["metadata"] == {
         "labels": {"a": "1", "b": "2"},
         "annotations": {"a": "1", "b": "2"},
-        "finalizers": ["x/a", "x/b"],
+        "finalizers": ["x/b"],
     }
 
 
@@ -229,7 +229,7 @@ def test_the_identity_wins_over_the_override():
     [
         ({"spec": []}, "pod_override.spec"),
         (pod([{"image": "i"}]), "pod_override.spec.containers[0]"),
-        (pod(main(env={"A": "1"})), "pod_override.spec.containers[0].env"),
+        (pod(main(env={"A": "1"})), "pod_override.spec.containers[base].env"),
         (pod(volumes="v"), "pod_override.spec.volumes"),
     ],
 )
@@ -237,6 +237,21 @@ def test_an_override_without_a_pods_shape_is_refused_with_the_place(override, fi
     with pytest.raises(SpecError) as caught:
         built(override)
     assert caught.value.field == field
+
+
+def test_a_name_that_stands_twice_after_appending_is_refused_at_the_override():
+    """F2: Airflow appends, and the API server refuses the pod."""
+    volumes = [{"name": "data", "emptyDir": {}}]
+    config = AIRFLOW.with_changes(pod_template=pod(main(image="i"), volumes=volumes))
+    with pytest.raises(SpecError) as caught:
+        built(pod(volumes=volumes), config)
+    assert caught.value.field == "pod_override.spec.volumes[data].name"
+
+
+def test_a_field_that_no_pod_has_is_refused_at_the_override():
+    with pytest.raises(SpecError) as caught:
+        built({"spec": {"restartPolcy": "Never"}})
+    assert caught.value.field == "pod_override.spec.restartPolcy"
 
 
 def test_a_model_of_the_client_counts_as_its_manifest(look):
