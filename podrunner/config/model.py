@@ -341,7 +341,7 @@ class RunnerConfig(Settings):
             environ: The environment to read; None: this process's.
             overrides: Settings that win over all sources, by their dotted names: ``{"cluster": "local"}``.
             allow_commands: Run the commands that ``…_cmd`` options name. Without it such an option is an
-                error.
+                error, if its value is needed.
             strict: Make each warning an error.
 
         Raises:

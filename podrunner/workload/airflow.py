@@ -8,6 +8,7 @@ Sources: ``airflow/executors/kubernetes_executor.py`` and ``airflow/contrib/kube
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -55,21 +56,25 @@ class AirflowTask(CheckedModel):
     result_path: str | None = None
 
 
-class _Task(CheckedModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
     """A task of which everything is known that has to be."""
 
     dag_id: str
     task_id: str
     execution_date: str | None
     run_id: str | None
-    try_number: Annotated[int, Field(ge=1)]
-    map_index: Annotated[int, Field(ge=-1)]
+    try_number: int
+    map_index: int
     pool: str | None
     dag_file: str | None
     airflow_version: str | None
-    task_workload: Annotated[Any, BeforeValidator(_read)]
+    task_workload: TaskWorkload | None
     worker_uuid: str | None
     extra_args: tuple[str, ...]
+
+
+_FIELDS: Final = tuple(_Task.__dataclass_fields__)
 
 
 def from_airflow(given: AirflowTask) -> dict[str, Any]:
@@ -99,7 +104,7 @@ def from_airflow(given: AirflowTask) -> dict[str, Any]:
 def _filled(given: AirflowTask) -> _Task:
     """Return the task with what its workload for the Task SDK says, which must not contradict what is given."""
     said: TaskWorkload | None = given.task_workload
-    values = {name: getattr(given, name) for name in _Task.model_fields}
+    values = {name: getattr(given, name) for name in _FIELDS}
     for name in ("dag_id", "task_id", "run_id", "try_number", "map_index"):
         known = getattr(said, name, None)
         if values[name] is None:
@@ -205,7 +210,8 @@ def _form_2(task: _Task) -> dict[str, Any]:
 
 
 def _form_3(task: _Task) -> dict[str, Any]:
-    workload: TaskWorkload = task.task_workload
+    workload = task.task_workload
+    assert workload is not None
     labels = {**_identity_labels(task, date="logical_date"), **_labels_2(task)}
     attributes = _of_template(task, workload.run_id, labels, date="logical_date")
     return {

@@ -71,11 +71,11 @@ def task_workload_of(value: Any) -> TaskWorkload:
     path = document.get("log_path")
     return TaskWorkload(
         text=text,
-        dag_id=_member(task, "dag_id", str),
-        task_id=_member(task, "task_id", str),
-        run_id=_member(task, "run_id", str),
-        try_number=_member(task, "try_number", int),
-        map_index=_member({"map_index": -1, **task}, "map_index", int),
+        dag_id=_text_in(task, "dag_id"),
+        task_id=_text_in(task, "task_id"),
+        run_id=_text_in(task, "run_id"),
+        try_number=_number_in(task, "try_number", least=1),
+        map_index=_number_in({"map_index": -1, **task}, "map_index", least=-1),
         log_path=path if isinstance(path, str) and path else None,
         executor_config=config if isinstance(config, Mapping) else None,
     )
@@ -116,9 +116,15 @@ def _parsed(text: str) -> dict[str, Any]:
     return document
 
 
-def _member(task: Mapping[str, Any], name: str, kind: type) -> Any:
+def _text_in(task: Mapping[str, Any], name: str) -> str:
     value = task.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool) or value == "":
-        needed = "text" if kind is str else "a whole number"
-        raise SpecError(f"needs {needed}", field=f"{_PLACE}.ti.{name}")
+    if not isinstance(value, str) or not value:
+        raise SpecError("needs text", field=f"{_PLACE}.ti.{name}")
+    return value
+
+
+def _number_in(task: Mapping[str, Any], name: str, *, least: int) -> int:
+    value = task.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise SpecError(f"needs a whole number from {least}", field=f"{_PLACE}.ti.{name}")
     return value

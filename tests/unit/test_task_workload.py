@@ -170,7 +170,8 @@ def test_a_task_must_be_named(missing):
         (document(ti={**TI, "dag_id": None}), r"task_workload\.ti\.dag_id: needs text"),
         (document(ti={**TI, "run_id": ""}), r"task_workload\.ti\.run_id: needs text"),
         (document(ti={**TI, "try_number": True}), r"task_workload\.ti\.try_number: needs a whole number"),
-        (document(ti={**TI, "try_number": 0}), "greater than or equal to 1"),
+        (document(ti={**TI, "try_number": 0}), r"try_number: needs a whole number from 1"),
+        (document(ti={**TI, "map_index": -2}), r"map_index: needs a whole number from -1"),
         (document(extra={1, 2}), "holds something that is no JSON"),
     ],
 )

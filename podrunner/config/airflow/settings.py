@@ -195,6 +195,9 @@ AirflowVersion = Annotated[str, AfterValidator(_known_version)]
 class AirflowSettings(Settings):
     """What makes a pod an Airflow worker.
 
+    Beside a pod template, and in Airflow 2 and 3, the template is the whole pod: of these settings only those that are
+    not at their defaults are added to it.
+
     Attributes:
         home: ``AIRFLOW_HOME`` inside the worker.
         dags_folder: The DAG folder inside the worker; left out: ``<home>/dags``.
@@ -210,7 +213,7 @@ class AirflowSettings(Settings):
         logs: What the worker's log folder is.
         worker_uuid: Value of the label ``airflow-worker``, the scheduler's identity; None: no such label.
         version: The version in the worker's image, such as ``2.9.2``, or just its line (``1.10``, ``2`` or ``3``): it
-            decides what a worker's pod is made of. None: what the pod template says or, without one, 1.10.
+            decides what a worker's pod is made of. None: not known; without a pod template it is then that of 1.10.
     """
 
     home: AbsolutePath = "/opt/airflow"

@@ -57,7 +57,14 @@ dags = st.one_of(
     st.fixed_dictionaries({"kind": st.just("host-path"), "path": paths}, optional={"mount_point": paths}),
     git,
 )
-airflow = some(home=paths, dags_folder=paths, sql_alchemy_conn=secrets, configmap=names, dags=dags)
+airflow = some(
+    home=paths,
+    dags_folder=paths,
+    sql_alchemy_conn=secrets,
+    configmap=names,
+    dags=dags,
+    version=st.sampled_from(["1.10.15", "2", "2.9.2", "3.0.0rc1"]),
+)
 
 
 rules = st.lists(

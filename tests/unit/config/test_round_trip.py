@@ -52,6 +52,15 @@ def test_an_unchanged_copy_is_equal(config):
     assert config.with_changes() == config
 
 
+@pytest.mark.parametrize("write", [as_toml, as_yaml])
+def test_an_empty_template_is_not_none(folder, write):
+    """F1: an empty one is the whole pod of a worker, and none is Airflow 1.10's."""
+    config = RunnerConfig(pod_template={}, airflow={})
+    path = folder / f"empty.{write.__name__.removeprefix('as_')}"
+    path.write_text(write(config), encoding="utf-8")
+    assert RunnerConfig.from_file(path, environ={}).pod_template == {}
+
+
 def test_defaults_are_left_out_unless_asked_for():
     assert as_data(RunnerConfig()) == {}
     everything = as_data(RunnerConfig(), all_settings=True)
