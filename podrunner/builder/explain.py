@@ -18,6 +18,7 @@ from podrunner.workload import Workload
 __all__ = ["Provenance", "explain_pod"]
 
 _BUILDER = "podrunner"
+_POLICY = "spec.restartPolicy"
 _PLACEHOLDER = "unset.invalid/image"
 _LIST_KEYS = {"volumeMounts": "mountPath", "ports": "containerPort", "ownerReferences": "uid"}
 _FIRST = ("pod_template", "container_name")
@@ -58,11 +59,21 @@ def explain_pod(config: RunnerConfig, workload: Workload) -> list[Provenance]:
     sources["metadata.name"] = "workload.key"
     if "airflow_version" not in workload.identity_labels:
         sources["metadata.labels.airflow_version"] = "config.airflow.version"
+    _attribute_policy(sources, config, workload)
     hidden = [] if workload.task_workload is None else [workload.task_workload.get_secret_value()]
     return [
         Provenance(path, HIDDEN if value in hidden else value, sources.get(path, _BUILDER))
         for path, value in final.items()
     ]
+
+
+def _attribute_policy(sources: dict[str, str], config: RunnerConfig, workload: Workload) -> None:
+    """Attribute the restart policy to a template that gives it, also if that is the builder's own."""
+    for name, template in (("workload", workload.pod_template), ("config", config.pod_template)):
+        if template is not None:
+            if (template.get("spec") or {}).get("restartPolicy") and sources.get(_POLICY) == _BUILDER:
+                sources[_POLICY] = f"{name}.pod_template"
+            return
 
 
 def _steps(config: RunnerConfig, workload: Workload) -> Iterator[tuple[str, dict[str, Any]]]:

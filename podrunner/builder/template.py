@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Template", "opened"]
 
+_NAMES = ("name", "generateName")
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -53,8 +55,8 @@ def opened(
         template: A pod; None: an empty one.
         container: Name of the main container.
         insist: Whether the main container must have this name, or else the template's first container is it.
-        of_airflow: Whether it is taken as Airflow takes it: its first container gets the name, and names in its
-            metadata are placeholders, about which nothing is said.
+        of_airflow: Whether it is taken as Airflow takes it: its first container gets the name, and a pod's name in it
+            is a placeholder, about which nothing is said.
         place: Where the template is given, for errors.
 
     Raises:
@@ -73,7 +75,7 @@ def opened(
         main={**main, "name": container} if of_airflow else main,
         before=before,
         after=after,
-        warnings=(*_warnings({} if of_airflow else metadata, spec, place), *warnings),
+        warnings=(*_warnings(metadata, spec, place, names=() if of_airflow else _NAMES), *warnings),
     )
 
 
@@ -94,8 +96,10 @@ def _unnamed(metadata: dict[str, Any]) -> dict[str, Any]:
     return {name: metadata[name] for name in kept if name in metadata}
 
 
-def _warnings(metadata: dict[str, Any], spec: dict[str, Any], place: str) -> tuple[str, ...]:
-    named = [name for name in ("name", "generateName") if name in metadata]
+def _warnings(
+    metadata: dict[str, Any], spec: dict[str, Any], place: str, *, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    named = [name for name in names if name in metadata]
     warnings = [f"{place}.metadata.{name} has no effect: podrunner names pods" for name in named]
     if metadata.get("namespace") is not None:
         decides = "the setting `namespace`, the workload or its overrides name the pod's namespace"

@@ -252,6 +252,15 @@ def test_workers_of_airflow_3_never_get_the_connection(pod_template):
     )
 
 
+def test_a_namespace_of_the_template_has_no_effect_and_a_placeholder_for_the_name_is_none():
+    """F1: Airflow sets both; a chart's file has a name that nothing depends on."""
+    given = {**template(), "metadata": {"name": "placeholder", "generateName": "p-", "namespace": "other"}}
+    plan = build_plan(worker(given, "2.9.2", namespace="jobs"), task())
+    assert plan.namespace == "jobs"
+    (warning,) = plan.warnings
+    assert warning.startswith("pod_template.metadata.namespace has no effect")
+
+
 @pytest.mark.parametrize(
     ("names", "main", "others"),
     [

@@ -94,6 +94,24 @@ def test_the_parts_of_an_airflow_worker_have_their_sources():
     assert found["metadata.labels.airflow_version"] == "config.airflow.version"
 
 
+def test_a_restart_policy_is_the_templates_if_it_has_one():
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "base"}]}}
+    policies = [
+        (RunnerConfig(image="i"), {}, "podrunner"),
+        (RunnerConfig(image="i", pod_template=template), {}, "config.pod_template"),
+        (RunnerConfig(image="i", pod_template=template), {"pod_template": {}}, "podrunner"),
+        (RunnerConfig(image="i"), {"pod_template": template}, "workload.pod_template"),
+        (
+            RunnerConfig(image="i"),
+            {"overrides": {"spec": {"restartPolicy": "OnFailure"}}},
+            "workload.overrides",
+        ),
+    ]
+    for config, fields, source in policies:
+        rows = explain_pod(config, Workload(key={"a": "b"}, **fields))
+        assert [row.source for row in rows if row.path == "spec.restartPolicy"] == [source]
+
+
 def test_explaining_shows_no_workload_of_a_task():
     ti = {"id": "1", "dag_id": "d", "task_id": "t", "run_id": "r", "try_number": 1}
     task = Workload.airflow(task_workload={"token": "hunter2", "ti": ti})
