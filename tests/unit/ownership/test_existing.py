@@ -54,7 +54,7 @@ def bearing(
     return replace(record, metadata=replace(record.metadata, **both))
 
 
-def decide(record: Pod, *, verdict: Any = None, policy: str = "reuse", hashed: str | None = "1:a") -> Any:
+def decide(record: Pod, *, verdict: Any = None, policy: str = "reuse", hashed: str | None = "2:a") -> Any:
     config = RunnerConfig(image="i", cluster="kubeconfig", reported_attempt=policy)
     return decide_existing(
         record, Attempt(KEY, hashed), me="me", scope="nightly", config=config, verdict=verdict
@@ -127,7 +127,7 @@ def test_the_decision(what: str, policy: str, column: str, expected: str):
     """H2: by state, workload, owner and ``reported_attempt``."""
     state, _, other = what.partition(",")
     owner, verdict = OWNERS[column]
-    annotations = {"hash": "1:b" if other else "1:a"}
+    annotations = {"hash": "2:b" if other else "2:a"}
     if state == "reported":
         annotations["reported"] = "failed"
     record = bearing(RUNNING if state == "running" else FAILED, owner=owner, **annotations)
@@ -203,7 +203,7 @@ def test_an_owner_that_cannot_be_read_is_named_with_the_reason():
     assert error.__cause__ is UNKNOWN.error
 
 
-@pytest.mark.parametrize(("stored", "given"), [(None, "1:a"), ("1:b", None), ("9:b", "1:a")])
+@pytest.mark.parametrize(("stored", "given"), [(None, "2:a"), ("2:b", None), ("1:b", "2:a")])
 def test_a_workload_that_cannot_be_compared_is_no_other_one(stored: str | None, given: str | None):
     """H2: pods of versions that wrote no hash, or another kind of hash."""
     annotations = {} if stored is None else {"hash": stored}
@@ -220,7 +220,7 @@ def test_an_ended_attempt_says_how_it_ended_and_what_to_do():
 
 def test_an_attempt_of_another_workload_says_so():
     """H2."""
-    error = decide(bearing(FAILED, hash="1:b")).error
+    error = decide(bearing(FAILED, hash="2:b")).error
     assert "as another workload" in str(error)
 
 
