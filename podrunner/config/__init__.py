@@ -27,6 +27,7 @@ from podrunner.config.airflow.version import AirflowLine
 from podrunner.config.failure_policy import FailureRule, OnExitCodes, OnPodCondition
 from podrunner.config.findings import ConfigFinding, ConfigWarning
 from podrunner.config.model import LOCAL_IMAGE, RunnerConfig, SecretRef
+from podrunner.config.origin import PodOrigin
 from podrunner.config.policies import (
     LogSettings,
     PendingPolicy,
@@ -62,6 +63,7 @@ __all__ = [
     "OnExitCodes",
     "OnPodCondition",
     "PendingPolicy",
+    "PodOrigin",
     "RetrySettings",
     "RunRetrySettings",
     "RunnerConfig",

@@ -16,6 +16,7 @@ from podrunner.errors import ConfigError
 
 if TYPE_CHECKING:
     from podrunner.config.findings import ConfigFinding
+    from podrunner.config.origin import PodOrigin
 
 __all__ = ["ConfigBuilder", "Layer", "overrides_layer"]
 
@@ -29,6 +30,7 @@ class ConfigBuilder(Generic[SettingsT]):
     Attributes:
         model: The class of the settings that are built.
         findings: What is worth reporting about the sources.
+        origin: What the pods of an ``airflow.cfg`` are made of; None for any other source.
     """
 
     def __init__(self, model: type[SettingsT], *, source: str) -> None:
@@ -40,6 +42,7 @@ class ConfigBuilder(Generic[SettingsT]):
         """
         self.model = model
         self.findings: list[ConfigFinding] = []
+        self.origin: PodOrigin | None = None
         self._source = source
         self._values: dict[str, Any] = {}
         self._locations: dict[tuple[str, ...], SourceLocation] = {}

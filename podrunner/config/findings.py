@@ -27,9 +27,9 @@ class ConfigFinding:
     """Something about a configuration that its author should know.
 
     Attributes:
-        level: ``warning``: the file says something that has no effect, or not the effect it seems to have;
-            ``note``: podrunner does without this option of Airflow, and the option stands at Airflow's own
-            default.
+        level: ``warning``: the file asks for something that podrunner does not do, or does in another way than
+            Airflow; ``note``: what runs is what Airflow would run, though an option has no effect: Airflow itself
+            passes it over in this version or beside a pod template, or it stands at Airflow's own default.
         message: What was found, in one sentence.
         source: The file, or ``environment``.
         section: The section, or None.

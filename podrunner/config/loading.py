@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from podrunner.config.builder import ConfigBuilder
+    from podrunner.config.origin import PodOrigin
 
 __all__ = ["LoadedConfig", "load_airflow_cfg", "load_file"]
 
@@ -29,16 +30,23 @@ class LoadedConfig:
 
     Attributes:
         config: The configuration.
-        findings: In the order of the file.
+        findings: First what concerns the syntax, the names and the values, then what has no effect.
+        origin: What the pods of an ``airflow.cfg`` are made of; None for any other source.
     """
 
     config: RunnerConfig
     findings: tuple[ConfigFinding, ...] = ()
+    origin: PodOrigin | None = None
 
     @property
     def warnings(self) -> tuple[ConfigFinding, ...]:
         """The findings that are warnings."""
         return tuple(finding for finding in self.findings if finding.level == "warning")
+
+    @property
+    def notes(self) -> tuple[ConfigFinding, ...]:
+        """The findings that are notes."""
+        return tuple(finding for finding in self.findings if finding.level == "note")
 
     def checked(self, *, strict: bool = False, stacklevel: int = 2) -> RunnerConfig:
         """Return the configuration, after one :class:`~podrunner.config.ConfigWarning` for each warning.
@@ -106,4 +114,4 @@ def load_airflow_cfg(
 
 
 def _loaded(builder: ConfigBuilder[RunnerConfig]) -> LoadedConfig:
-    return LoadedConfig(builder.build(), tuple(builder.findings))
+    return LoadedConfig(builder.build(), tuple(builder.findings), builder.origin)

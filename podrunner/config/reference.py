@@ -1,7 +1,7 @@
-"""The reference of all settings and of Airflow's options, as Markdown, made from the code.
+"""The reference of all settings, as Markdown, made from the code.
 
 ``python -m podrunner.config.reference`` prints the content of ``docs/reference/configuration.md``; a test compares.
-What belongs here: the page's layout. Its facts are in the settings' docstrings and in the table of options.
+What belongs here: the page's layout. Its facts are in the settings' docstrings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
 from podrunner.config.airflow.settings import (
     AirflowSettings,
     DagsFromClaim,
@@ -98,27 +97,17 @@ page_size = 1000
 ```
 """
 
-_AIRFLOW_HEAD = """\
+_AIRFLOW = """\
 ## Options of Airflow
 
-Read from `airflow.cfg` of Airflow 1.10 and later, and from `AIRFLOW__SECTION__KEY` variables. The options below stand
-in `[kubernetes]`, or in `[kubernetes_executor]` of newer versions, which wins; others name their section. An unknown
-option in these sections is a warning with the name that was probably meant, an error with `strict=True`; an option
-without meaning here is a warning where it departs from Airflow's default, else a note. `sql_alchemy_conn` and
-`git_password` may also be given as `…_cmd` (run only with `allow_commands=True`); `…_secret` is an error, because
-podrunner has no secrets backend, except for a connection string that the worker finds by itself.
-
-Exactly one source of DAGs is wanted: `dags_volume_claim`, `dags_volume_host`, `dags_in_image = True`, or `git_repo`
-with `git_branch` and `git_dags_folder_mount_point`. With `pod_template_file`, or with a `[kubernetes_executor]`
-section, none is needed. Git options without a mount point beside another source are inert: one warning.
+[Options of Airflow](airflow-options.md) lists each option of an `airflow.cfg`, the setting that it becomes, and the
+versions in which it has an effect.
 """
 
 
 def reference_page() -> str:
     """Return the whole page."""
-    return "\n".join(
-        [_HEAD, _TOML_EXAMPLE, *_setting_sections(), _AIRFLOW_HEAD, *_option_table(), "", *_free_table(), ""]
-    )
+    return "\n".join([_HEAD, _TOML_EXAMPLE, *_setting_sections(), _AIRFLOW])
 
 
 def attribute_texts(model: type[BaseModel]) -> dict[str, str]:
@@ -176,27 +165,6 @@ def _shown(value: Any) -> str:
 def _as_markdown(text: str) -> str:
     plain = re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"`\1`", text).replace("``", "`")
     return plain.replace("|", "\\|").replace("<", "&lt;") if "`" not in plain else plain.replace("|", "\\|")
-
-
-def _option_table() -> Iterator[str]:
-    yield "| Option | podrunner's setting | Airflow's default | Effect |\n|---|---|---|---|"
-    for option in OPTIONS:
-        default = f"`{option.default}`" if option.default else ""
-        setting = f"`{option.setting.replace(', ', '`, `')}`" if option.setting else "(no meaning here)"
-        yield f"| {_option_name(option)} | {setting} | {default} | {option.effect} |"
-
-
-def _option_name(option: Option) -> str:
-    section = "" if "kubernetes" in option.section else f" in {', '.join(f'`[{s}]`' for s in option.section)}"
-    since = "" if option.since == "1.10.4" else f" ({option.since})"
-    old = "".join(f", once `{alias}`" for alias in option.aliases)
-    return f"`{option.key}`{section}{since}{old}"
-
-
-def _free_table() -> Iterator[str]:
-    yield "| Section with keys of your own | podrunner's setting | Effect |\n|---|---|---|"
-    for section in FREE_SECTIONS:
-        yield f"| `[{section.name}]` | `{section.setting}` | {section.effect} |"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from podrunner.config.airflow.checks import check_options
 from podrunner.config.airflow.conversion import Conversion, convert_options, convert_version
 from podrunner.config.airflow.ini import IniFile
 from podrunner.config.airflow.options import (
@@ -19,11 +21,15 @@ from podrunner.config.airflow.options import (
     SENSITIVE,
     options_of,
 )
+from podrunner.config.airflow.options.record import HYBRID
+from podrunner.config.airflow.report import report_options
 from podrunner.config.airflow.sources import ENVIRONMENT, PREFIX, AirflowSources, run_command
+from podrunner.config.airflow.template_checks import check_template
 from podrunner.config.airflow.volumes import convert_volumes
 from podrunner.config.builder import ConfigBuilder, overrides_layer
 from podrunner.config.environment import environment_layer
 from podrunner.config.location import SourceLocation
+from podrunner.config.origin import PodOrigin
 from podrunner.config.text_file import read_text
 from podrunner.spelling import did_you_mean
 
@@ -37,7 +43,7 @@ __all__ = ["read_airflow_cfg"]
 
 _FREE_NAMES = tuple(section.name for section in FREE_SECTIONS)
 _KNOWN_SECTIONS = (*KUBERNETES_SECTIONS, *_FREE_NAMES)
-_OTHER_EXECUTORS = ("local_kubernetes_executor", "celery_kubernetes_executor")
+_OTHER_EXECUTORS = tuple(place.section for place in HYBRID)
 """Sections of Airflow that choose an executor and have no options about pods."""
 
 
@@ -70,12 +76,17 @@ def read_airflow_cfg(
     builder = ConfigBuilder(model, source=str(path))
     over = [environment_layer(environ, model), overrides_layer(overrides)]
     conversion = convert_version(Conversion(sources, builder), explicit=_explicit_version(over))
+    sources.versions = conversion.scope.versions
     _warn_of_unknown_sections(conversion)
     _warn_of_unknown_keys(conversion)
     _warn_of_unknown_variables(conversion)
     _warn_of_old_names(conversion)
     convert_options(conversion)
     convert_volumes(conversion)
+    report_options(conversion)
+    check_options(conversion)
+    check_template(conversion)
+    builder.origin = PodOrigin(conversion.scope.versions, conversion.template_file or None)
     for layer in over:
         builder.lay_over(layer)
     return builder
@@ -128,11 +139,12 @@ def _warn_of_unknown(conversion: Conversion, location: SourceLocation, key: str,
     conversion.warn(location, "unknown option, ignored", remedy=did_you_mean(key, _names_of(section)))
 
 
-def _names_of(section: str) -> set[str]:
+@cache
+def _names_of(section: str) -> frozenset[str]:
     """Return all names that may stand in a section: options, their old names, and the forms for secrets."""
     options = options_of(section)
     names = {name for option in options for name in (option.key, *option.aliases)}
-    return names | {f"{name}_{form}" for name in names & SENSITIVE for form in ("cmd", "secret")}
+    return frozenset(names) | {f"{name}_{form}" for name in names & SENSITIVE for form in ("cmd", "secret")}
 
 
 def _warn_of_old_names(conversion: Conversion) -> None:

@@ -1,8 +1,8 @@
 """Converting Airflow's options to podrunner's settings.
 
-What belongs here: what an option means. Where its value comes from does not (``sources.py``), nor do the volumes of
-DAGs and logs (``volumes.py``). Options whose value goes into a setting as it is stand only in the table
-(``options.py``).
+What belongs here: the version, and what an option of the pod means. Where a value comes from does not (``sources.py``),
+nor do the volumes of DAGs and logs (``volumes.py``) and the launcher (``launching.py``). Options whose value goes into
+a setting as it is stand only in the table (``options/``).
 """
 
 from __future__ import annotations
@@ -11,19 +11,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from podrunner.config.airflow.effects import Scope
+from podrunner.config.airflow.launching import LAUNCHER_CONVERTERS
 from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS, Option
-from podrunner.config.airflow.signs import POD_OPTIONS_OF_1_10, signs_of
+from podrunner.config.airflow.signs import signs_of
 from podrunner.config.airflow.version import ALL_LINES, AirflowLine, detect, line_of
 from podrunner.config.findings import ConfigFinding
 from podrunner.config.location import SourceLocation
 from podrunner.config.pod_template import load_pod_template
-from podrunner.redaction import looks_secret, shown_value
+from podrunner.redaction import looks_secret
 
 if TYPE_CHECKING:
     from podrunner.config.airflow.sources import AirflowSources, Given
     from podrunner.config.builder import ConfigBuilder
 
 __all__ = ["Conversion", "convert_options", "convert_version"]
+
+_ANY_VERSION = Scope(tuple(sorted(ALL_LINES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,22 @@ class Conversion:
         sources: The options of the file and the environment.
         builder: Takes the settings and findings.
         template: The pod template that the file names, or None.
+        template_file: Its path; "": there is none.
         lines: The lines of Airflow that the file may be written for; one, where it is known.
+        scope: What decides which options have an effect.
     """
 
     sources: AirflowSources
     builder: ConfigBuilder[Any]
     template: dict[str, Any] | None = None
+    template_file: str = ""
     lines: frozenset[AirflowLine] = ALL_LINES
+    scope: Scope = _ANY_VERSION
+
+    def has_finding(self, location: SourceLocation) -> bool:
+        """Return whether there is a finding about a location already."""
+        at = (location.source, location.section, location.key)
+        return any((found.source, found.section, found.key) == at for found in self.builder.findings)
 
     @property
     def is_template_all(self) -> bool:
@@ -48,7 +61,7 @@ class Conversion:
 
         Options of 1.10 that shape the pod then have no effect, and do not become settings.
         """
-        return self.template is not None or AirflowLine.V1_10 not in self.lines
+        return self.scope.pod_from_template
 
     def put(self, setting: str, value: Any, location: SourceLocation) -> None:
         """Set a setting by its dotted name."""
@@ -99,8 +112,10 @@ def convert_version(conversion: Conversion, *, explicit: str | None) -> Conversi
     """
     conversion.builder.put(("airflow",), {}, SourceLocation(conversion.sources.file.source))
     template, file = _template(conversion)
+    conversion = replace(conversion, template=template, template_file=file)
     if explicit is not None:
-        return _with_lines(conversion, template, _lines_of(explicit))
+        lines = _lines_of(explicit)
+        return _with_lines(conversion, lines, explicit if lines != ALL_LINES else None)
     found = detect(signs_of(conversion.sources, template, file=file))
     for followed, other in found.conflicts:
         conversion.warn(
@@ -110,15 +125,14 @@ def convert_version(conversion: Conversion, *, explicit: str | None) -> Conversi
         )
     if found.location is not None:
         conversion.put("airflow.version", found.version, found.location)
-    return _with_lines(conversion, template, found.lines)
+    return _with_lines(conversion, found.lines, found.version)
 
 
-def _with_lines(
-    conversion: Conversion, template: dict[str, Any] | None, lines: frozenset[AirflowLine]
-) -> Conversion:
+def _with_lines(conversion: Conversion, lines: frozenset[AirflowLine], version: str | None) -> Conversion:
     """Return the conversion with what was found. A line that is not known is one that starts from an empty template."""
-    found = replace(conversion, template=template, lines=lines)
-    if template is None and found.is_template_all and len(lines) > 1:
+    scope = Scope((version,) if version else tuple(sorted(lines)), template=conversion.template is not None)
+    found = replace(conversion, lines=lines, scope=scope)
+    if found.template is None and found.is_template_all and len(lines) > 1:
         conversion.put("pod_template", {}, SourceLocation(conversion.sources.file.source))
     return found
 
@@ -147,28 +161,17 @@ def convert_options(conversion: Conversion) -> None:
     for option in OPTIONS:
         if option.is_direct:
             _convert_direct(conversion, option)
-        elif option.setting is None:
-            _report_meaningless(conversion, option)
     for convert in _CONVERTERS:
         convert(conversion)
 
 
 def _convert_direct(conversion: Conversion, option: Option) -> None:
     assert option.setting is not None
-    if conversion.is_template_all and option.key in POD_OPTIONS_OF_1_10:
+    if conversion.is_template_all and option.in_template:
         return
     if option.own_default and conversion.sources.given(option.key) is None:
         return
     conversion.take(option.key, option.setting)
-
-
-def _report_meaningless(conversion: Conversion, option: Option) -> None:
-    given = conversion.sources.given(option.key)
-    if given is None:
-        return
-    message = f"has no meaning for podrunner: {option.effect.replace('`', '')}"
-    report = conversion.note if given.text in {option.default, option.later_default} else conversion.warn
-    report(given.location, message)
 
 
 def _worker(conversion: Conversion) -> None:
@@ -231,135 +234,15 @@ def _template(conversion: Conversion) -> tuple[dict[str, Any] | None, str]:
     if given is None:
         return None, ""
     path = Path(conversion.sources.file.source).parent / given.text
+    if not path.exists():
+        section = given.location.section or "kubernetes_executor"
+        raise given.location.error(
+            f"the pod template cannot be read: there is no {path}",
+            remedy=f"Copy it there, or name another by AIRFLOW__{section.upper()}__POD_TEMPLATE_FILE",
+        )
     template = load_pod_template(path, location=given.location)
     conversion.put("pod_template", template, given.location)
     return template, str(path)
-
-
-def _access(conversion: Conversion) -> None:
-    sources = conversion.sources
-    inside = sources.value("in_cluster")
-    conversion.put("cluster", "in-cluster" if inside else "kubeconfig", conversion.location("in_cluster"))
-    for key, setting in (("config_file", "kubeconfig"), ("cluster_context", "context")):
-        given = sources.given(key)
-        if given and inside:
-            conversion.warn(
-                given.location,
-                "has no effect beside in_cluster = True",
-                remedy="Set in_cluster = False to use a kubeconfig",
-            )
-        elif given:
-            conversion.put(setting, given.text, given.location)
-
-
-def _namespaces(conversion: Conversion) -> None:
-    sources = conversion.sources
-    named = sources.value("multi_namespace_mode_namespace_list")
-    if not sources.value("multi_namespace_mode"):
-        if named:
-            conversion.warn(
-                conversion.location("multi_namespace_mode_namespace_list"),
-                "has no effect without multi_namespace_mode = True",
-                remedy="Set it, or remove the list",
-            )
-    elif named:
-        conversion.put("namespaces", named, conversion.location("multi_namespace_mode_namespace_list"))
-    else:
-        conversion.put("all_namespaces", value=True, location=conversion.location("multi_namespace_mode"))
-
-
-def _requests(conversion: Conversion) -> None:
-    given = conversion.sources.given("kube_client_request_args")
-    arguments = dict(conversion.sources.value("kube_client_request_args") or {})
-    if given is None:
-        return
-    timeout = arguments.pop("_request_timeout", None)
-    if timeout is not None:
-        connect, total = _timeouts(timeout, given)
-        conversion.put("request_timeout_s", total, given.location)
-        conversion.put("connect_timeout_s", connect, given.location)
-    _warn_of_rest(conversion, arguments, given.location)
-
-
-def _timeouts(timeout: object, given: Given) -> tuple[float, float]:
-    """Read ``_request_timeout``: seconds for both, or ``[connect, read]``."""
-    both = [timeout, timeout] if isinstance(timeout, int | float) else timeout
-    if isinstance(both, list) and len(both) == 2 and all(_is_positive(part) for part in both):
-        return both[0], both[1]
-    raise given.location.error(
-        "_request_timeout is not a time",
-        value=shown_value(timeout),
-        remedy="Write seconds, or [connect, read]",
-    )
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-
-
-def _deletes(conversion: Conversion) -> None:
-    given = conversion.sources.given("delete_option_kwargs")
-    arguments = dict(conversion.sources.value("delete_option_kwargs") or {})
-    if given is None:
-        return
-    for name in ("grace_period_seconds", "gracePeriodSeconds"):
-        if name in arguments:
-            conversion.put("delete_grace_period_s", arguments.pop(name), given.location)
-    _warn_of_rest(conversion, arguments, given.location)
-
-
-def _retries(conversion: Conversion) -> None:
-    given = conversion.sources.given("api_client_retry_configuration")
-    if given is not None:
-        arguments = dict(conversion.sources.value("api_client_retry_configuration"))
-        for setting in ("retry", "create_retry"):
-            _retry(conversion, setting, arguments, given.location)
-        _warn_of_rest(
-            conversion, {k: v for k, v in arguments.items() if k not in _RETRY_KEYS}, given.location
-        )
-    publish = conversion.sources.value("task_publish_max_retries")
-    if publish:
-        conversion.put(
-            "create_retry.attempts",
-            publish + 1 if publish > 0 else 0,
-            conversion.location("task_publish_max_retries"),
-        )
-
-
-_RETRY_KEYS = ("total", "backoff_factor")
-
-
-def _retry(conversion: Conversion, setting: str, arguments: dict[str, Any], location: SourceLocation) -> None:
-    total, factor = (arguments.get(key) for key in _RETRY_KEYS)
-    if total is not None:
-        if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-            raise location.error(
-                "total is not a number of retries", value=shown_value(total), remedy="Write 0 or more"
-            )
-        conversion.put(f"{setting}.attempts", total + 1, location)
-    if factor is not None:
-        conversion.put(f"{setting}.initial_s", factor, location)
-
-
-def _creates(conversion: Conversion) -> None:
-    """Bound the creates in flight, unless the option is at Airflow's default (one per loop, or automatic)."""
-    for key, automatic in (("worker_pods_creation_batch_size", 1), ("pod_creation_max_concurrency", 0)):
-        value = conversion.sources.value(key)
-        if value is not None and value != automatic:
-            conversion.put("max_creates_in_flight", value, conversion.location(key))
-
-
-def _fatal_reasons(conversion: Conversion) -> None:
-    """Take the list unless it is Airflow's own, which would end a pod before its own Secret has been created."""
-    key = "worker_pod_pending_fatal_container_state_reasons"
-    reasons, default = conversion.sources.value(key), conversion.sources.default_of(key).text
-    if {*reasons} != {*default.split(",")}:
-        conversion.put("pending.fatal_reasons", reasons, conversion.location(key))
-
-
-def _warn_of_rest(conversion: Conversion, arguments: dict[str, Any], location: SourceLocation) -> None:
-    if arguments:
-        conversion.warn(location, f"{', '.join(arguments)}: no meaning for podrunner")
 
 
 def _free_sections(conversion: Conversion) -> None:
@@ -381,15 +264,4 @@ def _setting_of_variable(conversion: Conversion, name: str, given: Given) -> str
     return "credentials"
 
 
-_CONVERTERS = (
-    _worker,
-    _image,
-    _access,
-    _namespaces,
-    _requests,
-    _retries,
-    _creates,
-    _deletes,
-    _fatal_reasons,
-    _free_sections,
-)
+_CONVERTERS = (_worker, _image, *LAUNCHER_CONVERTERS, _free_sections)

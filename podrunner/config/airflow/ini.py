@@ -30,6 +30,7 @@ class IniFile:
         self._parser = _parsed(text, source, default_section="DEFAULT")
         # Parsed again without the inheritance from [DEFAULT], to know which keys stand in a section itself.
         self._own = _parsed(text, source, default_section="")
+        self._names: dict[str, dict[str, str]] = {}
 
     @property
     def sections(self) -> list[str]:
@@ -42,9 +43,10 @@ class IniFile:
 
     def find(self, section: str, key: str) -> str | None:
         """Return an option's name as written, whatever its case; None if it is not there."""
-        if not self._parser.has_section(section):
-            return None
-        return next((name for name in self._parser.options(section) if name.lower() == key.lower()), None)
+        if section not in self._names:
+            written = self._parser.options(section) if self._parser.has_section(section) else []
+            self._names[section] = {name.lower(): name for name in reversed(written)}
+        return self._names[section].get(key.lower())
 
     def text(self, section: str, key: str) -> str:
         """Return an option's value, interpolated (``%%`` is a percent sign).

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from podrunner.config.airflow.sources import AirflowSources
 
-__all__ = ["POD_OPTIONS_OF_1_10", "signs_of"]
+__all__ = ["signs_of"]
 
 _1_10 = frozenset({AirflowLine.V1_10})
 _LATER = frozenset({AirflowLine.V2, AirflowLine.V3})
@@ -48,11 +48,6 @@ _OPTIONS_OF_1_10 = (
 
 _COMMON_SECTIONS = (("database", _LATER, "2.3 and later"),)
 """Sections that say the least: charts set their variables for every version."""
-
-POD_OPTIONS_OF_1_10 = frozenset(
-    {*_OPTIONS_OF_1_10, "airflow_configmap", "airflow_local_settings_configmap", "dags_folder"}
-)
-"""Options that shape a worker's pod in 1.10 only. The chart writes the two config maps for later versions too."""
 
 _SECTIONS: tuple[tuple[str, frozenset[AirflowLine], str], ...] = (
     ("api_auth", _3, "3"),

@@ -1,7 +1,7 @@
 """The sources of an Airflow option's value: environment, file, command, in Airflow's order.
 
-What belongs here: precedence, expansion of ``$VAR``, ``~`` and ``{AIRFLOW_HOME}``, reading a value as a type.
-What an option means does not (``conversion.py``), nor does the file's syntax (``ini.py``).
+What belongs here: precedence, expansion of ``$VAR``, ``~`` and ``{AIRFLOW_HOME}``. Reading a value as a type does not
+(``readers.py``), nor does what an option means (``conversion.py``), nor the file's syntax (``ini.py``).
 
 Order, as Airflow documents it: ``AIRFLOW__SECTION__KEY``, ``…_CMD``, ``…_SECRET``, then in the file ``key``,
 ``key_cmd``, ``key_secret``, then the default.
@@ -9,7 +9,6 @@ Order, as Airflow documents it: ``AIRFLOW__SECTION__KEY``, ``…_CMD``, ``…_SE
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import subprocess
@@ -18,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podrunner.config.airflow.options import OPTIONS, SENSITIVE, Option
+from podrunner.config.airflow.readers import READERS
 from podrunner.config.location import SourceLocation
-from podrunner.redaction import shown_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from podrunner.config.airflow.ini import IniFile
     from podrunner.errors import ConfigError
 
-__all__ = ["ENVIRONMENT", "PREFIX", "AirflowSources", "Given", "run_command"]
+__all__ = ["ENVIRONMENT", "PREFIX", "AirflowSources", "Given", "Written", "run_command"]
 
 ENVIRONMENT = "environment"
 PREFIX = "AIRFLOW__"
@@ -51,6 +50,26 @@ class Given:
     in_backend: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An option as it is written in one place.
+
+    Attributes:
+        text: The text, not expanded; of a form for secrets, the command or the name in the backend.
+        location: Where it was written.
+        section: The section, also of a variable.
+        form: "", ``_cmd`` or ``_secret``.
+    """
+
+    text: str
+    location: SourceLocation
+    section: str
+    form: str = ""
+
+
+_FORMS = ("", "_cmd", "_secret")
+
+
 class AirflowSources:
     """The environment over the file: finds what is given for an option, and reads it as its type.
 
@@ -58,6 +77,10 @@ class AirflowSources:
         file: The parsed file.
         environ: The environment.
         run: Runs a command and returns its output; None: commands are refused.
+
+    Attributes:
+        versions: The versions or lines of Airflow that are possible: of two sections where an option stands, the one
+            that they read counts first. Empty, as long as that is not known: the newest one.
     """
 
     def __init__(
@@ -70,6 +93,7 @@ class AirflowSources:
         self.file = file
         self.environ = environ
         self._run = run
+        self.versions: tuple[str, ...] = ()
         self.home: str = self._home()
 
     def given(self, key: str) -> Given | None:
@@ -93,14 +117,16 @@ class AirflowSources:
 
         No command is run.
         """
-        commands: list[Given] = []
+        first = next(self._written(_BY_KEY[key]), None)
+        return Given(first.text, first.location) if first and first.form else None
 
-        def note(command: str, location: SourceLocation) -> str:
-            commands.append(Given(command, location))
-            return ""
+    def written(self, key: str) -> list[Written]:
+        """Return where an option is written and not empty, what counts first; no command is run."""
+        return [written for written in self._written(_BY_KEY[key]) if written.text]
 
-        found = AirflowSources(self.file, self.environ, run=note).in_backend(key)
-        return commands[0] if commands else found
+    def text_of(self, written: Written) -> str:
+        """Return what is written, expanded; for a form for secrets, as it stands."""
+        return written.text if written.form else self._text_of(written)
 
     def text(self, key: str) -> str | None:
         """Return an option's text, Airflow's default if it has one and nothing is given, else None."""
@@ -115,9 +141,9 @@ class AirflowSources:
         """
         found = self.given(key)
         if found is not None:
-            return _READERS[_BY_KEY[key].kind](found)
+            return READERS[_BY_KEY[key].kind](found)
         default = self._default(key)
-        return None if default is None else _READERS[_BY_KEY[key].kind](self.default_of(key))
+        return None if default is None else READERS[_BY_KEY[key].kind](self.default_of(key))
 
     def default_of(self, key: str) -> Given:
         """Return Airflow's default of an option as if it were given."""
@@ -162,47 +188,45 @@ class AirflowSources:
         return text.replace("{AIRFLOW_HOME}", self.home)
 
     def _found(self, option: Option) -> Given | None:
-        for section in option.section:
-            found = self._in_environment(section, option)
-            if found is not None:
-                return found
-        for section in option.section:
-            found = self._in_file(section, option)
-            if found is not None:
-                return found
+        first = next(self._written(option), None)
+        return None if first is None else self._resolved(first)
+
+    def _written(self, option: Option) -> Iterator[Written]:
+        """Find where an option is written, in the order in which it counts."""
+        places = sorted(option.places, key=lambda place: not place.is_read_by(self.versions))
+        for find in (self._in_environment, self._in_file):
+            for place in places:
+                written = find(place.section, option)
+                if written is not None:
+                    yield written
+
+    def _in_environment(self, section: str, option: Option) -> Written | None:
+        for key in (option.key, *option.aliases):
+            for form in _FORMS if key in SENSITIVE else _FORMS[:1]:
+                name = f"{PREFIX}{section.upper()}__{key.upper()}{form.upper()}"
+                if name in self.environ:
+                    location = SourceLocation(ENVIRONMENT, None, name)
+                    return Written(self.environ[name], location, section, form)
         return None
 
-    def _in_environment(self, section: str, option: Option) -> Given | None:
+    def _in_file(self, section: str, option: Option) -> Written | None:
         for key in (option.key, *option.aliases):
-            name = f"{PREFIX}{section.upper()}__{key.upper()}"
-            location = SourceLocation(ENVIRONMENT, None, name)
-            if name in self.environ:
-                return Given(self.expanded(self.environ[name]), location)
-            if key in SENSITIVE and f"{name}_CMD" in self.environ:
-                return self._by_command(
-                    self.environ[f"{name}_CMD"], SourceLocation(ENVIRONMENT, None, f"{name}_CMD")
-                )
-            if key in SENSITIVE and f"{name}_SECRET" in self.environ:
-                return Given(
-                    self.environ[f"{name}_SECRET"],
-                    SourceLocation(ENVIRONMENT, None, f"{name}_SECRET"),
-                    in_backend=True,
-                )
+            for form in _FORMS if key in SENSITIVE else _FORMS[:1]:
+                if name := self.file.find(section, f"{key}{form}"):
+                    location = SourceLocation(self.file.source, section, name)
+                    return Written(self.file.text(section, name), location, section, form)
         return None
 
-    def _in_file(self, section: str, option: Option) -> Given | None:
-        for key in (option.key, *option.aliases):
-            if written := self.file.find(section, key):
-                text = self.expanded(self._with_home(self.file.text(section, written)))
-                return Given(text, SourceLocation(self.file.source, section, written))
-            if key in SENSITIVE and (written := self.file.find(section, f"{key}_cmd")):
-                return self._by_command(
-                    self.file.text(section, written), SourceLocation(self.file.source, section, written)
-                )
-            if key in SENSITIVE and (written := self.file.find(section, f"{key}_secret")):
-                text = self.file.text(section, written)
-                return Given(text, SourceLocation(self.file.source, section, written), in_backend=True)
-        return None
+    def _resolved(self, written: Written) -> Given:
+        if written.form == "_cmd":
+            return self._by_command(written.text, written.location)
+        if written.form == "_secret":
+            return Given(written.text, written.location, in_backend=True)
+        return Given(self._text_of(written), written.location)
+
+    def _text_of(self, written: Written) -> str:
+        in_file = written.location.source != ENVIRONMENT
+        return self.expanded(self._with_home(written.text) if in_file else written.text)
 
     def _by_command(self, command: str, location: SourceLocation) -> Given:
         if self._run is None:
@@ -267,52 +291,3 @@ def _with_user(text: str, environ: Mapping[str, str]) -> str:
     if text == "~" or text.startswith("~/"):
         return (environ.get("HOME") or str(Path.home())).rstrip("/") + text[1:]
     return text
-
-
-def _flag(found: Given) -> bool:
-    word = found.text.partition("#")[0].strip().lower()
-    if word in {"t", "true", "1", "yes", "on"}:
-        return True
-    if word in {"f", "false", "0", "no", "off"}:
-        return False
-    raise found.location.error(
-        "is not a truth value", value=shown_value(found.text), remedy="Write True or False"
-    )
-
-
-def _integer(found: Given) -> int:
-    try:
-        return int(found.text)
-    except ValueError:
-        raise found.location.error(
-            "is not a whole number", value=shown_value(found.text), remedy="Write digits only"
-        ) from None
-
-
-def _csv(found: Given) -> tuple[str, ...]:
-    return tuple(item.strip() for item in found.text.split(",") if item.strip())
-
-
-def _json(found: Given, kind: type, name: str) -> Any:
-    try:
-        value = json.loads(found.text)
-    except json.JSONDecodeError as error:
-        raise found.location.error(
-            f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}",
-            remedy=f"Write a JSON {name}",
-        ) from None
-    if not isinstance(value, kind):
-        raise found.location.error(
-            f"is not a JSON {name}", value=shown_value(found.text), remedy=f"Write a JSON {name}"
-        )
-    return value
-
-
-_READERS: dict[str, Callable[[Given], Any]] = {
-    "text": lambda found: found.text,
-    "flag": _flag,
-    "integer": _integer,
-    "csv": _csv,
-    "json object": lambda found: _json(found, dict, "object"),
-    "json list": lambda found: _json(found, list, "list"),
-}

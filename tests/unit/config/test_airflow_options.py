@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from podrunner.config import AirflowSettings, RunnerConfig
 from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS
-from podrunner.config.airflow.signs import POD_OPTIONS_OF_1_10
 from podrunner.config.environment import _setting
 from podrunner.config.location import SourceLocation
 from podrunner.errors import ConfigError
@@ -66,24 +65,38 @@ def setting(config, path):
     return config
 
 
+BY_KEY = {option.key: option for option in OPTIONS}
+SHAPES_THE_POD = {option.key for option in OPTIONS if option.in_template}
+
+
+def version_with(key, section, versions=("1.10.15", "2.4.3", "2.11.2", "3.3.2")):
+    """Return a version of Airflow that has an option and reads a section, as the variable that sets it."""
+    option = BY_KEY[key]
+    places = [place for place in option.places if place.section == section]
+    having = [v for v in versions if option.is_in([v]) and any(place.is_read_by([v]) for place in places)]
+    return {"PODRUNNER_AIRFLOW__VERSION": having[0]}
+
+
 @pytest.mark.parametrize(("option", "text", "path", "value"), [*DIRECT, *CONVERTED])
 def test_an_option_goes_into_its_setting(load, option, text, path, value):
-    loaded = load(f"[kubernetes]\ndags_in_image = True\n{option} = {text}\n")
+    environ = version_with(option, "kubernetes")
+    loaded = load(f"[kubernetes]\ndags_in_image = True\n{option} = {text}\n", environ)
     assert setting(loaded.config, path) == value
-    assert loaded.findings == ()
-
-
-REMOVED = [row for row in DIRECT if row[0] in POD_OPTIONS_OF_1_10]
+    assert loaded.warnings == ()
 
 
 @pytest.mark.parametrize(
     ("option", "text", "path", "value"),
-    [row for row in [*DIRECT, *CONVERTED] if row not in REMOVED and row[0] != "worker_container_repository"],
+    [row for row in [*DIRECT, *CONVERTED] if row[0] not in {*SHAPES_THE_POD, "worker_container_repository"}],
 )
-def test_an_option_of_later_versions_goes_into_its_setting(load, option, text, path, value):
-    loaded = load(f"[kubernetes_executor]\n{option} = {text}\n")
+def test_an_option_of_the_newer_section_goes_into_its_setting(load, option, text, path, value):
+    environ = version_with(option, "kubernetes_executor")
+    loaded = load(f"[kubernetes_executor]\n{option} = {text}\n", environ)
     assert setting(loaded.config, path) == value
-    assert loaded.findings == ()
+    assert loaded.warnings == ()
+
+
+REMOVED = [row for row in DIRECT if row[0] in SHAPES_THE_POD]
 
 
 @pytest.mark.parametrize(("option", "text", "path", "value"), REMOVED)
@@ -101,17 +114,22 @@ def test_a_variable_means_the_same_as_the_option_in_the_file(load, option, text,
 
 
 @pytest.mark.parametrize(
-    "option", [option for option in OPTIONS if option.setting is None], ids=lambda o: o.key
+    "option",
+    [o for o in OPTIONS if o.setting is None and o.reader == "launcher" and not o.decided],
+    ids=lambda o: o.key,
 )
 def test_an_option_without_meaning_is_reported_by_name(load, option):
-    section = option.section[0]
-    dags = "" if section == "kubernetes_executor" else "[kubernetes]\ndags_in_image = True\n"
-    departing = load(f"{dags}[{section}]\n{option.key} = something\n")
-    assert [(finding.level, finding.key) for finding in departing.findings] == [("warning", option.key)]
-    if option.default:
-        escaped = option.default.replace("%", "%%")
-        at_default = load(f"{dags}[{section}]\n{option.key} = {escaped}\n")
-        assert [(finding.level, finding.key) for finding in at_default.findings] == [("note", option.key)]
+    section = option.section[-1]
+    dags = "[kubernetes]\ndags_in_image = True\n"
+    text = dags if section == "kubernetes" else f"{dags}[{section}]\n"
+    environ = version_with(option.key, section)
+    departing = load(f"{text}{option.key} = something\n", environ)
+    assert ("warning", option.key) in [(finding.level, finding.key) for finding in departing.findings]
+    for default in filter(None, (option.default, *option.later_defaults)):
+        escaped = default.replace("%", "%%")
+        at_default = load(f"{text}{option.key} = {escaped}\n", environ)
+        assert ("note", option.key) in [(finding.level, finding.key) for finding in at_default.findings]
+        assert at_default.warnings == ()
 
 
 def test_airflows_whole_default_file_gives_no_warning(load):
@@ -213,7 +231,7 @@ def test_the_namespaces_of_multi_namespace_mode(load):
     "option", ["kube_client_request_args", "delete_option_kwargs", "api_client_retry_configuration"]
 )
 def test_arguments_without_meaning_are_warnings(load, option):
-    (finding,) = load(f'[kubernetes]\ndags_in_image = True\n{option} = {{"pretty": "x", "b": 1}}\n').findings
+    (finding,) = load(f'[kubernetes]\ndags_in_image = True\n{option} = {{"pretty": "x", "b": 1}}\n').warnings
     assert finding.key == option
     assert "pretty, b" in finding.message
 

@@ -1,4 +1,4 @@
-"""The reference page is complete: every setting and every option, as the code has them."""
+"""The reference page is complete: every setting, as the code has them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 import pytest
 from podrunner.config import RunnerConfig
-from podrunner.config.airflow.options import FREE_SECTIONS, OPTIONS
 from podrunner.config.reference import _SECTIONS, attribute_texts, reference_page
 from pydantic import BaseModel
 
@@ -40,14 +39,3 @@ def test_every_setting_is_described(model):
     fields = set(model.model_fields) - {"kind"}
     assert fields <= set(attribute_texts(model)) <= fields | {"kind"}
     assert all(f"| `{field}` |" in reference_page() for field in fields)
-
-
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.key)
-def test_every_option_of_airflow_is_on_the_page(option):
-    _, _, options = reference_page().partition("## Options of Airflow")
-    (row,) = [line for line in options.splitlines() if line.startswith(f"| `{option.key}`")]
-    assert option.effect in row
-
-
-def test_every_free_section_is_on_the_page():
-    assert all(f"| `[{section.name}]` |" in reference_page() for section in FREE_SECTIONS)
