@@ -11,9 +11,11 @@ import typer
 import yaml
 
 from podrunner.builder import build_plan, explain_pod
+from podrunner.cli.checked import as_document, counted, tried, what_runs
 from podrunner.cli.options import Config, read_config, say_findings
 from podrunner.cli.output import columns, print_json
-from podrunner.config import RunnerConfig, as_data, load_file
+from podrunner.config import LoadedConfig, RunnerConfig, as_data, load_file
+from podrunner.errors import ConfigError
 from podrunner.workload import Workload
 
 __all__ = ["Format", "config_app", "render"]
@@ -72,14 +74,36 @@ def check(
     show: Annotated[
         bool, typer.Option("--show", help="Print what it says, secrets masked, as JSON.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Read a configuration file and say what is wrong or odd in it. Exit code 78 if it cannot be used."""
+    """Read a configuration file; say what will run, and what has no effect. Exit code 78 if it cannot be used."""
     loaded = load_file(file, allow_commands=allow_commands)
+    try:
+        loaded = tried(file, loaded)
+    except ConfigError as error:
+        _print_refusal(file, loaded, error, as_json=as_json)
+        raise
     if strict:
         loaded.checked(strict=True)
-    if show:
+    if as_json:
+        print_json(as_document(file, loaded) | ({"config": as_data(loaded.config)} if show else {}))
+    elif show:
         print_json(as_data(loaded.config))
+    else:
+        _print_findings(loaded)
+        print(f"{file}: {what_runs(loaded)}; usable, {counted(loaded)}")
+
+
+def _print_refusal(file: Path, loaded: LoadedConfig, error: ConfigError, *, as_json: bool) -> None:
+    """Print what was found before the error, which it may explain, and the further problems of the same kind."""
+    if as_json:
+        print_json(as_document(file, loaded, error=error))
         return
+    _print_findings(loaded)
+    for further in getattr(error, "__notes__", ()):
+        print(f"error: {further}")
+
+
+def _print_findings(loaded: LoadedConfig) -> None:
     for finding in loaded.findings:
         print(f"{finding.level}: {finding}")
-    print(f"{file}: usable, {len(loaded.warnings)} warnings")

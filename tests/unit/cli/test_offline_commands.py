@@ -44,7 +44,7 @@ def test_config_check_tells_what_is_odd_and_that_the_file_is_usable() -> None:
     shown = run("config", "check", CFG)
     assert shown.exit_code == 0
     assert "git_sync_path" in shown.stdout
-    assert shown.stdout.endswith("usable, 2 warnings\n")
+    assert shown.stdout.endswith("usable, 2 warnings, 0 notes\n")
 
 
 def test_config_check_strict_refuses_what_is_odd() -> None:
