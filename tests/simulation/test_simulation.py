@@ -128,7 +128,8 @@ async def recovered(world: World, runner: AsyncPodRunner) -> None:
 def check(world: World, cancelled: set[str], events: Sequence[RunnerEvent]) -> None:
     """One pod per workload, one outcome per pod, and it is the truth.
 
-    The caller that cancels a pod which ends at that moment may get either outcome. A second pod is made only if the
+    The caller that cancels a pod which ends at that moment may get either outcome; so may the runner that ends a pod
+    which appears after its launch was given up. A second pod is made only if the
     answer about the first was lost, and another client removed that one before it could be looked up: then the API
     shows no trace of it.
     """
@@ -146,7 +147,8 @@ def check(world: World, cancelled: set[str], events: Sequence[RunnerEvent]) -> N
             assert not any(pod["metadata"]["uid"] == uid for pod in world.pods.values()), uid
             continue
         truth, outcome = world.truth[uid], reported[uid]
-        allowed = truth.categories | ({Category.CANCELLED} if name in cancelled else set())
+        gave_up = name in finished
+        allowed = truth.categories | ({Category.CANCELLED} if name in cancelled or gave_up else set())
         assert outcome.category in allowed, repr((uid, truth, outcome, world.pods.get(("default", name))))
         if outcome.category in {Category.SUCCEEDED, Category.FAILED, Category.OOM_KILLED}:
             assert outcome.exit_code == truth.exit_code, (uid, truth, outcome)

@@ -278,7 +278,7 @@ async def test_a_sink_that_remembers_nonsense_is_left_out(node, state):
 
 async def test_a_sink_that_never_closes_holds_up_no_end(node, state, monkeypatch):
     """H9: the runner ends within a bounded time."""
-    monkeypatch.setattr("podrunner.logs.outlet._CLOSE_S", 0.05)
+    monkeypatch.setattr("podrunner.logs.outlet.CLOSE_S", 0.05)
     state.end()
     hanging, other = Sink(), Sink()
 
