@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from podrunner.config.builder import Layer
     from podrunner.errors import ConfigError
 
-__all__ = ["PREFIX", "environment_layer", "read_environ"]
+__all__ = ["PREFIX", "environment_layer", "read_environ", "section_layer"]
 
 PREFIX = "PODRUNNER_"
 _SOURCE = "environment"
@@ -65,15 +65,35 @@ def environment_layer(environ: Mapping[str, str], model: type[Settings]) -> Laye
     return dict(_entry(name, environ[name], model) for name in ours)
 
 
+def section_layer(entries: Mapping[str, tuple[str, SourceLocation]], model: type[Settings]) -> Layer:
+    """Return the layer of settings that the options of a section give, such as ``[podrunner]`` of an ``airflow.cfg``.
+
+    An option is named as a variable, without the prefix and in lower case: ``watch__page_size``; a dot does as well.
+
+    Args:
+        entries: The options: name → text, and where it is written.
+        model: The class of the configuration, whose fields are the settings.
+
+    Raises:
+        ConfigError: An option names no setting, or holds broken JSON.
+    """
+    layer = {}
+    for name, (text, location) in entries.items():
+        path, annotation = _setting(name.replace(".", "__").split("__"), location, model, prefix="")
+        layer[path] = (_read(text, annotation, location), location)
+    return layer
+
+
 def _entry(name: str, text: str, model: type[Settings]) -> tuple[tuple[str, ...], tuple[Any, SourceLocation]]:
     location = SourceLocation(_SOURCE, None, name)
-    path, annotation = _setting(name, location, model)
+    path, annotation = _setting(name.removeprefix(PREFIX).split("__"), location, model, prefix=PREFIX)
     return path, (_read(text, annotation, location), location)
 
 
-def _setting(name: str, location: SourceLocation, model: type[Settings]) -> tuple[tuple[str, ...], Any]:
-    """Find the setting that a variable names, and its type: ``PODRUNNER_WATCH__PAGE_SIZE`` is watch.page_size."""
-    parts = name.removeprefix(PREFIX).split("__")
+def _setting(
+    parts: list[str], location: SourceLocation, model: type[Settings], *, prefix: str
+) -> tuple[tuple[str, ...], Any]:
+    """Find the setting that a name leads to, and its type: ``PODRUNNER_WATCH__PAGE_SIZE`` is watch.page_size."""
     path: list[str] = []
     annotation: Any = model
     for index, part in enumerate(parts):
@@ -82,7 +102,7 @@ def _setting(name: str, location: SourceLocation, model: type[Settings]) -> tupl
             return (*path, _mapping_key(parts[index:], annotation, location)), str
         fields = {field: info.annotation for model in models for field, info in model.model_fields.items()}
         if part.lower() not in fields:
-            raise _unknown(location, parts[:index], fields)
+            raise _unknown(location, parts[:index], fields, prefix=prefix)
         path.append(part.lower())
         annotation = fields[part.lower()]
     return tuple(path), annotation
@@ -97,8 +117,10 @@ def _mapping_key(parts: list[str], annotation: Any, location: SourceLocation) ->
     return "__".join(parts)
 
 
-def _unknown(location: SourceLocation, before: list[str], fields: Mapping[str, Any]) -> ConfigError:
-    known = [PREFIX + "__".join((*before, field.upper())) for field in fields]
+def _unknown(
+    location: SourceLocation, before: list[str], fields: Mapping[str, Any], *, prefix: str
+) -> ConfigError:
+    known = [prefix + "__".join((*before, field.upper() if prefix else field)) for field in fields]
     return location.error("names no setting", remedy=did_you_mean(location.key or "", known))
 
 

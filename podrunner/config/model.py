@@ -357,6 +357,34 @@ class RunnerConfig(Settings):
         return config
 
     @classmethod
+    def from_airflow_conf(
+        cls,
+        sections: Mapping[str, Mapping[str, Any]],
+        *,
+        overrides: Mapping[str, Any] | None = None,
+        strict: bool = False,
+    ) -> RunnerConfig:
+        """Read a configuration that Airflow itself has read, in a process of Airflow's.
+
+        The sections are read as those of an ``airflow.cfg``; ``[podrunner]`` holds settings of podrunner's own
+        (``AIRFLOW__PODRUNNER__LOGS__FOLDER`` is ``logs.folder``), which win over Airflow's.
+
+        Args:
+            sections: Section → option → value: ``airflow.configuration.conf.as_dict(display_sensitive=True)``.
+            overrides: Settings that win over all sources, by their dotted names.
+            strict: Make each warning an error.
+
+        Raises:
+            ConfigError: A value is wrong.
+        """
+        from podrunner.config.airflow.cfg import read_airflow_conf
+
+        builder = read_airflow_conf(sections, cls, overrides=overrides)
+        config = builder.build()
+        report_findings(builder.findings, strict=strict, stacklevel=2)
+        return config
+
+    @classmethod
     def from_file(
         cls,
         path: str | os.PathLike[str],

@@ -27,7 +27,7 @@ from podrunner.config.airflow.sources import ENVIRONMENT, PREFIX, AirflowSources
 from podrunner.config.airflow.template_checks import check_template
 from podrunner.config.airflow.volumes import convert_volumes
 from podrunner.config.builder import ConfigBuilder, overrides_layer
-from podrunner.config.environment import environment_layer
+from podrunner.config.environment import environment_layer, section_layer
 from podrunner.config.location import SourceLocation
 from podrunner.config.origin import PodOrigin
 from podrunner.config.text_file import read_text
@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from podrunner.config.builder import Layer
     from podrunner.config.frozen import SettingsT
 
-__all__ = ["read_airflow_cfg"]
+__all__ = ["read_airflow_cfg", "read_airflow_conf"]
 
 _FREE_NAMES = tuple(section.name for section in FREE_SECTIONS)
-_KNOWN_SECTIONS = (*KUBERNETES_SECTIONS, *_FREE_NAMES)
+OWN_SECTION = "podrunner"
+"""The section of podrunner's own settings: ``[podrunner]``, or ``AIRFLOW__PODRUNNER__…``."""
+_KNOWN_SECTIONS = (*KUBERNETES_SECTIONS, *_FREE_NAMES, OWN_SECTION)
 _OTHER_EXECUTORS = tuple(place.section for place in HYBRID)
 """Sections of Airflow that choose an executor and have no options about pods."""
 
@@ -73,8 +75,36 @@ def read_airflow_cfg(
     environ = os.environ if environ is None else environ
     file = IniFile(read_text(path), source=str(path))
     sources = AirflowSources(file, environ, run=run_command if allow_commands else None)
-    builder = ConfigBuilder(model, source=str(path))
-    over = [environment_layer(environ, model), overrides_layer(overrides)]
+    return _read(sources, model, over=[environment_layer(environ, model), overrides_layer(overrides)])
+
+
+def read_airflow_conf(
+    sections: Mapping[str, Mapping[str, Any]],
+    model: type[SettingsT],
+    *,
+    overrides: Mapping[str, Any] | None = None,
+) -> ConfigBuilder[SettingsT]:
+    """Read a configuration that Airflow has read already, with the overrides laid over it.
+
+    Args:
+        sections: Section → option → value, as ``conf.as_dict()`` gives them. Airflow has looked at the environment.
+        model: The class of the configuration.
+        overrides: Settings that win over all sources, by their dotted names.
+
+    Returns:
+        The settings, and the findings about the sections.
+
+    Raises:
+        ConfigError: A value cannot be converted.
+    """
+    file = IniFile.of_sections(sections, source="Airflow's configuration")
+    return _read(AirflowSources(file, {}), model, over=[overrides_layer(overrides)])
+
+
+def _read(sources: AirflowSources, model: type[SettingsT], *, over: list[Layer]) -> ConfigBuilder[SettingsT]:
+    builder = ConfigBuilder(model, source=sources.file.source)
+    own = {key: (given.text, given.location) for key, given in sources.entries(OWN_SECTION).items()}
+    over = [section_layer(own, model), *over]
     conversion = convert_version(Conversion(sources, builder), explicit=_explicit_version(over))
     sources.versions = conversion.scope.versions
     _warn_of_unknown_sections(conversion)

@@ -6,15 +6,23 @@ What belongs here: the file's syntax. What an option means does not.
 from __future__ import annotations
 
 import configparser
+from typing import TYPE_CHECKING, Any
 
 from podrunner.config.location import SourceLocation
 from podrunner.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["IniFile"]
 
 
 class IniFile:
-    """An ``airflow.cfg``, parsed. Keys keep their case; Airflow's own options are found in any case."""
+    """An ``airflow.cfg``, parsed. Keys keep their case; Airflow's own options are found in any case.
+
+    Attributes:
+        source: Where it comes from, for errors.
+    """
 
     def __init__(self, text: str, *, source: str) -> None:
         """Parse the text.
@@ -26,11 +34,19 @@ class IniFile:
         Raises:
             ConfigError: The text has another syntax, or sets a key twice; the error names the line's number.
         """
-        self.source = source
+        self.source: str = source
         self._parser = _parsed(text, source, default_section="DEFAULT")
         # Parsed again without the inheritance from [DEFAULT], to know which keys stand in a section itself.
         self._own = _parsed(text, source, default_section="")
         self._names: dict[str, dict[str, str]] = {}
+
+    @classmethod
+    def of_sections(cls, sections: Mapping[str, Mapping[str, Any]], *, source: str) -> IniFile:
+        """Return the file that holds these sections; values are taken literally, without interpolation."""
+        file = cls("", source=source)
+        for parser in (file._parser, file._own):
+            parser.read_dict({name: _literal(options) for name, options in sections.items()}, source)
+        return file
 
     @property
     def sections(self) -> list[str]:
@@ -70,6 +86,10 @@ def _parsed(text: str, source: str, *, default_section: str) -> configparser.Con
     except configparser.Error as error:
         raise ConfigError(_syntax_problem(error), source=source, remedy=_SYNTAX_REMEDY) from None
     return parser
+
+
+def _literal(options: Mapping[str, Any]) -> dict[str, str]:
+    return {str(key): str(value).replace("%", "%%") for key, value in options.items() if value is not None}
 
 
 _SYNTAX_REMEDY = "Write [section] lines, then 'key = value' lines; indent what continues a value"
