@@ -31,6 +31,7 @@ LOCAL_TIERS = ["tests/unit", "tests/contract", "tests/simulation", "tests/proces
 # With one hash seed the worlds are the same each time: CI answers for the change under test.
 FULL_SIZE = {"SEEDS": "25", "HYPOTHESIS_PROFILE": "full", "PYTHONHASHSEED": "0"}
 CLUSTER_TESTS = ["tests/cluster", *(f"tests/contract/{part}" for part in CONTRACT)]
+AIRFLOWS = ("2.11.2", "3.3.2")  # tests/airflow_parity has the pinned requirements of each
 ONE_BY_ONE = ["-n", "0"]  # these tests share one node, and some stop its daemons
 NO_NODE_HERE = 75  # tests/cluster/up.py has said what this machine lacks
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -158,6 +159,35 @@ def cluster(session: nox.Session) -> None:
     session.run("python", "tests/cluster/up.py", "--", *tests, success_codes=[0, NO_NODE_HERE])
 
 
+@nox.session(name="airflow-parity")
+def airflow_parity(session: nox.Session) -> None:
+    """Worker pods of Airflow's own provider, for 2.11 and 3.3, compared with podrunner's. Five minutes.
+
+    ``-- --record`` writes the answers that the fast tier compares with anew.
+    """
+    install(session)
+    airflows = {version: airflow_environment(session, version) for version in AIRFLOWS}
+    env = {f"AIRFLOW_PYTHON_{version.replace('.', '_')}": python for version, python in airflows.items()}
+    if session.posargs == ["--record"]:
+        session.run("python", "-m", "tests.airflow_parity.recorded", env=env)
+    else:
+        session.run("python", "-m", "pytest", *ONE_BY_ONE, "tests/airflow_parity", *session.posargs, env=env)
+
+
+def airflow_environment(session: nox.Session, version: str) -> str:
+    """Return the interpreter of an environment with this Airflow, which is made first if it is not there.
+
+    Each has one of its own: they need different versions of SQLAlchemy, and podrunner is in none of them.
+    """
+    folder = Path(".nox", f"airflow-{version}").resolve()
+    python, requirements = str(folder / "bin" / "python"), f"tests/airflow_parity/requirements-{version}.txt"
+    if not (folder / "installed").exists():
+        session.run("python", "-m", "venv", "--clear", str(folder))
+        session.run(python, "-m", "pip", "install", "-q", "--no-deps", "-r", requirements, external=True)
+        (folder / "installed").touch()
+    return python
+
+
 @nox.session
 def mutation(session: nox.Session) -> None:
     """Changes of the deciding modules that their tests must notice: 90 % of each module's. Ten minutes."""
@@ -190,6 +220,7 @@ def nightly(session: nox.Session) -> None:
         tests = ["python", "-m", "pytest", *ONE_BY_ONE, *CLUSTER_TESTS]
         node = ["python", "tests/cluster/up.py", "--", *tests]
         session.run(*node, env={"PODRUNNER_TEST_KUBERNETES": version}, success_codes=[0, NO_NODE_HERE])
+    session.notify("airflow-parity")
     session.notify("mutation")
 
 
