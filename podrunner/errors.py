@@ -30,8 +30,10 @@ __all__ = [
     "GoneError",
     "InvalidError",
     "LogError",
+    "NotDoneError",
     "NotFoundError",
     "OwnershipError",
+    "PodFailedError",
     "PodrunnerError",
     "QueueFullError",
     "QuotaExceededError",
@@ -306,6 +308,45 @@ class AttemptEndedError(OwnershipError):
         super().__init__(message, namespace=namespace, name=name, owner=owner)
 
 
+class PodFailedError(PodrunnerError):
+    """A pod ended otherwise than by success. Raised by ``Outcome.raise_for_failure``, and by nothing else.
+
+    The last lines of its log are a note of the error, so that a traceback shows them.
+
+    Attributes:
+        category: The outcome's category, such as ``oom-killed``.
+        fault: The party at fault, such as ``workload``; None if it is not known.
+        cause: One sentence for people.
+        started: Whether the main container ever ran.
+        retryable: Whether the same pod, tried again unchanged, may end better.
+        exit_code: The exit code of the container that decided, or None.
+        log_tail: The last lines of that container's log, if they were kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        category: str,
+        fault: str | None,
+        cause: str,
+        started: bool,
+        retryable: bool,
+        exit_code: int | None = None,
+        log_tail: Sequence[str] = (),
+    ) -> None:
+        self.category = category
+        self.fault = fault
+        self.cause = cause
+        self.started = started
+        self.retryable = retryable
+        self.exit_code = exit_code
+        self.log_tail: tuple[str, ...] = tuple(log_tail)
+        at_fault = f" (fault: {fault})" if fault else ""
+        super().__init__(f"{category}{at_fault}: {cause}" if cause else f"{category}{at_fault}")
+        if self.log_tail:
+            self.add_note("\n".join(("The last lines of its log:", *self.log_tail)))
+
+
 class CloseTimeoutError(PodrunnerError):
     """A runner was closed, and pods did not end in the time for it. They may run on until another runner adopts them.
 
@@ -328,6 +369,10 @@ class UsageError(PodrunnerError):
 
 class RunnerClosedError(UsageError):
     """The runner is not open (not yet entered, or closed)."""
+
+
+class NotDoneError(UsageError):
+    """The outcome of a pod or run was asked for (``result``) that has none yet."""
 
 
 class CallFromEventLoopError(UsageError):

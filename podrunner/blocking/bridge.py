@@ -123,12 +123,12 @@ class Bridge:
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls a plain function on the event loop's thread."""
-        return self._check().call(partial(function, *args, **kwargs))
+        return self._check().call(partial(_wrapped, partial(function, *args, **kwargs)))[0]
 
     def run_if_open(self, function: Callable[[], T]) -> T:
         """Calls a plain function on the event loop's thread; right here once that is gone."""
         if self._portal is not None and not self._is_forked():
-            return self._portal.call(function)
+            return self._portal.call(partial(_wrapped, function))[0]
         return function()
 
     def _check(self) -> BlockingPortal:
@@ -213,6 +213,11 @@ async def _told(call: Callable[[], Awaitable[T]], done: threading.Event) -> T:
         return await call()
     finally:
         done.set()
+
+
+def _wrapped(function: Callable[[], T]) -> tuple[T]:
+    """Hides a result from the portal, which would await one that is awaitable, such as a handle."""
+    return (function(),)
 
 
 def _refuse_in_event_loop() -> None:

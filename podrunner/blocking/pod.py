@@ -162,6 +162,11 @@ class Pod:
         return self._bridge.run_if_open(lambda: self._pod.outcome)
 
     @property
+    def done(self) -> bool:
+        """Whether it is over, or its outcome will not come from here: ``result`` then returns, or raises why."""
+        return self._pod.done
+
+    @property
     def replayed(self) -> bool:
         """Whether the pod had ended before this launch of its attempt: its outcome is that of an earlier launch."""
         return self._pod.replayed
@@ -196,6 +201,17 @@ class Pod:
             RunnerClosedError: The runner was closed meanwhile and left the pod alone.
         """
         return self.outcome or self._bridge.call(self._pod.wait, timeout_s)
+
+    def result(self) -> Outcome:
+        """The outcome of a pod that is over, without waiting. Returning it takes it (``outcome_delivery``).
+
+        Raises:
+            NotDoneError: The pod is not over yet.
+            StaleError: Nothing is known because the watch is interrupted.
+            OwnershipError: As for ``wait``.
+            RunnerClosedError: As for ``wait``.
+        """
+        return self._bridge.run_if_open(self._pod.result)
 
     def logs(
         self,

@@ -58,6 +58,11 @@ class Run:
             return None
         return self._bridge.run_if_open(lambda: self._run.outcome)
 
+    @property
+    def done(self) -> bool:
+        """Whether it is over, or goes on elsewhere: ``result`` then returns, or raises why."""
+        return self._run.done
+
     def wait(self, timeout_s: float | None = None) -> Outcome:
         """Waits until the run is over: a pod succeeded, or there is no further try.
 
@@ -74,6 +79,17 @@ class Run:
             RunnerClosedError: The runner was closed meanwhile and left the run to a successor.
         """
         return self.outcome or self._bridge.call(self._run.wait, timeout_s)
+
+    def result(self) -> Outcome:
+        """The outcome of a run that is over, without waiting. Returning it takes it (``outcome_delivery``).
+
+        Raises:
+            NotDoneError: The run is not over yet.
+            StaleError: Nothing is known because the watch is interrupted.
+            OwnershipError: As for ``wait``.
+            RunnerClosedError: As for ``wait``.
+        """
+        return self._bridge.run_if_open(self._run.result)
 
     def cancel(self, *, grace_period_s: int | None = None, wait: bool = True) -> None:
         """Ends the run, wherever it is: the present pod is cancelled, and there is no further try.

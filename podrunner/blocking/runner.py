@@ -13,7 +13,7 @@ from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch, RunnerEve
 from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from random import Random
     from types import TracebackType
 
@@ -55,11 +55,15 @@ class Events:
             self._bridge.run_if_open(partial(put_back, self._events, list(self._over)))
         self._bridge.call(self._events.__aexit__, exc_type, exc, traceback)
 
-    def __iter__(self) -> Iterator[RunnerEvent[Pod]]:
-        while batch := self.next_batch():
-            self._over.extend(batch)
-            while self._over:
-                yield self._over.popleft()
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> RunnerEvent[Pod]:
+        if not self._over:
+            self._over.extend(self.next_batch())
+        if not self._over:
+            raise StopIteration
+        return self._over.popleft()
 
     def next_batch(self, max_events: int | None = None) -> list[RunnerEvent[Pod]]:
         """Waits for events and takes those that are there.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
+from podrunner.errors import PodFailedError
 from podrunner.outcome.category import Category, Fault
 
 __all__ = ["Evidence", "Outcome", "Timings", "parse_time"]
@@ -146,6 +147,24 @@ class Outcome:
     def succeeded(self) -> bool:
         """Whether the workload did what it should."""
         return self.category is Category.SUCCEEDED
+
+    def raise_for_failure(self) -> Self:
+        """Return the outcome itself if it is a success; raise it as an error if it is not.
+
+        Raises:
+            PodFailedError: The pod did not succeed; it says why, and shows the last lines of the log.
+        """
+        if self.succeeded:
+            return self
+        raise PodFailedError(
+            category=self.category,
+            fault=self.fault,
+            cause=self.message,
+            started=self.started,
+            retryable=self.retryable,
+            exit_code=self.exit_code,
+            log_tail=self.log_tail,
+        )
 
     def __str__(self) -> str:
         """Return one line: category, fault and message."""

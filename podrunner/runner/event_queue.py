@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from podrunner.errors import UsageError
 from podrunner.runner.delivery import Reader, came_back, handed_out, left
 from podrunner.runner.events import EventKind, note_pod, noted_pod
-from podrunner.runner.iteration import iter_items
 from podrunner.runner.tasks import Notify
 from podrunner.runner.tracked import TrackedPod
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from podrunner.runner.delivery import Deliveries
@@ -258,9 +256,14 @@ class AsyncEvents:
         if self._queue is not None:
             self._bus.unsubscribe(self._queue, failed=exc is not None)
 
-    def __aiter__(self) -> AsyncIterator[RunnerEvent[AsyncPod]]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RunnerEvent[AsyncPod]:
         # One at a time: a reader that stops in between has lost nothing.
-        return iter_items(partial(self.next_batch, 1))
+        for event in await self.next_batch(1):
+            return event
+        raise StopAsyncIteration
 
     async def next_batch(self, max_events: int | None = None) -> list[RunnerEvent[AsyncPod]]:
         """Waits for events and takes those that are there.

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from podrunner.errors import LogError, NotFoundError, OwnershipError, RunnerClosedError, UsageError
+from podrunner.errors import (
+    LogError,
+    NotDoneError,
+    NotFoundError,
+    OwnershipError,
+    RunnerClosedError,
+    UsageError,
+)
 from podrunner.logs import LogDocument, LogQuery, LogReader, LogStatus, PodLog, configured_places
 from podrunner.outcome import Outcome, Timings, Waiting, main_status, timings_of
 from podrunner.runner.log_stream import AsyncLogStream, PodLogReading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Generator, Sequence
     from datetime import datetime
 
     from podrunner.errors import PodrunnerError
@@ -112,6 +119,11 @@ class AsyncPod:
         return self._context.take_outcome(self._tracked)
 
     @property
+    def done(self) -> bool:
+        """Whether it is over, or its outcome will not come from here: ``result`` then returns, or raises why."""
+        return self._tracked.state.is_ended
+
+    @property
     def replayed(self) -> bool:
         """Whether the pod had ended before this launch of its attempt: its outcome is that of an earlier launch."""
         return self._tracked.replayed
@@ -148,19 +160,42 @@ class AsyncPod:
             AttemptEndedError: The attempt had ended before, as for ``launch``.
             RunnerClosedError: The runner was closed meanwhile and left the pod alone.
         """
-        tracked = self._tracked
         with anyio.move_on_after(timeout_s):
-            await tracked.ended()
-        outcome = self._context.take_outcome(tracked)
+            await self._tracked.ended()
+        outcome = self._take_outcome()
         if outcome is not None:
             return outcome
-        if tracked.is_relinquished:
-            self._raise_relinquished()
-        self._context.check_fresh(tracked)
-        stands = _stands(tracked, self._context)
+        stands = _stands(self._tracked, self._context)
         raise TimeoutError(
             f"pod {self.namespace}/{self.name} was not over after {timeout_s:g} s: it {stands}"
         )
+
+    def result(self) -> Outcome:
+        """The outcome of a pod that is over, without waiting. Returning it takes it (``outcome_delivery``).
+
+        Raises:
+            NotDoneError: The pod is not over yet.
+            StaleError: Nothing is known because the watch is interrupted.
+            OwnershipError: As for ``wait``.
+            RunnerClosedError: As for ``wait``.
+        """
+        outcome = self._take_outcome()
+        if outcome is not None:
+            return outcome
+        raise _not_done(f"pod {self.namespace}/{self.name}", f"it {_stands(self._tracked, self._context)}")
+
+    def __await__(self) -> Generator[Any, Any, Outcome]:
+        """``outcome = await pod``: as ``wait`` without a time limit."""
+        return self.wait().__await__()
+
+    def _take_outcome(self) -> Outcome | None:
+        """Returns the outcome; None: there is none yet. Raises why none will come from here, or none is known."""
+        outcome = self._context.take_outcome(self._tracked)
+        if outcome is None and self._tracked.is_relinquished:
+            self._raise_relinquished()
+        if outcome is None:
+            self._context.check_fresh(self._tracked)
+        return outcome
 
     def logs(
         self,
@@ -320,6 +355,12 @@ class AsyncPod:
             raise LogError(f"pod {self.name} has no container {name!r}, only {', '.join(names)}")
 
 
+def _not_done(what: str, stands: str) -> NotDoneError:
+    return NotDoneError(
+        f"{what} has no outcome yet: {stands}; wait for it (`wait`, `as_completed`), or ask `done`"
+    )
+
+
 def _stands(pod: TrackedPod, context: RunnerContext) -> str:
     """Returns where a pod stands that is not over: its status, or why it waits and until when."""
     waiting = context.waiting(pod)
@@ -369,9 +410,14 @@ class AsyncRun:
     @property
     def outcome(self) -> Outcome | None:
         """The outcome of the last pod; None while the run is not over, also between two tries. Reading it takes it."""
-        return self._take_outcome()
+        return self._read_outcome()
 
-    def _take_outcome(self) -> Outcome | None:
+    @property
+    def done(self) -> bool:
+        """Whether it is over, or goes on elsewhere: ``result`` then returns, or raises why."""
+        return self._run.is_over
+
+    def _read_outcome(self) -> Outcome | None:
         run = self._run
         if run.outcome is not None and run.tries:
             self._context.take_outcome(run.tries[-1])
@@ -392,19 +438,43 @@ class AsyncRun:
             OwnershipError: Another runner took the pod over, and goes on with the run.
             RunnerClosedError: The runner was closed meanwhile and left the run to a successor.
         """
-        run = self._run
         with anyio.move_on_after(timeout_s):
-            await run.ended()
+            await self._run.ended()
         outcome = self._take_outcome()
         if outcome is not None:
             return outcome
-        if run.is_relinquished:
+        raise TimeoutError(f"run {self.key} was not over after {timeout_s:g} s: {self._stands()}")
+
+    def result(self) -> Outcome:
+        """The outcome of a run that is over, without waiting. Returning it takes it (``outcome_delivery``).
+
+        Raises:
+            NotDoneError: The run is not over yet.
+            StaleError: Nothing is known because the watch is interrupted.
+            OwnershipError: As for ``wait``.
+            RunnerClosedError: As for ``wait``.
+        """
+        outcome = self._take_outcome()
+        if outcome is not None:
+            return outcome
+        raise _not_done(f"run {self.key}", self._stands())
+
+    def __await__(self) -> Generator[Any, Any, Outcome]:
+        """``outcome = await run``: as ``wait`` without a time limit."""
+        return self.wait().__await__()
+
+    def _take_outcome(self) -> Outcome | None:
+        """Returns the outcome; None: there is none yet. Raises why none will come from here, or none is known."""
+        outcome, run = self._read_outcome(), self._run
+        if outcome is None and run.is_relinquished:
             self._raise_relinquished()
-        if run.tries:
+        if outcome is None and run.tries:
             self._context.check_fresh(run.tries[-1])
-        last = run.tries[-1] if run.tries else None
-        stands = "it has no pod yet" if last is None else f"pod {last.name} {_stands(last, self._context)}"
-        raise TimeoutError(f"run {self.key} was not over after {timeout_s:g} s: {stands}")
+        return outcome
+
+    def _stands(self) -> str:
+        last = self._run.tries[-1] if self._run.tries else None
+        return "it has no pod yet" if last is None else f"pod {last.name} {_stands(last, self._context)}"
 
     async def cancel(self, *, grace_period_s: int | None = None, wait: bool = True) -> None:
         """Ends the run, wherever it is: the present pod is cancelled, and there is no further try.

@@ -40,6 +40,10 @@ def blocking(config: RunnerConfig, workloads: list[Workload]) -> None:
         run = runner.run(workloads[0], retry=RetryPolicy(attempts=2, wait=tenacity.wait_exponential()))
         assert_type(run.pod, Pod | None)
         assert_type(run.wait(), Outcome)
+        assert_type(pod.done, bool)
+        assert_type(pod.result().raise_for_failure(), Outcome)
+        assert_type(run.result(), Outcome)
+        assert_type(next(events), RunnerEvent[Pod])
 
 
 async def asynchronous(workloads: list[Workload]) -> None:
@@ -50,6 +54,9 @@ async def asynchronous(workloads: list[Workload]) -> None:
         async with runner.events() as events:
             async for event in events:
                 assert_type(event, RunnerEvent[AsyncPod])
+            assert_type(await anext(events), RunnerEvent[AsyncPod])
+        assert_type(await pods[0], Outcome)
+        assert_type(await runner.run(workloads[0]), Outcome)
         async for line in pods[0].logs(follow=False):
             assert_type(line, str)
         assert_type(await pods[0].wait(), Outcome)

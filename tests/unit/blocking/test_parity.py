@@ -15,7 +15,12 @@ PAIRS = [
     (runner.AsyncEvents, blocking.Events),
     (runner.AsyncLogStream, blocking.LogStream),
 ]
-MAGIC = {"__aenter__": "__enter__", "__aexit__": "__exit__", "__aiter__": "__iter__"}
+MAGIC = {
+    "__aenter__": "__enter__",
+    "__aexit__": "__exit__",
+    "__aiter__": "__iter__",
+    "__anext__": "__next__",
+}
 
 
 def members(cls: type) -> dict[str, object]:
