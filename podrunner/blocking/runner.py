@@ -4,28 +4,49 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, cast
 
 from podrunner.blocking.bridge import Bridge
+from podrunner.blocking.iteration import Completions, Outcomes, async_handle_of
 from podrunner.blocking.pod import Pod, async_pod_of
 from podrunner.blocking.run import Run, async_run_of
-from podrunner.runner import AsyncPodRunner, ClosePolicy, LaunchBatch, RunnerEvent, carry_handles, put_back
+from podrunner.runner import (
+    AsyncPodRunner,
+    ClosePolicy,
+    LaunchBatch,
+    RunnerEvent,
+    carry_handles,
+    put_back,
+    run_window,
+)
 from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from random import Random
     from types import TracebackType
 
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
-    from podrunner.runner import AsyncEvents, AsyncPod, Group, LogSinks, Priority, RetryPolicy, RunnerHealth
+    from podrunner.outcome import Outcome
+    from podrunner.runner import (
+        AsyncCompletions,
+        AsyncEvents,
+        AsyncPod,
+        Group,
+        LogSinks,
+        Priority,
+        RetryPolicy,
+        RunnerHealth,
+    )
     from podrunner.workload import Workload
 
 __all__ = ["Events", "PodRunner"]
 
 Acknowledged: TypeAlias = RunnerEvent | Pod | WorkloadKey
 """By what an outcome is acknowledged."""
+H = TypeVar("H", bound=Pod | Run)
+"""The handle of a pod or run."""
 
 
 class Events:
@@ -324,6 +345,58 @@ class PodRunner:
         """
         listed = [async_run_of(one) if isinstance(one, Run) else async_pod_of(one) for one in pods]
         self._bridge.call(self._runner.cancel_many, listed, grace_period_s=grace_period_s, wait=wait)
+
+    def as_completed(self, pods: Iterable[H], *, timeout_s: float | None = None) -> Iterator[H]:
+        """The pods, each as soon as it is over: ``for pod in runner.as_completed(pods)``.
+
+        A pod whose outcome will not come from here is given too: its ``result`` raises why. Coming back for the next
+        one takes the outcome of the one before (``outcome_delivery``), and so does reading it.
+
+        Args:
+            pods: Handles of pods or runs; those that are over already come first.
+            timeout_s: Seconds from the call until waiting ends; None: as long as it takes.
+
+        Raises:
+            TimeoutError: When the next one is asked for: the time is over, and not every pod is. They go on.
+            StaleError: Likewise, and nothing is known because the watch is interrupted.
+            RunnerClosedError: The runner was never open.
+        """
+        handles = {async_handle_of(pod): pod for pod in pods}
+        make = partial(self._runner.as_completed, handles, timeout_s=timeout_s)
+        completions = cast("AsyncCompletions[Any]", self._bridge.run_if_open(make))
+        return Completions(completions, handles, self._bridge)
+
+    def map(
+        self,
+        workloads: Iterable[Workload],
+        *,
+        retry: RetryPolicy | None = None,
+        priority: int = 0,
+        group: str = "",
+        concurrency: int | None = None,
+    ) -> Iterator[Outcome]:
+        """Runs workloads as ``run`` does, and gives their outcomes in the order of the workloads.
+
+        It begins with the first outcome that is asked for, and reads the workloads as it goes on. One that makes no
+        valid pod, or that the server refuses, has its outcome (``rejected-by-api``) in its place. Coming back for the
+        next outcome takes the one before (``outcome_delivery``). Leaving early cancels nothing.
+
+        Args:
+            workloads: What to run.
+            retry: When they are tried again; None: as the configuration's ``run_retry`` says.
+            priority: Of each try: as for ``submit``.
+            group: Of each try: as for ``submit``.
+            concurrency: How many are under way at most, counted from the one whose outcome is next; None: 1,000, or
+                ``max_active_pods`` if that is more. Never more than half of ``max_undelivered_pods``.
+
+        Raises:
+            OwnershipError: In the place of a workload that another runner has. Asking again goes on with the next.
+            RunnerClosedError: The runner is not open.
+        """
+        window = self._bridge.run(
+            run_window, self._runner, retry=retry, priority=priority, group=group, concurrency=concurrency
+        )
+        return Outcomes(workloads, window, self._bridge)
 
     def adopt(self, *, owners: Iterable[str] = ()) -> list[Pod]:
         """Takes over what is left of runners of the same scope that are gone.

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from podrunner.runner.batches import FailedLaunch, LaunchBatch
 from podrunner.runner.closing import ClosePolicy
+from podrunner.runner.completion import AsyncCompletions
 from podrunner.runner.event_queue import AsyncEvents, put_back
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, AsyncRun, peek_outcome
 from podrunner.runner.health import RunnerHealth
 from podrunner.runner.log_stream import AsyncLogStream
 from podrunner.runner.many import Group, Priority
+from podrunner.runner.mapping import RunWindow
 from podrunner.runner.retries import RetryPolicy
-from podrunner.runner.runner import AsyncPodRunner, LogSinks, carry_handles
+from podrunner.runner.runner import AsyncPodRunner, LogSinks, carry_handles, run_window
 
 __all__ = [
+    "AsyncCompletions",
     "AsyncEvents",
     "AsyncLogStream",
     "AsyncPod",
@@ -31,9 +34,11 @@ __all__ = [
     "LogSinks",
     "Priority",
     "RetryPolicy",
+    "RunWindow",
     "RunnerEvent",
     "RunnerHealth",
     "carry_handles",
     "peek_outcome",
     "put_back",
+    "run_window",
 ]

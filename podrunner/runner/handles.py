@@ -165,9 +165,8 @@ class AsyncPod:
         outcome = self._take_outcome()
         if outcome is not None:
             return outcome
-        stands = _stands(self._tracked, self._context)
         raise TimeoutError(
-            f"pod {self.namespace}/{self.name} was not over after {timeout_s:g} s: it {stands}"
+            f"pod {self.namespace}/{self.name} was not over after {timeout_s:g} s: it {self._stands()}"
         )
 
     def result(self) -> Outcome:
@@ -182,7 +181,7 @@ class AsyncPod:
         outcome = self._take_outcome()
         if outcome is not None:
             return outcome
-        raise _not_done(f"pod {self.namespace}/{self.name}", f"it {_stands(self._tracked, self._context)}")
+        raise NotDoneError(f"pod {self.namespace}/{self.name} has no outcome yet: it {self._stands()}")
 
     def __await__(self) -> Generator[Any, Any, Outcome]:
         """``outcome = await pod``: as ``wait`` without a time limit."""
@@ -196,6 +195,9 @@ class AsyncPod:
         if outcome is None:
             self._context.check_fresh(self._tracked)
         return outcome
+
+    def _stands(self) -> str:
+        return _stands(self._tracked, self._context)
 
     def logs(
         self,
@@ -457,7 +459,7 @@ class AsyncRun:
         outcome = self._take_outcome()
         if outcome is not None:
             return outcome
-        raise _not_done(f"run {self.key}", self._stands())
+        raise NotDoneError(f"run {self.key} has no outcome yet: {self._stands()}")
 
     def __await__(self) -> Generator[Any, Any, Outcome]:
         """``outcome = await run``: as ``wait`` without a time limit."""
@@ -513,6 +515,30 @@ class AsyncRun:
 def tracked_of(pod: AsyncPod) -> TrackedPod:
     """Returns the pod of a handle as its runner tracks it."""
     return pod._tracked  # noqa: SLF001  # the handle's own room
+
+
+def is_over(handle: AsyncPod | AsyncRun) -> bool:
+    """Returns whether a pod or run is over here."""
+    return handle.done
+
+
+def on_end(handle: AsyncPod | AsyncRun, callback: Callable[[], object]) -> None:
+    """Calls a function once, when a pod or run that is not over is over."""
+    tracked = handle._tracked if isinstance(handle, AsyncPod) else handle._run  # noqa: SLF001
+    tracked.on_end(callback)
+
+
+def standing(handle: AsyncPod | AsyncRun) -> str:
+    """Says of a pod or run that is not over how it stands.
+
+    Raises:
+        StaleError: That is not known, because the watch is interrupted.
+    """
+    try:
+        handle.result()
+    except NotDoneError as error:
+        return str(error)
+    return f"{handle!r} is over by now"
 
 
 def peek_outcome(handle: AsyncPod | AsyncRun) -> Outcome | None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 import anyio
 
 from podrunner.errors import RunnerClosedError, UnknownPodError, UsageError
 from podrunner.ownership import new_owner
 from podrunner.runner.closing import ClosePolicy
+from podrunner.runner.completion import AsyncCompletions
 from podrunner.runner.engine import Engine, RunnerResources
 from podrunner.runner.event_queue import AsyncEvents, EventBus
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, AsyncRun, tracked_of
 from podrunner.runner.life import RunnerLife
 from podrunner.runner.many import Group, Priority, batch_of, cancel_all
+from podrunner.runner.mapping import AsyncOutcomes, RunWindow, window_size
 from podrunner.runner.opening import open_engine
 from podrunner.workload import WorkloadKey
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
     from podrunner.logs import SinkFactory
+    from podrunner.outcome import Outcome
     from podrunner.runner.batches import LaunchBatch
     from podrunner.runner.health import RunnerHealth
     from podrunner.runner.retries import RetryPolicy
@@ -35,10 +38,12 @@ if TYPE_CHECKING:
     from podrunner.runner.tracked import TrackedPod
     from podrunner.workload import Workload
 
-__all__ = ["Acknowledged", "AsyncPodRunner", "LogSinks", "carry_handles"]
+__all__ = ["Acknowledged", "AsyncPodRunner", "LogSinks", "carry_handles", "run_window"]
 
 Acknowledged: TypeAlias = "RunnerEvent | AsyncPod | WorkloadKey"
 """By what an outcome is acknowledged."""
+H = TypeVar("H", bound=AsyncPod | AsyncRun)
+"""The handle of a pod or run."""
 LogSinks = Callable[[AsyncPod], Sequence["SinkFactory"]]
 """Makes an embedder's own log sinks for a pod."""
 
@@ -315,6 +320,54 @@ class AsyncPodRunner:
         """
         await cancel_all(pods, grace_period_s=grace_period_s, wait=wait)
 
+    def as_completed(self, pods: Iterable[H], *, timeout_s: float | None = None) -> AsyncIterator[H]:
+        """The pods, each as soon as it is over: ``async for pod in runner.as_completed(pods)``.
+
+        A pod whose outcome will not come from here is given too: its ``result`` raises why. Coming back for the next
+        one takes the outcome of the one before (``outcome_delivery``), and so does reading it.
+
+        Args:
+            pods: Handles of pods or runs; those that are over already come first.
+            timeout_s: Seconds from the call until waiting ends; None: as long as it takes.
+
+        Raises:
+            TimeoutError: When the next one is asked for: the time is over, and not every pod is. They go on.
+            StaleError: Likewise, and nothing is known because the watch is interrupted.
+            RunnerClosedError: The runner was never open.
+        """
+        self._entered()
+        return AsyncCompletions(pods, timeout_s=timeout_s)
+
+    def map(
+        self,
+        workloads: Iterable[Workload],
+        *,
+        retry: RetryPolicy | None = None,
+        priority: int = 0,
+        group: str = "",
+        concurrency: int | None = None,
+    ) -> AsyncIterator[Outcome]:
+        """Runs workloads as ``run`` does, and gives their outcomes in the order of the workloads.
+
+        It begins with the first outcome that is asked for, and reads the workloads as it goes on. One that makes no
+        valid pod, or that the server refuses, has its outcome (``rejected-by-api``) in its place. Coming back for the
+        next outcome takes the one before (``outcome_delivery``). Leaving early cancels nothing.
+
+        Args:
+            workloads: What to run.
+            retry: When they are tried again; None: as the configuration's ``run_retry`` says.
+            priority: Of each try: as for ``submit``.
+            group: Of each try: as for ``submit``.
+            concurrency: How many are under way at most, counted from the one whose outcome is next; None: 1,000, or
+                ``max_active_pods`` if that is more. Never more than half of ``max_undelivered_pods``.
+
+        Raises:
+            OwnershipError: In the place of a workload that another runner has. Asking again goes on with the next.
+            RunnerClosedError: The runner is not open.
+        """
+        window = run_window(self, retry=retry, priority=priority, group=group, concurrency=concurrency)
+        return AsyncOutcomes(workloads, window)
+
     async def adopt(self, *, owners: Iterable[str] = ()) -> list[AsyncPod]:
         """Takes over what is left of runners of the same scope that are gone.
 
@@ -466,6 +519,20 @@ class AsyncPodRunner:
     def _run_handle(self, run: TrackedRun) -> AsyncRun:
         engine = self._entered()
         return AsyncRun(run, engine.runs, engine.context)
+
+
+def run_window(
+    runner: AsyncPodRunner,
+    *,
+    retry: RetryPolicy | None,
+    priority: int,
+    group: str,
+    concurrency: int | None,
+) -> RunWindow:
+    """Returns what :meth:`AsyncPodRunner.map` has under way."""
+    size = window_size(runner._config, concurrency)  # noqa: SLF001  # the runner's own room
+    run = partial(runner.run, retry=retry, priority=priority, group=group)
+    return RunWindow(run, runner._entered().queue, size=size)  # noqa: SLF001
 
 
 def _default_config() -> RunnerConfig:

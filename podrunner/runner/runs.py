@@ -24,6 +24,7 @@ from podrunner.runner.states import NotCreatedState
 from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from podrunner.builder import OwnershipMetadata, PodPlan
@@ -86,6 +87,10 @@ class TrackedRun:
         assert not self.is_over, f"run {self.workload.key} is over already"
         self.outcome, self.is_relinquished = outcome, outcome is None
         self._end.notify_all()
+
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Calls a function once, when a run that is not over is."""
+        self._end.call_once(callback)
 
     async def ended(self) -> None:
         """Returns when the run is over."""

@@ -123,6 +123,11 @@ class SubmissionQueue:
         return self._waiting + self._workers
 
     @property
+    def has_room(self) -> bool:
+        """Whether one more submission may wait."""
+        return self._waiting < self._config.submit_queue_size
+
+    @property
     def _waiting(self) -> int:
         return len(self._queue) + len(self._deferred)
 
@@ -443,9 +448,7 @@ class SubmissionQueue:
 
     async def wait_for_room(self) -> None:
         """Returns when one more submission may wait, or none may any more."""
-        while self._waiting >= self._config.submit_queue_size and not (
-            self._refusing or self._fence.is_closed
-        ):
+        while not (self.has_room or self._refusing or self._fence.is_closed):
             await self._pods.changed()
 
     def enqueue(

@@ -178,10 +178,17 @@ class Notify:
     It costs nothing while no task waits: each of thousands of pods has one.
     """
 
-    __slots__ = ("_event",)
+    __slots__ = ("_callbacks", "_event")
 
     def __init__(self) -> None:
         self._event: anyio.Event | None = None
+        self._callbacks: list[Callable[[], object]] | None = None
+
+    def call_once(self, callback: Callable[[], object]) -> None:
+        """Calls a function at the next :meth:`notify_all`, as if a task had waited, but at once."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
 
     async def wait(self) -> None:
         """Returns at the first :meth:`notify_all` after the call."""
@@ -193,3 +200,6 @@ class Notify:
         if self._event is not None:
             self._event.set()
             self._event = None
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()

@@ -26,7 +26,7 @@ from podrunner.runner.states import (
 from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from podrunner.errors import PodrunnerError
     from podrunner.outcome import Outcome
@@ -171,6 +171,10 @@ class TrackedPod:
         """Returns when the outcome is there, or will not come from here."""
         while not self.state.is_ended:
             await self._end.wait()
+
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Calls a function once, when the outcome of a pod that has not ended is there, or will not come from here."""
+        self._end.call_once(callback)
 
     async def drained(self) -> None:
         """Returns when the outcome is settled and the log read, or neither will come from here."""

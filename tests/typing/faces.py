@@ -44,6 +44,9 @@ def blocking(config: RunnerConfig, workloads: list[Workload]) -> None:
         assert_type(pod.result().raise_for_failure(), Outcome)
         assert_type(run.result(), Outcome)
         assert_type(next(events), RunnerEvent[Pod])
+        assert_type(list(runner.as_completed([pod])), list[Pod])
+        assert_type(list(runner.as_completed([run], timeout_s=1)), list[Run])
+        assert_type(list(runner.map(workloads, retry=RetryPolicy())), list[Outcome])
 
 
 async def asynchronous(workloads: list[Workload]) -> None:
@@ -56,6 +59,10 @@ async def asynchronous(workloads: list[Workload]) -> None:
                 assert_type(event, RunnerEvent[AsyncPod])
             assert_type(await anext(events), RunnerEvent[AsyncPod])
         assert_type(await pods[0], Outcome)
+        async for done in runner.as_completed(pods, timeout_s=1):
+            assert_type(done, AsyncPod)
+        async for outcome in runner.map(workloads):
+            assert_type(outcome, Outcome)
         assert_type(await runner.run(workloads[0]), Outcome)
         async for line in pods[0].logs(follow=False):
             assert_type(line, str)
