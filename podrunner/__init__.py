@@ -43,6 +43,12 @@ if TYPE_CHECKING:
         TcpKeepalive,
         WatchSettings,
     )
+    from podrunner.display import (
+        Progress,
+        ProgressCounts,
+        ProgressDisplay,
+        progress,
+    )
     from podrunner.errors import PodrunnerError
     from podrunner.kube import ExecResult
     from podrunner.local import (
@@ -142,6 +148,9 @@ __all__ = [
     "Pod",
     "PodRunner",
     "PodrunnerError",
+    "Progress",
+    "ProgressCounts",
+    "ProgressDisplay",
     "Provenance",
     "Resources",
     "RetryPolicy",
@@ -163,6 +172,7 @@ __all__ = [
     "WorkloadKey",
     "build_pod",
     "explain_pod",
+    "progress",
 ]
 
 _ROOMS = {
@@ -199,6 +209,12 @@ _ROOMS = {
         "SecretRef",
         "TcpKeepalive",
         "WatchSettings",
+    ),
+    "podrunner.display": (
+        "Progress",
+        "ProgressCounts",
+        "ProgressDisplay",
+        "progress",
     ),
     "podrunner.errors": ("PodrunnerError",),
     "podrunner.kube": ("ExecResult",),

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from podrunner.blocking.pod import LogStream, Pod
 from podrunner.blocking.run import Run
-from podrunner.blocking.runner import Events, PodRunner
+from podrunner.blocking.runner import Events, PodRunner, runner_behind
 
-__all__ = ["Events", "LogStream", "Pod", "PodRunner", "Run"]
+__all__ = ["Events", "LogStream", "Pod", "PodRunner", "Run", "runner_behind"]

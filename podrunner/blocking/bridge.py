@@ -227,8 +227,8 @@ def _refuse_in_event_loop() -> None:
         if not _in_trio():
             return
     raise CallFromEventLoopError(
-        "the blocking face was called from a running event loop, which it would block; use AsyncPodRunner there, or "
-        "call from a worker thread"
+        "the blocking face was called from a running event loop, which it would block; use AsyncPodRunner there "
+        "(`async with`, `await`: also in a notebook), or call from a worker thread (`asyncio.to_thread`)"
     )
 
 

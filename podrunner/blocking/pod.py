@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from rich.table import Table
+
     from podrunner.blocking.bridge import Bridge
     from podrunner.errors import PodrunnerError
     from podrunner.kube import ExecResult
@@ -93,6 +95,12 @@ class Pod:
 
     def __repr__(self) -> str:
         return repr(self._pod)
+
+    def _repr_html_(self) -> str:
+        return self._pod._repr_html_()  # the same of the other face
+
+    def __rich__(self) -> Table:
+        return self._pod.__rich__()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pod) and other._pod == self._pod

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from random import Random
     from types import TracebackType
 
+    from rich.table import Table
+
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
     from podrunner.outcome import Outcome
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     )
     from podrunner.workload import Workload
 
-__all__ = ["Events", "PodRunner"]
+__all__ = ["Events", "PodRunner", "runner_behind"]
 
 Acknowledged: TypeAlias = RunnerEvent | Pod | WorkloadKey
 """By what an outcome is acknowledged."""
@@ -142,6 +144,12 @@ class PodRunner:
         )
         self._bridge = Bridge()
         carry_handles(self._runner, lambda pod: Pod(pod, self._bridge))
+
+    def _repr_html_(self) -> str:
+        return self._runner._repr_html_()  # the same of the other face
+
+    def __rich__(self) -> Table:
+        return self._runner.__rich__()
 
     def __enter__(self) -> Self:
         self._bridge.enter(self._runner)
@@ -516,3 +524,8 @@ class PodRunner:
 def _ours(events: list[RunnerEvent[AsyncPod]]) -> list[RunnerEvent[Pod]]:
     """Says what the runner's events carry here: blocking handles (:func:`carry_handles`)."""
     return cast("list[RunnerEvent[Pod]]", events)
+
+
+def runner_behind(runner: PodRunner) -> tuple[AsyncPodRunner, Bridge]:
+    """Returns the asynchronous runner behind a blocking one, and the way to its event loop."""
+    return runner._runner, runner._bridge  # noqa: SLF001  # the runner's own room

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from podrunner.errors import PodFailedError
+from podrunner.markup import Facts, html_table, rich_table
 from podrunner.outcome.category import Category, Fault
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["Evidence", "Outcome", "Timings", "parse_time"]
 
@@ -170,6 +174,21 @@ class Outcome:
         """Return one line: category, fault and message."""
         fault = f" (fault: {self.fault})" if self.fault is not None else ""
         return f"{self.category}{fault}: {self.message}" if self.message else f"{self.category}{fault}"
+
+    def _repr_html_(self) -> str:
+        return html_table("outcome", self._facts())
+
+    def __rich__(self) -> Table:
+        return rich_table("outcome", self._facts())
+
+    def _facts(self) -> Facts:
+        yield from (("category", self.category), ("fault", self.fault), ("message", self.message))
+        yield from (
+            ("exit code", self.exit_code),
+            ("container", self.container),
+            ("ran s", self.timings.run_s),
+        )
+        yield "log", "\n".join(self.log_tail)
 
     def with_log_tail(self, lines: tuple[str, ...]) -> Outcome:
         """Return the same outcome with the last lines of the log."""

@@ -16,6 +16,7 @@ from podrunner.runner.health import RunnerHealth
 from podrunner.runner.log_stream import AsyncLogStream
 from podrunner.runner.many import Group, Priority
 from podrunner.runner.mapping import RunWindow
+from podrunner.runner.progress import ProgressCounts
 from podrunner.runner.retries import RetryPolicy
 from podrunner.runner.runner import AsyncPodRunner, LogSinks, carry_handles, run_window
 
@@ -33,6 +34,7 @@ __all__ = [
     "LaunchBatch",
     "LogSinks",
     "Priority",
+    "ProgressCounts",
     "RetryPolicy",
     "RunWindow",
     "RunnerEvent",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from podrunner.errors import UsageError
 from podrunner.runner.delivery import Reader, came_back, handed_out, left
@@ -149,14 +149,27 @@ def _name_of(event: RunnerEvent) -> str:
     return f"event {id(event)}"  # the same object is given to each reader
 
 
+class EventObserver(Protocol):
+    """What is called with each event, and delivers none."""
+
+    def put(self, event: RunnerEvent) -> None:
+        """Takes note of an event."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        ...
+
+
 class EventBus:
-    """Gives each event to the runner's own queue and to every open subscription."""
+    """Gives each event to the runner's own queue, to every open subscription and to every observer."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._deliveries: Deliveries | None = None
         self.queue: EventQueue = EventQueue(limit, self._take)
         self._subscriptions: list[EventQueue] = []
+        self._observers: list[EventObserver] = []
         self._not_taken: dict[str, RunnerEvent] = {}
         self._most = 2 * limit
         self._make_handle: Callable[[TrackedPod], object] | None = None
@@ -189,8 +202,17 @@ class EventBus:
         if len(self.queue) > self._most:
             self.queue.leave_out(self._is_taken)
             self._most = 2 * max(self._limit, len(self.queue))
-        for subscription in self._subscriptions:
-            subscription.put(event)
+        for receiver in (*self._subscriptions, *self._observers):
+            receiver.put(event)
+
+    def attach(self, observer: EventObserver) -> None:
+        """Calls an observer with each event from now on."""
+        self._observers.append(observer)
+
+    def detach(self, observer: EventObserver) -> None:
+        """Calls an observer no more."""
+        if observer in self._observers:
+            self._observers.remove(observer)
 
     def _is_taken(self, event: RunnerEvent) -> bool:
         """Whether a reader took the end that the event is, or that its pod came to."""
@@ -227,8 +249,8 @@ class EventBus:
 
     def close(self) -> None:
         """Ends all subscriptions."""
-        for queue in (self.queue, *self._subscriptions):
-            queue.close()
+        for receiver in (self.queue, *self._subscriptions, *self._observers):
+            receiver.close()
 
 
 class AsyncEvents:

@@ -19,12 +19,15 @@ from podrunner.errors import (
     UsageError,
 )
 from podrunner.logs import LogDocument, LogQuery, LogReader, LogStatus, PodLog, configured_places
+from podrunner.markup import Facts, html_table, rich_table
 from podrunner.outcome import Outcome, Timings, Waiting, main_status, timings_of
 from podrunner.runner.log_stream import AsyncLogStream, PodLogReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Sequence
     from datetime import datetime
+
+    from rich.table import Table
 
     from podrunner.errors import PodrunnerError
     from podrunner.kube import ExecResult
@@ -48,6 +51,19 @@ class AsyncPod:
 
     def __repr__(self) -> str:
         return repr(self._tracked)
+
+    def _repr_html_(self) -> str:
+        return html_table("pod", self._facts())
+
+    def __rich__(self) -> Table:
+        return rich_table("pod", self._facts())
+
+    def _facts(self) -> Facts:
+        """What a notebook shows: without a request, and nothing of it is taken."""
+        tracked = self._tracked
+        yield from (("name", f"{tracked.namespace}/{tracked.name}"), ("key", tracked.key))
+        yield from (("status", tracked.status or "not created"), ("outcome", tracked.outcome))
+        yield from (("launch failed", tracked.launch_error), ("log", self.log_path))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AsyncPod) and other._tracked is self._tracked

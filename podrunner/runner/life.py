@@ -52,6 +52,7 @@ class RunnerLife:
         self._is_clean = False
         self._error: BaseException | None = None
         self._timeout: CloseTimeoutError | None = None
+        self._entered_by = 0
 
     # In the caller's task
 
@@ -62,6 +63,7 @@ class RunnerLife:
             PodrunnerError: The cluster cannot be reached, or it refuses the Lease.
         """
         await self._group.__aenter__()
+        self._entered_by = anyio.get_current_task().id
         self._group.start_soon(self._live, name="runner")
         try:
             await finish(self._opened, on_interrupted=self._opening.cancel)
@@ -133,6 +135,8 @@ class RunnerLife:
 
     async def _end_group(self, error: BaseException | None) -> None:
         """Leaves the task group, whose only task has ended."""
+        if anyio.get_current_task().id != self._entered_by:
+            return  # a cell of a notebook, which is a task, opened the runner, and another one leaves it
         if self._group.cancel_scope.cancel_called and isinstance(error, anyio.get_cancelled_exc_class()):
             # Its own cancellation is its business, and that of what failed, which is raised instead.
             with suppress(anyio.get_cancelled_exc_class()):

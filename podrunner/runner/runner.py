@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 import anyio
 
 from podrunner.errors import RunnerClosedError, UnknownPodError, UsageError
+from podrunner.markup import html_table, rich_table
 from podrunner.ownership import new_owner
 from podrunner.runner.closing import ClosePolicy
 from podrunner.runner.completion import AsyncCompletions
@@ -21,11 +22,14 @@ from podrunner.runner.life import RunnerLife
 from podrunner.runner.many import Group, Priority, batch_of, cancel_all
 from podrunner.runner.mapping import AsyncOutcomes, RunWindow, window_size
 from podrunner.runner.opening import open_engine
+from podrunner.runner.progress import runner_facts
 from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
     from types import TracebackType
+
+    from rich.table import Table
 
     from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
@@ -87,6 +91,12 @@ class AsyncPodRunner:
         self._event_handle: Callable[[AsyncPod], object] = lambda pod: pod
         self._life: RunnerLife | None = None
         self._engine: Engine | None = None
+
+    def _repr_html_(self) -> str:
+        return html_table("runner", runner_facts(self._owner, self._engine))
+
+    def __rich__(self) -> Table:
+        return rich_table("runner", runner_facts(self._owner, self._engine))
 
     # Opening and closing
 

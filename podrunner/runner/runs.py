@@ -157,6 +157,11 @@ class Runs:
         """How many runs are not over."""
         return len(self._live)
 
+    @property
+    def between_tries(self) -> int:
+        """How many runs wait for their next try."""
+        return sum(run.pause is not None for run in self._live.values())
+
     def run(
         self,
         workload: Workload,

@@ -47,9 +47,9 @@ def test_importing_is_light():
 
 
 def test_both_faces_come_without_an_http_library():
-    heavy = ["aiohttp", "httpx", "kubernetes_asyncio"]
+    heavy = ["aiohttp", "httpx", "kubernetes_asyncio", "tqdm", "rich"]
     code = (
-        "import sys, podrunner; podrunner.PodRunner, podrunner.RunnerConfig, podrunner.Workload; "
+        "import sys, podrunner; podrunner.PodRunner, podrunner.RunnerConfig, podrunner.Workload, podrunner.progress; "
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
