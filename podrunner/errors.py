@@ -29,6 +29,7 @@ __all__ = [
     "ForbiddenError",
     "GoneError",
     "InvalidError",
+    "KeyReusedError",
     "LogError",
     "NotDoneError",
     "NotFoundError",
@@ -373,6 +374,24 @@ class RunnerClosedError(UsageError):
 
 class NotDoneError(UsageError):
     """The outcome of a pod or run was asked for (``result``) that has none yet."""
+
+
+class KeyReusedError(UsageError):
+    """A key was launched here with one workload, and is launched again with another one. The first goes on untouched.
+
+    Attributes:
+        key: The key, with its attempt, in words.
+        pod: The first one's pod, as ``namespace/name``; "" if it has none yet.
+    """
+
+    def __init__(self, *, key: str, pod: str = "") -> None:
+        self.key = key
+        self.pod = pod
+        of = f" (pod {pod})" if pod else ""
+        super().__init__(
+            f"{key} was launched here already{of}, with another command, environment, image or volumes: a key and "
+            "attempt stand for one workload; use another key, or the next attempt"
+        )
 
 
 class CallFromEventLoopError(UsageError):

@@ -190,6 +190,7 @@ class PodRunner:
 
         Raises:
             SpecError: The workload makes no valid pod.
+            KeyReusedError: Its attempt was launched here as another workload.
             AttemptOwnedError: The attempt's pod belongs to another runner, which is alive, or may be.
             AttemptEndedError: The attempt has ended already, and ``reported_attempt`` is ``error``; or it was another
                 workload.
@@ -236,6 +237,7 @@ class PodRunner:
 
         Raises:
             SpecError: The workload makes no valid pod.
+            KeyReusedError: Its attempt was launched here as another workload.
             QueueFullError: Too many wait already.
             RunnerClosedError: The runner is not open.
         """
@@ -279,6 +281,7 @@ class PodRunner:
 
         Raises:
             SpecError: The workload makes no valid pod.
+            KeyReusedError: Its attempt was launched here as another workload.
             TimeoutError: The time is over; nothing was submitted.
             RunnerClosedError: The runner is not open (any more).
         """
@@ -303,6 +306,7 @@ class PodRunner:
 
         Raises:
             SpecError: The workload makes no valid pod.
+            KeyReusedError: Its attempt was launched here as another workload.
             QueueFullError: Too many wait already.
             RunnerClosedError: The runner is not open.
         """

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from podrunner.errors import AttemptEndedError, AttemptOwnedError, OwnershipError, PodrunnerError
+from podrunner.builder import is_another_workload
+from podrunner.errors import (
+    AttemptEndedError,
+    AttemptOwnedError,
+    KeyReusedError,
+    OwnershipError,
+    PodrunnerError,
+)
 from podrunner.ownership import (
     Attempt,
     AwaitOwner,
@@ -40,7 +47,7 @@ if TYPE_CHECKING:
     from podrunner.runner.tasks import SupervisedTasks
     from podrunner.runner.tracked import TrackedPod
 
-__all__ = ["EarlierPods", "LaunchTurn", "is_attempt_lost"]
+__all__ = ["EarlierPods", "LaunchTurn", "check_same_workload", "is_attempt_lost"]
 
 _logger = logging.getLogger(__name__)
 
@@ -87,6 +94,18 @@ class LaunchTurn:
 def is_attempt_lost(error: PodrunnerError) -> bool:
     """Whether a launch failed because its attempt's pod is there and is not this runner's to report."""
     return isinstance(error, AttemptOwnedError | AttemptEndedError)
+
+
+def check_same_workload(known: TrackedPod, plan: PodPlan) -> None:
+    """Refuses to give out the pod of another workload that was launched here under the same key; logs one found there.
+
+    Raises:
+        KeyReusedError: This runner launched it.
+    """
+    if known.manifest_hash is None:
+        _report_another(known.pod, plan)
+    elif plan.manifest_hash is not None and plan.manifest_hash != known.manifest_hash:
+        raise KeyReusedError(key=str(plan.key), pod=f"{known.namespace}/{known.name}")
 
 
 class EarlierPods:
@@ -201,6 +220,8 @@ class EarlierPods:
         pod.replayed = replayed
         if replayed:
             _report_replay(record, turn, "over, and its outcome not delivered")
+        else:
+            _report_another(record, turn.plan)
         known = self._supervisor.adopt(pod, record)
         if record.status.phase == "Pending":
             await self._add_secret(turn.plan, record)
@@ -249,6 +270,18 @@ def _not_settled(pod: TrackedPod) -> AttemptOwnedError:
         namespace=pod.namespace,
         name=pod.name,
     )
+
+
+def _report_another(record: Pod | None, plan: PodPlan) -> None:
+    """Says that the pod which goes on was made of another workload: it may do other work than its caller believes."""
+    if record is not None and is_another_workload(record.metadata.annotations, plan.manifest_hash):
+        _logger.warning(
+            "%s goes on as pod %s/%s, which was made of another workload: its command, environment, image or volumes "
+            "differ. To run the new one, run the next attempt, or delete the pod",
+            plan.key,
+            record.metadata.namespace,
+            record.metadata.name,
+        )
 
 
 def _report_replay(record: Pod, turn: LaunchTurn, why: str) -> None:

@@ -168,6 +168,7 @@ class AsyncPodRunner:
 
         Raises:
             SpecError: The workload makes no valid pod.
+            KeyReusedError: Its attempt was launched here as another workload.
             AttemptOwnedError: The attempt's pod belongs to another runner, which is alive, or may be.
             AttemptEndedError: The attempt has ended already, and ``reported_attempt`` is ``error``; or it was another
                 workload.
@@ -215,6 +216,7 @@ class AsyncPodRunner:
 
         Raises:
             SpecError: The workload makes no valid pod.
+            KeyReusedError: Its attempt was launched here as another workload.
             QueueFullError: Too many wait already.
             RunnerClosedError: The runner is not open.
         """
@@ -256,6 +258,7 @@ class AsyncPodRunner:
 
         Raises:
             SpecError: The workload makes no valid pod.
+            KeyReusedError: Its attempt was launched here as another workload.
             TimeoutError: The time is over; nothing was submitted.
             RunnerClosedError: The runner is not open (any more).
         """
@@ -280,6 +283,7 @@ class AsyncPodRunner:
 
         Raises:
             SpecError: The workload makes no valid pod.
+            KeyReusedError: Its attempt was launched here as another workload.
             QueueFullError: Too many wait already.
             RunnerClosedError: The runner is not open.
         """

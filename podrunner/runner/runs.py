@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 
+from podrunner.builder.manifest_hash import manifest_hash
 from podrunner.builder.overrides import namespace_of
-from podrunner.errors import PodrunnerError
+from podrunner.errors import KeyReusedError, PodrunnerError
 from podrunner.outcome import classify, refused_by_api
 from podrunner.ownership import stored_outcome
 from podrunner.runner.inputs import RetryCreated, RetryDropped, RetryPlanned
@@ -186,6 +187,8 @@ class Runs:
         self._context.check_open()
         place = self._place(workload)
         if (known := self._live.get(place)) is not None:
+            if manifest_hash(known.workload) != manifest_hash(workload):
+                raise KeyReusedError(key=str(workload.key))
             return known
         run = TrackedRun(workload, policy or self._default, priority=priority, group=group)
         prior = self._prior.pop(place, None)

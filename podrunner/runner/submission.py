@@ -18,7 +18,7 @@ from podrunner.builder.overrides import namespace_of
 from podrunner.errors import PodrunnerError, QueueFullError, RunnerClosedError
 from podrunner.launcher import Launched, Occupied
 from podrunner.runner.deferred import Deferral, DeferredLaunches
-from podrunner.runner.earlier import LaunchTurn, is_attempt_lost
+from podrunner.runner.earlier import LaunchTurn, check_same_workload, is_attempt_lost
 from podrunner.runner.fair_queue import FairPriorityQueue
 from podrunner.runner.inputs import (
     AttemptLost,
@@ -172,7 +172,7 @@ class SubmissionQueue:
         """Begins a launch, and notes its turn; returns its pod, or what it waits for."""
         self._fence.check_open()
         plan = self.plan(workload)
-        known = self._pods.named(plan.namespace, plan.name)
+        known = self._known(plan)
         if known is not None:
             return await self._created(known)
         turn = LaunchTurn(plan, self._register(plan))
@@ -312,8 +312,20 @@ class SubmissionQueue:
     def _register(self, plan: PodPlan) -> TrackedPod:
         rules = Rules(plan.main_container, self._config)
         pod = TrackedPod(plan.key, plan.namespace, plan.name, rules=rules, log_path=plan.log_path)
+        pod.manifest_hash = plan.manifest_hash
         self._pods.add_name(pod)
         return pod
+
+    def _known(self, plan: PodPlan) -> TrackedPod | None:
+        """Returns the pod of an attempt that is launched already; None: there is none.
+
+        Raises:
+            KeyReusedError: It was launched here with another workload.
+        """
+        known = self._pods.named(plan.namespace, plan.name)
+        if known is not None:
+            check_same_workload(known, plan)
+        return known
 
     async def _create(self, turn: LaunchTurn) -> TrackedPod | Deferral:
         """Creates the pod of a launch, or finds it; returns what the launch waits for if it cannot go on."""
@@ -462,7 +474,7 @@ class SubmissionQueue:
         """
         self._fence.check_owner()
         plan = plan or self.plan(workload)
-        known = self._pods.named(plan.namespace, plan.name)
+        known = self._known(plan)
         if known is not None:
             return known
         pod = self._register(plan)

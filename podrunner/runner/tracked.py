@@ -46,6 +46,7 @@ class TrackedPod:
         name: Its name.
         main_container: The container whose end is the pod's.
         log_path: Where its log goes below the log folder; None: nowhere.
+        manifest_hash: Of the workload that this runner launched as it; None: it did not, or that is not known.
         state: Where it stands in its life.
         collector: What collects its log; None: nothing does.
         is_collected: Whether the collection of its log was begun, with whatever sinks there were.
@@ -63,6 +64,7 @@ class TrackedPod:
         self.name = name
         self.main_container: str = rules.main_container
         self.log_path = log_path
+        self.manifest_hash: str | None = None
         self.state: State = New(rules=rules)
         self.collector: LogCollector | None = None
         self.is_collected: bool = False
