@@ -369,7 +369,7 @@ class UsageError(PodrunnerError):
 
 
 class RunnerClosedError(UsageError):
-    """The runner is not open (not yet entered, or closed)."""
+    """The runner is not open (not yet entered, or closed). The message says what was called, and what to do."""
 
 
 class NotDoneError(UsageError):
@@ -420,3 +420,16 @@ class QueueFullError(UsageError):
     def __init__(self, message: str, *, limit: int) -> None:
         self.limit = limit
         super().__init__(message)
+
+
+def called_after_close(call: str = "") -> RunnerClosedError:
+    """Return the error of a call that comes after the close.
+
+    Args:
+        call: What was called, as ``launch``; "": not known.
+    """
+    what = f"`{call}` was called" if call else "the runner was called"
+    return RunnerClosedError(
+        f"{what} after the runner was closed (by `close`, or at the end of its `with` block): make the call inside "
+        "the block, or in the block of a new runner; handles still have the outcomes that came before"
+    )

@@ -31,6 +31,7 @@ __all__ = [
     "redact_output",
     "redacted",
     "secrets_in",
+    "shown_at",
     "shown_origin",
     "shown_value",
     "spellings",
@@ -299,6 +300,17 @@ def shown_value(value: object) -> str:
         return "a list"
     text = redact(repr(value))
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def shown_at(place: str, value: object) -> str:
+    """Return a value's representation for an error, as :func:`shown_value`; hidden if its place may hold a credential.
+
+    Args:
+        place: The path of its field, as ``spec.containers[0].env[1].value``; its last name counts.
+        value: The value.
+    """
+    name = re.sub(r"\[[^\]]*\]$", "", place).rpartition(".")[2].rpartition("/")[2]
+    return HIDDEN if looks_secret(name) else shown_value(value)
 
 
 def veiled(value: Any, name: str = "") -> Any:

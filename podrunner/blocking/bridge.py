@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from podrunner.errors import CallFromEventLoopError, RunnerClosedError
+from podrunner.errors import CallFromEventLoopError, RunnerClosedError, called_after_close
 from podrunner.interruption import wait_out
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Bridge:
             CallFromEventLoopError: An event loop runs in this thread.
             RunnerClosedError: The bridge is not open.
         """
-        portal = self._check()
+        portal = self._check(function)
         done = threading.Event()
         future = portal.start_task_soon(_told, partial(function, *args, **kwargs), done)
         try:
@@ -123,7 +123,7 @@ class Bridge:
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls a plain function on the event loop's thread."""
-        return self._check().call(partial(_wrapped, partial(function, *args, **kwargs)))[0]
+        return self._check(function).call(partial(_wrapped, partial(function, *args, **kwargs)))[0]
 
     def run_if_open(self, function: Callable[[], T]) -> T:
         """Calls a plain function on the event loop's thread; right here once that is gone."""
@@ -131,8 +131,10 @@ class Bridge:
             return self._portal.call(partial(_wrapped, function))[0]
         return function()
 
-    def _check(self) -> BlockingPortal:
+    def _check(self, function: Callable[..., Any]) -> BlockingPortal:
         _refuse_in_event_loop()
+        if self._portal is None and self._process is not None:
+            raise called_after_close(_name_of(function))
         if self._portal is None:
             raise RunnerClosedError("the runner is not open; use it as a context manager")
         if self._is_forked():
@@ -213,6 +215,12 @@ async def _told(call: Callable[[], Awaitable[T]], done: threading.Event) -> T:
         return await call()
     finally:
         done.set()
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """Returns what the caller called, as ``launch``; "": not known."""
+    name = str(getattr(function, "__name__", ""))
+    return "" if name.startswith(("_", "<")) else name
 
 
 def _wrapped(function: Callable[[], T]) -> tuple[T]:

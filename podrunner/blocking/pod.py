@@ -130,7 +130,10 @@ class Pod:
 
     @property
     def log_path(self) -> str | None:
-        """Where its log goes, below the log folder; None: nowhere."""
+        """The file that its log is collected into, absolute; without ``logs.folder``, the path below a log folder.
+
+        None: it goes nowhere.
+        """
         return self._pod.log_path
 
     @property

@@ -37,7 +37,7 @@ class Run:
 
     @property
     def key(self) -> WorkloadKey:
-        """What is run, as it was handed in: the pods' own keys say which attempt and relaunch they are."""
+        """The key of the present or last try, as ``pod.key``; before the first one, the key that was handed in."""
         return self._run.key
 
     @property

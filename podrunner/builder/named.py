@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from podrunner.errors import SpecError
+from podrunner.redaction import shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,5 +46,6 @@ def joined(
 def _name(element: Mapping[str, Any], *, key: str, field: str) -> str:
     name = element.get(key)
     if not isinstance(name, str) or not name:
-        raise SpecError(f"needs {key!r}", field=field)
+        value = shown_value(element[key]) if key in element else None
+        raise SpecError(f"needs {key!r}", field=field, value=value)
     return name

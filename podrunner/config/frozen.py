@@ -7,7 +7,6 @@ that names the key, the value (unless it may be a secret) and the remedy. Single
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
@@ -17,6 +16,8 @@ from podrunner.redaction import HIDDEN, looks_secret, shown_value, veiled
 from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from pydantic_core import ErrorDetails
 
 __all__ = ["REDACTED", "Secret", "Settings", "SettingsT", "models_in"]
@@ -177,4 +178,4 @@ def _shown_input(detail: ErrorDetails) -> str | None:
     if any(isinstance(part, str) and looks_secret(part) for part in detail["loc"]):
         return HIDDEN
     value = detail["input"]
-    return None if isinstance(value, BaseModel | Mapping | list | tuple) else shown_value(value)
+    return None if isinstance(value, BaseModel) else shown_value(value)

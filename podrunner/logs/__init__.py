@@ -9,7 +9,7 @@ from __future__ import annotations
 from podrunner.logs.collect import LogCollector, LogStatus
 from podrunner.logs.container_state import ContainerView, PodState, container_view
 from podrunner.logs.cursor import LogCursor
-from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
+from podrunner.logs.files import FileLogSink, absolute_log_path, container_log_path, safe_log_path
 from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
 from podrunner.logs.limiter import LogStreamLimiter
 from podrunner.logs.parsing import json_fields, level_of, prefixed
@@ -65,6 +65,7 @@ __all__ = [
     "ServerLog",
     "SinkFactory",
     "StreamSink",
+    "absolute_log_path",
     "configured_places",
     "container_log_path",
     "container_view",

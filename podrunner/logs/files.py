@@ -15,7 +15,7 @@ import logging
 import os
 from contextlib import suppress
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final
 
 import anyio
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from podrunner.logs.record import LogBatch
 
-__all__ = ["FileLogSink", "container_log_path", "safe_log_path"]
+__all__ = ["FileLogSink", "absolute_log_path", "below_folder", "container_log_path", "safe_log_path"]
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +59,27 @@ def safe_log_path(folder: Path, relative: str) -> Path:
         return folder.joinpath(*checked_log_path(relative).split("/"))
     except SpecError as error:
         raise LogError(f"refused to write a log there: {error}") from error
+
+
+def absolute_log_path(folder: Path | None, relative: str | None) -> str | None:
+    """Returns the file of a log under its folder, absolute; without a folder, the path below one.
+
+    None: there is no log, or its path leads out of the folder, so that nothing is written.
+    """
+    if folder is None or relative is None:
+        return relative
+    try:
+        return str(safe_log_path(folder, relative).absolute())
+    except LogError:
+        return None
+
+
+def below_folder(folder: Path, path: str) -> str:
+    """Returns the path of a log below its folder, also of one that is given absolute, as ``pod.log_path`` is."""
+    given = PurePath(path)
+    if given.is_absolute() and given.is_relative_to(folder.absolute()):
+        return given.relative_to(folder.absolute()).as_posix()
+    return path
 
 
 def container_log_path(relative: str, container: str, *, main: str) -> str:

@@ -16,7 +16,7 @@ import anyio.to_thread
 import msgspec
 
 from podrunner.errors import ConfigError, LogError, NotFoundError
-from podrunner.logs.files import FileLogSink, container_log_path, safe_log_path
+from podrunner.logs.files import FileLogSink, below_folder, container_log_path, safe_log_path
 from podrunner.logs.kubelet_text import KubeletText, last_stamp
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.polled import follow_pod
@@ -45,7 +45,8 @@ class LogQuery(msgspec.Struct, frozen=True):
     """The log that is wanted; a place uses the fields that it knows.
 
     Attributes:
-        log_path: The log's path below the log folder, or None if there is none.
+        log_path: The log's path below the log folder, or None if there is none. A local file's may be absolute, as
+            ``pod.log_path`` is.
         namespace: The pod's namespace, or None if no pod is known.
         pod: The pod's name, or None.
         container: The container, or None for the main one.
@@ -120,7 +121,7 @@ class LocalFile:
         self, query: LogQuery, *, offset: int = 0, follow: bool = False
     ) -> AsyncIterator[FoundLog | None]:
         """Opens the file if there is one."""
-        path = safe_log_path(self._folder, query.file_path) if query.file_path is not None else None
+        path = self._path(query.file_path)
         files = None if path is None else await anyio.to_thread.run_sync(_files, path, offset)
         if files is None or path is None:
             yield None
@@ -130,6 +131,10 @@ class LocalFile:
             yield FoundLog("file", header, _FileBatches(files, path, follow=follow))
         finally:
             files.close()
+
+    def _path(self, written: str | None) -> Path | None:
+        """Returns the file of a log's path, which may be absolute if it is below the folder."""
+        return None if written is None else safe_log_path(self._folder, below_folder(self._folder, written))
 
 
 def _files(path: Path, offset: int) -> LogFiles | None:

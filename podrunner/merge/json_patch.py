@@ -8,6 +8,7 @@ from typing import Any
 
 from podrunner.errors import SpecError
 from podrunner.merge.json_value import clone, json_equal, type_name
+from podrunner.redaction import shown_at, shown_value
 
 __all__ = ["json_patch"]
 
@@ -37,7 +38,8 @@ def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
 
 def _applied(document: Any, operation: Mapping[str, Any], *, where: str) -> Any:
     if not isinstance(operation, Mapping):
-        raise SpecError(f"an operation is an object, not {type_name(operation)}", field=where)
+        problem = f"an operation is an object, not {type_name(operation)}"
+        raise SpecError(problem, field=where, value=shown_value(operation))
     apply = _OPERATIONS.get(str(operation.get("op")))
     if apply is None:
         remedy = f"op must be one of {', '.join(_OPERATIONS)}"
@@ -48,7 +50,8 @@ def _applied(document: Any, operation: Mapping[str, Any], *, where: str) -> Any:
 def _tokens(operation: Mapping[str, Any], name: str, where: str) -> list[str]:
     pointer = operation.get(name)
     if not isinstance(pointer, str):
-        raise SpecError(f"{name} must be a JSON pointer, not {type_name(pointer)}", field=f"{where}.{name}")
+        problem = f"{name} must be a JSON pointer, not {type_name(pointer)}"
+        raise SpecError(problem, field=f"{where}.{name}", value=shown_value(pointer))
     if pointer and not pointer.startswith("/"):
         raise SpecError(f"{name} must be empty or start with '/'", field=f"{where}.{name}", value=pointer)
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
@@ -94,7 +97,9 @@ def _copy(document: Any, operation: Mapping[str, Any], where: str) -> Any:
 def _test(document: Any, operation: Mapping[str, Any], where: str) -> Any:
     tokens, value = _tokens(operation, "path", where), _value(operation, where)
     if not json_equal(_find(document, tokens, where=where), value):
-        raise SpecError("the test does not hold: the value there is another", field=_place(where, tokens))
+        place = _place(where, tokens)
+        found = shown_at(place, _find(document, tokens, where=where))
+        raise SpecError("the test does not hold: the value there is another", field=place, value=found)
     return document
 
 
@@ -123,9 +128,10 @@ def _child(parent: Any, tokens: Sequence[str], depth: int, *, where: str) -> Any
     if isinstance(parent, list):
         return parent[_index(parent, tokens[: depth + 1], where=where)]
     if not isinstance(parent, dict):
-        raise SpecError(f"nothing can be inside {type_name(parent)}", field=place)
+        problem = f"nothing can be inside {type_name(parent)}"
+        raise SpecError(problem, field=place, value=shown_at(_place(where, tokens[:depth]), parent))
     if token not in parent:
-        raise SpecError("no such member", field=place)
+        raise SpecError("no such member", field=place, value=shown_value(token))
     return parent[token]
 
 
@@ -149,7 +155,8 @@ def _put(document: Any, tokens: Sequence[str], value: Any, *, where: str) -> Any
     elif isinstance(parent, dict):
         parent[tokens[-1]] = value
     else:
-        raise SpecError(f"nothing can be put inside {type_name(parent)}", field=_place(where, tokens))
+        problem, inside = f"nothing can be put inside {type_name(parent)}", _place(where, tokens[:-1])
+        raise SpecError(problem, field=_place(where, tokens), value=shown_at(inside, parent))
     return document
 
 

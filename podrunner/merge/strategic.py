@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from podrunner.errors import SpecError
 from podrunner.merge.json_value import clone, json_equal, type_name
 from podrunner.merge.schema import Field, Fields, fields_of
+from podrunner.redaction import redacted, shown_at, shown_value
 
 __all__ = ["strategic_merge"]
 
@@ -129,10 +130,12 @@ def _merge_mapping(current: Any, value: Mapping[str, Any], field: Field, path: s
 def _retain_keys(original: dict[str, Any], patch: Mapping[str, Any], path: str) -> None:
     retained = patch[_RETAIN]
     if not isinstance(retained, list):
-        raise SpecError(f"must be a list of names, not {type_name(retained)}", field=_at(path, _RETAIN))
+        problem = f"must be a list of names, not {type_name(retained)}"
+        raise SpecError(problem, field=_at(path, _RETAIN), value=shown_value(retained))
     for name, value in patch.items():
         if value is not None and not _is_directive(name) and name not in retained:
-            raise SpecError("the patch sets a field that $retainKeys does not name", field=_at(path, name))
+            problem = "the patch sets a field that $retainKeys does not name"
+            raise SpecError(problem, field=_at(path, name), value=shown_at(name, value))
     for name in [name for name in original if name not in retained]:
         del original[name]
 
@@ -140,7 +143,7 @@ def _retain_keys(original: dict[str, Any], patch: Mapping[str, Any], path: str) 
 def _delete_scalars(original: dict[str, Any], name: str, unwanted: Any, path: str) -> None:
     if not isinstance(unwanted, list):
         problem = f"must be a list of values, not {type_name(unwanted)}"
-        raise SpecError(problem, field=_at(path, _DELETE_SCALARS + name))
+        raise SpecError(problem, field=_at(path, _DELETE_SCALARS + name), value=shown_at(name, unwanted))
     current = original.get(name)
     if isinstance(current, list):
         original[name] = [item for item in current if not _contains(unwanted, item)]
@@ -172,15 +175,19 @@ def _element_orders(
 def _check_order(wanted: Any, patched: Any, *, key: str | None, where: str) -> None:
     """Check that an order is a list, and names the elements of the patch's list in the same order."""
     if not isinstance(wanted, list):
-        raise SpecError(f"must be a list, not {type_name(wanted)}", field=where)
+        raise SpecError(f"must be a list, not {type_name(wanted)}", field=where, value=shown_value(wanted))
     for index, element in enumerate(wanted):
         if key is not None and (not isinstance(element, Mapping) or key not in element):
-            raise SpecError(f"must be an object with {key!r}", field=f"{where}[{index}]")
+            problem = f"must be an object with {key!r}"
+            raise SpecError(problem, field=f"{where}[{index}]", value=shown_value(element))
     given = patched if isinstance(patched, list) else []
     plain = [item for item in given if not (isinstance(item, Mapping) and _DIRECTIVE in item)]
     places = [_position(wanted, key, _key_of(item, key)) for item in plain]
     if None in places or places != sorted(place for place in places if place is not None):
-        raise SpecError("does not agree with the order of the list that the patch gives", field=where)
+        problem = "does not agree with the order of the list that the patch gives"
+        raise SpecError(
+            problem, field=where, value=str(redacted([_key_of(item, key) for item in wanted]))[:80]
+        )
 
 
 # Lists
@@ -221,12 +228,14 @@ def _special_elements(
 
 def _element_directive(element: Any, key: str, place: str) -> str:
     if not isinstance(element, Mapping):
-        raise SpecError(f"must be an object, not {type_name(element)}", field=place)
+        problem = f"must be an object, not {type_name(element)}"
+        raise SpecError(problem, field=place, value=shown_at(place, element))
     directive = element.get(_DIRECTIVE, "merge")
     if directive not in ("merge", "replace", "delete"):
         raise SpecError(_BAD_DIRECTIVE, field=f"{place}.{_DIRECTIVE}", value=str(directive))
     if key not in element and not (directive == "replace" and len(element) == 1):
-        raise SpecError(f"has no {key!r}, by which elements of this list are matched", field=place)
+        problem = f"has no {key!r}, by which elements of this list are matched"
+        raise SpecError(problem, field=place, value=shown_value(element))
     return str(directive)
 
 

@@ -51,6 +51,26 @@ class Timings:
     finished: str | None = None
 
     @property
+    def created_at(self) -> datetime | None:
+        """``created`` as a datetime with its time zone; None where it is not known."""
+        return parse_time(self.created)
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """``scheduled`` as a datetime with its time zone; None where it is not known."""
+        return parse_time(self.scheduled)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """``started`` as a datetime with its time zone; None where it is not known."""
+        return parse_time(self.started)
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """``finished`` as a datetime with its time zone; None where it is not known."""
+        return parse_time(self.finished)
+
+    @property
     def queue_s(self) -> float | None:
         """Seconds from creation to the start of the main container, or None. Never negative: clocks differ."""
         return _seconds_between(self.created, self.started)

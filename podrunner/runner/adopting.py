@@ -85,7 +85,7 @@ class PodAdoption:
             OwnershipError: This runner lost its Lease, or one of the owners is of another scope.
             RunnerClosedError: The runner is not open.
         """
-        self._fence.check_open()
+        self._fence.check_open("adopt")
         dead = [owner for owner in dict.fromkeys(owners) if owner != self._owner]
         for owner in dead:
             await self._revoker.revoke(owner)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from podrunner.errors import OwnershipError, RunnerClosedError, StaleError
+from podrunner.errors import OwnershipError, StaleError, called_after_close
 from podrunner.interruption import protect
 
 if TYPE_CHECKING:
@@ -112,15 +112,18 @@ class Fence:
                 name=pod.name,
             )
 
-    def check_open(self) -> None:
+    def check_open(self, call: str = "") -> None:
         """Refuses calls that come too late.
+
+        Args:
+            call: What the caller called.
 
         Raises:
             RunnerClosedError: The runner is closed.
             OwnershipError: The runner lost its Lease; it must not act any more.
         """
-        if self.closed_because is not None:
-            raise RunnerClosedError(self.closed_because)
+        if self.is_closed:
+            raise called_after_close(call)
         self.check_owner()
 
     def check_owner(self) -> None:
@@ -197,14 +200,26 @@ class RunnerContext:
         """Whether no pod is ended any more: they are left to a successor."""
         return self._deleter.is_frozen or not self._fence.may_act()
 
-    def check_open(self) -> None:
+    def check_open(self, call: str = "") -> None:
         """Refuses calls that come too late.
+
+        Args:
+            call: What the caller called.
 
         Raises:
             RunnerClosedError: The runner is closed.
             OwnershipError: The runner lost its Lease.
         """
-        self._fence.check_open()
+        self._fence.check_open(call)
+
+    def check_connected(self, call: str) -> None:
+        """Refuses calls that need the API server, whose connections a closed runner has given up.
+
+        Raises:
+            RunnerClosedError: The runner is closed.
+        """
+        if self._fence.is_closed:
+            raise called_after_close(call)
 
     def check_fresh(self, pod: TrackedPod) -> None:
         """Refuses to answer from stale knowledge about a pod that is not known to be over.
@@ -275,6 +290,5 @@ class RunnerContext:
         Raises:
             RunnerClosedError: The runner is closed.
         """
-        if self._fence.closed_because is not None:
-            raise RunnerClosedError(self._fence.closed_because)
+        self.check_connected("logs")
         self._tasks.start_soon(job, name="log reader")

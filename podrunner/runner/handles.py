@@ -18,7 +18,15 @@ from podrunner.errors import (
     RunnerClosedError,
     UsageError,
 )
-from podrunner.logs import LogDocument, LogQuery, LogReader, LogStatus, PodLog, configured_places
+from podrunner.logs import (
+    LogDocument,
+    LogQuery,
+    LogReader,
+    LogStatus,
+    PodLog,
+    absolute_log_path,
+    configured_places,
+)
 from podrunner.markup import Facts, html_table, rich_table
 from podrunner.outcome import Outcome, Timings, Waiting, main_status, timings_of
 from podrunner.runner.log_stream import AsyncLogStream, PodLogReading
@@ -93,8 +101,11 @@ class AsyncPod:
 
     @property
     def log_path(self) -> str | None:
-        """Where its log goes, below the log folder; None: nowhere."""
-        return self._tracked.log_path
+        """The file that its log is collected into, absolute; without ``logs.folder``, the path below a log folder.
+
+        None: it goes nowhere.
+        """
+        return absolute_log_path(self._context.config.logs.folder, self._tracked.log_path)
 
     @property
     def status(self) -> str:
@@ -280,6 +291,7 @@ class AsyncPod:
             ApiError: The server refuses, as when the container is over.
             UsageError: The pod does not exist (yet, or any more).
         """
+        self._context.check_connected("exec")
         self._check_there()
         return await self._context.client.run_exec(
             self.namespace,
@@ -295,6 +307,7 @@ class AsyncPod:
         Raises:
             NotFoundError: It does not exist (yet, or any more).
         """
+        self._context.check_connected("manifest")
         if not self.uid:
             raise NotFoundError(status=404, server_message=f"pod {self.name} does not exist yet")
         return await self._context.client.read_pod_manifest(self.namespace, self.name)
@@ -412,8 +425,8 @@ class AsyncRun:
 
     @property
     def key(self) -> WorkloadKey:
-        """What is run, as it was handed in: the pods' own keys say which attempt and relaunch they are."""
-        return self._run.workload.key
+        """The key of the present or last try, as ``pod.key``; before the first one, the key that was handed in."""
+        return self._run.tries[-1].key if self._run.tries else self._run.workload.key
 
     @property
     def pods(self) -> list[AsyncPod]:

@@ -71,18 +71,20 @@ class BulkSubmission:
             RunnerClosedError: The runner is closed.
             OwnershipError: The runner lost its Lease.
         """
-        return [self._submit(each) for each in await self._planned(workloads, priority, group)]
+        return [self._submit(each) for each in await self._planned("submit_many", workloads, priority, group)]
 
     async def run(
         self, workloads: Sequence[Workload], *, policy: RetryPolicy | None, priority: Priority, group: Group
     ) -> list[tuple[TrackedRun, PodrunnerError | None]]:
         """Begins runs of all, as :meth:`submit`."""
-        return [self._run(each, policy) for each in await self._planned(workloads, priority, group)]
+        return [
+            self._run(each, policy) for each in await self._planned("run_many", workloads, priority, group)
+        ]
 
     async def _planned(
-        self, workloads: Sequence[Workload], priority: Priority, group: Group
+        self, call: str, workloads: Sequence[Workload], priority: Priority, group: Group
     ) -> list[_Planned]:
-        self._queue.check_open()
+        self._queue.check_open(call)
         planned = []
         for number, workload in enumerate(workloads, 1):
             try:
@@ -93,7 +95,7 @@ class BulkSubmission:
             if number % _PLANS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
         await anyio.lowlevel.checkpoint()
-        self._queue.check_open()
+        self._queue.check_open(call)
         return planned
 
     def _submit(self, one: _Planned) -> tuple[TrackedPod, PodrunnerError | None]:

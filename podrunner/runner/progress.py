@@ -193,7 +193,7 @@ def open_tally(runner: AsyncPodRunner, *, total: int | None) -> Tally:
         RunnerClosedError: It is not open.
     """
     engine = runner._entered()  # noqa: SLF001  # the runner's own room
-    engine.context.check_open()
+    engine.context.check_open("progress")
     tally = Tally(engine, total=total)
     runner._bus.attach(tally)  # noqa: SLF001
     return tally
@@ -211,4 +211,6 @@ def start_beside(runner: AsyncPodRunner, job: Callable[[], Coroutine[Any, Any, N
     Raises:
         RunnerClosedError: It is closed.
     """
-    runner._entered().context.start(job)  # noqa: SLF001
+    context = runner._entered().context  # noqa: SLF001
+    context.check_connected("show")
+    context.start(job)

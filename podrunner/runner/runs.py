@@ -184,7 +184,7 @@ class Runs:
         Raises:
             PodrunnerError: As :meth:`SubmissionQueue.submit`.
         """
-        self._context.check_open()
+        self._context.check_open("run")
         place = self._place(workload)
         if (known := self._live.get(place)) is not None:
             if manifest_hash(known.workload) != manifest_hash(workload):

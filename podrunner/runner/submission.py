@@ -152,7 +152,7 @@ class SubmissionQueue:
         Raises:
             PodrunnerError: It could not be created; nothing is left behind.
         """
-        self._fence.check_open()
+        self._fence.check_open("launch")
         turns: list[LaunchTurn] = []
         undo, name = partial(self._undo, turns), f"launch {workload.key}"
         return await self._tasks.call(self._launch, workload, turns, name=name, undo=undo)
@@ -170,7 +170,7 @@ class SubmissionQueue:
 
     async def _begin(self, workload: Workload, turns: list[LaunchTurn]) -> TrackedPod | _Deferred:
         """Begins a launch, and notes its turn; returns its pod, or what it waits for."""
-        self._fence.check_open()
+        self._fence.check_open("launch")
         plan = self.plan(workload)
         known = self._known(plan)
         if known is not None:
@@ -208,7 +208,7 @@ class SubmissionQueue:
         while isinstance(pod.state, NotCreatedState):
             await pod.changed()
         if pod.is_relinquished:
-            self._fence.check_open()
+            self._fence.check_open("launch")
         if pod.launch_error is not None:
             raise pod.launch_error
         return pod
@@ -238,7 +238,7 @@ class SubmissionQueue:
         self, workloads: Iterable[Workload], *, concurrency: int | None
     ) -> list[LaunchResult]:
         """Launches all, so many at once; returns each pod with its failure, in the workloads' order."""
-        self._fence.check_open()
+        self._fence.check_open("launch_many")
         at_once = concurrency or self._config.connections
         async with anyio.create_task_group() as group:
             batch = _Batch(enumerate(workloads), group, anyio.Semaphore(at_once))
@@ -291,14 +291,17 @@ class SubmissionQueue:
             self._refuse(pod, error, is_reported=True)
         return pod
 
-    def check_open(self) -> None:
+    def check_open(self, call: str) -> None:
         """Refuses calls that come too late.
+
+        Args:
+            call: What the caller called.
 
         Raises:
             RunnerClosedError: The runner is closed.
             OwnershipError: The runner lost its Lease.
         """
-        self._fence.check_open()
+        self._fence.check_open(call)
 
     def plan(self, workload: Workload) -> PodPlan:
         """Builds the pod; logs what the workload says without effect, each sentence once."""
@@ -443,7 +446,7 @@ class SubmissionQueue:
             SpecError: The workload makes no pod.
             QueueFullError: Too many wait already.
         """
-        self._fence.check_open()
+        self._fence.check_open("submit")
         limit = self._config.submit_queue_size
         if self._waiting >= limit:
             raise QueueFullError(f"{limit} submissions wait already", limit=limit)
@@ -453,7 +456,7 @@ class SubmissionQueue:
         self, workload: Workload, *, priority: int, group: str, timeout_s: float | None
     ) -> TrackedPod:
         """Like :meth:`submit`, but waits where that raises QueueFullError."""
-        self._fence.check_open()
+        self._fence.check_open("submit_when_room")
         with anyio.fail_after(timeout_s):
             await self.wait_for_room()
         return self.submit(workload, priority=priority, group=group)

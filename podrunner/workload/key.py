@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from pydantic_core import CoreSchema, core_schema
 
 from podrunner.errors import SpecError
+from podrunner.redaction import shown_at
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -144,7 +145,7 @@ def _numbers_beside(value: Mapping[str, Any]) -> dict[str, Any]:
     for name in value:
         if name not in {"parts", "attempt", "relaunch"}:
             problem = "a key has parts, attempt and relaunch, nothing else"
-            raise SpecError(problem, field=f"WorkloadKey.{name}")
+            raise SpecError(problem, field=f"WorkloadKey.{name}", value=shown_at(name, value[name]))
     return {name: value[name] for name in value if name != "parts"}
 
 

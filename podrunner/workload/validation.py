@@ -72,7 +72,10 @@ def _path(model: type[BaseModel], location: Sequence[int | str]) -> str:
 
 
 def unknown_name(name: str, known: Iterable[str], *, place: str) -> SpecError:
-    """Return the error for an unknown field at ``place``, with a suggestion if a known name is near."""
+    """Return the error for an unknown field at ``place``, with a suggestion if a known name is near.
+
+    Its value is not shown: it may be a credential under a misspelt name.
+    """
     suggestion = did_you_mean(name, known)
     hint = f"; {suggestion[0].lower()}{suggestion[1:]}" if suggestion else ""
     return SpecError(f"there is no such field{hint}", field=f"{place}.{name}")

@@ -62,3 +62,18 @@ def _in_the_child(runner) -> None:
         code = 0 if "fork" in str(error) else 2
     finally:
         os._exit(code)
+
+
+def test_a_call_after_the_close_says_what_was_called(cluster, opened):
+    with opened() as runner:
+        pod = runner.launch(workload())
+    for call, name in (
+        (lambda: runner.launch(workload(2)), "launch"),
+        (lambda: runner.submit(workload(2)), "submit"),
+        (runner.poll_events, "poll_events"),
+        (runner.health, "health"),
+        (lambda: pod.exec(["true"]), "exec"),
+    ):
+        with pytest.raises(RunnerClosedError, match=f"^`{name}` was called after the runner was closed"):
+            call()
+    assert pod.result().category == "cancelled"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from podrunner.errors import LogError
+from podrunner.logs import LocalFile, LogQuery, LogReader
 from tests.support.event_loops import asyncio_only
 from tests.unit.runner.harness import Cluster, running, until, workload
 
@@ -26,7 +30,7 @@ async def test_the_log_is_in_its_file_when_the_pod_is_gone(cluster: Cluster, tmp
         document = await pod.read_log()
         assert str(document) == f"*** Reading local file: {path}\nhello\n"
         assert [line async for line in pod.logs()] == ["hello"]
-        assert pod.log_path == "dag/task/1.log"
+        assert pod.log_path == str(path)
 
 
 async def test_a_log_that_cannot_be_written_does_not_fail_the_pod(cluster: Cluster, tmp_path):
@@ -97,7 +101,7 @@ async def test_a_replayed_attempt_leaves_the_log_as_it_is(cluster: Cluster, tmp_
     async with running(cluster, logs={"folder": tmp_path}) as runner:
         again = await runner.launch(given)
         assert again.replayed
-        assert again.log_path == "1.log"
+        assert again.log_path == str(tmp_path / "1.log")
         await runner.wait_all(5)
     assert (tmp_path / "1.log").read_text() == "a line\n"
 
@@ -135,3 +139,35 @@ async def test_a_pod_that_was_taken_over_is_collected_by_the_other_runner_alone(
         cluster.change(pod.name, metadata={**meta, "labels": labels, "annotations": annotations})
         await pod._tracked.collector.done.wait()
         assert runner.health().lease == "held"
+
+
+async def test_a_relative_log_folder_gives_absolute_paths(cluster: Cluster, tmp_path, monkeypatch):
+    """And the log is read by them, as by the path below the folder."""
+    monkeypatch.chdir(tmp_path)
+    async with running(cluster, logs={"folder": "logs"}, on_exit="cancel") as runner:
+        pod = await runner.launch(workload(log_path="dag/1.log"))
+        assert pod.log_path == str(tmp_path / "logs" / "dag" / "1.log")
+    (tmp_path / "logs" / "dag").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "logs" / "dag" / "1.log").write_text("hello\n")
+    for folder in (Path("logs"), tmp_path / "logs"):
+        for path in (pod.log_path, "dag/1.log"):
+            assert (await LogReader([LocalFile(folder)]).read(LogQuery(path))).lines == ("hello",)
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "{folder}/../secret.log", "{folder}"])
+async def test_an_absolute_path_elsewhere_is_refused(tmp_path, path: str):
+    with pytest.raises(LogError):
+        await LogReader([LocalFile(tmp_path)]).read(LogQuery(path.format(folder=tmp_path)))
+
+
+async def test_without_a_log_folder_the_path_is_the_one_below_it(cluster: Cluster):
+    async with running(cluster, on_exit="cancel") as runner:
+        assert (await runner.launch(workload(log_path="dag/1.log"))).log_path == "dag/1.log"
+
+
+async def test_a_path_that_leads_elsewhere_is_no_path(cluster: Cluster, tmp_path):
+    """Of an adopted pod, whose annotation any process may have written: nothing is written there."""
+    async with running(cluster, logs={"folder": tmp_path}, on_exit="cancel") as runner:
+        pod = await runner.launch(workload())
+        pod._tracked.log_path = "../elsewhere.log"
+        assert pod.log_path is None

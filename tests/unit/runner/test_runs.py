@@ -68,6 +68,7 @@ async def test_a_failure_is_tried_again_when_asked_for(cluster: Cluster):
         cluster.play(await pod_of(run, 2), exit_code=3)
         assert (await run.wait(5)).exit_code == 3
         assert launches(run) == [(1, 0), (2, 0), (3, 0)]
+        assert run.key == run.pods[-1].key
 
 
 async def test_by_default_a_failure_is_the_schedulers_business(cluster: Cluster):
