@@ -21,6 +21,9 @@ from podrunner.outcome.category import USUAL_FAULT
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
+TESTS = [path for path in EXAMPLES if path.name.startswith("test_")]
+TESTED = [path.with_name(path.name.removeprefix("test_")) for path in TESTS]
+"""Examples that have a test of their own, which runs them."""
 _BLOCK = re.compile(r"(?:<!-- (?P<how>pytest|not run: [^\n]+) -->\n+)?```python\n(?P<code>.*?)```", re.DOTALL)
 _EXPECTED_LINE = re.compile(r"print\(.*\)\s+# (.+)$", re.MULTILINE)
 
@@ -89,7 +92,17 @@ def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path, bare: dict[str, st
     assert "passed" in _run("-m", "pytest", *settings, folder=tmp_path, environ=bare)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
+@pytest.mark.parametrize("example", TESTS, ids=lambda example: example.stem)
+def test_the_test_of_an_example_passes(example: Path, tmp_path: Path, bare: dict[str, str]) -> None:
+    settings = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tmp_path}"]
+    assert "passed" in _run("-m", "pytest", *settings, str(example), folder=tmp_path, environ=bare)
+
+
+@pytest.mark.parametrize(
+    "example",
+    [path for path in EXAMPLES if path not in {*TESTS, *TESTED}],
+    ids=lambda example: example.stem,
+)
 def test_an_example_runs_on_a_machine_without_a_cluster(
     example: Path, tmp_path: Path, bare: dict[str, str]
 ) -> None:

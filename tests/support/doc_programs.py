@@ -21,7 +21,9 @@ def programs() -> dict[str, str]:
     readme = [match["code"] for match in _blocks(REPOSITORY / "README.md")]
     found |= {f"readme_{number}": code for number, code in enumerate(readme)}
     examples = sorted((REPOSITORY / "examples").glob("*.py"))
-    return found | {f"example_{path.stem}": path.read_text(encoding="utf-8") for path in examples}
+    return found | {
+        path.stem: path.read_text(encoding="utf-8") for path in examples
+    }  # they import each other
 
 
 def _blocks(page: Path) -> list[re.Match[str]]:
