@@ -11,7 +11,7 @@ tasks = [
 ]
 
 with podrunner.PodRunner(config) as runner:
-    runs = [runner.run(task, retry=retry) for task in tasks]
+    runs = runner.run_many(tasks, retry=retry)
     for run in runner.as_completed(runs, timeout_s=50):
         if not run.result().succeeded:
             print(f"{run.key}: {run.result()}")
