@@ -30,6 +30,8 @@ _logger = logging.getLogger(__name__)
 
 # Between two events nothing but the time goes on.
 _AT_LEAST_EVERY_S: Final = 1.0
+# What showing may take of the event loop's time, however slow the display and however many pods there are.
+_SHARE_OF_THE_LOOP: Final = 0.05
 
 
 class ProgressDisplay(Protocol):
@@ -171,10 +173,12 @@ class _Follower:
         """Shows them until it is finished, or the display fails."""
         with anyio.CancelScope() as self._scope:
             while not self._is_over:
+                began_s = anyio.current_time()
                 self._show()
+                took_s = anyio.current_time() - began_s
                 with anyio.move_on_after(_AT_LEAST_EVERY_S):
                     await self._tally.changed()
-                await anyio.sleep(self._every_s)
+                await anyio.sleep(max(self._every_s, took_s / _SHARE_OF_THE_LOOP))
 
     def finish(self) -> None:
         """Shows the last counts, and closes the display."""

@@ -40,6 +40,19 @@ class TestCounting:
             assert runner.health().undelivered == 3
             assert len(cluster.requests) == before
 
+    async def test_of_many_some_are_asked_why_they_wait(self, cluster: Cluster, monkeypatch):
+        """All are counted."""
+        monkeypatch.setattr("podrunner.runner.progress._ASKED_AT_MOST", 50)
+        async with running(cluster) as runner:
+            pods = list(await runner.launch_many(workload(number) for number in range(120)))
+            for pod in pods[:100]:
+                cluster.wait_for_image(pod.name)
+            cluster.run(pods[-1].name)
+            await until(lambda: pods[-1].status == "Running")
+            counts = podrunner.progress(runner).counts()
+            assert (counts.running, counts.waiting) == (1, 119)
+            assert counts.waiting_for == "ImagePullBackOff"
+
     async def test_submissions_wait_too(self, cluster: Cluster):
         async with running(cluster, max_active_pods=1, on_exit="cancel") as runner:
             progress = podrunner.progress(runner)
