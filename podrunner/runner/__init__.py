@@ -11,13 +11,14 @@ from podrunner.runner.closing import ClosePolicy
 from podrunner.runner.completion import AsyncCompletions
 from podrunner.runner.event_queue import AsyncEvents, put_back
 from podrunner.runner.events import EventKind, RunnerEvent
-from podrunner.runner.handles import AsyncPod, AsyncRun, peek_outcome
+from podrunner.runner.handles import AsyncPod
 from podrunner.runner.health import RunnerHealth
 from podrunner.runner.log_stream import AsyncLogStream
 from podrunner.runner.many import Group, Priority
 from podrunner.runner.mapping import RunWindow
 from podrunner.runner.progress import ProgressCounts
 from podrunner.runner.retries import RetryPolicy
+from podrunner.runner.run_handle import AsyncRun, peek_outcome
 from podrunner.runner.runner import AsyncPodRunner, LogSinks, carry_handles, run_window
 
 __all__ = [

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 import anyio
 
-from podrunner.runner.handles import AsyncPod, AsyncRun, is_over, on_end, standing
+from podrunner.runner.handles import AsyncPod
+from podrunner.runner.run_handle import AsyncRun, is_over, on_end, standing
 from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:

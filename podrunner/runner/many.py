@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from podrunner.builder import PodPlan
-    from podrunner.runner.handles import AsyncPod, AsyncRun
+    from podrunner.runner.handles import AsyncPod
     from podrunner.runner.retries import RetryPolicy
+    from podrunner.runner.run_handle import AsyncRun
     from podrunner.runner.runs import Runs, TrackedRun
     from podrunner.runner.submission import SubmissionQueue
     from podrunner.runner.tracked import TrackedPod

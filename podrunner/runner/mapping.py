@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 from podrunner.errors import PodrunnerError, QueueFullError, SpecError
 from podrunner.outcome import Outcome, refused_by_api
-from podrunner.runner.handles import AsyncRun
+from podrunner.runner.run_handle import AsyncRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -17,12 +17,13 @@ from podrunner.runner.completion import AsyncCompletions
 from podrunner.runner.engine import Engine, RunnerResources
 from podrunner.runner.event_queue import AsyncEvents, EventBus
 from podrunner.runner.events import EventKind, RunnerEvent
-from podrunner.runner.handles import AsyncPod, AsyncRun, tracked_of
+from podrunner.runner.handles import AsyncPod, tracked_of
 from podrunner.runner.life import RunnerLife
 from podrunner.runner.many import Group, Priority, batch_of, cancel_all
 from podrunner.runner.mapping import AsyncOutcomes, RunWindow, window_size
 from podrunner.runner.opening import open_engine
 from podrunner.runner.progress import runner_facts
+from podrunner.runner.run_handle import AsyncRun
 from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 A thin layer over the submission queue: each try is a submission like any other, with its own pod, handle, outcome and
 events. No task runs while a pod does; only between two tries one waits. Whether there is another try is decided in
-:mod:`podrunner.runner.retries`; what callers hold is :class:`podrunner.runner.handles.AsyncRun`.
+:mod:`podrunner.runner.retries`; what callers hold is :class:`podrunner.runner.run_handle.AsyncRun`.
 """
 
 from __future__ import annotations
