@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from podrunner.errors import InvalidError, NotDoneError, RunnerClosedError, StaleError
 from podrunner.outcome import Category
 from podrunner.runner import EventKind
+from tests.support.virtual_asyncio import VirtualTimeLoop
 from tests.unit.runner.harness import Cluster, running, until, workload
 
 pytestmark = pytest.mark.anyio
@@ -104,3 +107,27 @@ async def test_after_the_last_event_the_iteration_ends(cluster: Cluster):
         await runner.close("detach")
         assert await anext(events, None) is None
         assert [event async for event in events] == []
+
+
+class TestWithAsyncio:
+    """What asyncio does with awaitables."""
+
+    @pytest.fixture
+    def anyio_backend(self) -> object:
+        return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+    async def test_pods_are_gathered(self, cluster: Cluster):
+        async with running(cluster) as runner:
+            pods = await runner.launch_many(workload(number) for number in range(3))
+            cluster.play_all()
+            assert [outcome.exit_code for outcome in await asyncio.gather(*pods)] == [0, 0, 0]
+
+    async def test_a_pod_is_waited_for_with_a_limit(self, cluster: Cluster):
+        """The pod goes on."""
+        async with running(cluster) as runner:
+            pod = await runner.launch(workload())
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(pod, 5)
+            assert not pod.done
+            cluster.play(pod.name)
+            assert (await asyncio.wait_for(pod, 5)).succeeded
