@@ -15,11 +15,13 @@ if TYPE_CHECKING:
         Pod,
         PodRunner,
         Run,
+        read_log,
     )
     from podrunner.builder import (
         Provenance,
         build_pod,
         explain_pod,
+        pod_name,
     )
     from podrunner.config import (
         AirflowSettings,
@@ -172,7 +174,9 @@ __all__ = [
     "WorkloadKey",
     "build_pod",
     "explain_pod",
+    "pod_name",
     "progress",
+    "read_log",
 ]
 
 _ROOMS = {
@@ -182,11 +186,13 @@ _ROOMS = {
         "Pod",
         "PodRunner",
         "Run",
+        "read_log",
     ),
     "podrunner.builder": (
         "Provenance",
         "build_pod",
         "explain_pod",
+        "pod_name",
     ),
     "podrunner.config": (
         "AirflowSettings",

@@ -24,7 +24,7 @@ from podrunner.interruption import wait_out
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Bridge"]
+__all__ = ["Bridge", "refuse_in_event_loop"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Bridge:
         Raises:
             CallFromEventLoopError: An event loop runs in this thread.
         """
-        _refuse_in_event_loop()
+        refuse_in_event_loop()
         self._process = os.getpid()
         self._thread = threading.Thread(target=self._serve, args=(context,), name="podrunner", daemon=True)
         try:
@@ -132,7 +132,7 @@ class Bridge:
         return function()
 
     def _check(self, function: Callable[..., Any]) -> BlockingPortal:
-        _refuse_in_event_loop()
+        refuse_in_event_loop()
         if self._portal is None and self._process is not None:
             raise called_after_close(_name_of(function))
         if self._portal is None:
@@ -228,7 +228,12 @@ def _wrapped(function: Callable[[], T]) -> tuple[T]:
     return (function(),)
 
 
-def _refuse_in_event_loop() -> None:
+def refuse_in_event_loop() -> None:
+    """Refuses a blocking call from a running event loop.
+
+    Raises:
+        CallFromEventLoopError: One runs in this thread.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -7,11 +7,10 @@ clock, no random numbers, so the same input gives the same bytes. What does not 
 Precedence, weakest first: template, configuration, workload, overrides, identity.
 """
 
-from podrunner.builder.builder import PodBuilder, PodHook, build_plan, build_pod, check_config
+from podrunner.builder.builder import PodBuilder, PodHook, build_plan, build_pod, check_config, pod_name
 from podrunner.builder.explain import Provenance, explain_pod
 from podrunner.builder.labels import safe_label
 from podrunner.builder.manifest_hash import is_another_workload
-from podrunner.builder.names import pod_name
 from podrunner.builder.ownership_metadata import OwnershipMetadata, read_ownership, with_ownership
 from podrunner.builder.plan import PodPlan
 

@@ -18,7 +18,7 @@ from podrunner.builder.labels import (
     safe_labels,
 )
 from podrunner.builder.manifest_hash import manifest_hash
-from podrunner.builder.names import pod_name, secret_key, secret_name
+from podrunner.builder.names import name_of, secret_key, secret_name
 from podrunner.builder.overrides import checked_namespace, overridden, settle, without_names
 from podrunner.builder.plan import PodPlan
 from podrunner.builder.pod_override import with_pod_override
@@ -33,12 +33,12 @@ from podrunner.builder.shape import (
 )
 from podrunner.errors import SpecError
 from podrunner.merge.json_value import clone
-from podrunner.workload import Workload
+from podrunner.workload import Workload, WorkloadKey
 
 if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
 
-__all__ = ["PodBuilder", "PodHook", "build_plan", "build_pod", "check_config"]
+__all__ = ["PodBuilder", "PodHook", "build_plan", "build_pod", "check_config", "pod_name"]
 
 _OF_OTHER_PODS = CHECKED_SETTINGS | {
     "container_name",
@@ -78,6 +78,17 @@ def build_plan(config: RunnerConfig, workload: Workload) -> PodPlan:
         SpecError: Template, configuration and workload together make no pod.
     """
     return PodBuilder(config).build(workload)
+
+
+def pod_name(config: RunnerConfig, key: WorkloadKey | Workload) -> str:
+    """Return the name that a workload's pod has, or will have.
+
+    Args:
+        config: The configuration.
+        key: The workload's key; or the workload, if it sets ``name``, as one of an Airflow task does.
+    """
+    del config  # no setting changes names today
+    return name_of(key) if isinstance(key, WorkloadKey) else name_of(key.key, key.name)
 
 
 def check_config(config: RunnerConfig) -> tuple[str, ...]:
@@ -141,7 +152,7 @@ class PodBuilder:
         found = check_settings(workload, place="Workload.")
         namespace = checked_namespace(self._config, workload)
         common = self._common(workload)
-        name = pod_name(workload.key, workload.name)
+        name = name_of(workload.key, workload.name)
         credentials = _secret_values(common, workload)
         pod, main, warnings = self._changed(_assembled(common, workload, name), workload, common.main["name"])
         _identify(pod, common, workload, name=name)

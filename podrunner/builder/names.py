@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from podrunner.workload import WorkloadKey
 
-__all__ = ["pod_name", "secret_key", "secret_name", "slug"]
+__all__ = ["name_of", "secret_key", "secret_name", "slug"]
 
 MAX_NAME = 63
 """Pod names may be longer, but the pod's host name and labels made of it may not (RFC 1123)."""
@@ -27,7 +27,7 @@ _SECRET_KEY = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_.]{0,252}")
 _BREAKS = re.compile(r"[^a-z0-9]+")
 
 
-def pod_name(key: WorkloadKey, hint: str | None = None) -> str:
+def name_of(key: WorkloadKey, hint: str | None = None) -> str:
     """Return the name of a workload's pod: ``<slug>-<32 hexadecimal digits>``, at most 63 characters.
 
     Args:

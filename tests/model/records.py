@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from podrunner.builder.labels import OWNER
-from podrunner.builder.names import pod_name
+from podrunner.builder.names import name_of
 from podrunner.outcome.record import (
     ContainerSpec,
     ContainerState,
@@ -39,7 +39,7 @@ __all__ = [
 
 WORKLOAD = Workload(key={"task": "t"}, command=["true"])
 """The attempt."""
-NAME, NAMESPACE = pod_name(WORKLOAD.key), "default"
+NAME, NAMESPACE = name_of(WORKLOAD.key), "default"
 NOW = dt.datetime(2026, 1, 1, 0, 1, tzinfo=dt.UTC)
 ENDED = frozenset({"succeeded", "failed", "killed", "expired"})
 """Lives that are over: by itself with 0 or 1; killed after a deletion; killed after a lowered deadline."""

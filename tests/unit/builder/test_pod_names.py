@@ -6,8 +6,7 @@ import uuid
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from podrunner.builder import pod_name
-from podrunner.builder.names import NAMESPACE, secret_name, slug
+from podrunner.builder.names import NAMESPACE, name_of, secret_name, slug
 from podrunner.workload import WorkloadKey
 
 DNS_1123_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -20,7 +19,7 @@ KEYS = st.builds(
 @given(KEYS, st.none() | st.text())
 def test_any_key_and_hint_make_a_valid_name(key, hint):
     """L10."""
-    name = pod_name(key, hint)
+    name = name_of(key, hint)
     assert DNS_1123_LABEL.fullmatch(name)
     assert re.fullmatch(r".*-[0-9a-f]{32}", name)
     assert DNS_1123_SUBDOMAIN.fullmatch(secret_name(name))
@@ -29,29 +28,29 @@ def test_any_key_and_hint_make_a_valid_name(key, hint):
 @given(KEYS)
 def test_the_digits_are_a_uuid5_of_identity_and_attempt(key):
     expected = uuid.uuid5(NAMESPACE, f"{key.identity}#{key.attempt}")
-    assert pod_name(key, "x") == f"x-{expected.hex}"
+    assert name_of(key, "x") == f"x-{expected.hex}"
 
 
 def test_names_never_change():
     """After an update a scheduler must find the pods that it launched before."""
     key = WorkloadKey({"dag_id": "sample_k8s", "task_id": "test-task001"}, 2)
-    assert pod_name(key) == "sample-k8s-test-task001-2c10a83d2fad54458ebe457e56153d56"
+    assert name_of(key) == "sample-k8s-test-task001-2c10a83d2fad54458ebe457e56153d56"
 
 
 @given(KEYS, KEYS)
 def test_two_workloads_never_share_a_name(one, other):
     """L1."""
-    assert (pod_name(one, "same") == pod_name(other, "same")) == (one == other)
+    assert (name_of(one, "same") == name_of(other, "same")) == (one == other)
 
 
 def test_attempts_have_names_of_their_own():
     key = WorkloadKey({"a": "b"})
-    assert pod_name(key) != pod_name(key.next_attempt())
+    assert name_of(key) != name_of(key.next_attempt())
 
 
 @given(KEYS, st.integers(1, 20), st.integers(1, 20))
 def test_relaunches_have_names_of_their_own(key, one, other):
-    names = {pod_name(WorkloadKey(key.parts, key.attempt, relaunch=number)) for number in (0, one, other)}
+    names = {name_of(WorkloadKey(key.parts, key.attempt, relaunch=number)) for number in (0, one, other)}
     assert len(names) == len({0, one, other})
 
 

@@ -144,7 +144,7 @@ def test_airflows_whole_default_file_gives_no_warning(load):
 def test_every_setting_that_the_table_names_exists():
     paths = [path for option in OPTIONS for path in (option.setting or "").split(", ") if path]
     for path in [*paths, *(section.setting for section in FREE_SECTIONS)]:
-        _setting(f"PODRUNNER_{path.upper().replace('.', '__')}", SourceLocation("test"), RunnerConfig)
+        _setting(path.split("."), SourceLocation("test"), RunnerConfig, prefix="")
 
 
 def test_no_option_stands_twice_in_the_table():

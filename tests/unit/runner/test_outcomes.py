@@ -182,9 +182,9 @@ async def test_one_failure_of_a_batch_does_not_hold_up_the_others(cluster: Clust
 
 
 def _name_of(given) -> str:
-    from podrunner.builder import pod_name
+    from podrunner.builder.names import name_of
 
-    return pod_name(given.key, given.name)
+    return name_of(given.key, given.name)
 
 
 async def test_a_thousand_pods_have_a_thousand_outcomes(cluster: Cluster):

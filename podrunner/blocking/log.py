@@ -1,0 +1,92 @@
+"""One pod's log, once, for code without an event loop and without a runner: an API server's request, a command.
+
+What bounds it in time belongs here: it runs in a thread of its own, which is left behind if it does not end in time.
+How the log is read is :mod:`podrunner.logs.once`.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+import anyio
+
+from podrunner.blocking.bridge import refuse_in_event_loop
+from podrunner.builder import pod_name
+from podrunner.errors import UsageError
+from podrunner.kube import connect
+from podrunner.logs.once import read_pod_log
+from podrunner.workload import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from podrunner.config import RunnerConfig
+    from podrunner.logs import LogDocument
+    from podrunner.workload import WorkloadKey
+
+__all__ = ["read_log"]
+
+
+def read_log(
+    config: RunnerConfig,
+    key: WorkloadKey | Workload,
+    *,
+    namespace: str | None = None,
+    container: str | None = None,
+    tail: int | None = 1000,
+    timeout_s: float = 5.0,
+) -> LogDocument:
+    """Read the log of a workload's pod as it is now, by a connection of its own: no runner need be open.
+
+    It returns or raises within ``timeout_s``, whatever the server does. What a runner collects into files is not read.
+
+    Args:
+        config: How to reach the cluster.
+        key: The workload's key; or the workload, if it sets ``name`` or ``namespace``, as one of an Airflow task does.
+        namespace: The pod's namespace; None: the workload's, else the configuration's.
+        container: Which container; None: the main one.
+        tail: Only the last so many lines; None: all.
+        timeout_s: Seconds that it may take.
+
+    Returns:
+        The log. If the container has not started yet, there are no lines, and the header says why.
+
+    Raises:
+        LogError: There is no such pod: it is not created yet, or is deleted.
+        TimeoutError: The time is over.
+        ApiError: The server refuses.
+        TransportError: The server cannot be reached.
+        ConfigError: The cluster cannot be reached as configured.
+        UsageError: The cluster is a LocalCluster that no other process shares.
+        CallFromEventLoopError: An event loop runs in this thread.
+    """
+    refuse_in_event_loop()
+    if config.cluster == "local":
+        raise UsageError(
+            "cluster='local' is a cluster of each runner's own: name the kubeconfig of one that is shared"
+        )
+    workload = key if isinstance(key, Workload) else None
+    place = namespace or (workload.namespace if workload is not None else None) or config.namespace
+    name = pod_name(config, key)
+    plain_key = key.key if isinstance(key, Workload) else key
+
+    async def read() -> LogDocument:
+        with anyio.fail_after(timeout_s):
+            async with connect(config) as client:
+                return await read_pod_log(client, place, name, key=plain_key, container=container, tail=tail)
+
+    result: Future[LogDocument] = Future()
+    threading.Thread(target=_run, args=(read, result), name="podrunner-read-log", daemon=True).start()
+    try:
+        return result.result(timeout_s)
+    except TimeoutError as error:
+        raise TimeoutError(f"the log of pod {place}/{name} was not read in {timeout_s:g} s") from error
+
+
+def _run(read: Callable[[], Awaitable[LogDocument]], result: Future[LogDocument]) -> None:
+    try:
+        result.set_result(anyio.run(read))
+    except BaseException as error:  # noqa: BLE001  # raised in the caller's thread, if it still waits
+        result.set_exception(error)
