@@ -49,6 +49,7 @@ class Bridge:
         self._left: Future[None] = Future()
         self._notes: list[str] = []
         self._process: int | None = None
+        self._now_s: Callable[[], float] = lambda: 0.0
 
     def enter(self, context: AbstractAsyncContextManager[Any]) -> None:
         """Starts the thread and enters the context there; whatever that raises ends the thread again.
@@ -125,6 +126,18 @@ class Bridge:
         """Calls a plain function on the event loop's thread."""
         return self._check(function).call(partial(_wrapped, partial(function, *args, **kwargs)))[0]
 
+    def run_if(
+        self, is_needed: Callable[[], bool], function: Callable[P, list[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> list[T]:
+        """Calls a plain function over there, unless a look from here says that it would return nothing."""
+        portal = self._check()
+        return portal.call(partial(function, *args, **kwargs)) if is_needed() else []
+
+    def look(self, function: Callable[[float], T]) -> T:
+        """Calls a function that only reads, right here, with the event loop's time."""
+        self._check()
+        return function(self._now_s())
+
     def run_if_open(self, function: Callable[[], T]) -> T:
         """Calls a plain function on the event loop's thread; right here once that is gone."""
         if self._portal is not None and not self._is_forked():
@@ -179,6 +192,7 @@ class Bridge:
     async def _live(self, context: AbstractAsyncContextManager[Any]) -> BaseException | None:
         """The context's whole life in one task, as task groups need it; returns its error, which a group would wrap."""
         self._leaving, self._scope = anyio.Event(), anyio.CancelScope()
+        self._now_s = asyncio.get_running_loop().time
         error: BaseException | None = None
         async with BlockingPortal() as portal:
             self._portal = portal

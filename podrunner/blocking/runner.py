@@ -16,6 +16,8 @@ from podrunner.runner import (
     LaunchBatch,
     RunnerEvent,
     carry_handles,
+    has_events,
+    health_at,
     put_back,
     run_window,
 )
@@ -493,7 +495,8 @@ class PodRunner:
         Raises:
             RunnerClosedError: The runner was never open.
         """
-        return _ours(self._bridge.run(self._runner.poll_events, max_events))
+        needed = partial(has_events, self._runner)
+        return _ours(self._bridge.run_if(needed, self._runner.poll_events, max_events))
 
     def health(self) -> RunnerHealth:
         """How well the runner is.
@@ -501,7 +504,7 @@ class PodRunner:
         Raises:
             RunnerClosedError: The runner was never open.
         """
-        return self._bridge.run(self._runner.health)
+        return self._bridge.look(partial(health_at, self._runner))
 
     def wait_synced(self) -> None:
         """Returns when every watch has taken in a complete list: from then on nothing is missed.

@@ -19,7 +19,14 @@ from podrunner.runner.mapping import RunWindow
 from podrunner.runner.progress import ProgressCounts
 from podrunner.runner.retries import RetryPolicy
 from podrunner.runner.run_handle import AsyncRun, peek_outcome
-from podrunner.runner.runner import AsyncPodRunner, LogSinks, carry_handles, run_window
+from podrunner.runner.runner import (
+    AsyncPodRunner,
+    LogSinks,
+    carry_handles,
+    has_events,
+    health_at,
+    run_window,
+)
 
 __all__ = [
     "AsyncCompletions",
@@ -41,6 +48,8 @@ __all__ = [
     "RunnerEvent",
     "RunnerHealth",
     "carry_handles",
+    "has_events",
+    "health_at",
     "peek_outcome",
     "put_back",
     "run_window",

@@ -71,7 +71,7 @@ class DeferredLaunches:
 
     def reasons(self) -> Counter[str]:
         """Returns what launches wait for, in words, and how many do."""
-        return Counter({wait.why: len(wait.resumes) for wait in self._waits.values()})
+        return Counter({wait.why: len(wait.resumes) for wait in tuple(self._waits.values())})
 
     def deferral_of(self, pod: TrackedPod) -> Deferral | None:
         """Returns what the launch of a pod waits for; None: it does not."""

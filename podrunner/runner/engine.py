@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from podrunner.builder import PodBuilder, safe_label
 from podrunner.builder.labels import KEY, OWNER
@@ -302,8 +302,8 @@ class Engine:
     def _watched(self) -> tuple[str | None, ...]:
         return watched_by(self._config)
 
-    def _watches(self) -> list[WatchHealth]:
-        return [reflector.health() for reflector in self.reflectors]
+    def _watches(self, now_s: float | None = None) -> list[WatchHealth]:
+        return [reflector.health(now_s) for reflector in self.reflectors]
 
     def _reflector(self, namespace: str | None) -> Reflector:
         return Reflector(
@@ -361,23 +361,28 @@ class Engine:
 
     # Looking
 
-    def health(self) -> RunnerHealth:
-        """Returns how well the runner is."""
-        fields: dict[str, Any] = combine(
-            self._watches(),
-            pods=len(self.pods),
+    def health(self, now_s: float | None = None) -> RunnerHealth:
+        """Returns how well the runner is. It only reads, and may be called in another thread.
+
+        Args:
+            now_s: The event loop's time, where this is called in another thread; None: it is asked for.
+        """
+        return combine(
+            self._watches(now_s),
+            # In the order in which pods move on: one that does so meanwhile is counted twice, but never missed.
+            submitted=self.queue.queued,
             active=self.pods.active,
             undelivered=self.pods.undelivered,
-            submitted=self.queue.queued,
+            pods=len(self.pods),
             runs=self.runs.active,
             events_waiting=len(self._bus.queue),
             events_coalesced=self._bus.queue.coalesced,
             log_troubles=self._logs.troubles,
             logs_waiting=self._logs.limiter.waiting,
             deletes_failing=self._deleter.failing,
+            lease=self._fence.lost_because or "held",
+            launches_wait_for=self.queue.waits_for,
         )
-        lease = self._fence.lost_because or "held"
-        return RunnerHealth(lease=lease, launches_wait_for=self.queue.waits_for, **fields)
 
 
 def watched_by(config: RunnerConfig) -> tuple[str | None, ...]:

@@ -56,6 +56,11 @@ class EventQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether polling would do anything: events wait, or the reader took some. For all threads."""
+        return bool(self._waiting or self._reader.in_hand)
+
     def put(self, event: RunnerEvent) -> None:
         """Adds an event; wakes the reader."""
         if len(self._waiting) >= self._limit and not event.is_terminal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -62,17 +62,25 @@ class RunnerHealth(msgspec.Struct, frozen=True):
     watches: tuple[WatchHealth, ...]
 
 
-def combine(watches: Sequence[WatchHealth], **counts: int) -> dict[str, object]:
-    """What all watches say together, with the runner's own counts: :class:`RunnerHealth` but for the lease."""
-    ages = [watch.last_event_age_s for watch in watches]
-    known = [age for age in ages if age is not None]
-    return {
-        "synced": all(watch.synced for watch in watches),
-        "stale": any(watch.stale for watch in watches),
-        "last_event_age_s": max(known) if known and len(known) == len(ages) else None,
-        "relists": sum(watch.relists for watch in watches),
-        "reconnects": sum(watch.reconnects for watch in watches),
-        "skipped": sum(watch.skipped for watch in watches),
-        "watches": tuple(watches),
+def combine(watches: Sequence[WatchHealth], **counts: Any) -> RunnerHealth:
+    """What all watches say together, with what the runner says itself: the other fields of :class:`RunnerHealth`."""
+    synced, stale, relists, reconnects, skipped = True, False, 0, 0, 0
+    oldest_s: float | None = -1.0
+    for watch in watches:  # one pass: a scheduler asks in each iteration of its loop
+        synced = synced and watch.synced
+        stale = stale or watch.stale
+        relists += watch.relists
+        reconnects += watch.reconnects
+        skipped += watch.skipped
+        age_s = watch.last_event_age_s
+        oldest_s = None if age_s is None or oldest_s is None else max(oldest_s, age_s)
+    return RunnerHealth(
+        synced=synced,
+        stale=stale,
+        last_event_age_s=oldest_s if watches else None,
+        relists=relists,
+        reconnects=reconnects,
+        skipped=skipped,
+        watches=tuple(watches),
         **counts,
-    }
+    )

@@ -43,7 +43,15 @@ if TYPE_CHECKING:
     from podrunner.runner.tracked import TrackedPod
     from podrunner.workload import Workload
 
-__all__ = ["Acknowledged", "AsyncPodRunner", "LogSinks", "carry_handles", "run_window"]
+__all__ = [
+    "Acknowledged",
+    "AsyncPodRunner",
+    "LogSinks",
+    "carry_handles",
+    "has_events",
+    "health_at",
+    "run_window",
+]
 
 Acknowledged: TypeAlias = "RunnerEvent | AsyncPod | WorkloadKey"
 """By what an outcome is acknowledged."""
@@ -559,3 +567,16 @@ def _default_config() -> RunnerConfig:
 def carry_handles(runner: AsyncPodRunner, make: Callable[[AsyncPod], object]) -> None:
     """Lets the events of a runner that is not open yet carry handles of another face."""
     runner._event_handle = make  # noqa: SLF001  # the runner's own room
+
+
+# What the blocking face reads in the thread of its caller
+
+
+def has_events(runner: AsyncPodRunner) -> bool:
+    """Returns whether ``poll_events`` of a runner that was opened would do anything."""
+    return runner._bus.queue.has_news  # noqa: SLF001  # the runner's own room
+
+
+def health_at(runner: AsyncPodRunner, now_s: float) -> RunnerHealth:
+    """Returns ``health`` of a runner that was opened, by the time of its event loop."""
+    return runner._entered().health(now_s)  # noqa: SLF001  # the runner's own room

@@ -120,7 +120,8 @@ class SubmissionQueue:
     @property
     def queued(self) -> int:
         """How many submissions wait or are being created."""
-        return self._waiting + self._workers
+        # In this order none is missed that moves on while another thread looks.
+        return self._workers + self._waiting
 
     @property
     def has_room(self) -> bool:
@@ -129,7 +130,7 @@ class SubmissionQueue:
 
     @property
     def _waiting(self) -> int:
-        return len(self._queue) + len(self._deferred)
+        return len(self._deferred) + len(self._queue)
 
     def waiting(self) -> list[TrackedPod]:
         """Returns the pods whose launches wait, for their turn or for an earlier pod of their attempt."""
@@ -420,6 +421,8 @@ class SubmissionQueue:
             )
         if self._active_beyond():
             return f"max_active_pods={self._config.max_active_pods}: {self._pods.active} pods are not over"
+        if not self._deferred:
+            return ""
         return "; ".join(f"{count} for {why}" for why, count in self._deferred.reasons().most_common(3))
 
     def refuse(self) -> None:

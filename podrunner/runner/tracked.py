@@ -269,9 +269,10 @@ class TrackedPods:
         pod.move(state)
         counted = (state.is_active, state.is_open, state.is_undelivered)
         if counted != (before.is_active, before.is_open, before.is_undelivered):
+            # Another thread that looks at the counts, as health() does, may count a pod twice, but never misses one.
+            self.undelivered += state.is_undelivered - before.is_undelivered
             self.active += state.is_active - before.is_active
             self.open += state.is_open - before.is_open
-            self.undelivered += state.is_undelivered - before.is_undelivered
             self.notify()
 
     def remove(self, pod: TrackedPod) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["WatchHealth", "WatchStatus"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchHealth:
+class WatchHealth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The state of one watch, at one moment.
 
     Attributes:
@@ -155,9 +154,8 @@ class WatchStatus:
 
     def interrupted_s(self, now_s: float) -> float:
         """Return for how long there has been no contact."""
-        if self._interrupted_since_s is None or self._is_settled(now_s):
-            return 0.0
-        return now_s - self._interrupted_since_s
+        since_s = self._interrupted_since_s  # once: another thread may look, while it changes
+        return 0.0 if since_s is None or self._is_settled(now_s) else now_s - since_s
 
     def is_stale(self, now_s: float) -> bool:
         """Whether the interruption has lasted longer than it may."""

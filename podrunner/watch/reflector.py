@@ -190,10 +190,14 @@ class Reflector:
         """Where the loop is."""
         return self._state
 
-    def health(self) -> WatchHealth:
-        """Return the watch's health. Call it on the event loop."""
+    def health(self, now_s: float | None = None) -> WatchHealth:
+        """Return the watch's health.
+
+        Args:
+            now_s: The event loop's time, where this is called in another thread; None: it is asked for.
+        """
         return self._status.report(
-            anyio.current_time(),
+            anyio.current_time() if now_s is None else now_s,
             namespace=self._namespace,
             pods=len(self._store),
             unconfirmed=len(self._verifier),
