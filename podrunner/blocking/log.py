@@ -17,6 +17,7 @@ from podrunner.builder import pod_name
 from podrunner.errors import UsageError
 from podrunner.kube import connect
 from podrunner.logs.once import read_pod_log
+from podrunner.runner.local_cluster import on_kubeconfig
 from podrunner.workload import Workload
 
 if TYPE_CHECKING:
@@ -63,10 +64,7 @@ def read_log(
         CallFromEventLoopError: An event loop runs in this thread.
     """
     refuse_in_event_loop()
-    if config.cluster == "local":
-        raise UsageError(
-            "cluster='local' is a cluster of each runner's own: name the kubeconfig of one that is shared"
-        )
+    config = _without_start(config)
     workload = key if isinstance(key, Workload) else None
     place = namespace or (workload.namespace if workload is not None else None) or config.namespace
     name = pod_name(config, key)
@@ -83,6 +81,17 @@ def read_log(
         return result.result(timeout_s)
     except TimeoutError as error:
         raise TimeoutError(f"the log of pod {place}/{name} was not read in {timeout_s:g} s") from error
+
+
+def _without_start(config: RunnerConfig) -> RunnerConfig:
+    """Returns a configuration that reaches a LocalCluster which runs already: reading starts none."""
+    if config.cluster != "local":
+        return config
+    if config.local.folder is None:
+        raise UsageError(
+            "this LocalCluster is the runner's own: set local.folder, by which other processes find it"
+        )
+    return on_kubeconfig(config, config.local.folder / "kubeconfig")
 
 
 def _run(read: Callable[[], Awaitable[LogDocument]], result: Future[LogDocument]) -> None:

@@ -25,6 +25,7 @@ from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
     from random import Random
     from types import TracebackType
 
@@ -436,6 +437,17 @@ class PodRunner:
     def owner(self) -> str:
         """This runner's name, stamped on its pods."""
         return self._runner.owner
+
+    @property
+    def kubeconfig(self) -> Path | None:
+        """A kubeconfig of this runner's cluster, such as for ``kubectl --kubeconfig``; also that of a LocalCluster.
+
+        None: the cluster is reached in another way, or by several files that are merged.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        return self._runner.kubeconfig
 
     def pods(self) -> list[Pod]:
         """The pods that are tracked: all that exist, and ended ones until they are deleted.

@@ -39,18 +39,43 @@ def up(
     strict_images: Annotated[
         bool, typer.Option(help="Unknown image names end in ErrImagePull, as on a real node.")
     ] = False,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="Containers of this image find DIR first on PATH; may be repeated, also for one name.",
+        ),
+    ] = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM, then stop everything that runs."""
+    images = _images(image or [])
     try:
-        run_async(lambda: _serve(kubeconfig, folder=folder, port=port, strict_images=strict_images))
+        run_async(
+            lambda: _serve(kubeconfig, folder=folder, port=port, strict_images=strict_images, images=images)
+        )
     except (KeyboardInterrupt, TerminatedError):
         Console(stderr=True).print("stopped: no pod, no process is left")
 
 
-async def _serve(kubeconfig: Path, *, folder: Path | None, port: int, strict_images: bool) -> None:
+def _images(given: list[str]) -> dict[str, list[Path]]:
+    """Read ``NAME=DIR``. A name has no equals sign; a folder may."""
+    images: dict[str, list[Path]] = {}
+    for each in given:
+        name, _, folder = each.partition("=")
+        if not name or not folder:
+            raise typer.BadParameter(f"write it as NAME=DIR, not {each!r}", param_hint="--image")
+        if not Path(folder).is_dir():
+            raise typer.BadParameter(f"{folder} is no folder", param_hint="--image")
+        images.setdefault(name, []).append(Path(folder))
+    return images
+
+
+async def _serve(
+    kubeconfig: Path, *, folder: Path | None, port: int, strict_images: bool, images: dict[str, list[Path]]
+) -> None:
     from podrunner.local import LocalCluster
 
-    async with LocalCluster(folder, port=port, strict_images=strict_images) as cluster:
+    async with LocalCluster(folder, port=port, strict_images=strict_images, images=images) as cluster:
         with _handed_out(cluster.kubeconfig, kubeconfig):
             _say_how(cluster.url, kubeconfig)
             await anyio.sleep_forever()

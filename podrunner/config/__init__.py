@@ -26,6 +26,7 @@ from podrunner.config.airflow.settings import (
 from podrunner.config.airflow.version import AirflowLine
 from podrunner.config.failure_policy import FailureRule, OnExitCodes, OnPodCondition
 from podrunner.config.findings import ConfigFinding, ConfigWarning
+from podrunner.config.local import LocalSettings
 from podrunner.config.model import LOCAL_IMAGE, RunnerConfig, SecretRef
 from podrunner.config.origin import PodOrigin
 from podrunner.config.policies import (
@@ -55,6 +56,7 @@ __all__ = [
     "DagsInImage",
     "FailureRule",
     "LoadedConfig",
+    "LocalSettings",
     "LogSettings",
     "LogVolume",
     "LogsInEmptyDir",

@@ -31,6 +31,7 @@ from podrunner.config.kubernetes_names import (
     PlainText,
     SecretKey,
 )
+from podrunner.config.local import LocalSettings
 from podrunner.config.policies import (
     LogSettings,
     PendingPolicy,
@@ -102,6 +103,7 @@ class RunnerConfig(Settings):
             are in one, else a kubeconfig if there is one, else an error. Never ``local``, which has to be named.
         kubeconfig: The kubeconfig's path; None: ``$KUBECONFIG``, then ``~/.kube/config``.
         context: Its context; None: its current one.
+        local: The LocalCluster of ``cluster="local"``.
         verify_ssl: Whether the server's certificate is checked.
         ssl_ca_cert: A file of CA certificates that replaces the access's own; None keeps that.
         transport: The HTTP client: ``auto`` takes aiohttp on asyncio and httpx on trio.
@@ -194,6 +196,7 @@ class RunnerConfig(Settings):
     cluster: Literal["auto", "local", "in-cluster", "kubeconfig"] = "auto"
     kubeconfig: Path | None = None
     context: PlainText | None = None
+    local: LocalSettings = LocalSettings()
     verify_ssl: bool = True
     ssl_ca_cert: Path | None = None
     transport: Literal["auto", "aiohttp", "httpx"] = "auto"

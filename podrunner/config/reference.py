@@ -24,6 +24,7 @@ from podrunner.config.airflow.settings import (
     LogsOnHostPath,
 )
 from podrunner.config.failure_policy import FailureRule, OnExitCodes, OnPodCondition
+from podrunner.config.local import LocalSettings
 from podrunner.config.model import RunnerConfig
 from podrunner.config.policies import (
     LogSettings,
@@ -44,6 +45,7 @@ __all__ = ["attribute_texts", "reference_page"]
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("", RunnerConfig),
+    ("local", LocalSettings),
     ("tcp_keepalive", TcpKeepalive),
     ("create_retry, retry", RetrySettings),
     ("run_retry", RunRetrySettings),

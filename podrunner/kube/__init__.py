@@ -6,7 +6,7 @@ decoding (``wire``). What to do with pods does not: the launcher, the watch and 
 and kubernetes-asyncio are imported when a client is opened, never with this package.
 """
 
-from podrunner.kube.access import Access, access_of_api_client, explicit_access, open_access
+from podrunner.kube.access import Access, access_of_api_client, explicit_access, kubeconfig_of, open_access
 from podrunner.kube.answers import TransientKind, is_transient, transient_kind
 from podrunner.kube.bodies import AnswerTooLongError
 from podrunner.kube.client import KubeClient
@@ -51,6 +51,7 @@ __all__ = [
     "connect",
     "explicit_access",
     "is_transient",
+    "kubeconfig_of",
     "open_access",
     "open_transport",
     "retrying",

@@ -39,6 +39,7 @@ __all__ = [
     "access_of_api_client",
     "choose_cluster",
     "explicit_access",
+    "kubeconfig_of",
     "open_access",
 ]
 
@@ -144,6 +145,18 @@ def choose_cluster(
         remedy="Name a kubeconfig (kubeconfig=…, KUBECONFIG, CLI: --kubeconfig FILE), or set "
         'cluster="local" (CLI: --local) to run pods as processes of this machine.',
     )
+
+
+def kubeconfig_of(config: RunnerConfig, *, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the kubeconfig that a configuration means; None: it means none, or several that are merged.
+
+    Raises:
+        ConfigError: As :func:`choose_cluster`.
+    """
+    if choose_cluster(config, environ=environ) != "kubeconfig":
+        return None
+    there = [path for path in kubeconfig_paths(config.kubeconfig, environ) if is_there(path)]
+    return there[0] if len(there) == 1 else None
 
 
 def _no_kubeconfig(paths: Sequence[Path], environ: Mapping[str, str]) -> str:

@@ -21,7 +21,7 @@ from podrunner.local.contained import ContainedFolder
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["ClusterFolder"]
+__all__ = ["ClusterFolder", "FolderInUseError"]
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -30,6 +30,18 @@ _OWN: Final = (_LOCK, "kubeconfig", "kubelet.pid", "pods", "pv")
 """What a cluster makes in its folder."""
 _PREFIX = "podrunner-local-"
 _FRESH_S: Final = 60.0  # a folder so young may belong to a cluster that has not locked it yet
+
+
+class FolderInUseError(UsageError):
+    """Another cluster, of this process or of another one, uses the folder.
+
+    Attributes:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"another LocalCluster uses the folder {folder}; give each its own, or none")
 
 
 class ClusterFolder:
@@ -57,6 +69,7 @@ class ClusterFolder:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             _make_private(self.path)
             self._lock()
+            (self.path / "kubeconfig").unlink(missing_ok=True)  # of a cluster that was killed
         except BaseException:
             self._remove()
             raise
@@ -75,8 +88,7 @@ class ClusterFolder:
             os.close(descriptor)
             if not isinstance(error, BlockingIOError):
                 raise
-            message = f"another LocalCluster uses the folder {self.path}; give each its own, or none"
-            raise UsageError(message) from None
+            raise FolderInUseError(self.path) from None
         self._descriptor = descriptor
 
     def __exit__(

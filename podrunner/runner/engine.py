@@ -48,6 +48,7 @@ from podrunner.watch import Reflector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from random import Random
 
     from podrunner.builder import PodHook
@@ -99,6 +100,7 @@ class Engine:
         adoption: Takes over pods of runners that are gone.
         closing: Ends the pods by a policy.
         tasks: All tasks.
+        kubeconfig: How other programs reach the cluster; None: there is no single kubeconfig.
         reflectors: One per watch.
     """
 
@@ -110,7 +112,9 @@ class Engine:
         config: RunnerConfig,
         resources: RunnerResources,
         tasks: SupervisedTasks,
+        kubeconfig: Path | None = None,
     ) -> None:
+        self.kubeconfig: Path | None = kubeconfig
         self._client = client
         self._lease = lease
         self._config = config

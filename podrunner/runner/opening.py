@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import importlib
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 
-from podrunner.errors import ConfigError
 from podrunner.interruption import persist
-from podrunner.kube import KubeClient, RequestRetry, connect, retrying
+from podrunner.kube import KubeClient, RequestRetry, connect, kubeconfig_of, retrying
 from podrunner.ownership import LeaseKeeper
 from podrunner.runner.engine import Engine, watched_by
+from podrunner.runner.local_cluster import on_kubeconfig, open_local
 from podrunner.runner.tasks import SupervisedTasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AsyncExitStack
+    from pathlib import Path
 
     from podrunner.config import RunnerConfig
     from podrunner.runner.engine import RunnerResources
@@ -29,12 +30,25 @@ __all__ = ["open_client", "open_engine"]
 _IMPORTED_AT_FAILURES: Final = ("tenacity", "email.utils")
 
 
+class OpenedClient(NamedTuple):
+    """A client, and how other programs reach its cluster.
+
+    Attributes:
+        client: The client.
+        kubeconfig: A kubeconfig for it; None: there is no single one.
+    """
+
+    client: KubeClient
+    kubeconfig: Path | None
+
+
 @asynccontextmanager
-async def open_client(config: RunnerConfig, client: Any = None) -> AsyncIterator[KubeClient]:
+async def open_client(config: RunnerConfig, client: Any = None) -> AsyncIterator[OpenedClient]:
     """Opens the client that a configuration means, without a request; closes what was opened.
 
     Args:
-        config: The configuration; ``cluster="local"`` starts a LocalCluster that lives as long as the client.
+        config: The configuration; ``cluster="local"`` starts a LocalCluster that lives as long as the client, or
+            shares one that runs.
         client: An embedder's :class:`KubeClient`, used as it is and left open, or its kubernetes-asyncio
             ``ApiClient``, whose configuration and credentials are used; None: as configured.
 
@@ -42,31 +56,16 @@ async def open_client(config: RunnerConfig, client: Any = None) -> AsyncIterator
         ConfigError: The cluster cannot be reached as configured.
     """
     if isinstance(client, KubeClient):
-        yield client
+        yield OpenedClient(client, None)
     elif client is not None:
         async with connect(config, api_client=client) as connected:
-            yield connected
+            yield OpenedClient(connected, None)
     elif config.cluster == "local":
-        async with _open_local(config) as connected:
-            yield connected
+        async with open_local(config) as kubeconfig, connect(on_kubeconfig(config, kubeconfig)) as connected:
+            yield OpenedClient(connected, kubeconfig)
     else:
         async with connect(config) as connected:
-            yield connected
-
-
-@asynccontextmanager
-async def _open_local(config: RunnerConfig) -> AsyncIterator[KubeClient]:
-    from podrunner.local import LocalCluster
-
-    try:
-        local = LocalCluster()
-    except ConfigError as error:
-        remedy = "Run pip install 'podrunner[local]'."
-        raise ConfigError(error.problem, key="cluster", value="local", remedy=remedy) from error
-    async with local as cluster:
-        there = config.model_copy(update={"cluster": "kubeconfig", "kubeconfig": cluster.kubeconfig})
-        async with connect(there) as connected:
-            yield connected
+            yield OpenedClient(connected, kubeconfig_of(config))
 
 
 async def open_engine(
@@ -95,7 +94,7 @@ async def open_engine(
     for name in _IMPORTED_AT_FAILURES:
         importlib.import_module(name)
     with opening:
-        client = await stack.enter_async_context(open_client(config, given_client))
+        client, kubeconfig = await stack.enter_async_context(open_client(config, given_client))
         lease = LeaseKeeper(
             client,
             config.namespace,
@@ -111,6 +110,6 @@ async def open_engine(
         return None
     tasks = SupervisedTasks(await stack.enter_async_context(anyio.create_task_group()))
     stack.callback(tasks.cancel)
-    engine = Engine(client, lease, config=config, resources=resources, tasks=tasks)
+    engine = Engine(client, lease, config=config, resources=resources, tasks=tasks, kubeconfig=kubeconfig)
     engine.start()
     return engine

@@ -28,6 +28,7 @@ from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
+    from pathlib import Path
     from types import TracebackType
 
     from rich.table import Table
@@ -417,6 +418,17 @@ class AsyncPodRunner:
     def owner(self) -> str:
         """This runner's name, stamped on its pods."""
         return self._owner
+
+    @property
+    def kubeconfig(self) -> Path | None:
+        """A kubeconfig of this runner's cluster, such as for ``kubectl --kubeconfig``; also that of a LocalCluster.
+
+        None: the cluster is reached in another way, or by several files that are merged.
+
+        Raises:
+            RunnerClosedError: The runner was never open.
+        """
+        return self._entered().kubeconfig
 
     def pods(self) -> list[AsyncPod]:
         """The pods that are tracked: all that exist, and ended ones until they are deleted.

@@ -15,9 +15,9 @@ import pytest
 PODRUNNER = [sys.executable, "-m", "podrunner.cli"]
 
 
-def _start(kubeconfig: Path) -> subprocess.Popen[str]:
+def _start(kubeconfig: Path, *options: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [*PODRUNNER, "local", "up", "--kubeconfig", str(kubeconfig)],
+        [*PODRUNNER, "local", "up", "--kubeconfig", str(kubeconfig), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -72,3 +72,20 @@ def test_a_signal_ends_the_cluster_and_all_it_runs(tmp_path: Path, number) -> No
         client.kill()
         client.communicate()
         cluster.kill()
+
+
+@pytest.mark.processes
+def test_an_image_has_programs_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "image"
+    folder.mkdir()
+    (folder / "tool").write_text("#!/bin/sh\necho from the image\n")
+    (folder / "tool").chmod(0o755)
+    kubeconfig = tmp_path / "kubeconfig"
+    cluster = _start(kubeconfig, "--image", f"worker={folder}")
+    try:
+        command = [*PODRUNNER, "run", "--kubeconfig", str(kubeconfig), "--image", "worker", "--", "tool"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        assert "from the image" in said
+    finally:
+        cluster.send_signal(signal.SIGTERM)
+        cluster.communicate(timeout=30)

@@ -169,7 +169,7 @@ def test_it_is_not_called_from_an_event_loop(serve):
 
 
 def test_a_runners_own_local_cluster_cannot_be_reached():
-    with pytest.raises(UsageError, match="of each runner's own"):
+    with pytest.raises(UsageError, match=r"set local\.folder"):
         podrunner.read_log(podrunner.RunnerConfig(cluster="local"), workload().key)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from podrunner.cli.local import _say_how
+import pytest
+import typer
+from podrunner.cli.local import _images, _say_how
 
 
 def test_the_shown_commands_work_with_any_path(capsys) -> None:
@@ -12,3 +14,15 @@ def test_the_shown_commands_work_with_any_path(capsys) -> None:
     said = capsys.readouterr().out
     assert "export KUBECONFIG='/my files/[red]config'\n" in said
     assert "--kubeconfig '/my files/[red]config'." in said
+
+
+def test_images_are_names_and_folders(tmp_path):
+    (tmp_path / "a=b").mkdir()
+    given = [f"worker={tmp_path}", "worker=.", f"ghcr.io/x/y:1={tmp_path / 'a=b'}"]
+    assert _images(given) == {"worker": [tmp_path, Path()], "ghcr.io/x/y:1": [tmp_path / "a=b"]}
+
+
+@pytest.mark.parametrize("given", ["worker", "=.", "worker=", "worker=/no/such/folder"])
+def test_an_image_that_is_none_is_refused(given):
+    with pytest.raises(typer.BadParameter, match=r"NAME=DIR|no folder"):
+        _images([given])
