@@ -1,4 +1,8 @@
-"""The small hidden file beside a log: how far the log was written, and whose it is. Blocking, for worker threads.
+"""The small file of a log: how far the log was written, and whose it is. Blocking, for worker threads.
+
+It lies in the folder ``.cursors`` beside the log, as log servers show all files whose names begin with the log's. The
+cursor of a log that an earlier version of podrunner began lies beside the log itself (``.1.log.cursor``), and stays
+there: a runner of that version may still be its writer, and looks nowhere else.
 
 A log file has one writer. The cursor file carries its token, which is higher for each further owner of the pod
 (:class:`WriterToken`); a writer that finds a higher one there stops. What is written to the log does not belong here.
@@ -9,13 +13,13 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from podrunner.errors import LogError
 from podrunner.logs.cursor import LogCursor  # noqa: TC001  # msgspec resolves the annotation
-from podrunner.logs.leftovers import CURSOR_SUFFIX, PARTIAL_PREFIX
+from podrunner.logs.leftovers import CURSOR_FOLDER, CURSOR_SUFFIX, PARTIAL_PREFIX, remove_if_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +62,9 @@ class Mark(msgspec.Struct, frozen=True):
     owner: str = ""
 
 
+_FOLDERS: Final = 5
+"""How often the folder of cursors may go right before a file is created in it."""
+
 _FileId = tuple[int, int, int]
 
 
@@ -86,13 +93,19 @@ class CursorFile:
         self._owner = owner
         self._token = WriterToken(adoptions)
         self._fresh: LogCursor | None = None
-        self._path = str(self.path)
+        self._place: Path | None = None  # once it is claimed
+        self._path = ""
         self._id: _FileId | None = None
 
     @property
     def path(self) -> Path:
         """The file."""
-        return self._log.with_name(f".{self._log.name}{CURSOR_SUFFIX}")
+        if self._place is not None:
+            return self._place
+        beside = self._log.with_name(f".{self._log.name}{CURSOR_SUFFIX}")
+        if beside.exists():
+            return beside
+        return self._log.with_name(CURSOR_FOLDER) / f"{self._log.name}{CURSOR_SUFFIX}"
 
     def check_owner(self) -> None:
         """Checks right before a write that the pod is this runner's.
@@ -137,6 +150,8 @@ class CursorFile:
         """
         self.check_owner()
         self._fresh = fresh
+        self._place = self.path
+        self._path = str(self._place)
         mark = self._read()
         if mark is None:
             return None
@@ -159,6 +174,7 @@ class CursorFile:
         with suppress(FileNotFoundError):
             if self._is_removable():
                 self.path.unlink()
+                remove_if_empty(self.path.parent)
 
     def _is_removable(self) -> bool:
         try:
@@ -194,15 +210,24 @@ class CursorFile:
 
     def _write(self, mark: Mark) -> None:
         """Replaces the file in one step, so that a crash leaves the old one or the new one."""
-        unfinished = self._log.with_name(f"{PARTIAL_PREFIX}{secrets.token_hex(8)}")
+        unfinished = self.path.with_name(f"{PARTIAL_PREFIX}{secrets.token_hex(8)}")
         try:
-            written = _create(unfinished, msgspec.json.encode(mark))
+            written = _create_in_folder(unfinished, msgspec.json.encode(mark))
             self.check_owner()
             unfinished.replace(self.path)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
         self._id = written
+
+
+def _create_in_folder(path: Path, content: bytes) -> _FileId:
+    """Creates a file, and its folder if need be: the end of another log in the same folder may just have removed it."""
+    for _ in range(_FOLDERS):
+        with suppress(FileNotFoundError):
+            return _create(path, content)
+        path.parent.mkdir(exist_ok=True)
+    return _create(path, content)
 
 
 def _create(path: Path, content: bytes) -> _FileId:

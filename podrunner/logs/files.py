@@ -1,8 +1,8 @@
 """Log files in Airflow's layout: ``<folder>/<dag_id>/<task_id>/<execution_date>/<try>.log``.
 
-Beside each file, while its pod exists, there is a small hidden one with the cursor and the length that the log
-had when the cursor was taken. A successor cuts the log to that length and resumes at that cursor, so that the
-lines before a crash are neither lost nor doubled. A log may be rotated into segments of a size
+For each file, while its pod exists, the hidden folder ``.cursors`` beside it has a small one with the cursor and the
+length that the log had when the cursor was taken. A successor cuts the log to that length and resumes at that cursor,
+so that the lines before a crash are neither lost nor doubled. A log may be rotated into segments of a size
 (:mod:`podrunner.logs.segments`); the cursor file holds their number. All of a sink's disk work is done in worker
 threads.
 

@@ -1,7 +1,7 @@
 """Removing cursor files that runners left which were killed.
 
-A cursor file lies beside a log for as long as its pod exists, so that a successor can go on. Whose pods exist no more,
-and which runners are gone, is decided by the caller. Nothing but cursor files is removed here.
+A cursor file lies in a folder beside a log for as long as its pod exists, so that a successor can go on. Whose pods
+exist no more, and which runners are gone, is decided by the caller. Nothing but cursor files is removed here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-__all__ = ["CURSOR_SUFFIX", "PARTIAL_PREFIX", "remove_cursors"]
+__all__ = ["CURSOR_FOLDER", "CURSOR_SUFFIX", "PARTIAL_PREFIX", "remove_cursors", "remove_if_empty"]
 
+CURSOR_FOLDER: Final = ".cursors"
+"""Beside the logs of a folder, for the cursor files of all of them."""
 CURSOR_SUFFIX: Final = ".cursor"
 PARTIAL_PREFIX: Final = ".cursor-"
 """Names of files that become a cursor file by being renamed."""
@@ -73,13 +75,23 @@ def remove_cursors(
             with suppress(OSError):  # it is gone already, or another user's
                 path.unlink()
                 removed += 1
+                remove_if_empty(path.parent)
     return removed
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Removes a folder of cursor files that holds none any more; another folder stays."""
+    if folder.name == CURSOR_FOLDER:
+        with suppress(OSError):  # another log of the same folder has its cursor there
+            folder.rmdir()
 
 
 def _hidden(folder: Path) -> Iterator[Path]:
     for parent, _, names in os.walk(folder):
+        is_folder = Path(parent).name == CURSOR_FOLDER
         for name in names:
-            if name.startswith(PARTIAL_PREFIX) or (name.startswith(".") and name.endswith(CURSOR_SUFFIX)):
+            is_cursor = name.endswith(CURSOR_SUFFIX) and (name.startswith(".") or is_folder)
+            if name.startswith(PARTIAL_PREFIX) or is_cursor:
                 yield Path(parent, name)
 
 

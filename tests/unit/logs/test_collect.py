@@ -137,7 +137,7 @@ async def test_a_collector_that_is_stopped_writes_nothing_more(node, state, tmp_
     async with anyio.create_task_group() as group:
         group.start_soon(job.run)
         await until(lambda: sink.texts == ["line 1"])
-        cursor = path.with_name(".1.log.cursor")
+        cursor = path.with_name(".cursors") / "1.log.cursor"
         cursor.write_text("the successor's")
         job.stop()
         node.write(stamped(2))

@@ -128,6 +128,7 @@ async def test_the_cursor_goes_when_the_pod_is_gone(tmp_path):
 @pytest.mark.anyio
 async def test_a_torn_cursor_file_is_no_cursor(tmp_path):
     sink = FileLogSink(tmp_path / "1.log")
+    sink.cursor_path.parent.mkdir()
     sink.cursor_path.write_text('{"cursor": {"ui')
     assert await sink.open(uid="uid-1", container="base") is None
 
@@ -264,6 +265,61 @@ async def test_a_cursor_that_cannot_be_saved_is_no_failed_write(tmp_path, monkey
         patch.setattr(Path, "replace", fail)
         cursor = await feed(sink, cursor, stamped(1))
     assert path.read_text() == "line 1\n"
-    assert {it.name for it in tmp_path.iterdir()} == {"1.log", ".1.log.cursor"}
+    assert sorted(it.name for it in tmp_path.rglob("*")) == [".cursors", "1.log", "1.log.cursor"]
     await sink.close(cursor)
     assert (await opened(path))[1] == cursor
+
+
+# Where the cursor lies
+
+
+@pytest.mark.anyio
+async def test_nothing_beside_a_log_has_a_name_like_its_own(tmp_path):
+    """Airflow shows every file that `attempt=1.log*` names, and other log servers do alike."""
+    path = tmp_path / "attempt=1.log"
+    sink, cursor = await opened(path)
+    await feed(sink, cursor, stamped(1))
+    assert list(tmp_path.glob("*attempt=1.log*")) == [path]
+    assert sink.cursor_path == tmp_path / ".cursors" / "attempt=1.log.cursor"
+    await sink.forget()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.anyio
+async def test_the_cursor_of_another_log_of_the_folder_stays(tmp_path):
+    first, cursor = await opened(tmp_path / "1.log")
+    await first.close(cursor)
+    second, cursor = await opened(tmp_path / "2.log")
+    await second.close(cursor)
+    await first.forget()
+    assert second.cursor_path.exists()
+
+
+@pytest.mark.anyio
+async def test_a_cursor_is_saved_though_the_folder_of_cursors_just_went(tmp_path):
+    """The last other log of the folder came to its end in this instant."""
+    sink, cursor = await opened(tmp_path / "1.log")
+    cursor = await feed(sink, cursor, stamped(1))
+    sink.cursor_path.unlink()
+    sink.cursor_path.parent.rmdir()
+    await sink.close(cursor)
+    assert sink.cursor_path.exists()
+
+
+@pytest.mark.anyio
+async def test_the_cursor_of_an_earlier_version_stays_where_its_writer_looks(tmp_path):
+    """An upgrade repeats no line, and a process of the earlier version that wakes finds the later owner's token."""
+    path = tmp_path / "1.log"
+    first, cursor = await opened(path)
+    cursor = await feed(first, cursor, stamped(1))
+    await first.close(cursor)
+    beside = tmp_path / ".1.log.cursor"
+    first.cursor_path.replace(beside)
+    second = FileLogSink(path, adoptions=1)
+    assert await second.open(uid="uid-1", container="base") == cursor
+    assert second.cursor_path == beside
+    await second.close(await feed(second, cursor, stamped(2)))
+    assert path.read_text() == "line 1\nline 2\n"
+    assert b'"adoptions":1' in beside.read_bytes()
+    await second.forget()
+    assert not beside.exists()

@@ -47,7 +47,7 @@ async def test_a_file_that_would_grow_too_long_becomes_a_segment(tmp_path, compr
     await sink.open(uid="uid-1", container="base")
     cursor = await feed(sink, FRESH, 1, 2)
     await sink.close(await feed(sink, cursor, 3))
-    assert names(tmp_path) == [".1.log.cursor", "1.log", segment]
+    assert names(tmp_path) == [".cursors", "1.log", segment]
     assert sink.path.read_bytes() == lines(3)
     assert whole(sink.path) == lines(1, 2, 3)
 
@@ -57,7 +57,7 @@ async def test_a_batch_longer_than_a_file_may_be_is_not_cut(tmp_path):
     sink = FileLogSink(tmp_path / "1.log", max_bytes=3)
     await sink.open(uid="uid-1", container="base")
     await feed(sink, FRESH, 1, 2)
-    assert names(tmp_path) == [".1.log.cursor", "1.log"]
+    assert names(tmp_path) == [".cursors", "1.log"]
 
 
 @pytest.mark.anyio
@@ -79,7 +79,7 @@ async def test_a_crash_in_the_middle_of_a_cut_is_undone(tmp_path, compress):
     assert await successor.open(uid="uid-1", container="base") == cursor
     await feed(successor, cursor, 2, 3)
     assert whole(sink.path) == lines(1, 2, 3)
-    assert names(tmp_path) == [".1.log.cursor", "1.log"]
+    assert names(tmp_path) == [".cursors", "1.log"]
 
 
 @pytest.mark.anyio

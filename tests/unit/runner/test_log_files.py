@@ -118,7 +118,7 @@ async def test_a_runner_without_its_lease_leaves_the_log_to_its_successor(cluste
         taken = {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}
         cluster._keep_lease("podrunner-me", taken, 200)
         await until(lambda: runner.health().lease != "held")
-        cursor = path.with_name(".1.log.cursor")
+        cursor = path.with_name(".cursors") / "1.log.cursor"
         cursor.write_text("the successor's")
         cluster.logs[pod.name] += ["2024-05-01T10:20:31.000000001Z after"]
         await pod._tracked.collector.done.wait()
