@@ -1,4 +1,7 @@
-"""Closing a runner: what becomes of its pods, how long that may take, and what is said about those that are left."""
+"""Closing a runner: what becomes of its pods, how long that may take, and what is said about those that are left.
+
+What a caller acknowledges is checked here too: a runner that has left its pods takes no acknowledgement any more.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from podrunner.errors import CloseTimeoutError
+from podrunner.errors import CloseTimeoutError, RunnerClosedError, UsageError
 from podrunner.interruption import persist, withdraw_cancellation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from podrunner.runner.context import Fence, RunnerContext
     from podrunner.runner.delivery import Deliveries
     from podrunner.runner.event_queue import EventBus
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from podrunner.runner.submission import SubmissionQueue
     from podrunner.runner.supervisor import Supervisor
     from podrunner.runner.tasks import SupervisedTasks
-    from podrunner.runner.tracked import TrackedPods
+    from podrunner.runner.tracked import TrackedPod, TrackedPods
 
 __all__ = ["ClosePolicy", "RunnerClose"]
 
@@ -102,6 +107,21 @@ class RunnerClose:
         await self._runs.idle()
         await self._queue.idle()
         await self._pods.idle()
+
+    def acknowledge(self, pods: Sequence[TrackedPod]) -> None:
+        """The caller stored the outcomes of these pods.
+
+        Raises:
+            UsageError: One of them has no outcome yet.
+            RunnerClosedError: The runner was closed, and has left its pods.
+        """
+        if self.has_left or self._tasks.is_cancelled:
+            why = "the runner was closed: a successor reports what was not acknowledged before"
+            raise RunnerClosedError(why)
+        for pod in pods:
+            if not pod.state.is_ended:
+                raise UsageError(f"pod {pod.namespace}/{pod.name} has no outcome to acknowledge yet")
+        self._deliveries.acknowledge(pods)
 
     async def close(self, policy: ClosePolicy, *, is_clean: bool = True) -> None:
         """Takes no more calls and ends the pods by a policy. A second call does nothing.

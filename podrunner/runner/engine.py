@@ -9,14 +9,12 @@ owns it in ``podrunner.ownership``. What users call is :mod:`podrunner.runner.ru
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from podrunner.builder import PodBuilder, safe_label
 from podrunner.builder.labels import KEY, OWNER
 from podrunner.config.failure_policy import conditions_of
-from podrunner.errors import RunnerClosedError, UsageError
 from podrunner.kube import RequestRetry
 from podrunner.launcher import Launcher
 from podrunner.ownership import (
@@ -47,45 +45,20 @@ from podrunner.runner.tracked import TrackedPods
 from podrunner.watch import Reflector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
-    from random import Random
 
-    from podrunner.builder import PodHook
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
-    from podrunner.logs import SinkFactory
     from podrunner.outcome.record import Pod
     from podrunner.ownership import LeaseKeeper
-    from podrunner.runner.event_queue import EventBus
+    from podrunner.runner.resources import RunnerResources
     from podrunner.runner.tasks import SupervisedTasks
     from podrunner.runner.tracked import TrackedPod
     from podrunner.watch import WatchHealth
 
-__all__ = ["Engine", "RunnerResources", "watched_by"]
+__all__ = ["Engine", "watched_by"]
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerResources:
-    """What a runner has, whether it is open or not.
-
-    Attributes:
-        owner: The runner's name, which its pods bear.
-        bus: Takes all events.
-        random: Source of jitter.
-        pod_hook: An embedder's hook, applied to each manifest before the create request; None: none.
-        extra_sinks: Makes an embedder's own sinks for a pod; None: none.
-        event_handle: Makes of a pod's handle what its events carry: the one of the face that callers see.
-    """
-
-    owner: str
-    bus: EventBus
-    random: Random
-    pod_hook: PodHook | None
-    extra_sinks: Callable[[TrackedPod], Sequence[SinkFactory]] | None
-    event_handle: Callable[[AsyncPod], object] = lambda pod: pod
 
 
 class Engine:
@@ -345,23 +318,6 @@ class Engine:
         self._deleter.freeze()
         self._supervisor.lose_all(why)
         self.queue.relinquish(why)
-
-    # Delivery
-
-    def acknowledge(self, pods: Sequence[TrackedPod]) -> None:
-        """The caller stored the outcomes of these pods.
-
-        Raises:
-            UsageError: One of them has no outcome yet.
-            RunnerClosedError: The runner was closed, and has left its pods.
-        """
-        if self.closing.has_left or self.tasks.is_cancelled:
-            why = "the runner was closed: a successor reports what was not acknowledged before"
-            raise RunnerClosedError(why)
-        for pod in pods:
-            if not pod.state.is_ended:
-                raise UsageError(f"pod {pod.namespace}/{pod.name} has no outcome to acknowledge yet")
-        self._deliveries.acknowledge(pods)
 
     # Looking
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from podrunner.config import RunnerConfig
-    from podrunner.runner.engine import RunnerResources
+    from podrunner.runner.resources import RunnerResources
 
 __all__ = ["open_client", "open_engine"]
 

@@ -14,7 +14,6 @@ from podrunner.markup import html_table, rich_table
 from podrunner.ownership import new_owner
 from podrunner.runner.closing import ClosePolicy
 from podrunner.runner.completion import AsyncCompletions
-from podrunner.runner.engine import Engine, RunnerResources
 from podrunner.runner.event_queue import AsyncEvents, EventBus
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, tracked_of
@@ -23,6 +22,7 @@ from podrunner.runner.many import Group, Priority, batch_of, cancel_all
 from podrunner.runner.mapping import AsyncOutcomes, RunWindow, window_size
 from podrunner.runner.opening import open_engine
 from podrunner.runner.progress import runner_facts
+from podrunner.runner.resources import RunnerResources
 from podrunner.runner.run_handle import AsyncRun
 from podrunner.workload import WorkloadKey
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from podrunner.logs import SinkFactory
     from podrunner.outcome import Outcome
     from podrunner.runner.batches import LaunchBatch
+    from podrunner.runner.engine import Engine
     from podrunner.runner.health import RunnerHealth
     from podrunner.runner.retries import RetryPolicy
     from podrunner.runner.runs import TrackedRun
@@ -484,7 +485,7 @@ class AsyncPodRunner:
         """
         engine = self._entered()
         many = (what,) if isinstance(what, RunnerEvent | AsyncPod | WorkloadKey) else what
-        engine.acknowledge([found for each in many for found in self._tracked(each)])
+        engine.closing.acknowledge([found for each in many for found in self._tracked(each)])
 
     def _tracked(self, one: Acknowledged) -> list[TrackedPod]:
         if isinstance(one, AsyncPod):

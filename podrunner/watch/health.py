@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass
 
 __all__ = ["WatchHealth", "WatchStatus"]
 
 
-class WatchHealth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchHealth:
     """The state of one watch, at one moment.
 
     Attributes:

@@ -13,10 +13,11 @@ import anyio
 from msgspec.structs import replace
 from podrunner.config import RunnerConfig
 from podrunner.errors import OwnershipError
-from podrunner.runner.engine import Engine, RunnerResources
+from podrunner.runner.engine import Engine
 from podrunner.runner.event_queue import EventBus
 from podrunner.runner.inputs import Input
 from podrunner.runner.lifecycle import step
+from podrunner.runner.resources import RunnerResources
 from podrunner.runner.states import NotCreatedState, Rules
 from podrunner.runner.tasks import SupervisedTasks
 from podrunner.runner.tracked import TrackedPod
