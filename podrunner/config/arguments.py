@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         OnExitCodes,
         OnPodCondition,
     )
+    from podrunner.config.local import LocalSettings
     from podrunner.config.policies import (
         LogSettings,
         PendingPolicy,
@@ -150,6 +151,7 @@ class RunnerConfigArguments(TypedDict, total=False):
     cluster: Literal["auto", "local", "in-cluster", "kubeconfig"]
     kubeconfig: PathLike | None
     context: str | None
+    local: LocalSettings | Nested
     verify_ssl: bool
     ssl_ca_cert: PathLike | None
     transport: Literal["auto", "aiohttp", "httpx"]

@@ -62,7 +62,7 @@ _TRIES_PER_DURATION: Final = 12
 # Waits before each read of a Lease whose request was interrupted: the server may do it nevertheless, a moment later.
 _READS_AFTER_INTERRUPTION_S: Final = (0.0, 0.5, 1.5)
 # So often the time is noted; if a note is that much late, the process was stopped, or the machine slept.
-_PULSE_S: Final = 5.0
+_PULSE_S: Final = 1.0
 _LATE_S: Final = 3.0
 
 WallClock = Callable[[], dt.datetime]
@@ -225,13 +225,10 @@ class LeaseKeeper:
                 pause_s = self._duration_s / (_RENEWALS_PER_DURATION if renewed else _TRIES_PER_DURATION)
                 self._answer()
 
-    async def watch_for_stops(self) -> None:
-        """Doubts the Lease whenever the process was stopped for some seconds, until it is lost or this is cancelled."""
+    def pulse(self) -> None:
+        """Notes the time, each second. If that comes late, the process was stopped, and the Lease is doubted."""
+        self._look_at_clocks()
         self._pulse = self._sent()
-        while not self.lost:
-            await anyio.sleep(_PULSE_S)
-            self._look_at_clocks()
-            self._pulse = self._sent()
 
     def doubt(self) -> None:
         """Something says that the Lease may be another runner's: it is renewed at once."""
@@ -436,6 +433,7 @@ class LeaseKeeper:
 
     def _noterenewal_of(self, sent: _Sent) -> None:
         self._renewed = sent
+        self._pulse = self._pulse or sent
         self._unanswered = None
         if self._doubted_at is not None and sent.on_loop >= self._doubted_at:
             self._doubted_at = None

@@ -244,7 +244,6 @@ class Engine:
             self.tasks.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}", repeats=True)
         self._supervisor.start()
         self.tasks.start_soon(self._lease.keep, name="lease", repeats=True)
-        self.tasks.start_soon(self._lease.watch_for_stops, name="lease stops", repeats=True)
         self._periodic().start(self.tasks)
 
     def _periodic(self) -> PeriodicTasks:
@@ -262,6 +261,7 @@ class Engine:
             leftovers=self._leftovers(),
             watches=self._watches,
             report_staleness=self._supervisor.report_staleness,
+            note_time=self._lease.pulse,
             random=self._random,
         )
 

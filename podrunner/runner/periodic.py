@@ -52,10 +52,11 @@ class PeriodicTasks:
         watches: Returns the health of all watches.
         report_staleness: Called once when a watch is stale, with the reason in words, and once with None when it no
             longer is.
+        note_time: Called about once a second: it notices if the process was stopped.
         random: Spreads the runners.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the engine wires it
         self,
         config: RunnerConfig,
         namespaces: Sequence[str | None],
@@ -65,6 +66,7 @@ class PeriodicTasks:
         leftovers: Leftovers,
         watches: Callable[[], Iterable[WatchHealth]],
         report_staleness: Callable[[WatchHealth, str | None], None],
+        note_time: Callable[[], None],
         random: Random,
     ) -> None:
         self._config = config
@@ -74,6 +76,7 @@ class PeriodicTasks:
         self._leftovers = leftovers
         self._watches = watches
         self._report_staleness = report_staleness
+        self._note_time = note_time
         self._random = random
 
     def start(self, tasks: SupervisedTasks) -> None:
@@ -97,6 +100,7 @@ class PeriodicTasks:
         every_s = min(longest_s, max(shortest_s, self._config.watch.stale_after_s / _CHECKS_PER_STALENESS))
         while True:
             await anyio.sleep(every_s)
+            self._note_time()
             for watch in self._watches():
                 before = checks[watch.namespace]
                 checks[watch.namespace] = before + 1 if watch.stale else 0
