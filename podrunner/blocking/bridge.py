@@ -130,12 +130,14 @@ class Bridge:
         self, is_needed: Callable[[], bool], function: Callable[P, list[T]], *args: P.args, **kwargs: P.kwargs
     ) -> list[T]:
         """Calls a plain function over there, unless a look from here says that it would return nothing."""
-        portal = self._check()
-        return portal.call(partial(function, *args, **kwargs)) if is_needed() else []
+        portal = self._check(function)
+        if not is_needed():
+            return []
+        return portal.call(partial(_wrapped, partial(function, *args, **kwargs)))[0]
 
-    def look(self, function: Callable[[float], T]) -> T:
-        """Calls a function that only reads, right here, with the event loop's time."""
-        self._check()
+    def look(self, function: Callable[[float], T], *, call: str) -> T:
+        """Calls a function that only reads, right here, with the event loop's time; ``call`` is what the caller called."""
+        self._check(call)
         return function(self._now_s())
 
     def run_if_open(self, function: Callable[[], T]) -> T:
@@ -144,7 +146,7 @@ class Bridge:
             return self._portal.call(partial(_wrapped, function))[0]
         return function()
 
-    def _check(self, function: Callable[..., Any]) -> BlockingPortal:
+    def _check(self, function: Callable[..., Any] | str) -> BlockingPortal:
         refuse_in_event_loop()
         if self._portal is None and self._process is not None:
             raise called_after_close(_name_of(function))
@@ -231,9 +233,9 @@ async def _told(call: Callable[[], Awaitable[T]], done: threading.Event) -> T:
         done.set()
 
 
-def _name_of(function: Callable[..., Any]) -> str:
+def _name_of(function: Callable[..., Any] | str) -> str:
     """Returns what the caller called, as ``launch``; "": not known."""
-    name = str(getattr(function, "__name__", ""))
+    name = function if isinstance(function, str) else str(getattr(function, "__name__", ""))
     return "" if name.startswith(("_", "<")) else name
 
 

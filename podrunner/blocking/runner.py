@@ -516,7 +516,7 @@ class PodRunner:
         Raises:
             RunnerClosedError: The runner was never open.
         """
-        return self._bridge.look(partial(health_at, self._runner))
+        return self._bridge.look(partial(health_at, self._runner), call="health")
 
     def wait_synced(self) -> None:
         """Returns when every watch has taken in a complete list: from then on nothing is missed.
