@@ -136,7 +136,7 @@ class Bridge:
         return portal.call(partial(_wrapped, partial(function, *args, **kwargs)))[0]
 
     def look(self, function: Callable[[float], T], *, call: str) -> T:
-        """Calls a function that only reads, right here, with the event loop's time; ``call`` names the call in errors."""
+        """Calls a function that only reads, right here, with the event loop's time; ``call`` is its name in errors."""
         self._check(call)
         return function(self._now_s())
 
