@@ -43,12 +43,17 @@ class Timings:
         scheduled: The scheduler bound it to a node.
         started: The main container's process started (its last start, if it was restarted).
         finished: The main container's process ended.
+        measured_queue_s: ``queue_s`` by the runner's monotonic clock, to a millisecond; None where it did not see both
+            ends, or where they contradict the cluster's stamps.
+        measured_run_s: ``run_s`` in the same way.
     """
 
     created: str | None = None
     scheduled: str | None = None
     started: str | None = None
     finished: str | None = None
+    measured_queue_s: float | None = field(default=None, compare=False)
+    measured_run_s: float | None = field(default=None, compare=False)
 
     @property
     def created_at(self) -> datetime | None:
@@ -73,12 +78,14 @@ class Timings:
     @property
     def queue_s(self) -> float | None:
         """Seconds from creation to the start of the main container, or None. Never negative: clocks differ."""
-        return _seconds_between(self.created, self.started)
+        measured = self.measured_queue_s
+        return _seconds_between(self.created, self.started) if measured is None else measured
 
     @property
     def run_s(self) -> float | None:
         """Seconds that the main container ran, or None."""
-        return _seconds_between(self.started, self.finished)
+        measured = self.measured_run_s
+        return _seconds_between(self.started, self.finished) if measured is None else measured
 
     def to_dict(self) -> dict[str, Any]:
         """Return the times and the derived seconds, ready for JSON."""

@@ -6,6 +6,7 @@ is read in :mod:`podrunner.runner.results`. Trouble here never changes what beca
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from datetime import timedelta
 from functools import partial
@@ -117,10 +118,11 @@ class Finalizer:
         if not isinstance(state, Enriching):
             return None
         try:
-            return await self._enricher.enrich(pod, state)
+            outcome = await self._enricher.enrich(pod, state)
         except Exception:
             _logger.exception("no evidence of pod %s/%s", pod.namespace, pod.name)
-            return state.provisional
+            outcome = state.provisional
+        return dataclasses.replace(outcome, timings=pod.stopwatch.measured(outcome.timings))
 
     async def mark_reported(self, pod: TrackedPod) -> None:
         """Marks a pod that is retained, so that no successor reports its outcome again."""

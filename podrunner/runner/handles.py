@@ -170,7 +170,8 @@ class AsyncPod:
         pod = self._tracked.pod
         if pod is None:
             return Timings()
-        return timings_of(pod, main_status(pod, self._tracked.main_container))
+        stamped = timings_of(pod, main_status(pod, self._tracked.main_container))
+        return self._tracked.stopwatch.measured(stamped)
 
     async def wait(self, timeout_s: float | None = None) -> Outcome:
         """Waits for the pod's outcome. Returning it takes it (``outcome_delivery``).

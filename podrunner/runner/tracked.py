@@ -7,6 +7,7 @@ the next.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress, container_view
 from podrunner.runner.events import EventKind, RunnerEvent, note_pod
 from podrunner.runner.states import (
+    Creating,
     Finished,
     New,
     Relinquished,
@@ -23,6 +25,7 @@ from podrunner.runner.states import (
     outcome_of,
     snapshot_of,
 )
+from podrunner.runner.stopwatch import Stopwatch
 from podrunner.runner.tasks import Notify
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ class TrackedPod:
         readers: How many read its log just now.
         is_taken_over: Whether another runner was seen to be its owner: nothing is written to it, or of it, any more.
         replayed: Whether it had ended before this launch of its attempt: the outcome is that of an earlier launch.
+        stopwatch: How long its stages took here.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class TrackedPod:
         self.readers: int = 0
         self.is_taken_over: bool = False
         self.replayed: bool = False
+        self.stopwatch = Stopwatch()
         self._change = Notify()
         self._end = Notify()
 
@@ -156,10 +161,21 @@ class TrackedPod:
 
     def move(self, state: State) -> None:
         """Takes the next state and wakes the tasks that wait for it."""
+        was_creating, before = isinstance(self.state, Creating), self.pod
         self.state = state
+        after = self.pod
+        if after is not None and after is not before:
+            self._time(before, after, was_creating=was_creating)
         self.notify()
         if state.is_ended:
             self._end.notify_all()
+
+    def _time(self, before: Pod | None, after: Pod, *, was_creating: bool) -> None:
+        now_s = time.monotonic()
+        if before is not None:
+            self.stopwatch.note(before, after, main_container=self.main_container, now_s=now_s)
+        elif was_creating:
+            self.stopwatch.created(now_s)
 
     def notify(self) -> None:
         """Wakes the tasks that wait for a change."""
