@@ -161,20 +161,21 @@ def read_kubeconfig(paths: Sequence[Path], *, context: str | None = None) -> Kub
     """Read and merge kubeconfig files; of entries with one name the first counts, as with kubectl.
 
     Args:
-        paths: The files; those that do not exist are passed over, if at least one does.
+        paths: The files; those that do not exist, or are empty but for comments, are passed over, if another is left.
         context: The context to use; None: the current one.
 
     Raises:
         ConfigError: No file is there, one is malformed, or what the context names is missing.
     """
-    documents = [(path, _document(path)) for path in paths if is_there(path)]
-    if not documents:
+    there = [path for path in paths if is_there(path)]
+    if not there:
         raise ConfigError(
             "no kubeconfig is there",
             source=os.pathsep.join(map(str, paths)),
             remedy="Give its path by RunnerConfig(kubeconfig=…), KUBECONFIG or --kubeconfig, "
             'or use cluster="local" (--local) for a cluster on this machine.',
         )
+    documents = _documents(there)
     name = context or _current_context(documents)
     chosen = _entry(documents, "contexts", name)
     return Kubeconfig(
@@ -189,7 +190,16 @@ def read_kubeconfig(paths: Sequence[Path], *, context: str | None = None) -> Kub
 _Documents = Sequence[tuple[Path, Mapping[str, Any]]]
 
 
-def _document(path: Path) -> Mapping[str, Any]:
+def _documents(paths: Sequence[Path]) -> _Documents:
+    """Read files; those without content are passed over, as kubectl does."""
+    read = [(path, _document(path)) for path in paths]
+    found = [(path, document) for path, document in read if document is not None]
+    if not found:
+        raise _no_mapping(paths[0])
+    return found
+
+
+def _document(path: Path) -> Mapping[str, Any] | None:
     import yaml
 
     try:
@@ -202,13 +212,17 @@ def _document(path: Path) -> Mapping[str, Any]:
         )  # never the error's own text: it quotes the file, secrets and all
         line = f" (line {mark.line + 1})" if mark is not None else ""
         raise ConfigError(f"the kubeconfig is not YAML{line}", source=str(path)) from None
-    if not isinstance(document, dict):
-        raise ConfigError(
-            "this is no kubeconfig: it holds no mapping",
-            source=str(path),
-            remedy="Give a file as kubectl writes it.",
-        )
+    if document is not None and not isinstance(document, dict):
+        raise _no_mapping(path)
     return document
+
+
+def _no_mapping(path: Path) -> ConfigError:
+    return ConfigError(
+        "this is no kubeconfig: it holds no mapping",
+        source=str(path),
+        remedy="Give a file as kubectl writes it.",
+    )
 
 
 def _current_context(documents: _Documents) -> str:

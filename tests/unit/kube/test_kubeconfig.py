@@ -209,3 +209,21 @@ def test_kubernetes_asyncio_reads_the_same(tmp_path, write, user, cluster):
     for mine, other in ((ours.tls.ca, theirs.ssl_ca_cert), (ours.tls.certificate, theirs.cert_file)):
         content = mine.read_bytes() if isinstance(mine, Path) else mine
         assert content == (Path(other).read_bytes() if other else None)
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "# a comment\n", "---\n", "null\n"])
+@pytest.mark.parametrize("empty_first", [True, False])
+def test_an_empty_file_among_several_is_passed_over(tmp_path, write, content, empty_first):
+    """K1: as with kubectl 1.32, where the other file's current context counts."""
+    empty, real = tmp_path / "empty", write(namespace="team")
+    empty.write_text(content)
+    found = read_kubeconfig([empty, real] if empty_first else [real, empty])
+    assert (found.context, found.namespace, found.paths) == ("main", "team", (real,))
+
+
+def test_a_file_that_holds_something_else_is_not_passed_over(tmp_path, write):
+    """K1: only a file without content is empty; `[]` and `false` are mistakes."""
+    for content in ("[]", "false", "0", "''"):
+        (tmp_path / "wrong").write_text(content)
+        with pytest.raises(ConfigError, match="no mapping"):
+            read_kubeconfig([tmp_path / "wrong", write()])
