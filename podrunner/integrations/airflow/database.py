@@ -1,0 +1,73 @@
+"""What the executor asks of Airflow's database, each in one query for many.
+
+What belongs here: the queries. What follows from their answers does not.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airflow.jobs.job import Job
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils import timezone
+from airflow.utils.session import create_session
+from airflow.utils.state import JobState
+from sqlalchemy import select
+
+from podrunner.integrations.airflow.dispatches import TaskRow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+__all__ = ["Primary", "alive_schedulers", "task_rows"]
+
+Primary: TypeAlias = tuple[str, str, str, int]
+"""DAG, task, run and map index."""
+
+_MOST_AT_ONCE = 500
+
+
+def task_rows(keys: Collection[TaskInstanceKey]) -> dict[Primary, TaskRow]:
+    """Return what the database says of task instances; those that are gone are left out.
+
+    An own session is used: the scheduler's may hold locks, and what it has read may be out of date.
+    """
+    found: dict[Primary, TaskRow] = {}
+    remaining = list(keys)
+    with create_session(scoped=False) as session:
+        while remaining:
+            part, remaining = remaining[:_MOST_AT_ONCE], remaining[_MOST_AT_ONCE:]
+            found |= _rows(part, session)
+    return found
+
+
+def _rows(keys: list[TaskInstanceKey], session: Any) -> dict[Primary, TaskRow]:
+    these = TaskInstance.filter_for_tis(keys)
+    if these is None:
+        return {}
+    columns = (
+        TaskInstance.dag_id,
+        TaskInstance.task_id,
+        TaskInstance.run_id,
+        TaskInstance.map_index,
+        TaskInstance.state,
+        TaskInstance.try_number,
+        TaskInstance.external_executor_id,
+    )
+    return {
+        (row.dag_id, row.task_id, row.run_id, row.map_index): TaskRow(
+            None if row.state is None else str(row.state), row.try_number, row.external_executor_id
+        )
+        for row in session.execute(select(*columns).where(these))
+    }
+
+
+def alive_schedulers(threshold_s: float) -> set[int]:
+    """Return the ids of the scheduler jobs that are running and whose heartbeat is not older than the threshold."""
+    oldest = timezone.utcnow() - timedelta(seconds=threshold_s)
+    running = (Job.job_type == "SchedulerJob", Job.state == JobState.RUNNING, Job.latest_heartbeat >= oldest)
+    with create_session(scoped=False) as session:
+        return set(session.scalars(select(Job.id).where(*running)))

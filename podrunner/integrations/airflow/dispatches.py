@@ -1,0 +1,141 @@
+"""Dispatches: each time the scheduler hands one task instance, callback or connection test to the executor.
+
+A try of a task may be dispatched several times: after a reschedule, a deferral, or a time-out in the queue. So pods are
+known by their dispatch, and by Airflow's key only through it.
+
+What belongs here: the index of dispatches, and the decision what is reported of an ended one. Pure: Airflow's database
+and podrunner's runner do not belong here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator
+
+    from podrunner import Outcome, WorkloadKey
+
+__all__ = ["Dispatch", "Dispatches", "Report", "TaskRow", "report_of"]
+
+
+@dataclass(slots=True, eq=False)
+class Dispatch:
+    """One dispatch and its pods.
+
+    Attributes:
+        id: Airflow's ``external_executor_id``.
+        key: Airflow's key: a ``TaskInstanceKey``, or that of a callback or connection test.
+        pod_key: podrunner's key, of which the id is a part.
+        handle: What podrunner gave: a run, or an adopted pod.
+        is_revoked: Whether the scheduler wants to hear nothing more of it.
+    """
+
+    id: str
+    key: Hashable
+    pod_key: WorkloadKey
+    handle: Any = None
+    is_revoked: bool = False
+
+
+class Dispatches:
+    """The dispatches whose end is not reported yet, by podrunner's key and by Airflow's."""
+
+    def __init__(self) -> None:
+        self._by_identity: dict[str, Dispatch] = {}
+        self._by_key: dict[Hashable, list[Dispatch]] = defaultdict(list)
+
+    def __len__(self) -> int:
+        return len(self._by_identity)
+
+    def __iter__(self) -> Iterator[Dispatch]:
+        return iter(tuple(self._by_identity.values()))
+
+    def add(self, dispatch: Dispatch) -> None:
+        """Remember a dispatch."""
+        self._by_identity[dispatch.pod_key.identity] = dispatch
+        self._by_key[dispatch.key].append(dispatch)
+
+    def of_pod(self, key: WorkloadKey) -> Dispatch | None:
+        """Return the dispatch to which a pod belongs, whichever of its launches it is."""
+        return self._by_identity.get(key.identity)
+
+    def of_key(self, key: Hashable) -> tuple[Dispatch, ...]:
+        """Return the dispatches of a task instance's try, the earliest first."""
+        return tuple(self._by_key.get(key, ()))
+
+    def remove(self, dispatch: Dispatch) -> bool:
+        """Forget a dispatch; return whether it was the last one of its key."""
+        self._by_identity.pop(dispatch.pod_key.identity, None)
+        others = self._by_key.get(dispatch.key, [])
+        if dispatch in others:
+            others.remove(dispatch)
+        if others:
+            return False
+        self._by_key.pop(dispatch.key, None)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """What Airflow's database says of a task instance.
+
+    Attributes:
+        state: Its state, such as ``running``; None: none.
+        try_number: Its present try.
+        external_executor_id: Its present dispatch; None: none.
+    """
+
+    state: str | None
+    try_number: int
+    external_executor_id: str | None
+
+
+class Report(Enum):
+    """What the scheduler is told of an ended dispatch."""
+
+    NOTHING = "nothing"
+    """The task instance has gone on without it: rescheduled, deferred, cleared, or dispatched anew."""
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+_GONE_ON = frozenset({"scheduled", "deferred", "up_for_reschedule", None})
+"""States in which a task instance waits for another dispatch: the ended one left it so, or the scheduler did."""
+
+
+def report_of(dispatch: Dispatch, outcome: Outcome, *, try_number: int, row: TaskRow | None) -> Report:
+    """Decide what is reported of an ended dispatch of a task instance.
+
+    A worker that reschedules or defers its task ends well, and so the pod's success says nothing of the task's state.
+    A success where the database still says ``running`` is reported: the scheduler finds the contradiction.
+
+    Args:
+        dispatch: The dispatch.
+        outcome: The outcome of its last pod.
+        try_number: The try that was dispatched.
+        row: What the database says now; None: the task instance is no longer there.
+    """
+    if dispatch.is_revoked or row is None or row.try_number != try_number:
+        return Report.NOTHING
+    if row.external_executor_id not in {None, dispatch.id}:
+        return Report.NOTHING
+    if not outcome.succeeded:
+        return Report.NOTHING if row.state in _GONE_ON else Report.FAILURE
+    return Report.NOTHING if row.state in _GONE_ON else Report.SUCCESS
+
+
+def is_current(dispatch: Dispatch, *, try_number: int, row: TaskRow | None) -> bool:
+    """Return whether a task instance still wants a dispatch: its pod works for nothing if not."""
+    return (
+        row is not None
+        and row.try_number == try_number
+        and row.external_executor_id in {None, dispatch.id}
+        and row.state in _WANTED
+    )
+
+
+_WANTED = frozenset({"queued", "running", "restarting"})
