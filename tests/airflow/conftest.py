@@ -9,7 +9,6 @@ from pathlib import Path
 
 import podrunner
 import pytest
-
 from installation import Installation
 
 DAGS = ("story",)

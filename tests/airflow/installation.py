@@ -5,6 +5,7 @@ What belongs here: starting, killing and asking. What is expected stands in the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -119,10 +120,8 @@ class Installation:
             process.terminate()
         deadline = time.monotonic() + 30
         for process in self._processes.values():
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
             self._signal(process, signal.SIGKILL)
         self._processes = {}
 
@@ -155,7 +154,7 @@ class Installation:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request and return its answer."""
-        request = urllib.request.Request(  # noqa: S310 - loopback only
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
@@ -163,7 +162,7 @@ class Installation:
         )
         if self._token is not None:
             request.add_header("Authorization", f"Bearer {self._token}")
-        with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_S) as answer:
             return json.loads(answer.read())
 
     def wait_ready(self, *dags: str, timeout_s: float = 180) -> None:
@@ -209,9 +208,7 @@ class Installation:
         path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances?limit=1000"
         return list(self.call("GET", path)["task_instances"])
 
-    def wait_states(
-        self, dag: str, run: str, wanted: dict[str, set[str]], *, timeout_s: float = 120
-    ) -> None:
+    def wait_states(self, dag: str, run: str, wanted: dict[str, set[str]], *, timeout_s: float = 120) -> None:
         """Wait until each of the tasks named has one of its states."""
         self._until(
             lambda: all(

@@ -5,12 +5,12 @@ What belongs here: the queries. What follows from their answers does not.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.jobs.job import Job
 from airflow.models.taskinstance import TaskInstance
-from airflow.utils import timezone
+from airflow.models.taskinstancekey import TaskInstanceKey
 from airflow.utils.session import create_session
 from airflow.utils.state import JobState
 from sqlalchemy import select
@@ -20,14 +20,18 @@ from podrunner.integrations.airflow.dispatches import TaskRow
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from airflow.models.taskinstancekey import TaskInstanceKey
 
-__all__ = ["Primary", "alive_schedulers", "task_rows"]
+__all__ = ["Primary", "alive_schedulers", "key_of", "task_rows"]
 
 Primary: TypeAlias = tuple[str, str, str, int]
 """DAG, task, run and map index."""
 
 _MOST_AT_ONCE = 500
+
+
+def key_of(ti: TaskInstance) -> TaskInstanceKey:
+    """Return the key of a task instance whose try is not read yet; its row is found without it."""
+    return TaskInstanceKey(ti.dag_id, ti.task_id, ti.run_id, 0, ti.map_index)
 
 
 def task_rows(keys: Collection[TaskInstanceKey]) -> dict[Primary, TaskRow]:
@@ -56,10 +60,14 @@ def _rows(keys: list[TaskInstanceKey], session: Any) -> dict[Primary, TaskRow]:
         TaskInstance.state,
         TaskInstance.try_number,
         TaskInstance.external_executor_id,
+        TaskInstance.queued_by_job_id,
     )
     return {
         (row.dag_id, row.task_id, row.run_id, row.map_index): TaskRow(
-            None if row.state is None else str(row.state), row.try_number, row.external_executor_id
+            None if row.state is None else str(row.state),
+            row.try_number,
+            row.external_executor_id,
+            row.queued_by_job_id,
         )
         for row in session.execute(select(*columns).where(these))
     }
@@ -67,7 +75,7 @@ def _rows(keys: list[TaskInstanceKey], session: Any) -> dict[Primary, TaskRow]:
 
 def alive_schedulers(threshold_s: float) -> set[int]:
     """Return the ids of the scheduler jobs that are running and whose heartbeat is not older than the threshold."""
-    oldest = timezone.utcnow() - timedelta(seconds=threshold_s)
+    oldest = datetime.now(UTC) - timedelta(seconds=threshold_s)
     running = (Job.job_type == "SchedulerJob", Job.state == JobState.RUNNING, Job.latest_heartbeat >= oldest)
     with create_session(scoped=False) as session:
         return set(session.scalars(select(Job.id).where(*running)))

@@ -15,11 +15,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterator
 
     from podrunner import Outcome, WorkloadKey
 
-__all__ = ["Dispatch", "Dispatches", "Report", "TaskRow", "report_of"]
+__all__ = ["Dispatch", "Dispatches", "Report", "TaskRow", "is_current", "report_of"]
 
 
 @dataclass(slots=True, eq=False)
@@ -32,13 +32,30 @@ class Dispatch:
         pod_key: podrunner's key, of which the id is a part.
         handle: What podrunner gave: a run, or an adopted pod.
         is_revoked: Whether the scheduler wants to hear nothing more of it.
+        stale_since: Since when it has not been wanted; None: it is.
     """
 
     id: str
-    key: Hashable
+    key: Any
     pod_key: WorkloadKey
     handle: Any = None
     is_revoked: bool = False
+    stale_since: float | None = None
+
+    def is_stale(self, now: float, *, is_wanted: bool, for_s: float) -> bool:
+        """Note whether the dispatch is still wanted; return whether it has not been for some time.
+
+        Args:
+            now: The present, in seconds.
+            is_wanted: Whether it is wanted now.
+            for_s: For how many seconds it must not have been wanted.
+        """
+        if is_wanted:
+            self.stale_since = None
+            return False
+        if self.stale_since is None:
+            self.stale_since = now
+        return now - self.stale_since >= for_s
 
 
 class Dispatches:
@@ -87,11 +104,13 @@ class TaskRow:
         state: Its state, such as ``running``; None: none.
         try_number: Its present try.
         external_executor_id: Its present dispatch; None: none.
+        queued_by_job_id: The scheduler job that has queued it; None: none.
     """
 
     state: str | None
     try_number: int
     external_executor_id: str | None
+    queued_by_job_id: int | None = None
 
 
 class Report(Enum):

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow import __version__ as airflow_version
-from airflow.executors.base_executor import BaseExecutor
 from airflow.executors.workloads.task import ExecuteTask
-from airflow.models import Log
 from airflow.models.taskinstancekey import TaskInstanceKey
 
-from podrunner import PodRunner, RetryPolicy
-from podrunner.errors import PodrunnerError, SpecError
-from podrunner.integrations.airflow.database import task_rows
+from airflow import __version__ as airflow_version
+from podrunner import PodRunner, RetryPolicy, RunnerConfig
+from podrunner.errors import PodrunnerError, QueueFullError, SpecError
+from podrunner.integrations.airflow.causes import ExplainingExecutor
+from podrunner.integrations.airflow.database import alive_schedulers, key_of, task_rows
 from podrunner.integrations.airflow.dispatches import Dispatch, Dispatches, Report, is_current, report_of
 from podrunner.integrations.airflow.launch import dispatch_id, key_of_pod, other_workload_of, workload_of
+from podrunner.integrations.airflow.session import RunnerSession, dead_owners, owner_of
 from podrunner.integrations.airflow.settings import config_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from airflow.models.taskinstance import TaskInstance
 
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalPodRunnerExecutor", "PodRunnerExecutor"]
 
+_STALE_FOR_S = 60.0
+"""So long a pod runs on whose dispatch is no longer current: its worker ends by itself, and stores its log before."""
 
-class PodRunnerExecutor(BaseExecutor):
+
+class PodRunnerExecutor(ExplainingExecutor):
     """Runs each task of Airflow 3 in a pod of its own.
 
     The API server constructs executors too, to read logs: nothing is opened before ``start``.
@@ -53,55 +57,66 @@ class PodRunnerExecutor(BaseExecutor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._runner: PodRunner | None = None
+        self._session: RunnerSession | None = None
         self._dispatches = Dispatches()
         self._reported: list[RunnerEvent] = []
-        self._recent_logs: list[Log] = []
+        self._check_every_s = 0.0
         self._next_check = 0.0
 
     # --- the scheduler's calls ---------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Open the runner. The scheduler has set ``job_id`` just before."""
-        config = config_of(
-            self.conf,
-            version=airflow_version,
-            owner=f"airflow-scheduler-{self.job_id}",
-            team=self.team_name,
-            cluster=self.cluster,
-            environ=os.environ,
-        )
         self._check_every_s = self.conf.getint("scheduler", "orphaned_tasks_check_interval")
-        self._runner = PodRunner(config, on_exit="detach")
-        self._runner.__enter__()
+        self._session = RunnerSession(
+            lambda owner: PodRunner(self._config(owner), on_exit="detach"),
+            owner_of(self.job_id, self.team_name),
+        )
+        self._session.open()
 
     def _process_workloads(self, workload_items: Sequence[Any]) -> None:
-        """Launch workloads, those of the same call in one batch; a stale one is left out."""
-        self._forget_queued(workload_items)
-        tasks = [item for item in workload_items if isinstance(item, ExecuteTask)]
-        rows = task_rows([task.ti.key for task in tasks])
-        for item in workload_items:
-            dispatch = self._dispatch_of(item)
-            if isinstance(item, ExecuteTask) and not is_current(
-                dispatch, try_number=item.ti.try_number, row=rows.get(item.ti.key.primary)
-            ):
-                self.log.info("Not launched, for the task instance has gone on without it: %s", item.ti.key)
-                continue
-            self.running.add(dispatch.key)
-            self._launch(dispatch, item)
+        """Launch workloads in one batch; one whose task instance has gone on without it is left out."""
+        runner = self._opened().runner
+        if runner is None:
+            return  # they stay in the queue
+        made = self._made(workload_items)
+        weights = {
+            workload.key: (item.ti.priority_weight, item.ti.dag_id)
+            for _, item, workload in made
+            if isinstance(item, ExecuteTask)
+        }
+        try:
+            batch = runner.run_many(
+                [workload for _, _, workload in made],
+                retry=RetryPolicy(attempts=1),
+                priority=lambda workload: weights.get(workload.key, (0, ""))[0],
+                group=lambda workload: weights.get(workload.key, (0, ""))[1],
+            )
+        except PodrunnerError as error:
+            self.log.warning("Nothing is launched; the next heartbeat tries again: %s", error)
+            return
+        errors = {failure.index: failure.error for failure in batch.errors}
+        for place, ((dispatch, item, _), run) in enumerate(zip(made, batch, strict=True)):
+            self._take(dispatch, item, run, errors.get(place))
 
     def sync(self) -> None:
         """Take what has happened to the pods since the last heartbeat, and report the ends."""
-        runner = self._opened()
+        session = self._opened()
+        if session.is_lost() and not self._reopened(session):
+            return
+        runner = session.runner
+        assert runner is not None, "an open session has a runner"
         # What was reported in the last heartbeat has been stored by now.
         runner.acknowledge(self._reported)
         self._reported = []
-        ended = [event for event in runner.poll_events() if event.outcome is not None and not event.will_retry]
+        ended = [
+            event for event in runner.poll_events() if event.outcome is not None and not event.will_retry
+        ]
         if ended:
             self._report(ended)
         if time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + self._check_every_s
-            self._cancel_stale()
+            self._check()
 
     def revoke_task(self, *, ti: TaskInstance) -> None:
         """End the pods of a task instance's try; nothing is reported of them."""
@@ -112,82 +127,100 @@ class PodRunnerExecutor(BaseExecutor):
 
     def try_adopt_task_instances(self, tis: Sequence[TaskInstance]) -> Sequence[TaskInstance]:
         """Take over the pods of schedulers that are dead; return the task instances that have none."""
-        runner = self._opened()
-        wanted = {ti.external_executor_id: ti for ti in tis if ti.external_executor_id}
-        for pod in runner.adopt():
-            ti = wanted.pop(pod.key.parts.get("dispatch"), None)
-            key = TaskInstanceKey(**key_of_pod(pod.key)) if ti is None else ti.key
-            dispatch = Dispatch(pod.key.parts.get("dispatch", ""), key, pod.key, handle=pod)
-            self._dispatches.add(dispatch)
-            self.running.add(key)
-        not_adopted = {id(ti) for ti in tis} & ({id(ti) for ti in wanted.values()} | {id(ti) for ti in tis if not ti.external_executor_id})
-        return [ti for ti in tis if id(ti) in not_adopted]
-
-    def get_task_log(self, ti: TaskInstance, try_number: int) -> tuple[list[str], list[str]]:
-        """Return the last lines of a running task's pod."""
-        return [], []
+        jobs = [row.queued_by_job_id for row in task_rows([key_of(ti) for ti in tis]).values()]
+        dead = dead_owners(jobs, alive=self._alive() | {int(self.job_id)}, team=self.team_name)
+        if not self._adopt(dead):
+            return []  # they keep their try: the next check adopts their pods
+        found = {dispatch.id for dispatch in self._dispatches}
+        return [ti for ti in tis if ti.external_executor_id not in found]
 
     def end(self) -> None:
         """Relinquish the pods to the next scheduler: they run on."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            runner.__exit__(None, None, None)
+        if self._session is not None:
+            self._session.close()
 
     def terminate(self) -> None:
         """As ``end``: a scheduler that is stopped stops no task."""
         self.end()
 
-    def log_task_event(self, *, event: str, extra: str, ti_key: Hashable) -> None:
-        """Add a row to the task instance's event log."""
-        if not isinstance(ti_key, TaskInstanceKey):
-            return
-        # The scheduler hands a generator to SQLAlchemy, which knows its rows by weak references only.
-        row = Log(event=event, task_instance=ti_key, extra=extra)
-        self._recent_logs = [*self._recent_logs[-1000:], row]
-        self._task_event_logs.append(row)
+    @staticmethod
+    def get_cli_commands() -> list[Any]:
+        """Return the commands of Airflow's provider for Kubernetes, if it is installed: they find the pods too."""
+        with suppress(ImportError):
+            from airflow.providers.cncf.kubernetes.cli.definition import get_kubernetes_cli_commands
+
+            return list(get_kubernetes_cli_commands())
+        return []
 
     # --- launching ---------------------------------------------------------------------------------------------
 
-    def _opened(self) -> PodRunner:
-        assert self._runner is not None, "the scheduler calls start() first"
-        return self._runner
+    def _config(self, owner: str) -> RunnerConfig:
+        return config_of(
+            self.conf,
+            version=airflow_version,
+            owner=owner,
+            team=self.team_name,
+            cluster=self.cluster,
+            environ=os.environ,
+        )
 
-    def _forget_queued(self, items: Iterable[Any]) -> None:
+    def _opened(self) -> RunnerSession:
+        assert self._session is not None, "the scheduler calls start() first"
+        return self._session
+
+    def _made(self, items: Sequence[Any]) -> list[tuple[Dispatch, Any, Workload]]:
+        """Return what is launched of the workloads; one that makes none has failed."""
+        rows = task_rows([item.ti.key for item in items if isinstance(item, ExecuteTask)])
+        made = []
         for item in items:
-            for queued in (self.queued_tasks, self.queued_callbacks, self.queued_connection_tests):
-                queued.pop(item.key, None)
+            try:
+                workload = self._workload(item)
+            except SpecError as error:
+                self._forget_queued(item)
+                self.explain(item.key, error)
+                continue
+            dispatch = Dispatch(dispatch_id(item), item.key, workload.key)
+            if self._is_wanted(dispatch, item, rows):
+                made.append((dispatch, item, workload))
+            else:
+                self._forget_queued(item)
+                self.log.info("Not launched, for its task instance has gone on without it: %s", item.key)
+        return made
 
-    def _dispatch_of(self, item: Any) -> Dispatch:
-        identity = dispatch_id(item)
-        workload = self._workload(item, identity, check=False)
-        return Dispatch(identity, item.key, workload.key)
-
-    def _workload(self, item: Any, dispatch: str, *, check: bool = True) -> Workload:
+    def _workload(self, item: Any) -> Workload:
         if isinstance(item, ExecuteTask):
-            return workload_of(item, dispatch=dispatch, version=airflow_version, owner=str(self.job_id))
-        return other_workload_of(item, dispatch=dispatch)
-
-    def _launch(self, dispatch: Dispatch, item: Any) -> None:
-        try:
-            workload = self._workload(item, dispatch.id)
-            ti = getattr(item, "ti", None)
-            dispatch.handle = self._opened().run(
-                workload,
-                retry=RetryPolicy(attempts=1),
-                priority=ti.priority_weight if ti else 0,
-                group=ti.dag_id if ti else "",
+            return workload_of(
+                item, dispatch=dispatch_id(item), version=airflow_version, owner=str(self.job_id)
             )
-        except SpecError as error:
-            self.fail(dispatch.key, info=str(error))
+        return other_workload_of(item, dispatch=dispatch_id(item))
+
+    @staticmethod
+    def _is_wanted(dispatch: Dispatch, item: Any, rows: dict[Primary, TaskRow]) -> bool:
+        if not isinstance(item, ExecuteTask):
+            return True
+        return is_current(dispatch, try_number=item.ti.try_number, row=rows.get(item.ti.key.primary))
+
+    def _take(self, dispatch: Dispatch, item: Any, run: Any, error: PodrunnerError | None) -> None:
+        """Note what became of one workload of a batch."""
+        if isinstance(error, QueueFullError):
+            return  # it stays in the queue
+        self._forget_queued(item)
+        if error is not None:
+            self.explain(dispatch.key, error)
             return
+        dispatch.handle = run
         self._dispatches.add(dispatch)
+        self.running.add(dispatch.key)
+
+    def _forget_queued(self, item: Any) -> None:
+        for queued in (self.queued_tasks, self.queued_callbacks, self.queued_connection_tests):
+            queued.pop(item.key, None)
 
     # --- reporting ---------------------------------------------------------------------------------------------
 
     def _report(self, ended: list[RunnerEvent]) -> None:
         found = [(event, self._dispatches.of_pod(event.key)) for event in ended]
-        keys = [each.key for _, each in found if each and isinstance(each.key, TaskInstanceKey)]
-        rows = task_rows(keys)
+        rows = task_rows([each.key for _, each in found if each and isinstance(each.key, TaskInstanceKey)])
         for event, dispatch in found:
             self._reported.append(event)
             if dispatch is not None and event.outcome is not None:
@@ -204,25 +237,59 @@ class PodRunnerExecutor(BaseExecutor):
         if report is Report.SUCCESS:
             self.success(key)
         elif report is Report.FAILURE:
-            self.log.warning("%s: %s", key, outcome)
-            self.log_task_event(event="pod failed", extra=str(outcome), ti_key=key)
-            self.fail(key, info=str(outcome))
+            self.explain(key, outcome)
 
-    # --- what is no longer wanted ------------------------------------------------------------------------------
+    # --- pods of others, and pods that are no longer wanted ------------------------------------------------------
+
+    def _reopened(self, session: RunnerSession) -> bool:
+        """Open the runner anew; its own pods are taken over as those of a dead scheduler."""
+        for dispatch in self._dispatches:
+            self._dispatches.remove(dispatch)
+            self.running.discard(dispatch.key)
+        self._reported = []
+        return session.reopen() and self._adopt(set())
+
+    def _check(self) -> None:
+        """Take over pods that Airflow says nothing of, such as of finished tasks; cancel those no longer wanted.
+
+        Of several schedulers none takes over pods by itself: Airflow may give their task instances to another one.
+        """
+        if self._alive() <= {int(self.job_id)}:
+            self._adopt(set())
+        self._cancel_stale()
+
+    def _alive(self) -> set[int]:
+        return alive_schedulers(self.conf.getint("scheduler", "scheduler_health_check_threshold"))
+
+    def _adopt(self, dead: set[str]) -> bool:
+        pods = self._opened().adopt(dead)
+        for pod in pods or ():
+            parts = key_of_pod(pod.key)
+            if parts is None:
+                continue  # a callback's or connection test's: its end is reported by its own process
+            dispatch = Dispatch(pod.key.parts["dispatch"], TaskInstanceKey(**parts), pod.key, handle=pod)
+            self._dispatches.add(dispatch)
+            self.running.add(dispatch.key)
+        return pods is not None
 
     def _revoke(self, dispatch: Dispatch) -> None:
         dispatch.is_revoked = True
         try:
-            dispatch.handle.cancel()
+            dispatch.handle.cancel(wait=False)
         except PodrunnerError as error:
             self.log.warning("The pod of %s is not cancelled: %s", dispatch.key, error)
 
     def _cancel_stale(self) -> None:
         tasks = [each for each in self._dispatches if isinstance(each.key, TaskInstanceKey)]
         rows = task_rows([each.key for each in tasks])
-        for dispatch in tasks:
-            if not is_current(dispatch, try_number=dispatch.key.try_number, row=rows.get(dispatch.key.primary)):
-                self._revoke(dispatch)
+        now = time.monotonic()
+        for each in tasks:
+            wanted = is_current(each, try_number=each.key.try_number, row=rows.get(each.key.primary))
+            if each.is_stale(now, is_wanted=wanted, for_s=_STALE_FOR_S) and not each.is_revoked:
+                self.log.info(
+                    "Its task instance has gone on without it, and so its pod is deleted: %s", each.key
+                )
+                self._revoke(each)
 
 
 class LocalPodRunnerExecutor(PodRunnerExecutor):

@@ -14,7 +14,7 @@ from podrunner import Workload, WorkloadKey
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DISPATCH", "dispatch_id", "workload_of"]
+__all__ = ["DISPATCH", "dispatch_id", "key_of_pod", "other_workload_of", "workload_of"]
 
 DISPATCH = "dispatch"
 """The part of a key that tells two dispatches of one try apart."""
@@ -65,9 +65,11 @@ def other_workload_of(task: Any, *, dispatch: str) -> Workload:
     )
 
 
-def key_of_pod(key: WorkloadKey) -> Mapping[str, Any]:
-    """Return the arguments of the ``TaskInstanceKey`` that a pod's key stands for."""
+def key_of_pod(key: WorkloadKey) -> Mapping[str, Any] | None:
+    """Return the arguments of the ``TaskInstanceKey`` that a pod's key stands for; None: it is not a task's pod."""
     parts = key.parts
+    if "dag_id" not in parts or DISPATCH not in parts:
+        return None
     return {
         "dag_id": parts["dag_id"],
         "task_id": parts["task_id"],

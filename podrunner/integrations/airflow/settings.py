@@ -6,6 +6,7 @@ What belongs here: which sections are read, and what an executor needs beside th
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,6 @@ def _options(conf: Any, section: str, known: Mapping[str, Any]) -> dict[str, str
 
 
 def _env_of(own: Mapping[str, str]) -> dict[str, str]:
-    import json
-
     return dict(json.loads(own["env"])) if own.get("env") else {}
 
 

@@ -1,16 +1,21 @@
 """The DAG of the short story: bash with an override, Python, mapped, retries, a reschedule sensor."""
 
+import os
 from datetime import timedelta
+from pathlib import Path
 
-from airflow.sdk import dag, task
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import PokeReturnValue, dag, task
 from kubernetes.client import models as k8s
 
 
 @dag(schedule=None, catchup=False)
 def story():
-    first = BashOperator(task_id="bash", bash_command="echo hello from $HOSTNAME; date",
-        executor_config={"pod_override": k8s.V1Pod(metadata=k8s.V1ObjectMeta(labels={"team": "a"}))})
+    first = BashOperator(
+        task_id="bash",
+        bash_command="echo hello from $HOSTNAME; date",
+        executor_config={"pod_override": k8s.V1Pod(metadata=k8s.V1ObjectMeta(labels={"team": "a"}))},
+    )
 
     @task
     def numbers():
@@ -29,11 +34,9 @@ def story():
 
     @task.sensor(poke_interval=3, timeout=60, mode="reschedule")
     def later(ti=None):
-        from airflow.sdk import PokeReturnValue
-        import time, os
-        path = os.path.join(os.environ["AIRFLOW_HOME"], f"poked-{ti.run_id.replace(':', '_').replace('+', '_')}")
-        seen = os.path.exists(path)
-        open(path, "a").close()
+        poked = Path(os.environ["AIRFLOW_HOME"], f"poked-{ti.run_id.replace(':', '_').replace('+', '_')}")
+        seen = poked.exists()
+        poked.touch()
         return PokeReturnValue(is_done=seen)
 
     first >> double.expand(n=numbers()) >> [flaky(), later()]
