@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow import __version__ as airflow_version
 from airflow.executors.workloads.task import ExecuteTask
 from airflow.models.taskinstancekey import TaskInstanceKey
 
-from airflow import __version__ as airflow_version
 from podrunner import PodRunner, RetryPolicy, RunnerConfig
 from podrunner.errors import PodrunnerError, QueueFullError, SpecError
 from podrunner.integrations.airflow.causes import ExplainingExecutor
