@@ -11,7 +11,7 @@ import podrunner
 import pytest
 from installation import Installation
 
-DAGS = ("story",)
+DAGS = ("story", "killed", "outlive")
 
 
 @pytest.fixture(scope="session")
