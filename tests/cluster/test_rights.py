@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_foreign_namespace(config, workload):
     """403: the server's message names the verb, the resource and the namespace."""
-    async with AsyncPodRunner(config) as runner:
+    async with AsyncPodRunner(config.with_changes(namespaces=["default"])) as runner:
         with pytest.raises(ForbiddenError, match=r'cannot create resource "pods".*"default"') as caught:
             await runner.launch(workload("true", namespace="default"))
     assert caught.value.status == 403
