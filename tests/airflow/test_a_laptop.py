@@ -6,7 +6,6 @@ It stands before the other files by its name: its Airflow has ended when theirs 
 from __future__ import annotations
 
 import pytest
-
 from installation import Installation
 
 
