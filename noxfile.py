@@ -188,7 +188,8 @@ def airflow(session: nox.Session) -> None:
 def airflow_environment(session: nox.Session, version: str, of: str = "airflow_parity") -> str:
     """Return the interpreter of an environment with this Airflow, which is made first if it is not there.
 
-    Each has one of its own, since they need different versions of SQLAlchemy; podrunner is in that of ``tests/airflow`` only.
+    Each has one of its own, since they need different versions of SQLAlchemy; podrunner is only in that of
+    ``tests/airflow``.
     """
     name = "airflow" if of == "airflow_parity" else "airflow-run"
     folder = Path(".nox", f"{name}-{version}").resolve()
