@@ -76,7 +76,7 @@ class TrackedPod:
         self.readers: int = 0
         self.is_taken_over: bool = False
         self.replayed: bool = False
-        self.stopwatch = Stopwatch()
+        self.stopwatch: Stopwatch = Stopwatch()
         self._change = Notify()
         self._end = Notify()
 
