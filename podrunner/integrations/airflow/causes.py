@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from airflow.executors.base_executor import BaseExecutor
 from airflow.models import Log
 from airflow.models.taskinstancekey import TaskInstanceKey
+
+from podrunner.integrations.airflow.interface import BaseExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

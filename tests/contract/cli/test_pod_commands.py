@@ -178,7 +178,7 @@ def test_an_empty_command_is_refused_before_a_cluster_is_asked(podrunner) -> Non
 
 def test_what_the_server_calls_invalid_is_shown_with_its_field(podrunner, tmp_path) -> None:
     file = tmp_path / "podrunner.toml"
-    file.write_text('volume_mounts = [{name = "nowhere", mountPath = "/data"}]\n')
+    file.write_text('volumes = [{name = "up", hostPath = {path = "/a/../b"}}]\n')
     ended = podrunner("run", "--config", str(file), "--", "true")
     assert ended.returncode == 65
-    assert 'spec.containers[0].volumeMounts[0].name: Not found: "nowhere"' in ended.stderr
+    assert """spec.volumes[0].hostPath.path: Invalid value: "/a/../b": must not contain '..'""" in ended.stderr

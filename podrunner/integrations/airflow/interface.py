@@ -1,0 +1,50 @@
+"""The part of Airflow's base executor that is used here, with types.
+
+Airflow is installed only where it runs: type checkers read the class below, and Airflow's own is taken at run time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["BaseExecutor"]
+
+if TYPE_CHECKING:
+    import logging
+    from collections import deque
+    from collections.abc import Hashable
+
+    class BaseExecutor:
+        """``airflow.executors.base_executor.BaseExecutor`` of Airflow 3.
+
+        Attributes:
+            conf: The configuration, a team's where there are teams.
+            job_id: The scheduler job; set before ``start``.
+            team_name: The team; None: there are none.
+            log: The logger.
+            queued_tasks: Task instances that wait for ``_process_workloads``, by their keys.
+            queued_callbacks: Callbacks that do.
+            queued_connection_tests: Connection tests that do.
+            running: Keys of what is being executed.
+        """
+
+        conf: Any
+        job_id: Any
+        team_name: str | None
+        log: logging.Logger
+        queued_tasks: dict[Any, Any]
+        queued_callbacks: dict[Any, Any]
+        queued_connection_tests: dict[Any, Any]
+        running: set[Any]
+        _task_event_logs: deque[Any]
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+        def fail(self, key: Hashable, info: Any = None) -> None:
+            """Report a failure."""
+
+        def success(self, key: Hashable, info: Any = None) -> None:
+            """Report a success."""
+
+else:
+    from airflow.executors.base_executor import BaseExecutor
