@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import SecretStr
+
 from podrunner.builder.env import Env, plain
 from podrunner.builder.git_sync import clone_folder, git_volumes
 from podrunner.config import (
@@ -34,6 +36,7 @@ __all__ = [
     "VERSIONED",
     "check_line",
     "is_template_all",
+    "with_hidden_task",
     "worker_env",
     "worker_mounts",
     "worker_volumes",
@@ -41,6 +44,8 @@ __all__ = [
 
 CONNECTION = "AIRFLOW__CORE__SQL_ALCHEMY_CONN"
 """The variable of the database's connection string."""
+TASK_WORKLOAD = "PODRUNNER_TASK_WORKLOAD"
+"""The variable of a task's workload that is kept out of the pod."""
 VERSIONED = "kubernetes_executor"
 """The label of workers of Airflow 2 and 3. They bear Airflow's version too."""
 DAGS_VOLUME = "airflow-dags"
@@ -82,6 +87,21 @@ def _form_field(workload: Workload) -> str:
     if workload.task_workload is not None:
         return "Workload.task_workload"
     return "Workload.command" if workload.command else "Workload.args"
+
+
+def with_hidden_task(airflow: AirflowSettings | None, workload: Workload) -> Workload:
+    """Return a workload whose task's own workload is a credential, if the configuration wants that.
+
+    The kubelet puts the variable's value into the arguments, where no reader of the pod sees it.
+    """
+    if airflow is None or workload.task_workload is None or not airflow.task_workload_in_secret:
+        return workload
+    return workload.model_copy(
+        update={
+            "credentials": {**workload.credentials, TASK_WORKLOAD: workload.task_workload},
+            "task_workload": SecretStr(f"$({TASK_WORKLOAD})"),
+        }
+    )
 
 
 _REMEDIES: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from podrunner.builder.airflow import DAGS_VOLUME, VERSIONED, check_line
+from podrunner.builder.airflow import DAGS_VOLUME, VERSIONED, check_line, with_hidden_task
 from podrunner.builder.assembler import PodAssembler
 from podrunner.builder.compiled import Compiled, compiled
 from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain, referring, resolved
@@ -153,8 +153,9 @@ class PodBuilder:
         namespace = checked_namespace(self._config, workload)
         common = self._common(workload)
         name = name_of(workload.key, workload.name)
-        credentials = _secret_values(common, workload)
-        pod, main, warnings = self._changed(_assembled(common, workload, name), workload, common.main["name"])
+        hidden = with_hidden_task(self._config.airflow, workload)
+        credentials = _secret_values(common, hidden)
+        pod, main, warnings = self._changed(_assembled(common, hidden, name), workload, common.main["name"])
         _identify(pod, common, workload, name=name)
         if namespace != self._config.namespace:
             pod["metadata"]["namespace"] = namespace

@@ -94,6 +94,7 @@ class AirflowArguments(TypedDict, total=False):
     logs: LogsInEmptyDir | LogsOnClaim | LogsOnHostPath | Nested
     worker_uuid: str | None
     version: str | None
+    task_workload_in_secret: bool
 
 
 class OnExitCodesArguments(TypedDict, total=False):

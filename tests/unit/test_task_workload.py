@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import pickle
 from types import SimpleNamespace
@@ -226,3 +227,19 @@ def test_another_try_needs_another_workload():
     assert task.of_try(task.key.next_relaunch()).task_workload == task.task_workload
     with pytest.raises(SpecError, match="Airflow 3 makes another for each try"):
         task.of_try(task.key.next_attempt())
+
+
+def test_the_token_can_be_kept_out_of_the_pod():
+    """Readers of pods need not be readers of Secrets: the kubelet puts the variable into the arguments."""
+    config = CONFIG.with_changes(airflow={"version": "3.0.2", "task_workload_in_secret": True})
+    task = Workload.airflow(task_workload=TEXT)
+    plan = build_plan(config, task)
+    container = plan.manifest["spec"]["containers"][0]
+    assert container["args"][-1] == "$(PODRUNNER_TASK_WORKLOAD)"
+    (variable,) = [each for each in container["env"] if each["name"] == "PODRUNNER_TASK_WORKLOAD"]
+    assert plan.secret is not None
+    reference = variable["valueFrom"]["secretKeyRef"]
+    assert reference["name"] == plan.secret["metadata"]["name"]
+    assert [base64.b64decode(value).decode() for value in plan.secret["data"].values()] == [TEXT]
+    assert TOKEN not in json.dumps(plan.manifest)
+    assert plan.manifest_hash == build_plan(CONFIG, task).manifest_hash

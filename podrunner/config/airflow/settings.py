@@ -214,6 +214,9 @@ class AirflowSettings(Settings):
         worker_uuid: Value of the label ``airflow-worker``, the scheduler's identity; None: no such label.
         version: The version in the worker's image, such as ``2.9.2``, or just its line (``1.10``, ``2`` or ``3``): it
             decides what a worker's pod is made of. None: not known; without a pod template it is then that of 1.10.
+        task_workload_in_secret: Whether the workload of a task of Airflow 3, which holds the task's token, goes into
+            the Secret that the pod owns. As in Airflow, it stands in the arguments otherwise, where all who may read
+            pods see it. Costs one request more per pod.
     """
 
     home: AbsolutePath = "/opt/airflow"
@@ -227,6 +230,7 @@ class AirflowSettings(Settings):
     logs: LogVolume = LogsInEmptyDir()
     worker_uuid: LabelValue | None = None
     version: AirflowVersion | None = None
+    task_workload_in_secret: bool = False
 
     @property
     def line(self) -> AirflowLine | None:

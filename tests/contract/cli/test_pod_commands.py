@@ -181,4 +181,6 @@ def test_what_the_server_calls_invalid_is_shown_with_its_field(podrunner, tmp_pa
     file.write_text('volumes = [{name = "up", hostPath = {path = "/a/../b"}}]\n')
     ended = podrunner("run", "--config", str(file), "--", "true")
     assert ended.returncode == 65
-    assert """spec.volumes[0].hostPath.path: Invalid value: "/a/../b": must not contain '..'""" in ended.stderr
+    assert (
+        """spec.volumes[0].hostPath.path: Invalid value: "/a/../b": must not contain '..'""" in ended.stderr
+    )
