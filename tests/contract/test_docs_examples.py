@@ -123,7 +123,9 @@ def _rows(page: str, *, headed: str) -> dict[str, list[str]]:
 
 def test_the_table_of_outcomes_names_every_category_and_its_usual_fault() -> None:
     documented = {
-        category: row[1].removeprefix("by its words, else ").strip("`").replace("none", "")
+        category: re.sub(r"^by its (words, else|reason and words, mostly) ", "", row[1])
+        .strip("`")
+        .replace("none", "")
         for category, row in _rows("reference/outcomes.md", headed="Category").items()
     }
     assert documented == {str(category): str(fault or "") for category, fault in USUAL_FAULT.items()}

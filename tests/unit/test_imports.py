@@ -93,14 +93,24 @@ def test_no_imports_form_a_circle(graph):
 
 
 def test_no_module_imports_from_a_package_around_it(graph):
-    """But ``__main__``, which Python runs and no module imports."""
+    """But ``__main__``, which Python runs and no module imports, and integrations, which use the public names only."""
     found = [
         f"{name} -> {imported}"
         for name, imports in graph.items()
         for imported in imports
-        if name.startswith(f"{imported}.") and not name.endswith(".__main__")
+        if name.startswith(f"{imported}.")
+        and not name.endswith(".__main__")
+        and not (name.startswith("podrunner.integrations.") and imported == "podrunner")
     ]
     assert not found
+
+
+def test_integrations_use_the_public_names_only(graph):
+    public = ("podrunner", "podrunner.errors")
+    for name, imports in graph.items():
+        if name.startswith("podrunner.integrations."):
+            own = {each for each in imports if each.startswith("podrunner.integrations.")}
+            assert {each for each in imports if each.startswith("podrunner")} - own <= {*public}, name
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def held_twice(config: RunnerConfig) -> RunnerConfig:
 @contextmanager
 def runner(config: RunnerConfig, *names: str, **workload) -> Iterator[list[str]]:
     """A runner whose pods are held; when the block is left it is gone, and the pods stay."""
-    held = config.with_changes(outcome_finalizer=True)
+    namespaces = [workload["namespace"]] if "namespace" in workload else []
+    held = config.with_changes(outcome_finalizer=True, namespaces=namespaces)
     with PodRunner(held, on_exit="detach") as running:
         yield [
             running.launch(

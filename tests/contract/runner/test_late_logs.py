@@ -14,7 +14,11 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 anyio_backend = asyncio_only  # what reads the log is tested on both
 
-WORDS = "unable to retrieve container logs for "
+WORDS = ("unable to retrieve container logs for ", "failed to try resolving symlinks in path ")
+"""What kubelets say: without the container, and without its file."""
+
+
+GAP = "*** Log gap in container base (unavailable)"
 
 
 def kept_in(config: RunnerConfig, folder, follow: str) -> RunnerConfig:
@@ -45,7 +49,7 @@ async def test_the_log_of_a_removed_container_is_a_gap(
             break
         file = tmp_path / "logs" / "late.log"
         if is_followed:
-            await until(lambda: any('"stamp"' in path.read_text() for path in file.parent.glob(".late.log*")))
+            await until(lambda: any('"stamp"' in path.read_text() for path in (file.parent / ".cursors").glob("*")))
     path = f"/api/v1/namespaces/{namespace}/pods/{left.name}"
     with cluster.http() as http:
         http.delete(path).raise_for_status()
@@ -56,8 +60,9 @@ async def test_the_log_of_a_removed_container_is_a_gap(
     async with AsyncPodRunner(here) as second:
         (pod,) = await second.adopt()
         await pod.wait(30)
-        await until(lambda: file.exists() and file.read_text().endswith("\n") and WORDS in file.read_text())
+        await until(lambda: file.exists() and file.read_text().endswith("\n") and GAP in file.read_text())
     *lines, gap = file.read_text().splitlines()
     assert lines == (["up"] if is_followed else [])
-    assert gap.startswith("*** Log gap in container base (unavailable)")
-    assert WORDS in gap
+    assert gap.startswith(GAP)
+    # A busy machine may come to ask for the log only when the pod is gone.
+    assert any(words in gap for words in (*WORDS, "404 NotFound"))
