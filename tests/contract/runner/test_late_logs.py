@@ -49,7 +49,9 @@ async def test_the_log_of_a_removed_container_is_a_gap(
             break
         file = tmp_path / "logs" / "late.log"
         if is_followed:
-            await until(lambda: any('"stamp"' in path.read_text() for path in (file.parent / ".cursors").glob("*")))
+            await until(
+                lambda: any('"stamp"' in path.read_text() for path in (file.parent / ".cursors").glob("*"))
+            )
     path = f"/api/v1/namespaces/{namespace}/pods/{left.name}"
     with cluster.http() as http:
         http.delete(path).raise_for_status()
