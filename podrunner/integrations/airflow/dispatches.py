@@ -114,7 +114,7 @@ class TaskRow:
 
 
 class Report(Enum):
-    """What the scheduler is told of an ended dispatch."""
+    """What is reported to the scheduler of an ended dispatch."""
 
     NOTHING = "nothing"
     """The task instance has gone on without it: rescheduled, deferred, cleared, or dispatched anew."""
