@@ -6,6 +6,7 @@ A crossing waits for the event loop, which may be busy with thousands of pods.
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from podrunner.blocking import PodRunner
@@ -85,14 +86,17 @@ def test_health_never_misses_a_pod_that_moves_on(cluster, opened):
                 health = runner.health()
                 if not (health.submitted or health.active or health.undelivered):
                     empty.append(health)
+                time.sleep(0.0002)  # the event loop needs its turns on a busy machine
 
         batch = runner.submit_many(workload(number) for number in range(40))
         watcher = threading.Thread(target=look)
         watcher.start()
         until_blocking(lambda: runner._bridge.run(cluster.play_all) or all(pod.uid for pod in batch))
-        until_blocking(lambda: runner._bridge.run(lambda: runner._runner.health().undelivered) == 40)
-        stopped.set()
-        watcher.join()
+        try:
+            until_blocking(lambda: runner._bridge.run(lambda: runner._runner.health().undelivered) == 40)
+        finally:
+            stopped.set()
+            watcher.join()
         assert empty == []
         for pod in batch:
             pod.wait(5)
