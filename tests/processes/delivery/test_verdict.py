@@ -54,7 +54,7 @@ def test_a_stopped_runner_that_was_taken_for_dead_changes_nothing_when_it_wakes(
     with Witness(place.open_http, place.namespace) as witness, scene.started(0) as first:
         until_blocking(lambda: has_begun(tmp_path, PODS), within_s=60)
         first.send_signal(signal.SIGSTOP)
-        time.sleep(RUNS_S / 4)  # pods end that the stopped scheduler's connection has told of
+        time.sleep(RUNS_S / 4)  # pods end, and the stopped scheduler has their records in its connection
         with scene.started(1) as second:
             until_blocking(lambda: any(len(pod.owners) > 1 for pod in witness.pods.values()), within_s=60)
             first.send_signal(signal.SIGCONT)

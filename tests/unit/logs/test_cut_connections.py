@@ -106,7 +106,6 @@ async def play(node: VirtualNode, script: list[tuple[object, ...]]) -> list[LogB
     return items
 
 
-@pytest.mark.timeout(300)  # twenty drawn worlds; on a busy machine they took over a minute once
 @pytest.mark.parametrize("loop", LOOPS)
 @given(
     script=st.lists(steps, max_size=20),
