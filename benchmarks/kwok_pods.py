@@ -89,4 +89,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if failed := main():  # an exit without failure would end run.py
+        sys.exit(failed)

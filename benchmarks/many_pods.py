@@ -27,7 +27,7 @@ SCRIPT = '{"running_s": 0.2, "exit_code": 0}'
 def cluster() -> Iterator[tuple[Path, int]]:
     with tempfile.TemporaryDirectory() as folder:
         kubeconfig = Path(folder) / "kubeconfig"
-        command = [sys.executable, "-m", "podrunner.cli", "local", "up", "--kubeconfig", str(kubeconfig)]
+        command = [sys.executable, "-m", "podrunner", "local", "up", "--kubeconfig", str(kubeconfig)]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             while not kubeconfig.exists():

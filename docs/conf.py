@@ -24,6 +24,7 @@ exclude_patterns = ["_build", "changes"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 autodoc_typehints = "signature"
+autodoc_mock_imports = ["airflow", "sqlalchemy"]  # installed only where Airflow runs
 autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
 python_maximum_signature_line_length = 100

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         TcpKeepalive,
         WatchSettings,
     )
+    from podrunner.dashboard import board_app
     from podrunner.display import (
         Progress,
         ProgressCounts,
@@ -53,7 +54,16 @@ if TYPE_CHECKING:
         progress,
     )
     from podrunner.errors import PodrunnerError
-    from podrunner.kube import ExecResult
+    from podrunner.gantt import (
+        RunJournal,
+        TimelineChart,
+        journal,
+        timeline,
+    )
+    from podrunner.kube import (
+        ApiRequest,
+        ExecResult,
+    )
     from podrunner.local import (
         Image,
         Lifecycle,
@@ -93,9 +103,15 @@ if TYPE_CHECKING:
         EventKind,
         FailedLaunch,
         LaunchBatch,
+        LogRead,
+        OpenRunner,
+        PodMove,
+        RequestRetried,
         RetryPolicy,
+        RunEnd,
         RunnerEvent,
         RunnerHealth,
+        RunnerHooks,
     )
     from podrunner.workload import (
         Resources,
@@ -105,6 +121,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AirflowSettings",
+    "ApiRequest",
     "AsyncEvents",
     "AsyncLogStream",
     "AsyncPod",
@@ -137,6 +154,7 @@ __all__ = [
     "LogLine",
     "LogPage",
     "LogQuery",
+    "LogRead",
     "LogReader",
     "LogSettings",
     "LogStatus",
@@ -147,38 +165,48 @@ __all__ = [
     "LogsOnHostPath",
     "OnExitCodes",
     "OnPodCondition",
+    "OpenRunner",
     "Outcome",
     "PendingPolicy",
     "Pod",
+    "PodMove",
     "PodRunner",
     "PodrunnerError",
     "Progress",
     "ProgressCounts",
     "ProgressDisplay",
     "Provenance",
+    "RequestRetried",
     "Resources",
     "RetryPolicy",
     "RetrySettings",
     "Run",
+    "RunEnd",
+    "RunJournal",
     "RunRetrySettings",
     "RunnerConfig",
     "RunnerEvent",
     "RunnerHealth",
+    "RunnerHooks",
     "SecretRef",
     "ServerLog",
     "Stage",
     "StreamSink",
     "TcpKeepalive",
+    "TimelineChart",
     "Timings",
     "Waiting",
     "WatchSettings",
     "Workload",
     "WorkloadKey",
+    "board_app",
     "build_pod",
     "explain_pod",
+    "journal",
     "pod_name",
     "progress",
     "read_log",
+    "timeline",
 ]
 
 _ROOMS = {
@@ -219,6 +247,7 @@ _ROOMS = {
         "TcpKeepalive",
         "WatchSettings",
     ),
+    "podrunner.dashboard": ("board_app",),
     "podrunner.display": (
         "Progress",
         "ProgressCounts",
@@ -226,7 +255,16 @@ _ROOMS = {
         "progress",
     ),
     "podrunner.errors": ("PodrunnerError",),
-    "podrunner.kube": ("ExecResult",),
+    "podrunner.gantt": (
+        "RunJournal",
+        "TimelineChart",
+        "journal",
+        "timeline",
+    ),
+    "podrunner.kube": (
+        "ApiRequest",
+        "ExecResult",
+    ),
     "podrunner.local": (
         "Image",
         "Lifecycle",
@@ -266,9 +304,15 @@ _ROOMS = {
         "EventKind",
         "FailedLaunch",
         "LaunchBatch",
+        "LogRead",
+        "OpenRunner",
+        "PodMove",
+        "RequestRetried",
         "RetryPolicy",
+        "RunEnd",
         "RunnerEvent",
         "RunnerHealth",
+        "RunnerHooks",
     ),
     "podrunner.workload": (
         "Resources",

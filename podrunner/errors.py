@@ -48,6 +48,7 @@ __all__ = [
     "TransportError",
     "UnauthorizedError",
     "UnknownPodError",
+    "UnreachableError",
     "UsageError",
 ]
 
@@ -84,9 +85,14 @@ class ConfigError(PodrunnerError):
         self.source = source
         self.section = section
         self.key = key
-        self.value = value
+        self.value: str | None = _given(value)
         self.remedy = remedy
         super().__init__(_config_message(self))
+
+
+def _given(shown: str | None) -> str | None:
+    """Return a value as it is shown; None for one that is not there (a text "None" is shown with quotation marks)."""
+    return None if shown == repr(None) else shown
 
 
 def _config_message(error: ConfigError) -> str:
@@ -110,8 +116,8 @@ class SpecError(PodrunnerError):
     def __init__(self, problem: str, *, field: str | None = None, value: str | None = None) -> None:
         self.problem = problem
         self.field = field
-        self.value = value
-        shown = f" (value: {value})" if value is not None else ""
+        self.value: str | None = _given(value)
+        shown = f" (value: {self.value})" if self.value is not None else ""
         super().__init__(f"{field + ': ' if field else ''}{problem}{shown}")
 
 
@@ -136,6 +142,33 @@ class TransportError(PodrunnerError):
 
 class RequestTimeoutError(TransportError):
     """No answer came in time."""
+
+
+class UnreachableError(TransportError):
+    """No Kubernetes API server has answered yet at this address: refused, not resolved, not trusted, another server.
+
+    A connection that is not made in time is one, too. It is raised until the first answer of an API server; later
+    failures of the same connection are plain :class:`TransportError`. Opening a runner goes on trying for
+    ``retry.initial_connect_timeout_s``.
+
+    Attributes:
+        server: The API server's URL, without credentials.
+        source: Where the URL comes from: the kubeconfig and its context, the service account, ``explicit``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        server: str,
+        source: str,
+        method: str | None = None,
+        url: str | None = None,
+        sent: bool = True,
+    ) -> None:
+        self.server = server
+        self.source = source
+        super().__init__(message, method=method, url=url, sent=sent)
 
 
 class ApiError(PodrunnerError):
@@ -178,7 +211,14 @@ class BadRequestError(ApiError):
 
 
 class UnauthorizedError(ApiError):
-    """401: the credentials are missing, wrong or expired, also after one refresh."""
+    """401: the credentials are missing, wrong or expired, also after one refresh.
+
+    Attributes:
+        credentials_of: Where the credentials come from: the kubeconfig, its context and the user's entry, or the
+            service account; "" if that is not known.
+    """
+
+    credentials_of: str = ""
 
 
 class ForbiddenError(ApiError):

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from podrunner.event_loop import Event, make_event
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Awaitable, Callable
@@ -66,7 +68,7 @@ def _protected_on_trio() -> Callable[[Callable[[], Awaitable[Any]]], Awaitable[A
     return call
 
 
-async def outlast(event: anyio.Event) -> BaseException | None:
+async def outlast(event: Event) -> BaseException | None:
     """Returns when an event is set, no sooner, with the last interruption that came meanwhile; None: none came."""
     interruption: BaseException | None = None
     with anyio.CancelScope(shield=True):
@@ -78,7 +80,7 @@ async def outlast(event: anyio.Event) -> BaseException | None:
     return interruption
 
 
-async def finish(event: anyio.Event, *, on_interrupted: Callable[[], None]) -> None:
+async def finish(event: Event, *, on_interrupted: Callable[[], None]) -> None:
     """Waits until an event is set, no sooner; an interruption is raised after that.
 
     Args:
@@ -105,7 +107,7 @@ async def complete(function: Callable[[], Awaitable[T]], *, name: str) -> T:
         function: What is called.
         name: The task's name.
     """
-    ended, results, errors = anyio.Event(), list[T](), list[Exception]()
+    ended, results, errors = make_event(), list[T](), list[Exception]()
 
     async def run() -> None:
         with anyio.CancelScope(shield=True):
@@ -134,9 +136,10 @@ async def persist(
     deadline_s: float = math.inf,
     on_begin: Callable[[anyio.CancelScope], None] = lambda _: None,
 ) -> bool:
-    """Takes a step that may be repeated, and repeats it whenever ``Task.cancel()`` interrupts it.
+    """Takes a step that may be repeated, and repeats it whenever an interruption ends it.
 
-    For tasks of one's own, which have no other caller to be cancelled by.
+    For tasks of one's own, which have no other caller to be cancelled by. What a signal's handler has raised, as on
+    asyncio from the second Ctrl-C on, in whatever task runs, is raised after that.
 
     Args:
         step: What is done.
@@ -146,17 +149,26 @@ async def persist(
     Returns:
         Whether it was done.
     """
-    while True:
+    raised: BaseException | None = None
+    is_done = False
+    while not is_done:
         scope = anyio.CancelScope(shield=True, deadline=deadline_s)
         try:
             with scope:
                 on_begin(scope)
                 await step()
-                return True
+                is_done = True
         except anyio.get_cancelled_exc_class():  # none that a scope has sent: it is caught there
             withdraw_cancellation()
+        except BaseException as error:
+            raised = raised_by_a_signal(error)
+            if raised is None:
+                raise
         if scope.cancel_called:
-            return False
+            break
+    if raised is not None:
+        raise raised
+    return is_done
 
 
 def withdraw_cancellation() -> None:

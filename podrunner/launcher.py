@@ -38,6 +38,7 @@ from podrunner.errors import (
     TransportError,
 )
 from podrunner.kube import Deletion, RequestRetry, retrying
+from podrunner.log_fields import pod_fields
 from podrunner.outcome import ever_started, main_status
 
 if TYPE_CHECKING:
@@ -375,18 +376,19 @@ class Launcher:
         except PodrunnerError:
             attempt.may_exist = lost_before
             raise
-        self._check_answer(made, intent)
+        self._check_answer(made, attempt)
         return Launched(made)
 
-    def _check_answer(self, made: Pod, intent: CreateIntent) -> None:
+    def _check_answer(self, made: Pod, attempt: _Try) -> None:
         """Check that an answer shows the pod that was asked for: one that was changed on the way is as good as lost.
 
         Raises:
             TransportError: It does not.
         """
-        meta = made.metadata
+        meta, intent, sent = made.metadata, attempt.intent, attempt.manifest["metadata"]
         is_named = (meta.namespace, meta.name) == (intent.namespace, intent.name)
-        if not (meta.uid and is_named and self._is_ours(made, intent.key)):
+        is_as_sent = meta.annotations == sent["annotations"] and meta.labels == sent["labels"]
+        if not (meta.uid and is_named and (is_as_sent or self._is_ours(made, intent.key))):
             raise TransportError(
                 f"the answer to the create of pod {intent.namespace}/{intent.name} shows another"
             )
@@ -503,7 +505,13 @@ class Launcher:
                 name=f"look for pod {intent.namespace}/{intent.name}",
             )
         except PodrunnerError as error:
-            _log.warning("pod %s/%s may be left behind: %s", intent.namespace, intent.name, error)
+            _log.warning(
+                "pod %s/%s may be left behind: %s",
+                intent.namespace,
+                intent.name,
+                error,
+                extra=pod_fields(intent),
+            )
             return None
         return None if found is None else self._as_requested(found, attempt)
 
@@ -518,7 +526,11 @@ class Launcher:
                 await self._discard(pod)
             except PodrunnerError as error:
                 _log.warning(
-                    "pod %s/%s of a failed launch is left behind: %s", meta.namespace, meta.name, error
+                    "pod %s/%s of a failed launch is left behind: %s",
+                    meta.namespace,
+                    meta.name,
+                    error,
+                    extra=pod_fields(meta),
                 )
 
     async def _discard(self, pod: Pod) -> None:
@@ -577,8 +589,8 @@ class Launcher:
         )
         return found if found is not None and found.metadata.uid == meta.uid else None
 
-    async def _retrying(self, call: Callable[[], Awaitable[T]], *, policy: RequestRetry, name: str) -> T:
-        return await retrying(
+    def _retrying(self, call: Callable[[], Awaitable[T]], *, policy: RequestRetry, name: str) -> Awaitable[T]:
+        return retrying(
             call, policy=policy, name=name, sleep=self._sleep, random=self._random, on_retry=self._on_retry
         )
 

@@ -6,7 +6,6 @@ What a fact means, and which facts an object shows, does not belong here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ Facts: TypeAlias = Iterable[tuple[str, object]]
 
 def html_table(title: str, facts: Facts) -> str:
     """Returns facts as an HTML table; whatever a value says, it is text."""
+    from html import escape  # with the names of all characters: loaded where it is used
+
     rows = "".join(
         f'<tr><th style="text-align:left">{escape(name)}</th>'
         f'<td style="text-align:left"><pre style="margin:0">{escape(text)}</pre></td></tr>'

@@ -177,6 +177,8 @@ def syntax_problem(error: Exception) -> str:
     """Return what a parser of JSON or YAML objects to, and where, without quoting the document: it may hold secrets."""
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     if not isinstance(problem, str):  # the whole text may quote the document

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from podrunner.blocking.posts import Posts
 from podrunner.errors import CallFromEventLoopError, RunnerClosedError, called_after_close
 from podrunner.interruption import wait_out
 
@@ -48,6 +49,8 @@ class Bridge:
         self._entered: Future[None] = Future()
         self._left: Future[None] = Future()
         self._notes: list[str] = []
+        self._posts: Posts | None = None
+        self._waits: set[threading.Event] = set()
         self._process: int | None = None
         self._now_s: Callable[[], float] = lambda: 0.0
 
@@ -124,27 +127,57 @@ class Bridge:
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls a plain function on the event loop's thread."""
-        return self._check(function).call(partial(_wrapped, partial(function, *args, **kwargs)))[0]
+        return self._checked_posts(function).call(partial(function, *args, **kwargs))
 
     def run_if(
         self, is_needed: Callable[[], bool], function: Callable[P, list[T]], *args: P.args, **kwargs: P.kwargs
     ) -> list[T]:
         """Calls a plain function over there, unless a look from here says that it would return nothing."""
-        portal = self._check(function)
-        if not is_needed():
-            return []
-        return portal.call(partial(_wrapped, partial(function, *args, **kwargs)))[0]
+        posts = self._checked_posts(function)
+        return posts.call(partial(function, *args, **kwargs)) if is_needed() else []
 
     def look(self, function: Callable[[float], T], *, call: str) -> T:
         """Calls a function that only reads, right here, with the event loop's time; ``call`` is its name in errors."""
-        self._check(call)
+        posts = self._checked_posts(call)
+        if posts.is_waited_for:  # what was posted before counts
+            posts.call(_nothing)
         return function(self._now_s())
 
     def run_if_open(self, function: Callable[[], T]) -> T:
         """Calls a plain function on the event loop's thread; right here once that is gone."""
-        if self._portal is not None and not self._is_forked():
-            return self._portal.call(partial(_wrapped, function))[0]
-        return function()
+        posts = self._posts
+        answer = None if posts is None or self._is_forked() else posts.ask(function)
+        return function() if answer is None else answer.result()
+
+    def post_if_open(self, function: Callable[[], object]) -> None:
+        """Has a plain function called on the event loop's thread, before what is called next; here once it is gone."""
+        posts = self._posts
+        if posts is not None and posts.is_full:
+            self.run_if_open(function)
+        elif posts is None or self._is_forked() or not posts.offer(function):
+            function()
+
+    def wait_for(self, register: Callable[[Callable[[], object]], object]) -> None:
+        """Waits until a callback is called, or the thread has ended; Ctrl-C ends the waiting, and nothing else.
+
+        Args:
+            register: Takes the callback, on the event loop's thread.
+        """
+        posts = self._checked_posts("wait")
+        called = threading.Event()
+        self._waits.add(called)
+        try:
+            posts.post(partial(register, called.set))
+            if not self._over.is_set():
+                called.wait()
+        finally:
+            self._waits.discard(called)
+
+    def _checked_posts(self, function: Callable[..., Any] | str) -> Posts:
+        self._check(function)
+        if self._posts is None:
+            raise called_after_close(_name_of(function))
+        return self._posts
 
     def _check(self, function: Callable[..., Any] | str) -> BlockingPortal:
         refuse_in_event_loop()
@@ -190,6 +223,8 @@ class Bridge:
             elif not future.done():
                 future.set_exception(error)
         self._over.set()
+        for wait in tuple(self._waits):
+            wait.set()
 
     async def _live(self, context: AbstractAsyncContextManager[Any]) -> BaseException | None:
         """The context's whole life in one task, as task groups need it; returns its error, which a group would wrap."""
@@ -197,15 +232,20 @@ class Bridge:
         self._now_s = asyncio.get_running_loop().time
         error: BaseException | None = None
         async with BlockingPortal() as portal:
-            self._portal = portal
-            try:
-                with self._scope:
-                    if self._is_abandoned:
-                        self._cancel()
-                    await self._live_in(context)
-            except BaseException as raised:  # noqa: BLE001
-                error = raised
-            self._portal = None
+            async with anyio.create_task_group() as group:
+                self._portal, self._posts = portal, Posts()
+                group.start_soon(self._posts.serve, name="podrunner-posts")
+                try:
+                    with self._scope:
+                        if self._is_abandoned:
+                            self._cancel()
+                        await self._live_in(context)
+                except BaseException as raised:  # noqa: BLE001
+                    error = raised
+                self._portal = None
+                self._posts.close()
+                group.cancel_scope.cancel()
+            self._posts = None
             # Calls of other threads end by themselves, as the context is left; after an error none is waited for.
             await portal.stop(cancel_remaining=self._scope.cancel_called or error is not None)
         return error
@@ -233,15 +273,14 @@ async def _told(call: Callable[[], Awaitable[T]], done: threading.Event) -> T:
         done.set()
 
 
+def _nothing() -> None:
+    """Does nothing: when it was called, whatever was posted before has been called."""
+
+
 def _name_of(function: Callable[..., Any] | str) -> str:
     """Returns what the caller called, as ``launch``; "": not known."""
     name = function if isinstance(function, str) else str(getattr(function, "__name__", ""))
     return "" if name.startswith(("_", "<")) else name
-
-
-def _wrapped(function: Callable[[], T]) -> tuple[T]:
-    """Hides a result from the portal, which would await one that is awaitable, such as a handle."""
-    return (function(),)
 
 
 def refuse_in_event_loop() -> None:

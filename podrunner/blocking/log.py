@@ -14,18 +14,20 @@ import anyio
 
 from podrunner.blocking.bridge import refuse_in_event_loop
 from podrunner.builder import pod_name
+from podrunner.builder.overrides import namespace_of
 from podrunner.errors import UsageError
 from podrunner.kube import connect
+from podrunner.kube.namespace import with_namespace_of_cluster
 from podrunner.logs.once import read_pod_log
 from podrunner.runner.local_cluster import on_kubeconfig
-from podrunner.workload import Workload
+from podrunner.runner.retries import RetryPolicy
+from podrunner.workload import Workload, WorkloadKey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from podrunner.config import RunnerConfig
     from podrunner.logs import LogDocument
-    from podrunner.workload import WorkloadKey
 
 __all__ = ["read_log"]
 
@@ -42,11 +44,14 @@ def read_log(
     """Read the log of a workload's pod as it is now, by a connection of its own: no runner need be open.
 
     It returns or raises within ``timeout_s``, whatever the server does. What a runner collects into files is not read.
+    Of an attempt that a run has launched again, it is the log of the newest pod.
 
     Args:
         config: How to reach the cluster.
         key: The workload's key; or the workload, if it sets ``name`` or ``namespace``, as one of an Airflow task does.
-        namespace: The pod's namespace; None: the workload's, else the configuration's.
+            A key with a ``relaunch`` means the pod of that launch alone.
+        namespace: The pod's namespace; None: that of the workload, which its overrides may name, else the
+            configuration's.
         container: Which container; None: the main one.
         tail: Only the last so many lines; None: all.
         timeout_s: Seconds that it may take.
@@ -64,16 +69,15 @@ def read_log(
         CallFromEventLoopError: An event loop runs in this thread.
     """
     refuse_in_event_loop()
-    config = _without_start(config)
-    workload = key if isinstance(key, Workload) else None
-    place = namespace or (workload.namespace if workload is not None else None) or config.namespace
-    name = pod_name(config, key)
-    plain_key = key.key if isinstance(key, Workload) else key
+    config = with_namespace_of_cluster(_without_start(config))
+    place = namespace or (namespace_of(config, key) if isinstance(key, Workload) else config.namespace)
+    launches = _launches(config, key)
+    name = next(iter(launches.values()))
 
     async def read() -> LogDocument:
         with anyio.fail_after(timeout_s):
             async with connect(config) as client:
-                return await read_pod_log(client, place, name, key=plain_key, container=container, tail=tail)
+                return await read_pod_log(client, place, launches, container=container, tail=tail)
 
     result: Future[LogDocument] = Future()
     threading.Thread(target=_run, args=(read, result), name="podrunner-read-log", daemon=True).start()
@@ -81,6 +85,19 @@ def read_log(
         return result.result(timeout_s)
     except TimeoutError as error:
         raise TimeoutError(f"the log of pod {place}/{name} was not read in {timeout_s:g} s") from error
+
+
+def _launches(config: RunnerConfig, given: WorkloadKey | Workload) -> dict[WorkloadKey, str]:
+    """Returns the keys of the attempt's launches with their pods' names: as many as a run makes at most."""
+    first = given.key if isinstance(given, Workload) else given
+    last = max(config.run_retry.infrastructure_retries, RetryPolicy().infrastructure_retries)
+    numbers = [first.relaunch] if first.relaunch else range(last + 1)
+    keys = [WorkloadKey(first.parts, first.attempt, relaunch=number) for number in numbers]
+    return {key: pod_name(config, _of_launch(given, key)) for key in keys}
+
+
+def _of_launch(given: WorkloadKey | Workload, key: WorkloadKey) -> WorkloadKey | Workload:
+    return given.model_copy(update={"key": key}) if isinstance(given, Workload) else key
 
 
 def _without_start(config: RunnerConfig) -> RunnerConfig:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from podrunner.runner import peek_outcome
+from podrunner.runner import peek_outcome, when_over
+from podrunner.runner.log_stream import next_lines, next_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,11 +66,11 @@ class LogStream:
         Raises:
             PodrunnerError: The log cannot be read at all.
         """
-        return self._bridge.call(self._stream.next_lines)
+        return self._bridge.call(next_lines, self._stream)
 
     def next_records(self) -> list[LogLine | LogGap]:
         """Like :meth:`next_lines`, as records: with time stamp, container and restart; gaps as gaps."""
-        return self._bridge.call(self._stream.next_records)
+        return self._bridge.call(next_records, self._stream)
 
     def records(self) -> Iterator[LogLine | LogGap]:
         """Iterates over records instead of lines."""
@@ -168,9 +170,10 @@ class Pod:
     @property
     def outcome(self) -> Outcome | None:
         """The pod's outcome; None while it is not over. Reading it takes it (``outcome_delivery``)."""
-        if peek_outcome(self._pod) is None:
-            return None
-        return self._bridge.run_if_open(lambda: self._pod.outcome)
+        outcome = peek_outcome(self._pod)
+        if outcome is not None:  # it never changes: that it was taken is noted over there, and not waited for
+            self._bridge.post_if_open(lambda: self._pod.outcome)
+        return outcome
 
     @property
     def done(self) -> bool:
@@ -211,6 +214,8 @@ class Pod:
             AttemptEndedError: The attempt had ended before, as for ``launch``.
             RunnerClosedError: The runner was closed meanwhile and left the pod alone.
         """
+        if timeout_s is None and not self._pod.done:
+            self._bridge.wait_for(partial(when_over, self._pod))
         return self.outcome or self._bridge.call(self._pod.wait, timeout_s)
 
     def result(self) -> Outcome:

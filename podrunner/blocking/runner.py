@@ -24,7 +24,7 @@ from podrunner.runner import (
 from podrunner.workload import WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from random import Random
     from types import TracebackType
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Priority,
         RetryPolicy,
         RunnerHealth,
+        RunnerHooks,
     )
     from podrunner.workload import Workload
 
@@ -130,6 +131,7 @@ class PodRunner:
         pod_hook: Called with each pod's manifest before it is created: changes it, or returns another one
             (Airflow's ``pod_mutation_hook``). The pod's name and identity stand. None: none.
         random: Source of jitter; None: a new one.
+        hooks: What is called with everything that happens, such as to make metrics of it: see ``RunnerHooks``.
     """
 
     def __init__(
@@ -141,9 +143,16 @@ class PodRunner:
         log_sinks: LogSinks | None = None,
         pod_hook: PodHook | None = None,
         random: Random | None = None,
+        hooks: Iterable[RunnerHooks] = (),
     ) -> None:
         self._runner = AsyncPodRunner(
-            config, client=client, on_exit=on_exit, log_sinks=log_sinks, pod_hook=pod_hook, random=random
+            config,
+            client=client,
+            on_exit=on_exit,
+            log_sinks=log_sinks,
+            pod_hook=pod_hook,
+            random=random,
+            hooks=hooks,
         )
         self._bridge = Bridge()
         carry_handles(self._runner, lambda pod: Pod(pod, self._bridge))
@@ -413,7 +422,12 @@ class PodRunner:
         )
         return Outcomes(workloads, window, self._bridge)
 
-    def adopt(self, *, owners: Iterable[str] = ()) -> list[Pod]:
+    def adopt(
+        self,
+        *,
+        owners: Iterable[str] | Callable[[str], bool] = (),
+        which: Callable[[WorkloadKey], bool] | None = None,
+    ) -> list[Pod]:
         """Takes over what is left of runners of the same scope that are gone.
 
         A runner is gone when its lease ran out, or was given back; and when the caller says so. Its Lease is revoked
@@ -421,17 +435,23 @@ class PodRunner:
 
         Args:
             owners: Names of runners that are gone, though their leases may count: the verdict of a scheduler that has
-                heartbeats of its own.
+                heartbeats of its own. Or a function that decides of each owner's name whether it is gone; no Lease
+                is asked then, and of other runners nothing is taken. It is called on the runner's event loop and must
+                return at once.
+            which: A function that is called in the same way with the key of each pod that may be taken; False: the pod
+                is left as it is. None: all are taken.
 
         Returns:
             Handles as if the pods had been launched here; of pods that are over already, the outcome follows at once.
+            Pods that an earlier call had won before it failed are among them.
 
         Raises:
             ApiError: Pods or leases cannot be read, or a lease cannot be revoked.
             OwnershipError: One of the owners is of another scope, or this runner lost its lease.
             RunnerClosedError: The runner is not open.
         """
-        return [Pod(pod, self._bridge) for pod in self._bridge.call(self._runner.adopt, owners=owners)]
+        adopted = self._bridge.call(self._runner.adopt, owners=owners, which=which)
+        return [Pod(pod, self._bridge) for pod in adopted]
 
     @property
     def owner(self) -> str:

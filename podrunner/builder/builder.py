@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from podrunner.builder.airflow import DAGS_VOLUME, VERSIONED, check_line, with_hidden_task
@@ -10,6 +10,7 @@ from podrunner.builder.assembler import PodAssembler
 from podrunner.builder.compiled import Compiled, compiled
 from podrunner.builder.env import Env, from_own_secret, from_secrets, in_order, plain, referring, resolved
 from podrunner.builder.git_sync import PASSWORD_KEY, clone_container
+from podrunner.builder.hook import Identify, PodHook, with_hook
 from podrunner.builder.labels import (
     DEFAULT_CONTAINER,
     OUTCOME_FINALIZER,
@@ -19,7 +20,7 @@ from podrunner.builder.labels import (
 )
 from podrunner.builder.manifest_hash import manifest_hash
 from podrunner.builder.names import name_of, secret_key, secret_name
-from podrunner.builder.overrides import checked_namespace, overridden, settle, without_names
+from podrunner.builder.overrides import checked_namespace, overridden, settle
 from podrunner.builder.plan import PodPlan
 from podrunner.builder.pod_override import with_pod_override
 from podrunner.builder.result import RESULT_CONTAINER, fill_image
@@ -27,7 +28,6 @@ from podrunner.builder.secret import credentials_secret
 from podrunner.builder.shape import (
     CHECKED_SETTINGS,
     check_between,
-    check_changes,
     check_settings,
     check_without_volumes,
 )
@@ -48,9 +48,6 @@ _OF_OTHER_PODS = CHECKED_SETTINGS | {
     "result_path",
 }
 """Fields of workloads whose pods have other containers, volumes and mounts than the configuration's."""
-
-PodHook = Callable[[dict[str, Any]], dict[str, Any] | None]
-"""The user's hook, applied to each manifest before its identity is added: changes the pod, or returns another one."""
 
 
 def build_pod(config: RunnerConfig, workload: Workload) -> dict[str, Any]:
@@ -120,7 +117,7 @@ class PodBuilder:
             config: The configuration.
             owner: The runner's name, for the label ``airflow-worker`` of Airflow's workers; None: only a
                 ``worker_uuid`` in the configuration or the task makes that label.
-            pod_hook: Called with each finished pod before its identity is added, which the hook cannot change.
+            pod_hook: Called with each finished pod. It sees name, namespace and identity, and cannot change them.
 
         Raises:
             SpecError: The configuration's template does not have a pod's shape.
@@ -156,7 +153,11 @@ class PodBuilder:
         hidden = with_hidden_task(self._config.airflow, workload)
         credentials = _secret_values(common, hidden)
         pod, main, warnings = self._changed(_assembled(common, hidden, name), workload, common.main["name"])
-        _identify(pod, common, workload, name=name)
+        identify = partial(_identify, common=common, workload=workload, name=name)
+        pod, further = self._hooked(pod, identify, namespace)
+        if workload.overrides or self._hook is not None:
+            settle(pod, workload.overrides, main=main)
+        identify(pod)
         if namespace != self._config.namespace:
             pod["metadata"]["namespace"] = namespace
         _check_container(pod, main, what="main")
@@ -169,7 +170,7 @@ class PodBuilder:
             namespace=namespace,
             main_container=main,
             log_path=workload.relative_log_path,
-            warnings=(*common.warnings, *found, *warnings),
+            warnings=(*common.warnings, *found, *warnings, *further),
             manifest_hash=manifest_hash(workload),
         )
 
@@ -182,34 +183,26 @@ class PodBuilder:
     def _changed(
         self, pod: dict[str, Any], workload: Workload, main: str
     ) -> tuple[dict[str, Any], str, tuple[str, ...]]:
-        """Apply Airflow's override, the overrides and the hook; return the main container's name too."""
+        """Apply Airflow's override and the overrides; return the main container's name too."""
         warnings: tuple[str, ...] = ()
         if workload.pod_override:
             pod, main, warnings = with_pod_override(pod, workload.pod_override, main=main)
         if workload.overrides:
             pod, further = overridden(pod, workload.overrides)
+            _check_changed(pod)
             warnings += further
         if workload.result_path is not None:
             fill_image(pod, main)
-        if self._hook is not None:
-            before, pod = pod, _hooked(pod, self._hook)
-            warnings += check_changes(pod, before, place="pod_hook")
-            warnings += without_names(pod, place="pod_hook")
-        if workload.overrides or self._hook is not None:
-            _check_changed(pod)
-            settle(pod, workload.overrides, main=main)
         return pod, main, warnings
 
-
-def _hooked(pod: dict[str, Any], hook: PodHook) -> dict[str, Any]:
-    own: dict[str, Any] = clone(pod)
-    try:
-        changed: Any = hook(own)
-    except Exception as error:  # a failing hook fails this one pod only
-        raise SpecError(f"the pod hook failed: {type(error).__name__}: {error}") from error
-    if changed is not None and not isinstance(changed, dict):
-        raise SpecError(f"the pod hook returned {type(changed).__name__}, not a pod")
-    return own if changed is None else changed
+    def _hooked(
+        self, pod: dict[str, Any], identify: Identify, namespace: str
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        if self._hook is None:
+            return pod, ()
+        changed, warnings = with_hook(pod, self._hook, identify=identify, namespace=namespace)
+        _check_changed(changed)
+        return changed, warnings
 
 
 def _check_changed(pod: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "RESULT_PATH",
     "SCOPE",
     "STARTED",
+    "TRACEPARENT",
     "VERDICT",
     "check_label_keys",
     "safe_label",
@@ -74,6 +75,8 @@ OPENED = "podrunner.io/opened"
 """Annotation: when the last scheduling gate of a pod was seen to be open (RFC 3339), if it had no node then."""
 WAITING = "podrunner.io/waiting"
 """Annotation: what a container of the pod waits for, and since when: a category and a time (RFC 3339)."""
+TRACEPARENT = "podrunner.io/traceparent"
+"""Annotation: the trace context (W3C) that the runner gave the pod, for a runner that adopts it."""
 MANIFEST_HASH = "podrunner.io/manifest-hash"
 """Annotation: a hash of what the workload says about what is run (``podrunner.builder.manifest_hash``), so that a later
 run of the same attempt can see whether it is the same workload."""

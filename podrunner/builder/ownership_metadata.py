@@ -117,7 +117,7 @@ def _labels(owner: str, scope: str) -> dict[str, str]:
 
 
 def _check_size(annotations: Mapping[str, str]) -> None:
-    size = sum(len(name) + len(value.encode()) for name, value in annotations.items())
+    size = len("".join(annotations)) + len("".join(annotations.values()).encode())
     limit = MAX_ANNOTATIONS_BYTES - _KEPT_FREE_BYTES
     if size > limit:
         problem = f"the annotations are larger than {limit} bytes together"

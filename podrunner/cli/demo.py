@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from podrunner.cli.failures import run_async
-from podrunner.cli.options import Config, Context, Kubeconfig, on_cluster, read_config, say_findings
+from podrunner.cli.options import (
+    AllowCommands,
+    Config,
+    Context,
+    Kubeconfig,
+    on_cluster,
+    read_config,
+    say_findings,
+)
 from podrunner.cli.output import print_json
 from podrunner.errors import ConfigError
 
@@ -40,6 +48,7 @@ def demo(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     config: Config = None,
+    allow_commands: AllowCommands = False,
     image: Annotated[
         str | None,
         typer.Option(help="An image with python3 and sh, for a real cluster; default: the configuration's."),
@@ -54,7 +63,11 @@ def demo(
         raise ConfigError(
             "--local and --kubeconfig exclude each other", source="command line", remedy="Keep one"
         )
-    settings = say_findings(read_config(config)) if config else read_config(EXAMPLE).config
+    settings = (
+        say_findings(read_config(config, allow_commands=allow_commands))
+        if config
+        else read_config(EXAMPLE).config
+    )
     if image:
         settings = settings.with_changes(image=image)
     from podrunner.cli.story import Narrator

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
+
+from podrunner.cli.streams import takes_unicode
 
 __all__ = ["column_line", "columns", "print_json"]
 
@@ -13,8 +16,8 @@ _GAP = 3
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    """Print one JSON document; in ASCII where the output takes no more, which is the same document."""
+    print(json.dumps(document, indent=2, ensure_ascii=not takes_unicode(sys.stdout)))
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

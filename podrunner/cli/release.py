@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from podrunner.cli.connection import with_client
+from podrunner.cli.failures import one_line
 from podrunner.cli.options import (
+    NO_SECRETS,
     Config,
     Context,
     Kubeconfig,
@@ -19,7 +22,6 @@ from podrunner.cli.options import (
     say_findings,
 )
 from podrunner.cli.output import columns, print_json
-from podrunner.cli.pods import with_client
 from podrunner.errors import UsageError
 from podrunner.outcome import printer_status
 
@@ -64,9 +66,11 @@ def release(
     """
     if namespace is not None and all_namespaces:
         raise UsageError("--namespace and --all-namespaces exclude each other")
-    loaded = say_findings(read_config(config))
+    from podrunner.kube.namespace import with_namespace_of_cluster
+
+    loaded = say_findings(read_config(config, unread=NO_SECRETS))
     # Not the option's namespace: a runner's Lease lives where its configuration says, whatever its pods' namespaces.
-    settings = on_cluster(loaded, kubeconfig=kubeconfig, context=context)
+    settings = with_namespace_of_cluster(on_cluster(loaded, kubeconfig=kubeconfig, context=context))
     places = _places(settings, namespace, everywhere=all_namespaces)
     releasing = _Releasing(settings, lease_namespace or settings.namespace)
     held = releasing.find(places, selector)
@@ -146,7 +150,8 @@ def _report(released: Sequence[HeldPod], held: Sequence[HeldPod], *, json: bool)
         print("No pod is held by podrunner's finalizer.", file=sys.stderr)
     for pod in left:
         name = f"{pod.pod.metadata.namespace}/{pod.pod.metadata.name}"
-        print(f"left: {name}, owner {pod.owner or '<unknown>'}, lease {pod.lease}", file=sys.stderr)
+        said = f"left: {name}, owner {pod.owner or '<unknown>'}, lease {pod.lease}"
+        print(one_line(said), file=sys.stderr)
 
 
 def _pods(count: int) -> str:

@@ -12,7 +12,8 @@ import yaml
 
 from podrunner.builder import build_plan, explain_pod
 from podrunner.cli.checked import as_document, counted, tried, what_runs
-from podrunner.cli.options import Config, read_config, say_findings
+from podrunner.cli.failures import one_line
+from podrunner.cli.options import NO_SECRETS, Config, read_config, say_findings
 from podrunner.cli.output import columns, print_json
 from podrunner.config import LoadedConfig, RunnerConfig, as_data, load_file
 from podrunner.errors import ConfigError
@@ -39,14 +40,14 @@ def render(
     ] = False,
 ) -> None:
     """Print the pod that a workload becomes. No cluster is asked."""
-    settings = say_findings(read_config(config))
+    settings = say_findings(read_config(config, unread=NO_SECRETS))
     wanted = Workload.from_file(workload)
     if explain:
         _print_provenance(settings, wanted)
         return
     plan = build_plan(settings, wanted)
     for warning in plan.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
+        sys.stderr.write(f"warning: {one_line(warning)}\n")
     manifest = plan.manifest
     if output is Format.JSON:
         print_json(manifest)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from podrunner.cli.answers import part_of
 from podrunner.cli.story import Story, tell
 from podrunner.config import LogSettings
 from podrunner.errors import AlreadyExistsError, NotFoundError, SpecError
@@ -128,7 +129,7 @@ class Stage:
         """What an earlier demo had is being deleted for a while, and a namespace in that state takes nothing."""
         with anyio.move_on_after(_LEAVES_WITHIN_S):
             try:
-                while "deletionTimestamp" in (await self._client.call("GET", path))["metadata"]:  # noqa: ASYNC110
+                while "deletionTimestamp" in part_of(await self._client.call("GET", path), "metadata"):  # noqa: ASYNC110
                     await anyio.sleep(_POLL_S)
             except NotFoundError:
                 return
@@ -159,7 +160,7 @@ class Stage:
         )
         try:
             with anyio.fail_after(_HELPER_WITHIN_S):
-                while (phase := (await self._client.call("GET", path))["status"].get("phase")) != "Succeeded":
+                while (phase := await self._phase(path)) != "Succeeded":
                     if phase == "Failed":
                         raise SpecError(
                             f"the demo's pod {name} failed on image {self._config.image}: it needs sh"
@@ -172,6 +173,9 @@ class Stage:
         finally:
             with anyio.move_on_after(10, shield=True):
                 await self._client.call("DELETE", path, body={"gracePeriodSeconds": 0})
+
+    async def _phase(self, path: str) -> object:
+        return part_of(await self._client.call("GET", path), "status").get("phase")
 
     async def _until_exists(self, path: str) -> None:
         """A real cluster makes a new namespace's service account a moment later."""

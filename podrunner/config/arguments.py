@@ -157,6 +157,7 @@ class RunnerConfigArguments(TypedDict, total=False):
     ssl_ca_cert: PathLike | None
     transport: Literal["auto", "aiohttp", "httpx"]
     request_timeout_s: float
+    exec_plugin_timeout_s: float
     connect_timeout_s: float
     connections: int
     tcp_keepalive: TcpKeepalive | Nested

@@ -29,8 +29,9 @@ __all__ = ["PREFIX", "environment_layer", "read_environ", "section_layer"]
 PREFIX = "PODRUNNER_"
 _SOURCE = "environment"
 
-_NOT_SETTINGS = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_.*)?|TEST_.*|KUBECTL)")
-"""Variables that the kubelet sets for a Service named "podrunner", and (the last two) of podrunner's own tests."""
+_NOT_SETTINGS = re.compile(r"(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_.*)?|DEBUG|TEST_.*|KUBECTL)")
+"""Variables that the kubelet sets for a Service named "podrunner", the command's ``PODRUNNER_DEBUG``, and (the last
+two) of podrunner's own tests."""
 
 
 def read_environ(

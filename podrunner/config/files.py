@@ -19,11 +19,11 @@ from podrunner.config.environment import environment_layer
 from podrunner.config.location import SourceLocation
 from podrunner.config.pod_template import load_pod_template
 from podrunner.config.text_file import read_text
-from podrunner.config.yaml_text import parse_yaml
+from podrunner.config.yaml_text import BEYOND, parse_yaml
 from podrunner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from podrunner.config.frozen import SettingsT
 
@@ -37,6 +37,7 @@ def read_file(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_commands: bool = False,
+    unread: Collection[str] = (),
 ) -> ConfigBuilder[SettingsT]:
     """Read a configuration file of any format, with the environment and the overrides laid over it.
 
@@ -49,6 +50,8 @@ def read_file(
         environ: The environment to read; None: this process's.
         overrides: Settings that win over all sources, by their dotted names.
         allow_commands: For an ``airflow.cfg``: run the commands of ``…_cmd`` options.
+        unread: Options of an ``airflow.cfg`` that may hold a secret and that the caller does not need. Where a command
+            or a secrets backend stands for one, its value is ``UNREAD`` instead.
 
     Raises:
         ConfigError: The file cannot be read, or holds a value that cannot be read.
@@ -56,7 +59,7 @@ def read_file(
     suffix = Path(path).suffix.lower()
     if suffix in {".cfg", ".ini"} or (suffix not in _PARSERS and _AIRFLOW_SECTION.search(read_text(path))):
         return read_airflow_cfg(
-            path, model, environ=environ, overrides=overrides, allow_commands=allow_commands
+            path, model, environ=environ, overrides=overrides, allow_commands=allow_commands, unread=unread
         )
     if suffix not in _PARSERS:
         raise ConfigError(
@@ -95,6 +98,8 @@ def _toml(text: str, location: SourceLocation) -> Any:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise location.error(f"is not TOML: {error}", remedy="Correct that line") from None
+    except (ValueError, RecursionError):
+        raise location.error(BEYOND) from None
 
 
 def _json(text: str, location: SourceLocation) -> Any:
@@ -102,6 +107,8 @@ def _json(text: str, location: SourceLocation) -> Any:
         return json.loads(text, object_pairs_hook=lambda pairs: _without_repetition(pairs, location))
     except json.JSONDecodeError as error:
         raise location.error(f"line {error.lineno}, column {error.colno}: {error.msg.lower()}") from None
+    except (ValueError, RecursionError):
+        raise location.error(BEYOND) from None
 
 
 def _without_repetition(pairs: list[tuple[str, Any]], location: SourceLocation) -> dict[str, Any]:

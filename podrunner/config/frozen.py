@@ -7,20 +7,21 @@ that names the key, the value (unless it may be a secret) and the remedy. Single
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
 from podrunner.errors import ConfigError
 from podrunner.redaction import HIDDEN, looks_secret, shown_value, veiled
 from podrunner.spelling import did_you_mean
+from podrunner.wrong_values import MISSING, wrong_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["REDACTED", "Secret", "Settings", "SettingsT", "models_in"]
+__all__ = ["REDACTED", "Secret", "Settings", "SettingsT", "at_defaults", "models_in"]
 
 REDACTED = "**********"
 """The text shown in place of a credential."""
@@ -43,7 +44,7 @@ class Settings(BaseModel):
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False, defer_build=True
     )
 
     def __init__(self, /, **values: Any) -> None:
@@ -92,12 +93,24 @@ class Settings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
+def at_defaults(settings: type[SettingsT]) -> SettingsT:
+    """Return settings of which none is given, for the default of another setting.
+
+    Nothing is checked, so that importing the settings builds no validator: that takes longer than all else of it.
+    """
+    return cast("SettingsT", settings.model_construct())
+
+
 def config_error(model: type[BaseModel], error: ValidationError, *, source: str | None) -> ConfigError:
     """Return pydantic's error as one ConfigError: the first problem in full, and the keys of the others."""
     first, *others = error.errors(include_url=False)
     path, known = _resolve(model, first["loc"])
     problem, remedy = _words(first, known)
-    also = ", ".join(dict.fromkeys(_resolve(model, other["loc"])[0] or "the whole" for other in others))
+    also = ", ".join(
+        each
+        for each in dict.fromkeys(_resolve(model, other["loc"])[0] or "the whole" for other in others)
+        if each != path
+    )
     return ConfigError(
         f"{problem} (also wrong: {also})" if also else problem,
         source=source,
@@ -110,18 +123,23 @@ def config_error(model: type[BaseModel], error: ValidationError, *, source: str 
 def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[str, list[str]]:
     """Return a location in dotted form (``tolerations[0].key``), and the names of the settings known there.
 
-    The kind chosen in a union (``git``) and the mark of a mapping's key, which pydantic puts into a location, are left
-    out.
+    The member chosen in a union (``git``, ``tuple[str, ...]``) and the mark of a mapping's key, which pydantic puts
+    into a location, are left out.
     """
     path, known = "", [model]
     for part in location:
         chosen = [member for member in known if _kind(member) == part]
         if chosen and len(known) > 1:
             known = chosen
-        elif part != "[key]":
+        elif part != "[key]" and not _is_member(part):
             path += f"[{part}]" if isinstance(part, int) else f".{part}"
             known = [found for member in known for found in _models_below(_annotation(member, part))] or known
     return path.removeprefix("."), [name for member in known for name in member.model_fields]
+
+
+def _is_member(part: int | str) -> bool:
+    """Whether it is pydantic's name of a member of a union, and no setting."""
+    return isinstance(part, str) and part.startswith(("literal[", "tuple["))
 
 
 def _kind(model: type[BaseModel]) -> object:
@@ -136,20 +154,18 @@ def _words(detail: ErrorDetails, known: Iterable[str]) -> tuple[str, str | None]
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return "unknown setting", did_you_mean(str(detail["loc"][-1]), known)
-    if kind == "missing":
-        return "is missing", "Give it a value"
+    said = wrong_value(kind, context, detail["msg"], is_given=detail["input"] is not None)
+    if kind in MISSING:
+        return said, "Give it a value"
     if kind == "literal_error":
-        return "is not one of the choices", f"Use {context['expected']}"
+        problem = "has no value" if detail["input"] is None else "is not one of the choices"
+        return problem, f"Use {context['expected']}"
     if kind == "union_tag_invalid":
         return "is not one of the choices", f"Use {context['expected_tags']} as {context['discriminator']}"
     if kind == "value_error":
-        problem, _, remedy = str(context["error"]).partition("; ")
+        problem, _, remedy = said.partition("; ")
         return problem, remedy or None
-    return _lower_first(detail["msg"]).removeprefix("input "), None
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return said, None
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -173,9 +189,11 @@ def _shown_input(detail: ErrorDetails) -> str | None:
 
     What belongs to an unknown name is not known: it may be a credential under a misspelt name.
     """
-    if detail["type"] in {"missing", "union_tag_not_found", "extra_forbidden"}:
+    if detail["type"] in {*MISSING, "union_tag_not_found", "extra_forbidden"}:
+        return None
+    value = detail["input"]
+    if value is None:
         return None
     if any(isinstance(part, str) and looks_secret(part) for part in detail["loc"]):
         return HIDDEN
-    value = detail["input"]
     return None if isinstance(value, BaseModel) else shown_value(value)

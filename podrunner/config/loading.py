@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from podrunner.config.airflow.cfg import read_airflow_cfg
-from podrunner.config.files import read_file
 from podrunner.config.findings import ConfigFinding, report_findings
 from podrunner.config.model import RunnerConfig
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from podrunner.config.builder import ConfigBuilder
     from podrunner.config.origin import PodOrigin
@@ -68,6 +66,7 @@ def load_file(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_commands: bool = False,
+    unread: Collection[str] = (),
 ) -> LoadedConfig:
     """Load a configuration file of any format.
 
@@ -79,12 +78,23 @@ def load_file(
         environ: The environment to read; None: this process's.
         overrides: Settings that win over all sources, by their dotted names.
         allow_commands: For an ``airflow.cfg``: run the commands of ``…_cmd`` options.
+        unread: Options of an ``airflow.cfg`` that may hold a secret and that the caller does not need. Where a command
+            or a secrets backend stands for one, its value is ``UNREAD`` instead.
 
     Raises:
         ConfigError: The file cannot be read, or a value in it is wrong.
     """
+    from podrunner.config.files import read_file
+
     return _loaded(
-        read_file(path, RunnerConfig, environ=environ, overrides=overrides, allow_commands=allow_commands)
+        read_file(
+            path,
+            RunnerConfig,
+            environ=environ,
+            overrides=overrides,
+            allow_commands=allow_commands,
+            unread=unread,
+        )
     )
 
 
@@ -106,9 +116,15 @@ def load_airflow_cfg(
     Raises:
         ConfigError: The file cannot be read, or a value in it is wrong.
     """
+    from podrunner.config.airflow.cfg import read_airflow_cfg
+
     return _loaded(
         read_airflow_cfg(
-            path, RunnerConfig, environ=environ, overrides=overrides, allow_commands=allow_commands
+            path,
+            RunnerConfig,
+            environ=environ,
+            overrides=overrides,
+            allow_commands=allow_commands,
         )
     )
 

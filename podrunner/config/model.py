@@ -20,7 +20,7 @@ from podrunner.config.airflow.settings import AirflowSettings
 from podrunner.config.cluster_access import without_old_access
 from podrunner.config.failure_policy import FailurePolicy
 from podrunner.config.findings import report_findings
-from podrunner.config.frozen import Secret, Settings
+from podrunner.config.frozen import Secret, Settings, at_defaults
 from podrunner.config.kubernetes_names import (
     AnnotationKey,
     EnvName,
@@ -108,11 +108,14 @@ class RunnerConfig(Settings):
         ssl_ca_cert: A file of CA certificates that replaces the access's own; None keeps that.
         transport: The HTTP client: ``auto`` takes aiohttp on asyncio and httpx on trio.
         request_timeout_s: Seconds that one request may take.
+        exec_plugin_timeout_s: Seconds that a kubeconfig's exec plugin may take; then it is killed.
         connect_timeout_s: Seconds that opening a connection may take.
         connections: Connections to the API server that requests share. Creates, deletions and reads have at most three
             quarters of them each; Leases have two more, and each stream (watch, followed log, exec) its own.
         tcp_keepalive: Probes on these connections.
-        namespace: The namespace of pods whose workload sets none.
+        namespace: The namespace of pods whose workload sets none. Where it is not set: that of the kubeconfig's
+            context or of the service account, if there is one; ``default`` in a LocalCluster, and with Airflow's
+            settings.
         namespaces: All namespaces that the runner uses and watches; empty: just ``namespace``.
         all_namespaces: Watch the whole cluster by one watch (needs cluster-wide rights).
         owner: Name of this runner, stamped on its pods; None: a new one each time.
@@ -196,14 +199,15 @@ class RunnerConfig(Settings):
     cluster: Literal["auto", "local", "in-cluster", "kubeconfig"] = "auto"
     kubeconfig: Path | None = None
     context: PlainText | None = None
-    local: LocalSettings = LocalSettings()
+    local: LocalSettings = at_defaults(LocalSettings)
     verify_ssl: bool = True
     ssl_ca_cert: Path | None = None
     transport: Literal["auto", "aiohttp", "httpx"] = "auto"
     request_timeout_s: PositiveSeconds = 30.0
+    exec_plugin_timeout_s: PositiveSeconds = 60.0
     connect_timeout_s: PositiveSeconds = 10.0
     connections: int = Field(default=32, ge=1, le=10_000)
-    tcp_keepalive: TcpKeepalive = TcpKeepalive()
+    tcp_keepalive: TcpKeepalive = at_defaults(TcpKeepalive)
 
     namespace: Namespace = "default"
     namespaces: tuple[Namespace, ...] = ()
@@ -248,16 +252,16 @@ class RunnerConfig(Settings):
     delete_grace_period_s: int | None = Field(default=None, ge=0)
     max_creates_in_flight: int | None = Field(default=None, ge=1)
     max_active_pods: int | None = Field(default=None, ge=1)
-    create_retry: RetrySettings = RetrySettings()
-    retry: RetrySettings = RetrySettings()
-    run_retry: RunRetrySettings = RunRetrySettings()
-    pending: PendingPolicy = PendingPolicy()
+    create_retry: RetrySettings = at_defaults(RetrySettings)
+    retry: RetrySettings = at_defaults(RetrySettings)
+    run_retry: RunRetrySettings = at_defaults(RunRetrySettings)
+    pending: PendingPolicy = at_defaults(PendingPolicy)
     run_timeout_s: PositiveSeconds | None = None
     node_lost_grace_s: Seconds | None = None
     force_delete_lost: bool = False
     failure_policy: FailurePolicy = ()
-    watch: WatchSettings = WatchSettings()
-    logs: LogSettings = LogSettings()
+    watch: WatchSettings = at_defaults(WatchSettings)
+    logs: LogSettings = at_defaults(LogSettings)
     submit_queue_size: int = Field(default=100_000, ge=1)
     event_queue_size: int = Field(default=10_000, ge=1)
     outcome_delivery: Literal["taken", "acknowledged"] = "taken"

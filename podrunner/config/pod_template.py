@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from podrunner.config.location import SourceLocation
 from podrunner.config.yaml_text import parse_yaml
+from podrunner.workload.files import read_utf8
 
 if TYPE_CHECKING:
     import os
@@ -31,8 +32,8 @@ def load_pod_template(
     """
     where = location or SourceLocation(str(path))
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_utf8(Path(path))
+    except (OSError, ValueError) as error:
         raise where.error(f"the pod template cannot be read: {error}", remedy="Check the path") from None
     pod = parse_yaml(text, SourceLocation(str(path)))
     if not isinstance(pod, dict) or pod.get("kind", "Pod") != "Pod":

@@ -61,12 +61,15 @@ class RetrySettings(Settings):
         initial_s: Seconds before the second try.
         max_s: Longest wait in seconds.
         jitter: Share of each wait that is random: 0 none, 1 all of it.
+        initial_connect_timeout_s: Seconds to go on trying to reach an API server that has never answered; then
+            ``UnreachableError``. Raise it for a scheduler that may start before its API server.
     """
 
     attempts: int = Field(default=8, ge=0)
     initial_s: PositiveSeconds = 0.8
     max_s: PositiveSeconds = 30.0
     jitter: float = Field(default=1.0, ge=0, le=1)
+    initial_connect_timeout_s: PositiveSeconds = 4.0
 
     @model_validator(mode="after")
     def _ordered(self) -> RetrySettings:

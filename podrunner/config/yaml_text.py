@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from podrunner.config.location import SourceLocation
 
-__all__ = ["parse_yaml", "write_yaml"]
+__all__ = ["BEYOND", "parse_yaml", "write_yaml"]
+
+BEYOND = "has a number that is too long, or is nested too deeply"
+"""What a parser of any format cannot hold."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,5 +79,7 @@ def parse_yaml(text: str, location: SourceLocation) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         raise location.error(syntax_problem(error), remedy="Write one YAML document") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise location.error(f"is not YAML: {syntax_problem(error)}") from None
+    except (ValueError, RecursionError):
+        raise location.error(BEYOND) from None

@@ -6,14 +6,16 @@ decoding (``wire``). What to do with pods does not: the launcher, the watch and 
 and kubernetes-asyncio are imported when a client is opened, never with this package.
 """
 
-from podrunner.kube.access import Access, access_of_api_client, explicit_access, kubeconfig_of, open_access
+from podrunner.kube.access import Access, access_of_api_client, explicit_access, open_access
 from podrunner.kube.answers import TransientKind, is_transient, transient_kind
 from podrunner.kube.bodies import AnswerTooLongError
 from podrunner.kube.client import KubeClient
+from podrunner.kube.cluster_choice import kubeconfig_of
 from podrunner.kube.connect import connect, open_transport
 from podrunner.kube.flow import AdaptiveLimit
 from podrunner.kube.gate import RetryAfterGate
 from podrunner.kube.limiter import RequestLimiter, VerbClass
+from podrunner.kube.observation import ApiRequest, observe_requests
 from podrunner.kube.pages import EndlessListError, PageGuard, UnreadablePageError
 from podrunner.kube.remote_command import ExecOutput, ExecResult, ExecSession
 from podrunner.kube.retry import Backoff, RequestRetry, retrying
@@ -25,6 +27,7 @@ __all__ = [
     "Access",
     "AdaptiveLimit",
     "AnswerTooLongError",
+    "ApiRequest",
     "Backoff",
     "Deletion",
     "EndlessListError",
@@ -52,6 +55,7 @@ __all__ = [
     "explicit_access",
     "is_transient",
     "kubeconfig_of",
+    "observe_requests",
     "open_access",
     "open_transport",
     "retrying",

@@ -6,13 +6,21 @@ that, and comes with its kubeconfig).
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 from podrunner.errors import ConfigError
+from podrunner.kube.cluster_choice import (
+    SERVICE_ACCOUNT,
+    choose_cluster,
+    missing_in_pod,
+    service_account_namespace,
+)
 from podrunner.kube.credentials import (
     ApiClientCredentials,
     CertificateCredentials,
@@ -22,33 +30,32 @@ from podrunner.kube.credentials import (
     StaticCredentials,
     TokenFileCredentials,
 )
-from podrunner.kube.kubeconfig import Kubeconfig, is_there, kubeconfig_paths, read_kubeconfig
-from podrunner.kube.plugins import fetch_grant, tls_of_configuration
-from podrunner.kube.proxy import resolve_proxy
+from podrunner.kube.kubeconfig import (
+    Kubeconfig,
+    kubeconfig_paths,
+    read_kubeconfig,
+)
+from podrunner.kube.proxy import is_loopback, proxy_variable, resolve_proxy
+from podrunner.kube.server_url import server_url, url_parts
 from podrunner.kube.tls import Pem, TlsRotation, TlsSettings
 from podrunner.redaction import HIDDEN, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from podrunner.config import RunnerConfig
+    from podrunner.kube.plugins import Granted
 
 __all__ = [
     "Access",
-    "ClusterKind",
     "access_of_api_client",
-    "choose_cluster",
     "explicit_access",
-    "kubeconfig_of",
     "open_access",
 ]
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where the kubelet puts a pod's token, authority and namespace (Kubernetes' ServiceAccount admission)."""
+_logger = logging.getLogger(__name__)
 
 _PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
-
-ClusterKind = Literal["local", "in-cluster", "kubeconfig"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +64,28 @@ class Access:
 
     Attributes:
         url: Its URL, with the path prefix if it has one.
+        user: Name of the user's entry in the kubeconfig; "" if there is none.
         rotation: TLS settings, which may be replaced meanwhile; unused with a plain-text URL.
         credentials: Our identity.
         namespace: The namespace that the source names (context, service account), or None.
         proxy: URL of an HTTP proxy, or None.
-        headers: More headers for each request.
+        headers: More headers for each request, as pairs: one may repeat.
         source: Where all this comes from, for messages.
     """
 
     url: str
+    user: str = ""
     rotation: TlsRotation = field(default_factory=lambda: TlsRotation(TlsSettings()))
     credentials: Credentials = field(default_factory=StaticCredentials)
     namespace: str | None = None
     proxy: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     source: str = "explicit"
+
+    @property
+    def credentials_of(self) -> str:
+        """Where the credentials come from, for messages."""
+        return f"{self.source}, user {self.user}" if self.user else self.source
 
     @property
     def tls(self) -> TlsSettings:
@@ -84,7 +98,7 @@ class Access:
         Raises:
             ConfigError: It is none of http or https, or it holds credentials; or the proxy's is no URL.
         """
-        parts = _parts(self.url)
+        parts = url_parts(self.url)
         if parts is None or parts.scheme not in {"http", "https"}:
             raise _bad_url(self, "this is no URL of an API server", "Give https://host:port.")
         if parts.username is not None:
@@ -93,26 +107,16 @@ class Access:
             _check_proxy(self.proxy, source=self.source)
 
 
-def _parts(url: str) -> SplitResult | None:
-    """Split a URL; None if it has no host, or a port that is no number."""
-    try:
-        parts = urlsplit(url)
-        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return None
-    return parts if has_host else None
-
-
-def _check_proxy(url: str, *, source: str) -> None:
-    parts = _parts(url)
+def _check_proxy(url: str, *, source: str, key: str = "proxy-url") -> None:
+    parts = url_parts(url)
     if parts is None or parts.scheme not in _PROXY_SCHEMES:
         user, at, host = url.rpartition("@")
         raise ConfigError(
             "this is no URL of a proxy",
             source=source,
-            key="proxy-url",
+            key=key,
             value=redact(f"{HIDDEN if user else ''}{at}{host}"),
-            remedy="Give http://host:port.",
+            remedy="Give it with its scheme, as http://host:port, https://… or socks5://….",
         )
 
 
@@ -120,71 +124,21 @@ def _bad_url(access: Access, problem: str, remedy: str) -> ConfigError:
     return ConfigError(problem, source=access.source, key="url", value=redact(access.url), remedy=remedy)
 
 
-def choose_cluster(
-    config: RunnerConfig, *, environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
-) -> ClusterKind:
-    """Resolve ``cluster="auto"``: the cluster of the pod that this process runs in, else that of a kubeconfig.
-
-    Never ``local``: a LocalCluster runs pods as processes of this machine, which only the caller can want.
-
-    Raises:
-        ConfigError: ``auto``, and neither is there; names both places, and what else can be set.
-    """
-    if config.cluster != "auto":
-        return config.cluster
-    if config.kubeconfig is None and _inside_pod(environ, service_account):
-        return "in-cluster"
-    paths = kubeconfig_paths(config.kubeconfig, environ)
-    if config.kubeconfig is not None or any(is_there(path) for path in paths):
-        return "kubeconfig"
-    raise ConfigError(
-        f"no cluster was found: not in a pod ({_not_in_pod(environ, service_account)}), "
-        f"and no kubeconfig ({_no_kubeconfig(paths, environ)})",
-        key="cluster",
-        value="auto",
-        remedy="Name a kubeconfig (kubeconfig=…, KUBECONFIG, CLI: --kubeconfig FILE), or set "
-        'cluster="local" (CLI: --local) to run pods as processes of this machine.',
-    )
-
-
-def kubeconfig_of(config: RunnerConfig, *, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the kubeconfig that a configuration means; None: it means none, or several that are merged.
-
-    Raises:
-        ConfigError: As :func:`choose_cluster`.
-    """
-    if choose_cluster(config, environ=environ) != "kubeconfig":
-        return None
-    there = [path for path in kubeconfig_paths(config.kubeconfig, environ) if is_there(path)]
-    return there[0] if len(there) == 1 else None
-
-
-def _no_kubeconfig(paths: Sequence[Path], environ: Mapping[str, str]) -> str:
-    missing = ", ".join(map(str, paths))
-    return f"KUBECONFIG names {missing}, not there" if environ.get("KUBECONFIG") else f"there is no {missing}"
-
-
-def _inside_pod(environ: Mapping[str, str], service_account: Path) -> bool:
-    return not _not_in_pod(environ, service_account)
-
-
-def _not_in_pod(environ: Mapping[str, str], service_account: Path) -> str:
-    """Say what a process in a pod would have and this one lacks; "" in a pod."""
-    if not environ.get("KUBERNETES_SERVICE_HOST"):
-        return "KUBERNETES_SERVICE_HOST is not set"
-    token = service_account / "token"
-    return "" if is_there(token) else f"there is no {token}"
-
-
 async def open_access(
-    config: RunnerConfig, *, environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
+    config: RunnerConfig,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    service_account: Path = SERVICE_ACCOUNT,
+    lends_terminal: bool = False,
 ) -> Access:
     """Find out how to reach the cluster that the configuration names.
 
     Args:
-        config: Its ``cluster``, ``kubeconfig``, ``context``, ``verify_ssl`` and ``ssl_ca_cert`` are read.
-        environ: The environment: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST, proxies.
+        config: Its ``cluster``, ``kubeconfig``, ``context``, ``verify_ssl``, ``ssl_ca_cert`` and
+            ``exec_plugin_timeout_s`` are read.
+        environ: The environment: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST, proxies; an exec plugin gets it too.
         service_account: Where a pod finds its token.
+        lends_terminal: Whether an exec plugin may use standard input and standard error, if they are a terminal.
 
     Raises:
         ConfigError: What is needed is missing or malformed; says what, where, and what would help.
@@ -201,13 +155,22 @@ async def open_access(
     if kind == "in-cluster":
         access = _in_cluster(environ, service_account)
     else:
+        from podrunner.kube.plugins import granter_of
+
         paths = kubeconfig_paths(config.kubeconfig, environ)
-        access = await _of_kubeconfig(read_kubeconfig(paths, context=config.context))
+        found = read_kubeconfig(paths, context=config.context)
+        run = partial(
+            granter_of,
+            environ=environ,
+            timeout_s=config.exec_plugin_timeout_s,
+            lends_terminal=lends_terminal,
+        )
+        access = await _of_kubeconfig(found, run)
     return _with_proxy(_overridden(access, config), environ)
 
 
 def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Access:
-    if missing := _not_in_pod(environ, service_account):
+    if missing := missing_in_pod(environ, service_account):
         raise ConfigError(
             f"in_cluster is set, but this process does not run in a pod of a cluster: {missing}",
             key="cluster",
@@ -221,43 +184,59 @@ def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Access:
         url=f"https://{f'[{host}]' if ':' in host else host}:{port}",
         rotation=TlsRotation(TlsSettings(ca=authority if authority.is_file() else None)),
         credentials=TokenFileCredentials(token),
-        namespace=_namespace(service_account / "namespace"),
+        namespace=service_account_namespace(service_account),
         source=f"service account in {service_account}",
     )
 
 
-def _namespace(path: Path) -> str | None:
-    return (path.read_text("utf-8").strip() or None) if path.is_file() else None
+_Granter: TypeAlias = "Callable[[Kubeconfig], Callable[[], Awaitable[Granted]]]"
 
 
-async def _of_kubeconfig(kubeconfig: Kubeconfig) -> Access:
+async def _of_kubeconfig(kubeconfig: Kubeconfig, granter: _Granter) -> Access:
     access = Access(
         url=kubeconfig.url,
+        user=kubeconfig.user.name,
         namespace=kubeconfig.namespace,
         proxy=kubeconfig.proxy,
         headers=kubeconfig.impersonation,
         source=f"kubeconfig {kubeconfig.source}, context {kubeconfig.context}",
     )
+    if not _may_identify(access, kubeconfig):
+        return access
     if not kubeconfig.is_static:
-        return await _granted(access, kubeconfig)
+        return await _granted(access, granter(kubeconfig))
     rotation = TlsRotation(kubeconfig.tls)
     return replace(access, rotation=rotation, credentials=_static(kubeconfig, rotation))
 
 
+def _may_identify(access: Access, kubeconfig: Kubeconfig) -> bool:
+    """Whether credentials may be sent: as kubectl, not in plain text through a network."""
+    parts = urlsplit(access.url)
+    if parts.scheme == "https" or is_loopback(parts.hostname or ""):
+        return True
+    if kubeconfig.user.fields:
+        _logger.warning(
+            "the server %s speaks plain HTTP: no credentials are sent to it, as by kubectl",
+            redact(access.url),
+        )
+    return False
+
+
 def _static(kubeconfig: Kubeconfig, rotation: TlsRotation) -> Credentials:
+    value = kubeconfig.authorization
     if kubeconfig.token_file is not None:
-        return TokenFileCredentials(kubeconfig.token_file)
-    if kubeconfig.authorization is None and isinstance(rotation.settings.certificate, Path):
+        return TokenFileCredentials(kubeconfig.token_file, fallback=value, user=kubeconfig.user)
+    if value is None and isinstance(rotation.settings.certificate, Path):
         return CertificateCredentials(rotation)
-    return StaticCredentials(kubeconfig.authorization)
+    return StaticCredentials(value)
 
 
-async def _granted(access: Access, kubeconfig: Kubeconfig) -> Access:
-    first = await fetch_grant(kubeconfig)
+async def _granted(access: Access, ask: Callable[[], Awaitable[Granted]]) -> Access:
+    first = await ask()
     rotation = TlsRotation(first.tls)
 
     async def fetch() -> Grant:
-        granted = await fetch_grant(kubeconfig)
+        granted = await ask()
         rotation.offer(granted.tls)
         return granted.grant
 
@@ -274,7 +253,10 @@ def _overridden(access: Access, config: RunnerConfig) -> Access:
 
 
 def _with_proxy(access: Access, environ: Mapping[str, str]) -> Access:
-    return access if access.proxy else replace(access, proxy=resolve_proxy(access.url, environ))
+    if access.proxy or (proxy := resolve_proxy(access.url, environ)) is None:
+        return access
+    _check_proxy(proxy, source="environment", key=proxy_variable(access.url, environ))
+    return replace(access, proxy=proxy)
 
 
 def explicit_access(
@@ -300,7 +282,7 @@ def explicit_access(
     credentials = StaticCredentials(f"Bearer {token}" if token else None)
     tls = TlsSettings(ca=ca, verify=verify)
     return _with_proxy(
-        Access(url=url.rstrip("/"), rotation=TlsRotation(tls), credentials=credentials), environ
+        Access(url=server_url(url), rotation=TlsRotation(tls), credentials=credentials), environ
     )
 
 
@@ -309,8 +291,12 @@ def access_of_api_client(api_client: Any) -> Access:
 
     Its token is asked for with each request, so its refresh hook works on.
     """
+    from podrunner.kube.plugins import tls_of_configuration
+
     configuration = api_client.configuration
-    own = {name: value for name, value in api_client.default_headers.items() if name.lower() != "user-agent"}
+    own = tuple(
+        (name, value) for name, value in api_client.default_headers.items() if name.lower() != "user-agent"
+    )
     return Access(
         url=configuration.host.rstrip("/"),
         rotation=TlsRotation(tls_of_configuration(configuration)),

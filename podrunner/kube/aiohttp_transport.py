@@ -17,8 +17,9 @@ from yarl import URL
 
 from podrunner.errors import RequestTimeoutError, TransportError
 from podrunner.kube.bodies import MAX_MESSAGE_BYTES, AnswerTooLongError, Body
-from podrunner.kube.sockets import Sockets
-from podrunner.kube.transport import HandshakeRefusedError, Request, Response
+from podrunner.kube.sockets import HALF_AN_ANSWER, NO_ANSWER, NO_HTTP, Sockets, plain_tls, system_message
+from podrunner.kube.time_limits import TimeLimits
+from podrunner.kube.transport import HandshakeRefusedError, Request, Response, timeout_message
 from podrunner.redaction import harmless, redact, shown_origin
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ __all__ = ["AiohttpTransport"]
 READ_BUFFER_BYTES = 64 * 1024
 """How much of a stream waits for a slow reader: a thousand followed logs must not hold hundreds of megabytes. Larger
 buffers made a watch no faster."""
+
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
@@ -77,22 +80,26 @@ class AiohttpTransport:
         self._requests = _session(connect(limit=connections))
         self._streams = _session(connect(limit=0))
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
+        self._limits = TimeLimits()
 
     async def request(self, request: Request) -> Response:
         """See :meth:`podrunner.kube.transport.Transport.request`."""
         try:
-            async with self._requests.request(
-                request.method,
-                URL(self._url + request.target, encoded=True),
-                data=request.body,
-                headers=request.headers,
-                timeout=self._timeout(request.timeout_s),
-                allow_redirects=False,
-                **self._extra,
-            ) as response:
-                return await _whole(response)
+            return await self._limits.keep(request.timeout_s, self._answered(request))
         except (*_FAILURES, TransportError) as error:
             raise self._failed(request, error) from harmless(error, secrets=request.credentials)
+
+    async def _answered(self, request: Request) -> Response:
+        response = await self._requests.request(
+            request.method,
+            URL(self._url + request.target, encoded=True),
+            data=request.body,
+            headers=request.headers,
+            timeout=self._timeout(request.connect_timeout_s),
+            allow_redirects=False,
+            **self._extra,
+        )
+        return _at_hand(response) or await _whole(response)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[_Stream]:
@@ -111,7 +118,7 @@ class AiohttpTransport:
                     URL(self._url + request.target, encoded=True),
                     data=request.body,
                     headers=request.headers,
-                    timeout=self._timeout(None),
+                    timeout=self._timeout(request.connect_timeout_s),
                     allow_redirects=False,
                     **self._extra,
                 )
@@ -137,7 +144,12 @@ class AiohttpTransport:
             async with (
                 asyncio.timeout(request.timeout_s),
                 # A session for this one handshake: its trace keeps the refusal's body, which ws_connect throws away.
-                _session(self._streams.connector, trace=_keep_refusal(refusals), owns=False) as session,
+                _session(
+                    self._streams.connector,
+                    timeout=self._timeout(request.connect_timeout_s),
+                    trace=_keep_refusal(refusals),
+                    owns=False,
+                ) as session,
             ):
                 opened: aiohttp.ClientWebSocketResponse = await session.ws_connect(
                     URL(self._url + request.target, encoded=True),
@@ -161,6 +173,7 @@ class AiohttpTransport:
         aiohttp forgets a connection whose request was cancelled once TLS is shut down, but asyncio keeps its socket
         until the server has answered that, and the loop may end first.
         """
+        self._limits.close()
         await self._requests.close()
         await self._streams.close()
         self._sockets.shut_down()
@@ -169,19 +182,19 @@ class AiohttpTransport:
                 return
             await asyncio.sleep(0)
 
-    def _timeout(self, total_s: float | None) -> aiohttp.ClientTimeout:
-        timeout = self._timeouts.get(total_s)
+    def _timeout(self, connect_s: float | None) -> aiohttp.ClientTimeout:
+        timeout = self._timeouts.get(connect_s)
         if timeout is None:
-            timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=self._connect_timeout_s)
-            self._timeouts[total_s] = timeout
+            sock_connect_s = connect_s or self._connect_timeout_s
+            timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=sock_connect_s)
+            self._timeouts[connect_s] = timeout
         return timeout
 
     def _failed(self, request: Request, error: BaseException) -> TransportError:
         sent = not isinstance(error, _NEVER_SENT)
         if isinstance(error, TimeoutError):
-            after = f" within {request.timeout_s} s" if request.timeout_s is not None and sent else ""
             kind: type[TransportError] = RequestTimeoutError
-            said = f"no answer{after}"
+            said = timeout_message(request, sent=sent, connect_timeout_s=self._connect_timeout_s)
         else:
             kind = AnswerTooLongError if isinstance(error, AnswerTooLongError) else TransportError
             said = _message_of(error)
@@ -248,7 +261,11 @@ class _Socket:
 
 
 def _session(
-    connector: aiohttp.BaseConnector | None, *, trace: aiohttp.TraceConfig | None = None, owns: bool = True
+    connector: aiohttp.BaseConnector | None,
+    *,
+    timeout: aiohttp.ClientTimeout = _NO_TIMEOUT,
+    trace: aiohttp.TraceConfig | None = None,
+    owns: bool = True,
 ) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
@@ -257,7 +274,7 @@ def _session(
         trust_env=False,
         read_bufsize=READ_BUFFER_BYTES,
         auto_decompress=False,  # bodies does it, within bounds
-        timeout=aiohttp.ClientTimeout(total=None),
+        timeout=timeout,
         trace_configs=[trace] if trace is not None else None,
     )
 
@@ -282,10 +299,18 @@ def _body(response: aiohttp.ClientResponse) -> Body:
     return Body(response.content.readany, response.headers)
 
 
+def _at_hand(response: aiohttp.ClientResponse) -> Response | None:
+    """Return a plain answer that has come to its end, as most have when their headers are read; else None."""
+    is_success = 200 <= response.status < 300
+    if not (is_success and response.content.is_eof()) or "Content-Encoding" in response.headers:
+        return None
+    return Response(response.status, response.headers, response.content.read_nowait())
+
+
 async def _whole(response: aiohttp.ClientResponse) -> Response:
     try:
         body, complete = await _body(response).whole(status=response.status)
-    except TransportError:
+    except BaseException:
         _hang_up(response)
         raise
     if not complete:
@@ -308,10 +333,20 @@ def _keep_refusal(refusals: list[Response]) -> aiohttp.TraceConfig:
     return trace
 
 
-def _message_of(error: BaseException) -> str:
-    """Return a plain message: aiohttp's own for a failed connection names its TLS settings."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"the server's certificate is not trusted: {error.certificate_error}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.os_error.strerror or error.os_error}"
+def _message_of(error: BaseException) -> str:  # noqa: PLR0911  # a table: one return per row
+    """Return a plain message: aiohttp's own quote its settings, its parser, and what the server sent."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return plain_tls(f"the server's certificate is not trusted: {error.certificate_error}")
+        case aiohttp.ClientConnectorError():
+            said = system_message(error.os_error) or error.os_error.strerror or error.os_error
+            return plain_tls(f"cannot connect: {said}")
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refuses: {error.status} {error.message}"
+        case aiohttp.ServerDisconnectedError():
+            return NO_ANSWER
+        case aiohttp.ClientPayloadError():
+            return HALF_AN_ANSWER
+    if type(error) is aiohttp.ClientResponseError:  # its subclasses are answers: a proxy's, a WebSocket's
+        return NO_HTTP
     return str(error) or type(error).__name__

@@ -28,6 +28,7 @@ from podrunner.errors import (
     TooManyRequestsError,
     TransportError,
     UnauthorizedError,
+    UnreachableError,
 )
 from podrunner.kube.gate import MAX_CLOSED_S
 from podrunner.outcome.tables.answers import Follows, answer
@@ -36,7 +37,16 @@ from podrunner.redaction import redact, redacted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["TransientKind", "answer_error", "is_transient", "retry_after_s", "status_error", "transient_kind"]
+__all__ = [
+    "TransientKind",
+    "answer_error",
+    "has_cause",
+    "is_of_another_uid",
+    "is_transient",
+    "retry_after_s",
+    "status_error",
+    "transient_kind",
+]
 
 _CLASSES: Mapping[int, type[ApiError]] = {
     400: BadRequestError,
@@ -70,6 +80,7 @@ class TransientKind(StrEnum):
     """Why a request failed that may succeed when it is tried again. Each has its own backoff and budget."""
 
     CONNECTION = "connection"
+    UNREACHABLE = "unreachable"
     THROTTLED = "throttled"
     SERVER = "server"
     QUOTA = "quota"
@@ -81,6 +92,8 @@ class TransientKind(StrEnum):
 def transient_kind(error: BaseException) -> TransientKind | None:  # noqa: PLR0911  # a table: one return per row
     """Return the kind of a transient error; None if trying again cannot help."""
     match error:
+        case UnreachableError():
+            return TransientKind.UNREACHABLE
         case TransportError():
             return TransientKind.CONNECTION
         case TooManyRequestsError():
@@ -115,6 +128,19 @@ def is_transient(error: BaseException) -> bool:
 def _about_quota(error: ApiError) -> bool:
     """Recognise a conflict on a ResourceQuota's counter, which parallel creates cause (kubernetes issue 67761)."""
     return error.details.get("kind") == "resourcequotas" or "resourcequotas" in error.server_message
+
+
+def is_of_another_uid(error: ConflictError) -> bool:
+    """Whether a precondition on the UID failed. The words are those of apiserver's storage and registry."""
+    message = error.server_message
+    return "UID in precondition:" in message or "the UID in the precondition" in message
+
+
+def has_cause(error: ApiError, reason: str) -> bool:
+    """Whether the details of a refusal name this reason among the causes."""
+    causes = error.details.get("causes")
+    listed = causes if isinstance(causes, list) else []
+    return any(isinstance(cause, dict) and cause.get("reason") == reason for cause in listed)
 
 
 def answer_error(

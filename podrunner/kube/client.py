@@ -9,23 +9,19 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from podrunner.errors import (
-    ApiError,
     ConflictError,
-    ExecError,
     ForbiddenError,
     NotFoundError,
     PodrunnerError,
     TooManyRequestsError,
-    TransportError,
     UsageError,
 )
-from podrunner.kube.bodies import MAX_BODY_BYTES
+from podrunner.kube.answers import has_cause, is_of_another_uid
 from podrunner.kube.flow import AdaptiveLimit
-from podrunner.kube.paths import EVENTS, LEASES, PODS, SECRETS, collection, item, with_query
-from podrunner.kube.remote_command import SUBPROTOCOLS, ExecResult, ExecSession
+from podrunner.kube.lease_answers import decode_lease, decode_leases
+from podrunner.kube.paths import EVENTS, LEASES, PODS, SECRETS, STRICTLY, collection, item, with_query
+from podrunner.kube.remote_command import SUBPROTOCOLS, ExecResult, ExecSession, run_to_end
 from podrunner.kube.session import JSON_OR_ANY, Session
 from podrunner.kube.watch_stream import WatchStream
 from podrunner.kube.wire import (
@@ -35,7 +31,6 @@ from podrunner.kube.wire import (
     decode_deletion,
     decode_events,
     decode_object,
-    decode_objects,
     decode_page,
     decode_pod,
     encode,
@@ -47,6 +42,7 @@ if TYPE_CHECKING:
     from podrunner.kube.credentials import Credentials
     from podrunner.kube.gate import RetryAfterGate
     from podrunner.kube.limiter import RequestLimiter
+    from podrunner.kube.port_forward import ForwardedConnection
     from podrunner.kube.transport import ResponseStream, Transport
     from podrunner.outcome.record import Event, Pod
 
@@ -66,11 +62,12 @@ class KubeClient:
     Args:
         transport: Carries the requests.
         credentials: Our identity; None: anonymous, or a client certificate.
-        headers: More headers for each request.
+        headers: More headers for each request, as a mapping or as pairs.
         timeout_s: Seconds for one request; for a stream, until it begins.
         gate: Closed by the server's ``Retry-After``; holds back all requests but those about leases.
         creates: How many creates may be under way at once; None: at most 32, found out.
         lanes: Limits creates, deletes and reads in flight; None: 32 at once.
+        credentials_of: Where the credentials come from, for the error of a 401; "": not known.
     """
 
     def __init__(
@@ -78,14 +75,21 @@ class KubeClient:
         transport: Transport,
         *,
         credentials: Credentials | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
         timeout_s: float = 30.0,
         gate: RetryAfterGate | None = None,
         creates: AdaptiveLimit | None = None,
         lanes: RequestLimiter | None = None,
+        credentials_of: str = "",
     ) -> None:
         self._session = Session(
-            transport, credentials=credentials, headers=headers, timeout_s=timeout_s, gate=gate, lanes=lanes
+            transport,
+            credentials=credentials,
+            headers=headers,
+            timeout_s=timeout_s,
+            gate=gate,
+            lanes=lanes,
+            credentials_of=credentials_of,
         )
         self.creates: AdaptiveLimit = creates or AdaptiveLimit(maximum=32)
 
@@ -120,7 +124,7 @@ class KubeClient:
             SpecError: The manifest cannot be written as JSON.
         """
         body = encode(manifest)
-        target = with_query(collection(PODS, namespace), [("fieldValidation", "Strict")])
+        target = collection(PODS, namespace) + STRICTLY
         began = await self.creates.acquire()
 
         def begin() -> None:
@@ -183,7 +187,7 @@ class KubeClient:
         except NotFoundError:
             return Deletion(found=False)
         except ConflictError as error:
-            if uid is None or not _is_of_another_uid(error):
+            if uid is None or not is_of_another_uid(error):
                 raise
             return Deletion(found=False)
         return decode_deletion(body)
@@ -207,7 +211,7 @@ class KubeClient:
         except NotFoundError:
             return True
         except ForbiddenError as error:
-            if _has_cause(error, "NamespaceTerminating"):
+            if has_cause(error, "NamespaceTerminating"):
                 return True
             raise
         return False
@@ -396,15 +400,15 @@ class KubeClient:
         """
         if isinstance(command, str) or not command:
             raise UsageError("a command is a list of a program and its arguments, with at least the program")
-        query: list[tuple[str, object]] = [("command", argument) for argument in command]
-        query += [
+        query: tuple[tuple[str, object], ...] = (
             ("container", container),
             ("stdin", stdin or None),
             ("stdout", True),
             ("stderr", None if tty else True),
             ("tty", tty or None),
-        ]
-        target = with_query(f"{item(PODS, namespace, name)}/exec", query)
+        )
+        words = (("command", argument) for argument in command)
+        target = with_query(f"{item(PODS, namespace, name)}/exec", query, words=words)
         async with self._session.upgrade(target, SUBPROTOCOLS) as socket:
             yield ExecSession(socket, secrets=self._session.secrets)
 
@@ -430,15 +434,25 @@ class KubeClient:
             ExecError: It could not be run (an exit code other than 0 is a result, no error), or its output is longer
                 than ``bodies.MAX_BODY_BYTES``: read it piece by piece with :meth:`exec`.
         """
-        output: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
         async with self.exec(
             namespace, name, command, container=container, stdin=stdin is not None
         ) as session:
-            if stdin is None:
-                await _collect(session, output)
-            else:
-                await _converse(session, stdin, output)
-            return ExecResult(session.exit_code, b"".join(output["stdout"]), b"".join(output["stderr"]))
+            return await run_to_end(session, stdin)
+
+    @asynccontextmanager
+    async def port_forward(self, namespace: str, name: str, port: int) -> AsyncIterator[ForwardedConnection]:
+        """Open one connection to a port in a pod.
+
+        Raises:
+            PortForwardError: The server forwards none. That the port takes none shows at the connection's end.
+        """
+        from podrunner.kube import port_forward  # with all of SPDY, which no runner needs
+
+        target = f"{item(PODS, namespace, name)}/portforward"
+        async with self._session.upgrade(target, port_forward.SUBPROTOCOLS) as socket:
+            connection = port_forward.ForwardedConnection(socket, port, secrets=self._session.secrets)
+            await connection.begin()
+            yield connection
 
     async def list_events(
         self, namespace: str | None, *, field_selector: str = "", limit: int = 500
@@ -469,7 +483,7 @@ class KubeClient:
 
     async def read_lease(self, namespace: str, name: str) -> dict[str, Any]:
         """Read a Lease."""
-        return decode_object(await self._session.send("GET", item(LEASES, namespace, name), gated=False))
+        return decode_lease(await self._session.send("GET", item(LEASES, namespace, name), gated=False))
 
     async def list_leases(
         self,
@@ -482,17 +496,17 @@ class KubeClient:
         """Read one page of Leases. The parameters are those of :meth:`list_pods`."""
         query = (("labelSelector", label_selector), ("limit", limit), ("continue", continue_token))
         target = with_query(collection(LEASES, namespace), query)
-        return decode_objects(await self._session.send("GET", target))
+        return decode_leases(await self._session.send("GET", target))
 
     async def create_lease(self, namespace: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Lease. Raises AlreadyExistsError."""
         target = collection(LEASES, namespace)
-        return decode_object(await self._session.send("POST", target, body=encode(manifest), gated=False))
+        return decode_lease(await self._session.send("POST", target, body=encode(manifest), gated=False))
 
     async def replace_lease(self, namespace: str, name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Replace a Lease. Raises ConflictError if it is no longer at the manifest's ``resourceVersion``."""
         target = item(LEASES, namespace, name)
-        return decode_object(await self._session.send("PUT", target, body=encode(manifest), gated=False))
+        return decode_lease(await self._session.send("PUT", target, body=encode(manifest), gated=False))
 
     async def delete_lease(self, namespace: str, name: str, *, resource_version: str | None = None) -> bool:
         """Delete a Lease. False: it was not there.
@@ -513,6 +527,11 @@ class KubeClient:
     async def server_version(self) -> dict[str, Any]:
         """Read the server's version: ``{"major": "1", "minor": "34", "gitVersion": …}``."""
         return decode_object(await self._session.send("GET", "/version"))
+
+    async def server_date(self) -> str:
+        """Return the ``Date`` header of an answer: the server's clock, in HTTP's form; "" if it sends none."""
+        async with self._session.stream("/version") as answer:
+            return answer.headers.get("Date", "")
 
     async def call(
         self,
@@ -555,53 +574,3 @@ class KubeClient:
         except NotFoundError:
             return False
         return True
-
-
-async def _collect(session: ExecSession, output: dict[str, list[bytes]]) -> None:
-    size = 0
-    async for piece in session:
-        size += len(piece.data)
-        if size > MAX_BODY_BYTES:
-            output.clear()
-            raise ExecError(
-                f"the command's output is longer than {MAX_BODY_BYTES} bytes, which is the limit of output that is "
-                "collected; read it piece by piece"
-            )
-        output[piece.stream].append(piece.data)
-
-
-async def _converse(session: ExecSession, stdin: bytes, output: dict[str, list[bytes]]) -> None:
-    """Write and read at once: a command that answers as it reads would otherwise block both sides."""
-    if not session.can_close_stdin:
-        await session.close_stdin()  # says why it cannot
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_feed, session, stdin, name="podrunner-exec-stdin")
-        try:
-            await _collect(session, output)
-        except (ExecError, TransportError) as error:
-            failure: Exception | None = error
-        else:
-            failure = None
-        tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-
-
-async def _feed(session: ExecSession, stdin: bytes) -> None:
-    try:
-        await session.write(stdin)
-        await session.close_stdin()
-    except TransportError:
-        return  # the command ended without reading all; its exit code says so
-
-
-def _is_of_another_uid(error: ConflictError) -> bool:
-    """Whether a precondition on the UID failed. The words are those of apiserver's storage and registry."""
-    message = error.server_message
-    return "UID in precondition:" in message or "the UID in the precondition" in message
-
-
-def _has_cause(error: ApiError, reason: str) -> bool:
-    causes = error.details.get("causes")
-    listed = causes if isinstance(causes, list) else []
-    return any(isinstance(cause, dict) and cause.get("reason") == reason for cause in listed)

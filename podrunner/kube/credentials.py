@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from podrunner.errors import ConfigError, TransportError
+from podrunner.kube.impersonation import is_header_value
 from podrunner.redaction import harmless, redact_output
+from podrunner.workload.files import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from podrunner.kube.kubeconfig_entry import Entry
     from podrunner.kube.tls import TlsRotation
 
 __all__ = [
@@ -38,13 +41,13 @@ TOKEN_FILE_PERIOD_S = 60.0
 """How long a token file's content is used: the kubelet rotates it at 80 % of its life, which is ten minutes or more."""
 
 RENEW_AHEAD_S = 240.0
-"""Renew so long before the end, at most a fifth of the life: under kubernetes-asyncio's own skew of 300 s, so that it
-sees the token as expired too and fetches another."""
+"""Renew so long before the end, at most a fifth of the life: under the skew of 300 s by which kubernetes-asyncio sees
+an OIDC token as expired too, and fetches another."""
 
 RENEW_AHEAD_SHARE = 0.2
 
 RETRY_RENEWAL_S = 10.0
-"""After a failed renewal the old token, as long as it is valid, is used for so long before the next try."""
+"""So long after a failed renewal, or one that brought nothing new, there is no other: a plugin never runs in a loop."""
 
 
 class Credentials(Protocol):
@@ -80,13 +83,28 @@ class TokenFileCredentials:
 
     Args:
         path: The file.
+        fallback: The header's value while the file cannot be read; None: an unreadable file is an error.
+        user: The kubeconfig's entry that names the file, for errors; None: there is none.
         clock: Seconds that only ever grow.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        fallback: str | None = None,
+        user: Entry | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._path = path
+        self._user = user
         self._clock = clock
-        self._value = self._read()
+        try:
+            self._value = self._read()
+        except ConfigError:
+            if fallback is None:
+                raise
+            self._value = fallback
         self._read_at = clock()
 
     async def authorization(self) -> str | None:
@@ -106,14 +124,25 @@ class TokenFileCredentials:
 
     def _read(self) -> str:
         try:
-            token = self._path.read_text(
-                "utf-8"
-            ).strip()  # a short file, in memory wherever a kubelet wrote it
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the token cannot be read: {error}", source=str(self._path)) from error
+            # A short file, in memory wherever a kubelet wrote it.
+            token = self._path.read_bytes().decode().strip()
+        except OSError as error:
+            raise self._error(f"the token cannot be read: {error.strerror}") from error
+        except ValueError as error:  # also a path that no system takes
+            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "no system takes its path"
+            raise self._error(f"the token cannot be read: {why}") from None
         if not token:
-            raise ConfigError("the token file is empty", source=str(self._path))
+            raise self._error("the token file is empty")
+        if not is_header_value(token):
+            raise self._error("the token has a line break or another control character in it")
         return f"Bearer {token}"
+
+    def _error(self, problem: str) -> ConfigError:
+        file = shown_path(self._path)
+        remedy = "Write one token into it, as it was issued, in one line."
+        if self._user is None:
+            return ConfigError(problem, source=file, remedy=remedy)
+        return self._user.error("tokenFile", f"{problem} ({file})", remedy)
 
 
 class CertificateCredentials:
@@ -156,16 +185,20 @@ class Grant:
     Attributes:
         value: The header's value, or None if a client certificate was granted.
         expires_at_s: When it ends, in seconds since the epoch; None: not known.
+        certificate: The client certificate that was granted, or None.
     """
 
     value: str | None = field(repr=False)
     expires_at_s: float | None = None
+    certificate: bytes | None = field(default=None, repr=False)
 
 
 class RenewedCredentials:
     """Credentials of an exec plugin or an OIDC provider: renewed before they expire, and once when they are refused.
 
-    However many requests notice at once, one renewal runs; until it ends the others use a token that is still valid.
+    However many requests notice at once, one renewal runs, and its result or its error is all of theirs; until it ends
+    the others use a token that is still valid. After one that failed or brought nothing new, and with a grant that is
+    over when it comes, there is none for :data:`RETRY_RENEWAL_S`.
 
     Args:
         grant: What was granted first.
@@ -181,6 +214,10 @@ class RenewedCredentials:
         self._clock = clock
         self._renew_at_s = _renew_at(grant, now_s=clock())
         self._lock = anyio.Lock()
+        self._renewals = 0
+        self._failure: TransportError | None = None
+        self._renewed_at_s = float("-inf")
+        self._paused_until_s = float("-inf")
 
     async def authorization(self) -> str | None:
         """Return the value, renewed first if it is about to expire."""
@@ -191,31 +228,53 @@ class RenewedCredentials:
     async def _renew_ahead(self) -> None:
         if self._lock.locked() and not self._expired():
             return
-        async with self._lock:
-            if self._clock() < self._renew_at_s:
-                return
-            try:
-                await self._replace()
-            except TransportError as error:
-                if self._expired():
-                    raise
-                self._renew_at_s = self._clock() + RETRY_RENEWAL_S
+        try:
+            await self._renew_once(is_wanted=lambda: self._clock() >= self._renew_at_s)
+        except TransportError as error:
+            if self._expired():
+                raise
+            if self._renew_at_s <= self._clock():
                 _log.warning("credentials could not be renewed, the present ones are still valid: %s", error)
+            self._renew_at_s = self._clock() + RETRY_RENEWAL_S
 
     async def renew(self, refused: str | None) -> bool:
         """Fetch another grant, unless another task did so meanwhile."""
-        under_way = self._lock.locked()
+        before = self._grant
+        if before.value is None and self._clock() < self._renewed_at_s + RETRY_RENEWAL_S:
+            return (
+                not self._is_paused()
+            )  # refused was probably the certificate before, on a connection of its own
+        await self._renew_once(is_wanted=lambda: self._grant is before and before.value == refused)
+        return self._grant.value != refused or self._grant.certificate != before.certificate
+
+    async def _renew_once(self, *, is_wanted: Callable[[], bool]) -> None:
+        """Renew, or share the renewal that another task has just ended; during a pause, only its error."""
+        before = self._renewals
         async with self._lock:
-            if self._grant.value == refused and not under_way:
+            if not is_wanted():
+                return
+            if self._renewals == before and not self._is_paused():
                 await self._replace()
-        return self._grant.value is None or self._grant.value != refused
+            elif self._failure is not None:
+                raise TransportError(str(self._failure), sent=False) from self._failure
+
+    def _is_paused(self) -> bool:
+        return self._clock() < self._paused_until_s
 
     async def _replace(self) -> None:
         try:
-            self._grant = await self._fetch()
+            granted = await self._fetch()
         except ConfigError as error:  # it worked before: a passing error of the issuer
-            raise TransportError(f"the credentials could not be renewed: {error}", sent=False) from error
-        self._renew_at_s = _renew_at(self._grant, now_s=self._clock())
+            self._renewals += 1
+            self._paused_until_s = self._clock() + RETRY_RENEWAL_S
+            self._failure = TransportError(f"the credentials could not be renewed: {error}", sent=False)
+            raise self._failure from error
+        before, self._grant, self._failure = self._grant, granted, None
+        self._renewals += 1
+        self._renewed_at_s = self._clock()
+        if (granted.value, granted.certificate) == (before.value, before.certificate):
+            self._paused_until_s = self._clock() + RETRY_RENEWAL_S
+        self._renew_at_s = _renew_at(granted, now_s=self._clock())
 
     def _expired(self) -> bool:
         return self._grant.expires_at_s is not None and self._clock() >= self._grant.expires_at_s
@@ -225,7 +284,8 @@ def _renew_at(grant: Grant, *, now_s: float) -> float:
     if grant.expires_at_s is None:
         return float("inf")
     life_s = max(0.0, grant.expires_at_s - now_s)
-    return grant.expires_at_s - min(RENEW_AHEAD_S, RENEW_AHEAD_SHARE * life_s)
+    renew_at_s = grant.expires_at_s - min(RENEW_AHEAD_S, RENEW_AHEAD_SHARE * life_s)
+    return renew_at_s if life_s > 0 else now_s + RETRY_RENEWAL_S
 
 
 class ApiClientCredentials:

@@ -11,7 +11,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import anyio
+from podrunner.event_loop import Event, make_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class AdaptiveLimit:
         self._limit = float(min(initial, maximum))
         self._clock = clock
         self._in_flight = 0
-        self._waiting: deque[anyio.Event] = deque()
+        self._waiting: deque[Event] = deque()
         self._fastest_s = float("inf")
         self._lowered_at = float("-inf")
 
@@ -76,7 +76,7 @@ class AdaptiveLimit:
         return self._clock()
 
     async def _queue(self) -> None:
-        granted = anyio.Event()
+        granted = make_event()
         self._waiting.append(granted)
         try:
             await granted.wait()

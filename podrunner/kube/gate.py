@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from podrunner.event_loop import current_time
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -35,7 +37,7 @@ class RetryAfterGate:
     def __init__(
         self,
         *,
-        clock: Callable[[], float] = anyio.current_time,
+        clock: Callable[[], float] = current_time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Random | None = None,
     ) -> None:

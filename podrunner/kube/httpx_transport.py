@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import httpx
@@ -17,7 +17,9 @@ import httpx
 from podrunner.errors import RequestTimeoutError, TransportError
 from podrunner.kube.bodies import AnswerTooLongError
 from podrunner.kube.httpx_bodies import body_of, exhaust, pieces_of
-from podrunner.kube.transport import HandshakeRefusedError, Request, Response
+from podrunner.kube.httpx_handshakes import HandshakeTrace
+from podrunner.kube.sockets import HALF_AN_ANSWER, NO_ANSWER, NO_HTTP, plain_tls, system_message
+from podrunner.kube.transport import HandshakeRefusedError, Request, Response, timeout_message
 from podrunner.kube.websocket_frames import FramedSocket, chosen_subprotocol, handshake_headers
 from podrunner.redaction import harmless, redact, shown_origin
 
@@ -105,7 +107,7 @@ class HttpxTransport:
         try:
             # httpx bounds each read, not the whole: an answer that drips would never end.
             with anyio.fail_after(request.timeout_s):
-                answer = await self._requests.send(built, stream=True, follow_redirects=False)
+                answer = await _sent(self._requests, built)
                 return await _whole(answer)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, TransportError) as error:
             raise self._failed(request, error) from harmless(error, secrets=request.credentials)
@@ -126,7 +128,7 @@ class HttpxTransport:
         built.headers.update(headers or {})
         try:
             with anyio.fail_after(request.timeout_s):
-                return await self._streams.send(built, stream=True, follow_redirects=False)
+                return await _sent(self._streams, built)
         except (httpx.HTTPError, TimeoutError) as error:
             raise self._failed(request, error) from harmless(error, secrets=request.credentials)
 
@@ -177,22 +179,21 @@ class HttpxTransport:
             await self._streams.aclose()
 
     def _build(self, client: httpx.AsyncClient, request: Request, *, read_s: float | None) -> httpx.Request:
+        connect_s = request.connect_timeout_s or self._connect_timeout_s
         return client.build_request(
             request.method,
             self._url + request.target,
             content=request.body,
-            headers=request.headers,
-            timeout=httpx.Timeout(read_s, connect=self._connect_timeout_s),
-            extensions=self._extensions,
+            headers=_as_bytes(request.headers),
+            timeout=httpx.Timeout(read_s, connect=connect_s),
+            extensions={**self._extensions, "trace": HandshakeTrace(timeout_s=connect_s)},
         )
 
     def _failed(self, request: Request, error: BaseException) -> TransportError:
         sent = not isinstance(error, _NEVER_SENT)
         if isinstance(error, TimeoutError | httpx.TimeoutException):
             kind: type[TransportError] = RequestTimeoutError
-            said = "no answer" + (
-                f" within {request.timeout_s} s" if request.timeout_s is not None and sent else ""
-            )
+            said = timeout_message(request, sent=sent, connect_timeout_s=self._connect_timeout_s)
         else:
             kind = AnswerTooLongError if isinstance(error, AnswerTooLongError) else TransportError
             said = _message_of(error)
@@ -236,6 +237,16 @@ class _Stream:
         return batch
 
 
+async def _sent(client: httpx.AsyncClient, built: httpx.Request) -> httpx.Response:
+    """Send a request, and return its answer as soon as there are its headers."""
+    trace: HandshakeTrace = built.extensions["trace"]
+    with trace.connecting:
+        return await client.send(built, stream=True, follow_redirects=False)
+    if trace.is_sending:  # the server may have it
+        raise httpx.ReadTimeout("the connection came as its time was over", request=built)
+    raise httpx.ConnectTimeout("no connection in time", request=built)
+
+
 async def _whole(answer: httpx.Response) -> Response:
     """Read a body as far as it may go, and close the response."""
     pieces = pieces_of(answer)
@@ -264,11 +275,30 @@ def _stream_failures() -> tuple[type[Exception], ...]:
     )
 
 
+def _as_bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return headers, repeated ones too, in UTF-8: httpx itself takes text in ASCII only."""
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+_OURS: Final = (
+    ("Server disconnected", NO_ANSWER),
+    ("peer closed connection without sending complete", HALF_AN_ANSWER),
+    ("illegal ", NO_HTTP),
+)
+"""Beginnings of what h11 says, which may quote the server, and what is said instead."""
+
+
 def _message_of(error: BaseException) -> str:
     """Return the message of the error, or of its cause: on trio, httpx's own is often empty."""
+    is_connecting = isinstance(error, httpx.ConnectError)
+    if is_connecting and (said := system_message(error)):
+        return f"cannot connect: {said}"
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy refuses: {error}"
     cause: BaseException | None = error
     while cause is not None:
         if text := str(cause):
-            return text
+            ours = next((ours for theirs, ours in _OURS if text.startswith(theirs)), None)
+            return ours or (f"cannot connect: {plain_tls(text)}" if is_connecting else text)
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__

@@ -1,51 +1,26 @@
-"""Read kubeconfig files: merged like kubectl does it, one context picked, its static settings taken.
+"""Read kubeconfig files: merged like kubectl does it, one context picked, its settings taken.
 
-A kubeconfig whose user is static (a token, a client certificate, a password, or anonymous) is read here, without
-kubernetes-asyncio, whose import costs 0.36 s and 70 MiB. Users of plugins and identity providers are
-kubernetes-asyncio's (``plugins``); a test holds both readings against each other.
+A user who is static (a token, a client certificate, a password, or anonymous) is read here, as are a cluster's
+settings. What an exec plugin grants does not belong here (``exec_plugin``), nor an identity provider (``oidc``).
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from podrunner.errors import ConfigError
-from podrunner.kube.tls import Pem, TlsSettings
+from podrunner.kube.impersonation import impersonation_headers, is_header_value
+from podrunner.kube.kubeconfig_entry import Entry, read_document
+from podrunner.kube.server_url import is_host, server_url
+from podrunner.kube.tls import TlsSettings
 from podrunner.redaction import redact, secrets_in, shown_value
 
-__all__ = ["Kubeconfig", "is_there", "kubeconfig_paths", "read_kubeconfig"]
-
-_STATIC_USER_KEYS = frozenset(
-    {
-        "token",
-        "tokenFile",
-        "client-certificate",
-        "client-certificate-data",
-        "client-key",
-        "client-key-data",
-        "username",
-        "password",
-        "as",
-        "as-uid",
-        "as-groups",
-        "as-user-extra",
-        "extensions",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A named entry, and the folder that its relative paths start from."""
-
-    fields: Mapping[str, Any] = field(repr=False)
-    source: Path
+__all__ = ["Kubeconfig", "context_names", "is_there", "kubeconfig_paths", "read_kubeconfig", "with_content"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +30,8 @@ class Kubeconfig:
     paths: tuple[Path, ...]
     context: str
     namespace: str | None
-    cluster: _Entry
-    user: _Entry
+    cluster: Entry
+    user: Entry
 
     @property
     def source(self) -> str:
@@ -65,8 +40,18 @@ class Kubeconfig:
 
     @property
     def is_static(self) -> bool:
-        """Whether everything that identifies the user stands in the file, or in a file that it names."""
-        return set(self.user.fields) <= _STATIC_USER_KEYS
+        """Whether everything that identifies the user stands in the file, or in a file that it names.
+
+        As in client-go, a plugin beside a token, a password or a client certificate is not run.
+        """
+        if self.user.fields.get("auth-provider") is not None:
+            return False
+        return self.user.fields.get("exec") is None or self._is_identified
+
+    @property
+    def _is_identified(self) -> bool:
+        named = any(map(self.user.text, ("token", "tokenFile", "username")))
+        return named or any(map(self.user.text, ("client-certificate", "client-certificate-data")))
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -77,63 +62,76 @@ class Kubeconfig:
     def url(self) -> str:
         """The API server's URL."""
         server = self.cluster.fields.get("server")
-        if not isinstance(server, str) or not server.startswith(("https://", "http://")):
-            raise _broken(
-                self.cluster.source,
-                "server",
-                f"no http(s) URL of an API server: {shown_value(server)}",
-                "Set the cluster's server.",
-            )
-        return server.rstrip("/")
+        if not isinstance(server, str) or not server.lower().startswith(("https://", "http://")):
+            problem = f"no http(s) URL of an API server: {shown_value(server)}"
+            raise self.cluster.error("server", problem, "Give https://host:port.")
+        return server_url(server)
 
     @property
     def proxy(self) -> str | None:
         """The cluster's ``proxy-url``."""
-        return _text(self.cluster, "proxy-url")
+        return self.cluster.text("proxy-url")
 
     @property
     def tls(self) -> TlsSettings:
-        """How to trust the server, and how to be trusted."""
-        return TlsSettings(
-            verify=not self.cluster.fields.get("insecure-skip-tls-verify"),
-            ca=_pem(self.cluster, "certificate-authority"),
-            certificate=_pem(self.user, "client-certificate"),
-            key=_pem(self.user, "client-key"),
-            server_name=_text(self.cluster, "tls-server-name"),
-        )
+        """How to trust the server, and how to be trusted.
+
+        Raises:
+            ConfigError: A file is missing, or settings contradict each other, as for kubectl.
+        """
+        verify = not self.cluster.flag("insecure-skip-tls-verify")
+        ca = self.cluster.pem("certificate-authority")
+        if ca is not None and not verify:
+            problem = "the certificate is not to be verified, and an authority to verify it by is given"
+            raise self.cluster.error("insecure-skip-tls-verify", problem, "Keep one of them.")
+        certificate, key = self.user.pem("client-certificate"), self.user.pem("client-key")
+        if certificate is not None and key is None:
+            problem = "a client certificate without its key"
+            raise self.user.error("client-key", problem, "Give client-key or client-key-data.")
+        server_name = self.cluster.text("tls-server-name")
+        if server_name is not None and not is_host(server_name):
+            problem = f"this is no name of a host: {shown_value(server_name)}"
+            raise self.cluster.error("tls-server-name", problem, "Give a name that the certificate has.")
+        return TlsSettings(verify=verify, ca=ca, certificate=certificate, key=key, server_name=server_name)
 
     @property
     def authorization(self) -> str | None:
-        """The value of the ``Authorization`` header of a user with a token or a password."""
-        if token := _text(self.user, "token"):
-            return f"Bearer {token}"
-        name, password = _text(self.user, "username"), _text(self.user, "password")
-        if name is None or password is None:
+        """The value of the ``Authorization`` header of a user with a token or a password.
+
+        Raises:
+            ConfigError: Both are given, or the token cannot be sent.
+        """
+        token, name, password = map(self.user.text, ("token", "username", "password"))
+        if token and (name or password):
+            problem = "a token and a password are given, and only one can be sent"
+            raise self.user.error("token", problem, "Keep one of them.")
+        if token:
+            return f"Bearer {self._sendable(token)}"
+        if name is None:
             return None
-        return f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
+        pair = f"{name}:{password or ''}"
+        return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+    def _sendable(self, token: str) -> str:
+        trimmed = token.strip()
+        if not trimmed or not is_header_value(trimmed):
+            problem = "the token is blank, or has a line break or another control character in it"
+            raise self.user.error("token", problem, "Give the token as it was issued, in one line.")
+        return trimmed
 
     @property
     def token_file(self) -> Path | None:
         """The file of a user's token; as in client-go, it is used rather than a ``token`` beside it."""
-        name = _text(self.user, "tokenFile")
-        return self.user.source.parent / name if name else None
+        return self.user.file("tokenFile")
 
     @property
-    def impersonation(self) -> dict[str, str]:
+    def impersonation(self) -> tuple[tuple[str, str], ...]:
         """Headers of the user to be impersonated.
 
         Raises:
-            ConfigError: Groups or extras are given: each would need a header of the same name.
+            ConfigError: They cannot be sent.
         """
-        if any(self.user.fields.get(key) for key in ("as-groups", "as-user-extra")):
-            raise _broken(
-                self.user.source,
-                "as-groups",
-                "impersonated groups and extras are not supported",
-                "Impersonate by `as` alone, or give credentials of the user itself.",
-            )
-        headers = {"Impersonate-User": _text(self.user, "as"), "Impersonate-Uid": _text(self.user, "as-uid")}
-        return {name: value for name, value in headers.items() if value}
+        return impersonation_headers(self.user)
 
 
 def kubeconfig_paths(explicit: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -155,6 +153,16 @@ def is_there(path: Path) -> bool:
     except OSError:
         return True
     return True
+
+
+def with_content(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the files that count: those that exist and hold more than comments.
+
+    Raises:
+        ConfigError: One of several is malformed.
+    """
+    there = tuple(path for path in paths if is_there(path))
+    return there if len(there) < 2 else tuple(path for path in there if read_document(path) is not None)
 
 
 def read_kubeconfig(paths: Sequence[Path], *, context: str | None = None) -> Kubeconfig:
@@ -181,7 +189,7 @@ def read_kubeconfig(paths: Sequence[Path], *, context: str | None = None) -> Kub
     return Kubeconfig(
         paths=tuple(path for path, _ in documents),
         context=name,
-        namespace=_text(chosen, "namespace"),
+        namespace=chosen.text("namespace"),
         cluster=_entry(documents, "clusters", _named(chosen, "cluster")),
         user=_user(documents, chosen),
     )
@@ -190,46 +198,38 @@ def read_kubeconfig(paths: Sequence[Path], *, context: str | None = None) -> Kub
 _Documents = Sequence[tuple[Path, Mapping[str, Any]]]
 
 
+def context_names(paths: Sequence[Path]) -> list[str]:
+    """Return the names of all contexts; none if no file is there.
+
+    Raises:
+        ConfigError: A file cannot be read, or is none.
+    """
+    there = [path for path in paths if is_there(path)]
+    documents = _documents(there) if there else []
+    contexts = (item for _, document in documents for item in _items(document, "contexts"))
+    return list(dict.fromkeys(str(context.get("name")) for context in contexts))
+
+
 def _documents(paths: Sequence[Path]) -> _Documents:
     """Read files; those without content are passed over, as kubectl does."""
-    read = [(path, _document(path)) for path in paths]
+    read = [(path, read_document(path)) for path in paths]
     found = [(path, document) for path, document in read if document is not None]
     if not found:
-        raise _no_mapping(paths[0])
+        raise ConfigError(
+            "this is no kubeconfig: it holds no mapping",
+            source=str(paths[0]),
+            remedy="Give a file as kubectl writes it.",
+        )
     return found
 
 
-def _document(path: Path) -> Mapping[str, Any] | None:
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"the kubeconfig cannot be read: {error.strerror}", source=str(path)) from error
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(
-            error, "problem_mark", None
-        )  # never the error's own text: it quotes the file, secrets and all
-        line = f" (line {mark.line + 1})" if mark is not None else ""
-        raise ConfigError(f"the kubeconfig is not YAML{line}", source=str(path)) from None
-    if document is not None and not isinstance(document, dict):
-        raise _no_mapping(path)
-    return document
-
-
-def _no_mapping(path: Path) -> ConfigError:
-    return ConfigError(
-        "this is no kubeconfig: it holds no mapping",
-        source=str(path),
-        remedy="Give a file as kubectl writes it.",
-    )
-
-
 def _current_context(documents: _Documents) -> str:
-    for _, document in documents:
+    for path, document in documents:
         name = document.get("current-context")
         if isinstance(name, str) and name:
             return name
+        if name not in (None, ""):
+            raise _broken(path, "current-context", "this is no text", "Put it in quotes.")
     raise _broken(
         documents[0][0],
         "current-context",
@@ -238,13 +238,14 @@ def _current_context(documents: _Documents) -> str:
     )
 
 
-def _entry(documents: _Documents, kind: str, name: str) -> _Entry:
+def _entry(documents: _Documents, kind: str, name: str) -> Entry:
     singular = kind.removesuffix("s")
     for path, document in documents:
-        for item in _items(document, kind):
-            if item.get("name") == name:
-                fields = item.get(singular)
-                return _Entry(fields if isinstance(fields, dict) else {}, path)
+        found = [item.get(singular) for item in _items(document, kind) if item.get("name") == name]
+        if len(found) > 1:
+            raise _broken(path, kind, f"two {kind} are named {redact(name)!r}", "Rename or remove one.")
+        if found:
+            return Entry(kind, redact(name), found[0] if isinstance(found[0], dict) else {}, path)
     raise _broken(
         documents[0][0],
         kind,
@@ -253,9 +254,9 @@ def _entry(documents: _Documents, kind: str, name: str) -> _Entry:
     )
 
 
-def _user(documents: _Documents, context: _Entry) -> _Entry:
-    if not _text(context, "user"):
-        return _Entry({}, context.source)
+def _user(documents: _Documents, context: Entry) -> Entry:
+    if not context.text("user"):
+        return Entry("users", "", {}, context.source)
     return _entry(documents, "users", _named(context, "user"))
 
 
@@ -269,35 +270,11 @@ def _choice(documents: _Documents, kind: str) -> str:
     return ", ".join(dict.fromkeys(names)) or "none"
 
 
-def _named(context: _Entry, key: str) -> str:
-    name = _text(context, key)
+def _named(context: Entry, key: str) -> str:
+    name = context.text(key)
     if not name:
-        raise _broken(context.source, key, f"the context names no {key}", f"Set the context's {key}.")
+        raise context.error(key, f"the context names no {key}", f"Set the context's {key}.")
     return name
-
-
-def _text(entry: _Entry, key: str) -> str | None:
-    value = entry.fields.get(key)
-    return str(value) if value not in (None, "") else None
-
-
-def _pem(entry: _Entry, key: str) -> Pem | None:
-    """Take inline data before a file's name, as client-go does."""
-    if data := _text(entry, f"{key}-data"):
-        try:
-            return base64.b64decode(data, validate=False)
-        except (binascii.Error, ValueError):
-            raise _broken(
-                entry.source, f"{key}-data", "this is not base64", "Give PEM, encoded in base64."
-            ) from None
-    name = _text(entry, key)
-    if name is None:
-        return None
-    path = entry.source.parent / Path(name).expanduser()
-    if not os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises where a folder may not be entered
-        problem = f"there is no file {path}, or it may not be read"
-        raise _broken(entry.source, key, problem, "Correct the path, or give the data inline.")
-    return path
 
 
 def _broken(path: Path, key: str, problem: str, remedy: str) -> ConfigError:

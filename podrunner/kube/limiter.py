@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from enum import StrEnum
 
-import anyio
+from podrunner.event_loop import Event, make_event
 
 __all__ = ["RequestLimiter", "VerbClass", "verb_class_of"]
 
@@ -49,7 +49,7 @@ class RequestLimiter:
         self._free = connections
         self._most = max(1, int(connections * _SHARE))
         self._in_flight = dict.fromkeys(VerbClass, 0)
-        self._waiting: dict[VerbClass, deque[anyio.Event]] = {verb_class: deque() for verb_class in VerbClass}
+        self._waiting: dict[VerbClass, deque[Event]] = {verb_class: deque() for verb_class in VerbClass}
         self._queued = 0
         self._grants = 0
         self._last_grant = dict.fromkeys(VerbClass, 0)
@@ -73,7 +73,7 @@ class RequestLimiter:
         """Waits for a permit, and acquires it."""
         if self.try_acquire(verb_class):
             return
-        granted = anyio.Event()
+        granted = make_event()
         self._waiting[verb_class].append(granted)
         self._queued += 1
         try:

@@ -1,7 +1,8 @@
-"""Credentials that a program or an identity provider grants: kubernetes-asyncio's code runs it.
+"""Credentials that a program (``exec``) or an identity provider (``auth-provider``) grants.
 
-kubernetes-asyncio knows asyncio only, and its import is long: both happen in a worker thread with a loop of its own, so
-that trio is served alike and no event loop waits.
+Programs are run by ``exec_plugin``. OIDC providers are asked by kubernetes-asyncio's code. It knows asyncio only, and
+its import is long: both happen in a worker thread with a loop of its own, so that trio is served alike and no event
+loop waits. Nothing else of a kubeconfig needs kubernetes-asyncio.
 """
 
 from __future__ import annotations
@@ -14,23 +15,35 @@ import logging
 import os
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
 from podrunner.errors import ConfigError
 from podrunner.kube.credentials import Grant
+from podrunner.kube.exec_credential import exec_plugin_of
+from podrunner.kube.exec_plugin import PLUGIN_TIMEOUT_S, PluginRunner
 from podrunner.kube.tls import TlsSettings
-from podrunner.redaction import harmless, redact_output, secrets_in
+from podrunner.redaction import harmless, redact_output, secrets_in, shown_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from podrunner.kube.kubeconfig import Kubeconfig
 
-__all__ = ["Granted", "fetch_grant", "tls_of_configuration"]
+__all__ = ["Granted", "granter_of", "tls_of_configuration"]
+
+_REPLACED_BY: Final = {
+    "gcp": "Use gke-gcloud-auth-plugin: `gcloud container clusters get-credentials` writes such a kubeconfig.",
+    "azure": "Use kubelogin: `kubelogin convert-kubeconfig` converts the file.",
+}
+"""Providers that client-go has removed (gcp and azure in 1.26), and what came in their place."""
+
+_UNKNOWN: Final = (
+    "Use an exec plugin (EKS: `aws eks get-token`; GKE: gke-gcloud-auth-plugin; Azure: kubelogin)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +54,54 @@ class Granted:
     tls: TlsSettings
 
 
-async def fetch_grant(kubeconfig: Kubeconfig) -> Granted:
-    """Run the context's plugin or ask its identity provider.
+def granter_of(
+    kubeconfig: Kubeconfig,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    timeout_s: float = PLUGIN_TIMEOUT_S,
+    lends_terminal: bool = False,
+) -> Callable[[], Awaitable[Granted]]:
+    """Return the function that runs the context's plugin, or asks its identity provider, each time it is called.
+
+    It raises ConfigError if that fails; the plugin's own message is in the text.
+
+    Args:
+        kubeconfig: One whose user is not static.
+        environ: The environment of the plugin.
+        timeout_s: Seconds that a run of it may take.
+        lends_terminal: Whether it may use this process's terminal.
 
     Raises:
-        ConfigError: It failed; its own message is in the text.
+        ConfigError: The user's settings are incomplete or malformed, or name a provider that was removed.
     """
-    return await anyio.to_thread.run_sync(_fetch, kubeconfig, abandon_on_cancel=True)
+    user = kubeconfig.user
+    provider = user.fields.get("auth-provider")
+    if provider is not None:
+        if user.fields.get("exec") is not None:
+            raise user.error("exec", "an auth-provider is given beside it", "Keep one of them.")
+        _check_provider(kubeconfig, provider)
+        return lambda: anyio.to_thread.run_sync(_fetch, kubeconfig, abandon_on_cancel=True)
+    plugin = exec_plugin_of(kubeconfig)
+    runner = PluginRunner(plugin, environ=environ, timeout_s=timeout_s, lends_terminal=lends_terminal)
+    return lambda: _run(runner, kubeconfig.tls)
+
+
+def _check_provider(kubeconfig: Kubeconfig, provider: Any) -> None:
+    name = provider.get("name") if isinstance(provider, dict) else None
+    if name == "oidc":
+        return
+    if replacement := _REPLACED_BY.get(str(name)):
+        problem = f"the auth provider {name} was removed in Kubernetes 1.26"
+        raise kubeconfig.user.error("auth-provider", problem, replacement)
+    raise kubeconfig.user.error("auth-provider", f"there is no auth provider {shown_value(name)}", _UNKNOWN)
+
+
+async def _run(runner: PluginRunner, tls: TlsSettings) -> Granted:
+    found = await runner.run()
+    value = f"Bearer {found.token}" if found.token else None
+    ends = found.expires_at_s if found.expires_at_s is not None else _token_expiry(value or "")
+    grant = Grant(value, ends, found.certificate)
+    return Granted(grant, replace(tls, certificate=found.certificate, key=found.key))
 
 
 def _fetch(kubeconfig: Kubeconfig) -> Granted:
@@ -61,17 +115,15 @@ def _fetch(kubeconfig: Kubeconfig) -> Granted:
     )
     try:
         with _silent():
-            loader = asyncio.run(load)
-    except Exception as error:  # noqa: BLE001  # whatever a plugin, an identity provider or their libraries raise
-        # A plugin's standard error comes with it. A plugin knows our environment, too.
+            asyncio.run(load)
+    except Exception as error:  # noqa: BLE001  # whatever an identity provider or the libraries raise
         secrets = (*kubeconfig.secrets, *secrets_in(dict(os.environ)))
         said = redact_output(str(error), secrets=secrets)
         raise _not_obtained(kubeconfig, said) from harmless(error, secrets=secrets)
     value = configuration.api_key.get("BearerToken")
-    tls = tls_of_configuration(configuration)
-    if value is None and tls.certificate is None:
-        raise _not_obtained(kubeconfig, "neither a token nor a client certificate was granted")
-    return Granted(Grant(value, _expiry(loader, value)), tls)
+    if value is None:
+        raise _not_obtained(kubeconfig, "no token was granted")
+    return Granted(Grant(value, _token_expiry(value)), kubeconfig.tls)
 
 
 def _not_obtained(kubeconfig: Kubeconfig, why: str) -> ConfigError:
@@ -85,7 +137,7 @@ def _not_obtained(kubeconfig: Kubeconfig, why: str) -> ConfigError:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep kubernetes-asyncio from logging, in this thread, what the plugin wrote: the error says it, redacted."""
+    """Keep kubernetes-asyncio from logging, in this thread, what went wrong: the error says it, redacted."""
     this = threading.get_ident()
 
     def of_others(record: logging.LogRecord) -> bool:
@@ -97,14 +149,6 @@ def _silent() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(of_others)
-
-
-def _expiry(loader: Any, value: str | None) -> float | None:
-    """Say when a grant ends: as the plugin said, else as the token itself says."""
-    expiry = getattr(loader, "exec_plugin_expiry", None)
-    if expiry is not None:
-        return float(expiry.timestamp())
-    return _token_expiry(value or "")
 
 
 def _token_expiry(value: str) -> float | None:

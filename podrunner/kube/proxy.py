@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["resolve_proxy"]
+__all__ = ["is_loopback", "proxy_variable", "resolve_proxy"]
 
 
 def resolve_proxy(url: str, environ: Mapping[str, str]) -> str | None:
@@ -25,13 +25,19 @@ def resolve_proxy(url: str, environ: Mapping[str, str]) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
+def proxy_variable(url: str, environ: Mapping[str, str]) -> str:
+    """Return the name of the variable that names the proxy for ``url``."""
+    name = f"{urlsplit(url).scheme}_proxy"
+    return name.upper() if environ.get(name.upper()) else name
+
+
 def _variable(environ: Mapping[str, str], name: str) -> str:
     return environ.get(name.upper()) or environ.get(name) or ""
 
 
 def _goes_direct(parts: SplitResult, no_proxy: str) -> bool:
     host, port = _host(parts)
-    if host == "localhost" or _is_loopback(host):
+    if is_loopback(host):
         return True
     rules = (rule.strip().lower() for rule in no_proxy.split(","))
     return any(_matches(rule, host=host, port=port) for rule in rules if rule)
@@ -49,9 +55,10 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its loopback interface: ``localhost`` or such an address."""
     address = _address(host)
-    return address is not None and address.is_loopback
+    return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def _matches(rule: str, *, host: str, port: str) -> bool:

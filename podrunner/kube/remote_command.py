@@ -12,6 +12,7 @@ import anyio
 import msgspec
 
 from podrunner.errors import ExecError, TransportError, UsageError
+from podrunner.kube.bodies import MAX_BODY_BYTES
 from podrunner.redaction import redact
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from podrunner.kube.transport import WebSocket
 
-__all__ = ["SUBPROTOCOLS", "ExecOutput", "ExecResult", "ExecSession", "exit_code_of"]
+__all__ = ["SUBPROTOCOLS", "ExecOutput", "ExecResult", "ExecSession", "exit_code_of", "run_to_end"]
 
 V5 = "v5.channel.k8s.io"
 V4 = "v4.channel.k8s.io"
@@ -171,3 +172,59 @@ def _exit_code_cause(status: Mapping[str, Any]) -> int | None:
             text = str(cause.get("message"))
             return int(text) if text.lstrip("-").isdecimal() else None
     return None
+
+
+async def run_to_end(session: ExecSession, stdin: bytes | None) -> ExecResult:
+    """Feed a command and collect what it writes.
+
+    Args:
+        session: The command.
+        stdin: All that it reads; None: no stdin at all.
+
+    Raises:
+        ExecError: It could not be run, or its output is longer than ``bodies.MAX_BODY_BYTES``.
+    """
+    output: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+    if stdin is None:
+        await _collect(session, output)
+    else:
+        await _converse(session, stdin, output)
+    return ExecResult(session.exit_code, b"".join(output["stdout"]), b"".join(output["stderr"]))
+
+
+async def _collect(session: ExecSession, output: dict[str, list[bytes]]) -> None:
+    size = 0
+    async for piece in session:
+        size += len(piece.data)
+        if size > MAX_BODY_BYTES:
+            output.clear()
+            raise ExecError(
+                f"the command's output is longer than {MAX_BODY_BYTES} bytes, which is the limit of output that is "
+                "collected; read it piece by piece"
+            )
+        output[piece.stream].append(piece.data)
+
+
+async def _converse(session: ExecSession, stdin: bytes, output: dict[str, list[bytes]]) -> None:
+    """Write and read at once: a command that answers as it reads would otherwise block both sides."""
+    if not session.can_close_stdin:
+        await session.close_stdin()  # says why it cannot
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_feed, session, stdin, name="podrunner-exec-stdin")
+        try:
+            await _collect(session, output)
+        except (ExecError, TransportError) as error:
+            failure: Exception | None = error
+        else:
+            failure = None
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _feed(session: ExecSession, stdin: bytes) -> None:
+    try:
+        await session.write(stdin)
+        await session.close_stdin()
+    except TransportError:
+        return  # the command ended without reading all; its exit code says so

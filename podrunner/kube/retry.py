@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 
 from podrunner.errors import ApiError, PodrunnerError
+from podrunner.event_loop import current_time
 from podrunner.kube.answers import TransientKind, is_transient, transient_kind
 
 if TYPE_CHECKING:
@@ -62,17 +63,29 @@ class Backoff:
         return 0 < self.attempts <= failures
 
 
+_INITIAL_CONNECT: Final = Backoff(initial_s=0.25, max_s=1.0)
+"""While no server has answered yet: short waits, since a person or a whole scheduler waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestRetry:
-    """A backoff for each kind of transient error."""
+    """A backoff for each kind of transient error.
+
+    Attributes:
+        backoffs: The backoffs.
+        initial_connect_timeout_s: Seconds since the first try's begin after which none begins any more at a server that
+            has never answered.
+    """
 
     backoffs: Mapping[TransientKind, Backoff]
+    initial_connect_timeout_s: float = 4.0
 
     @classmethod
     def of(cls, settings: RetrySettings) -> RequestRetry:
         """Derive the policy from the settings.
 
-        A lost connection, throttling and a failing server take the settings as they are. A conflict on a quota's
+        A lost connection, throttling and a failing server take the settings as they are. A server that never answered
+        is tried for ``initial_connect_timeout_s``, however often. A conflict on a quota's
         counter passes in a moment: an eighth of the waits. An exhausted quota passes when other pods end: twice the
         waits, four times the tries. A right that was there before comes back when a server has started, or never: six
         tries at most. What admission misses was created a moment ago, or is not there: five tries at most.
@@ -81,13 +94,15 @@ class RequestRetry:
         return cls(
             {
                 TransientKind.CONNECTION: plain,
+                TransientKind.UNREACHABLE: _INITIAL_CONNECT,
                 TransientKind.THROTTLED: plain,
                 TransientKind.SERVER: plain,
                 TransientKind.RIGHTS: _at_most(plain, _TRIES_WITHOUT_RIGHTS),
                 TransientKind.ADMISSION: _at_most(plain, _TRIES_AT_ADMISSION),
                 TransientKind.CONFLICT: _backoff(settings, waits=0.125, tries=1),
                 TransientKind.QUOTA: _backoff(settings, waits=2.0, tries=4),
-            }
+            },
+            settings.initial_connect_timeout_s,
         )
 
 
@@ -112,6 +127,7 @@ async def retrying(
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     random: Random | None = None,
     on_retry: Callable[[PodrunnerError, float], None] | None = None,
+    clock: Callable[[], float] = current_time,
 ) -> T:
     """Call until it succeeds, fails for good, or its budget is used up; then the last error is raised.
 
@@ -122,7 +138,9 @@ async def retrying(
         sleep: Waits for so many seconds.
         random: The source of jitter.
         on_retry: Called with each failure that is tried again, and the seconds until then.
+        clock: Seconds that only ever grow.
     """
+    began_s = clock()
     try:
         return await call()
     except PodrunnerError as error:
@@ -130,7 +148,8 @@ async def retrying(
             raise
         first = error
     source = random or Random()  # noqa: S311  # jitter guards nothing
-    return await _again(call, first, _Budget(policy, name, random=source, on_retry=on_retry), sleep=sleep)
+    budget = _Budget(policy, name, random=source, on_retry=on_retry, elapsed_s=lambda: clock() - began_s)
+    return await _again(call, first, budget, sleep=sleep)
 
 
 async def _again(
@@ -170,11 +189,13 @@ class _Budget:
         *,
         random: Random,
         on_retry: Callable[[PodrunnerError, float], None] | None,
+        elapsed_s: Callable[[], float],
     ) -> None:
         self._policy = policy
         self._name = name
         self._random = random
         self._on_retry = on_retry
+        self._elapsed_s = elapsed_s
         self._failures: Counter[TransientKind] = Counter()
 
     def retry(self, state: RetryCallState) -> bool:
@@ -185,7 +206,17 @@ class _Budget:
 
     def stop(self, state: RetryCallState) -> bool:
         kind, backoff = self._now(state)
+        if kind is TransientKind.UNREACHABLE:
+            return self._gives_up(state)
         return backoff.exhausted(self._failures[kind])
+
+    def _gives_up(self, state: RetryCallState) -> bool:
+        """Whether a server that has never answered was tried for long enough; the error says for how long."""
+        limit_s = self._policy.initial_connect_timeout_s
+        over = self._elapsed_s() + state.upcoming_sleep > limit_s
+        if over and (error := _error(state)) is not None:
+            error.add_note(f"Tried for {limit_s:g} s: retry.initial_connect_timeout_s")
+        return over
 
     def wait(self, state: RetryCallState) -> float:
         kind, backoff = self._now(state)

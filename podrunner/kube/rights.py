@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 if TYPE_CHECKING:
     from podrunner.errors import ForbiddenError
 
-__all__ = ["KnownRights"]
+__all__ = ["KnownRights", "is_about_rights"]
 
 
 _READS_RIGHTS_WITHIN_S = 30.0
@@ -23,14 +23,19 @@ _READS_RIGHTS_WITHIN_S = 30.0
 class KnownRights:
     """Remembers what was allowed: by verb, resource, namespace, and whether one object was meant."""
 
-    __slots__ = ("_allowed", "_may_not_be_read_until_s")
+    __slots__ = ("_allowed", "_may_not_be_read_until_s", "_newest")
 
     def __init__(self) -> None:
         self._allowed: set[tuple[str, ...]] = set()
+        self._newest: dict[str, str] = {}
         self._may_not_be_read_until_s = float("-inf")
 
     def note(self, method: str, target: str) -> None:
         """A request was allowed."""
+        newest = self._newest.get(method)
+        if newest is not None and _are_beside(newest, target):
+            return  # the same right
+        self._newest[method] = target
         self._allowed.add(_right(method, target))
 
     def interrupted(self, now_s: float) -> None:
@@ -47,13 +52,14 @@ class KnownRights:
         """
         known = _right(error.method, target) in self._allowed
         starting = bool(self._allowed) and now_s < self._may_not_be_read_until_s
-        error.was_allowed = _about_rights(error) and (known or starting)
+        error.was_allowed = is_about_rights(error) and (known or starting)
 
 
+_PODS = re.compile("/api/v1/namespaces/[^/]+/pods")
 _SECOND_VERB = re.compile(r'pods "[^"]*" is forbidden: (RBAC: .*)?', re.DOTALL)
 
 
-def _about_rights(error: ForbiddenError) -> bool:
+def is_about_rights(error: ForbiddenError) -> bool:
     """Whether the authorizer refuses, not admission: by its message.
 
     They stand in apiserver's endpoints/handlers/responsewriters/errors.go; of the verb ``create``, which exec needs
@@ -63,6 +69,15 @@ def _about_rights(error: ForbiddenError) -> bool:
     return ('User "' in said and " cannot " in said) or bool(
         error.path.endswith("/exec") and _SECOND_VERB.fullmatch(said)
     )
+
+
+def _are_beside(target: str, other: str) -> bool:
+    """Whether two targets are the same, or two pods of one namespace: a short look, which may miss it."""
+    if target == other:
+        return True
+    collection, _, _ = target.rpartition("/")
+    is_pod = _PODS.fullmatch(collection) is not None and "?" not in target + other
+    return is_pod and other.rpartition("/")[0] == collection
 
 
 def _right(method: str, target: str) -> tuple[str, ...]:

@@ -5,17 +5,20 @@ Between the typed verbs (``client``), which know Kubernetes' paths and objects, 
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import time
 from typing import TYPE_CHECKING
 
 import anyio
 
 from podrunner.errors import ApiError, ForbiddenError, TransportError
+from podrunner.event_loop import current_time
 from podrunner.kube.answers import answer_error
 from podrunner.kube.bodies import MAX_ERROR_BODY_BYTES
 from podrunner.kube.credentials import Credentials, StaticCredentials
 from podrunner.kube.gate import RetryAfterGate
+from podrunner.kube.hints import hinted
 from podrunner.kube.limiter import RequestLimiter, verb_class_of
 from podrunner.kube.rights import KnownRights
 from podrunner.kube.transport import (
@@ -25,11 +28,12 @@ from podrunner.kube.transport import (
     ResponseStream,
     Transport,
     WebSocket,
+    headers_of,
 )
 from podrunner.redaction import harmless, looks_secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from podrunner.kube.limiter import VerbClass
 
@@ -53,11 +57,13 @@ class Session:
     Args:
         transport: Carries the requests.
         credentials: Our identity; None: anonymous, or a client certificate.
-        headers: More headers for each request (impersonation, an embedder's own).
+        headers: More headers for each request (impersonation, an embedder's own), as a mapping or as pairs: one may
+            repeat.
         timeout_s: Seconds for one request; for a stream, until it begins.
         gate: Closed by ``Retry-After``.
         lanes: Limits requests in flight; None: 32 at once.
         now: Seconds since the epoch, to read dates in ``Retry-After``.
+        credentials_of: Where the credentials come from, for the error of a 401; "": not known.
     """
 
     def __init__(
@@ -65,19 +71,20 @@ class Session:
         transport: Transport,
         *,
         credentials: Credentials | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
         timeout_s: float = 30.0,
         gate: RetryAfterGate | None = None,
         lanes: RequestLimiter | None = None,
         now: Callable[[], float] = time,
+        credentials_of: str = "",
     ) -> None:
         self._transport = transport
         self._credentials = credentials or StaticCredentials()
-        own = {name: value for name, value in (headers or {}).items() if name.lower() != "accept-encoding"}
-        self._fixed = {**_FIXED, **own}
+        self._fixed = _fixed_headers(headers or ())
         self._timeout_s = timeout_s
         self._now = now
-        self._headers: dict[tuple[str | None, ...], dict[str, str]] = {}
+        self._credentials_of = credentials_of
+        self._headers: dict[tuple[str | None, ...], Mapping[str, str]] = {}
         self._rights = KnownRights()
         self.gate: RetryAfterGate = gate or RetryAfterGate()
         self.limiter: RequestLimiter = lanes or RequestLimiter(32)
@@ -109,18 +116,20 @@ class Session:
             TransportError: It could not be asked, or did not answer.
         """
         kind = None if body is None else content_type or JSON
-
-        def make(authorization: str | None) -> Request:
-            return Request(method, target, self._headers_for(authorization, kind), body, self._timeout_s)
-
-        if not gated:
-            response, request = await self._authorized(make, before_send)
-        else:
-            verb_class = verb_class_of(method)
+        verb_class = verb_class_of(method) if gated else None
+        if verb_class is not None and (self.gate.closed or not self.limiter.try_acquire(verb_class)):
             await self._acquire(verb_class)
-            try:
-                response, request = await self._authorized(make, before_send)
-            finally:
+        try:
+            authorization = await self._credentials.authorization()
+            headers = self._headers_for(authorization, kind)
+            request = Request(method, target, headers, body, self._timeout_s)
+            response = await self._ask(request, before_send)
+            if response.status == 401 and await self._credentials.renew(authorization):
+                headers = self._headers_for(await self._credentials.authorization(), kind)
+                request = Request(method, target, headers, body, self._timeout_s)
+                response = await self._ask(request, before_send)
+        finally:
+            if verb_class is not None:
                 self.limiter.release(verb_class)
         if not 200 <= response.status < 300:
             raise self._refused(request, response.status, response.headers, response.body)
@@ -139,21 +148,14 @@ class Session:
                 return
             self.limiter.release(verb_class)
 
-    async def _authorized(
-        self, make: Callable[[str | None], Request], before_send: Callable[[], None] | None
-    ) -> tuple[Response, Request]:
-        async def ask(authorization: str | None) -> tuple[Response, Request]:
-            request = make(authorization)
-            if before_send is not None:
-                before_send()
-            with self._noting_interruptions():
-                return await self._transport.request(request), request
-
-        authorization = await self._credentials.authorization()
-        response, request = await ask(authorization)
-        if response.status == 401 and await self._credentials.renew(authorization):
-            return await ask(await self._credentials.authorization())
-        return response, request
+    async def _ask(self, request: Request, before_send: Callable[[], None] | None) -> Response:
+        if before_send is not None:
+            before_send()
+        try:
+            return await self._transport.request(request)
+        except TransportError:
+            self._note_interruption()
+            raise
 
     @asynccontextmanager
     async def stream(self, target: str, *, accept: str = JSON) -> AsyncIterator[ResponseStream]:
@@ -182,17 +184,15 @@ class Session:
     ) -> tuple[ResponseStream, Request]:
         headers = self._headers_for(authorization, None, accept=accept)
         request = Request("GET", target, headers, None, self._timeout_s)
-        with self._noting_interruptions():
-            return await stack.enter_async_context(self._transport.stream(request)), request
-
-    @contextmanager
-    def _noting_interruptions(self) -> Iterator[None]:
-        """Note a request without an answer: after it a server may have started that does not know the rights yet."""
         try:
-            yield
+            return await stack.enter_async_context(self._transport.stream(request)), request
         except TransportError:
-            self._rights.interrupted(anyio.current_time())
+            self._note_interruption()
             raise
+
+    def _note_interruption(self) -> None:
+        """Note a request without an answer: after it a server may have started that does not know the rights yet."""
+        self._rights.interrupted(current_time())
 
     async def _error_body(self, stream: ResponseStream) -> bytes:
         """Read the body of a refusal, as far as it comes in time: the status alone says enough."""
@@ -239,25 +239,35 @@ class Session:
 
     def _headers_for(
         self, authorization: str | None, content_type: str | None, *, accept: str = JSON
-    ) -> dict[str, str]:
+    ) -> Mapping[str, str]:
         """Return the headers, built once per token and kinds of body and answer."""
         headers = self._headers.get((authorization, content_type, accept))
         if headers is None:
-            headers = {"Accept": accept, **self._fixed}
-            if authorization is not None:
-                headers["Authorization"] = authorization
-            if content_type is not None:
-                headers["Content-Type"] = content_type
+            headers = headers_of([*self._pairs(authorization, content_type, accept)])
             if len(self._headers) >= 16:  # tokens that were replaced
                 self._headers.clear()
             self._headers[authorization, content_type, accept] = headers
         return headers
 
+    def _pairs(
+        self, authorization: str | None, content_type: str | None, accept: str
+    ) -> Iterator[tuple[str, str]]:
+        """Give the headers: the credentials and the body's kind count over an embedder's own, those over the rest."""
+        given = {"authorization": authorization, "content-type": content_type}
+        fixed = [(name, value) for name, value in self._fixed if given.get(name.lower()) is None]
+        if all(name.lower() != "accept" for name, _ in fixed):
+            yield "Accept", accept
+        yield from fixed
+        if authorization is not None:
+            yield "Authorization", authorization
+        if content_type is not None:
+            yield "Content-Type", content_type
+
     @property
     def secrets(self) -> frozenset[str]:
         """The credentials that were sent lately: what must not appear in errors."""
         sent = {authorization for authorization, _, _ in self._headers if authorization is not None}
-        own = (value for name, value in self._fixed.items() if looks_secret(name))
+        own = (value for name, value in self._fixed if looks_secret(name))
         return frozenset(sent.union(own))
 
     def _refused(self, request: Request, status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
@@ -273,9 +283,20 @@ class Session:
         if error.retry_after_s is not None:
             self.gate.close_for(error.retry_after_s)
         if isinstance(error, ForbiddenError):
-            self._rights.judge(error, request.target, now_s=anyio.current_time())
-        return error
+            self._rights.judge(error, request.target, now_s=current_time())
+        return hinted(error, target=request.target, credentials_of=self._credentials_of)
 
     async def aclose(self) -> None:
         """Close the transport."""
         await self._transport.aclose()
+
+
+def _fixed_headers(
+    own: Mapping[str, str] | Sequence[tuple[str, str]],
+) -> tuple[tuple[str, str], ...]:
+    """Return the headers of each request: an embedder's own count over ours, but for the encoding."""
+    pairs = [*own.items()] if isinstance(own, Mapping) else [*own]
+    own_pairs = [(name, value) for name, value in pairs if name.lower() != "accept-encoding"]
+    named = {name.lower() for name, _ in own_pairs}
+    ours = [(name, value) for name, value in _FIXED.items() if name.lower() not in named]
+    return (*ours, *own_pairs)

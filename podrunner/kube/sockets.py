@@ -6,15 +6,35 @@ watch may be silent for minutes (failure seen behind load balancers that drop id
 
 from __future__ import annotations
 
+import os
+import re
 import socket
+import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["SocketOption", "Sockets", "keepalive_options"]
+__all__ = [
+    "HALF_AN_ANSWER",
+    "NO_ANSWER",
+    "NO_HTTP",
+    "SocketOption",
+    "Sockets",
+    "keepalive_options",
+    "plain_tls",
+    "system_message",
+]
+
+NO_ANSWER: Final = "the connection ended before an answer came"
+NO_HTTP: Final = "the answer is no HTTP"
+HALF_AN_ANSWER: Final = "the connection ended within the answer"
+"""What transports say, instead of their libraries' words."""
+
+_OF_OPENSSL: Final = re.compile(r"\[(?:SSL|X509|PEM|CONF|ASN1)[A-Z0-9_: ]*\] | \(_ssl\.c:\d+\)$")
+"""What Python puts around OpenSSL's words: a code, and a line of its own source."""
 
 SocketOption = tuple[int, int, int]
 
@@ -71,3 +91,27 @@ class Sockets:
         for opened in tuple(self._opened):
             with suppress(OSError):  # closed, or not connected
                 opened.shutdown(socket.SHUT_RDWR)
+
+
+def system_message(error: BaseException) -> str | None:
+    """Return the operating system's words for what made a connection fail: ``Connection refused``; None: it has none.
+
+    Libraries put their own words over them, as ``Connect call failed`` and ``all attempts to connect failed``.
+    """
+    found: list[BaseException | None] = [error]
+    for _ in range(20):  # causes may form a ring
+        each = found.pop(0) if found else None
+        if isinstance(each, ssl.SSLError):
+            return None  # its own words are the better ones
+        if isinstance(each, OSError) and each.errno is not None and each.errno > 0:
+            return os.strerror(each.errno)
+        if isinstance(each, BaseExceptionGroup):
+            found.extend(each.exceptions[:3])
+        if each is not None:
+            found.append(each.__cause__ or each.__context__)
+    return None
+
+
+def plain_tls(text: str) -> str:
+    """Return OpenSSL's words for a failure of TLS, without the code and the place that Python adds."""
+    return _OF_OPENSSL.sub("", text)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from podrunner.errors import ConfigError
+from podrunner.kube.sockets import plain_tls
 
-__all__ = ["Pem", "TlsRotation", "TlsSettings", "ssl_context", "sweep_folders"]
+__all__ = ["Pem", "TlsRotation", "TlsSettings", "check_client_certificate", "ssl_context", "sweep_folders"]
 
 _FOLDER: Final = "podrunner-tls-"
 _LIVES_S: Final = 60.0
@@ -90,11 +91,28 @@ def _trusting(authorities: Pem | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=authorities)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise ConfigError(
-            f"the certificate authority cannot be read: {error}",
+            f"the certificate authority cannot be read: {_said(error)}",
             source=_named(authorities),
             key="certificate-authority",
             remedy="Give a PEM file with the cluster's CA certificate.",
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """Return what is wrong with a certificate, in OpenSSL's words or the system's."""
+    if isinstance(error, ssl.SSLError):
+        return plain_tls(str(error))
+    return "it is no PEM" if isinstance(error, ValueError) else getattr(error, "strerror", "") or str(error)
+
+
+def check_client_certificate(certificate: Pem, key: Pem) -> None:
+    """Check that both can be read and belong together.
+
+    Raises:
+        ConfigError: They cannot, or do not.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _load_client_certificate(context, TlsSettings(certificate=certificate, key=key))
 
 
 def _load_client_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
@@ -109,7 +127,7 @@ def _load_client_certificate(context: ssl.SSLContext, settings: TlsSettings) -> 
             context.load_cert_chain(certificate, key)
         except OSError as error:
             raise ConfigError(
-                f"the client certificate or its key cannot be read: {error}",
+                f"the client certificate or its key cannot be read: {_said(error)}",
                 source=_named(settings.certificate),
                 key="client-certificate",
                 remedy="Give a PEM certificate and the key that belongs to it.",

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-__all__ = ["HandshakeRefusedError", "Request", "Response", "ResponseStream", "Transport", "WebSocket"]
+__all__ = [
+    "HandshakeRefusedError",
+    "Request",
+    "Response",
+    "ResponseStream",
+    "Transport",
+    "WebSocket",
+    "headers_of",
+    "timeout_message",
+]
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -26,16 +35,19 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         method: ``GET``, ``POST``, …
         target: Path and query, percent-encoded: ``/api/v1/pods?limit=500``.
-        headers: All headers that matter to the server; may hold credentials.
+        headers: All headers that matter to the server; may hold credentials. One may repeat: see :func:`headers_of`.
         body: The body, or None.
         timeout_s: Seconds for the whole exchange; for a stream, until the answer's headers. None: no limit.
+        connect_timeout_s: Seconds until there is a connection, with the search for the host's address; None: as the
+            transport has it.
     """
 
     method: str
     target: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes | None = None
     timeout_s: float | None = None
+    connect_timeout_s: float | None = None
 
     def __repr__(self) -> str:
         """Name the request without its headers, which may hold credentials."""
@@ -50,6 +62,29 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     def path(self) -> str:
         """The target without its query."""
         return self.target.partition("?")[0]
+
+
+def headers_of(pairs: Sequence[tuple[str, str]]) -> Mapping[str, str]:
+    """Return headers as a mapping whose ``items`` are the pairs; the usual dict, if no name repeats."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    from multidict import CIMultiDict
+
+    return CIMultiDict(pairs)
+
+
+def timeout_message(request: Request, *, sent: bool, connect_timeout_s: float) -> str:
+    """Say what did not come in time: an answer, or already the connection.
+
+    Args:
+        request: The request.
+        sent: Whether there was a connection.
+        connect_timeout_s: The transport's own seconds for a connection, where the request names none.
+    """
+    if not sent:
+        return f"no connection within {request.connect_timeout_s or connect_timeout_s:g} s"
+    return "no answer" if request.timeout_s is None else f"no answer within {request.timeout_s} s"
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

@@ -274,9 +274,11 @@ def decode_watch(
     events: list[WatchEvent] = []
     skipped = 0
     for line in lines:
-        if not line or line.isspace():
+        if not line:
             continue
         event = _event(line, path, secrets)
+        if event is None and line.isspace():
+            continue
         if event is None:
             skipped += 1
         else:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
+from podrunner.event_loop import Event, make_event
+from podrunner.log_fields import pod_fields
 from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
 from podrunner.logs.outlet import CLOSE_S, NotOursError, SinkOutlet
 from podrunner.logs.record import LogBatch, LogGap
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from podrunner.logs.container_state import ContainerView, PodState
+    from podrunner.logs.cursor import LogCursor
     from podrunner.logs.limiter import LogStreamLimiter
     from podrunner.logs.sinks import SinkFactory
 
@@ -62,6 +65,7 @@ class LogCollector:
             in the event loop.
         may_write_in_thread: The same, for worker threads; None: ``may_write``.
         random: Source of jitter.
+        on_data: Called with each piece of a log that is emitted; None: nothing is.
     """
 
     _MOST_GAPS = 100
@@ -81,15 +85,16 @@ class LogCollector:
         may_write: Callable[[], bool] = lambda: True,
         may_write_in_thread: Callable[[], bool] | None = None,
         random: Random | None = None,
+        on_data: Callable[[bytes], None] | None = None,
     ) -> None:
         self.status: LogStatus = LogStatus()
-        self.done: anyio.Event = anyio.Event()
+        self.done: Event = make_event()
         self._source = source
         self._pod = pod
         self._state = state
         self._containers = tuple(containers)
         self._open = set(self._containers)  # containers with logs that are not read to their end
-        self._one_done = anyio.Event()
+        self._one_done = make_event()
         self._sinks = tuple(sinks)
         self._limits = limits or FollowLimits()
         self._limiter = limiter
@@ -97,13 +102,19 @@ class LogCollector:
         self._may_write = may_write
         self._may_write_in_thread = may_write_in_thread or may_write
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
+        self._on_data = on_data
         self._scope = anyio.CancelScope()
         self._is_stopped = False
+        self._is_last = False
 
     def stop(self) -> None:
         """Reads and writes nothing any more: the pod is another runner's."""
         self._is_stopped = True
         self._scope.cancel()
+
+    def note_last(self) -> None:
+        """No other runner will read on: what is not read when the collector is cancelled is lost, and gets its gap."""
+        self._is_last = True
 
     def may_write(self) -> bool:
         """Whether something may be written to the sinks."""
@@ -150,7 +161,7 @@ class LogCollector:
         self._open.discard(container)
         self.status.complete = self.may_write() and not (self._open or self.status.errors)
         self._one_done.set()
-        self._one_done = anyio.Event()
+        self._one_done = make_event()
 
     async def _begins(self, container: str) -> bool:
         """Waits for a container to start. False: it never will; it leaves no log, and no empty file."""
@@ -164,8 +175,27 @@ class LogCollector:
         if not self.may_write():
             return
         outlet = SinkOutlet(self, self._pod.uid, container, drain_s=self._limits.drain_s, random=self._random)
-        cursor = await outlet.open(self._sinks)
-        follower = ContainerFollower(
+        follower: ContainerFollower | None = None
+        try:
+            follower = self._follower(outlet, await outlet.open(self._sinks))
+            await follower.run()
+            await outlet.settle()
+            await outlet.close(follower.cursor)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_S):
+                is_last = self._is_last or self._state.container(container).gone
+                if is_last and self.may_write():
+                    await (follower or self._follower(outlet, outlet.start)).give_up()
+                else:
+                    outlet.leave_unopened()
+            raise
+        finally:
+            cursor = outlet.start if follower is None else follower.cursor
+            with anyio.CancelScope(shield=True):
+                await outlet.close(cursor, is_hurried=True)
+
+    def _follower(self, outlet: SinkOutlet, cursor: LogCursor) -> ContainerFollower:
+        return ContainerFollower(
             self._source,
             self._pod,
             self._state,
@@ -175,32 +205,20 @@ class LogCollector:
             limiter=self._limiter,
             random=self._random,
         )
-        try:
-            await follower.run()
-            await outlet.settle()
-            await outlet.close(follower.cursor)
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_S):
-                if self._state.container(container).gone and self.may_write():
-                    await follower.give_up()
-            raise
-        finally:
-            with anyio.CancelScope(shield=True):
-                await outlet.close(follower.cursor, is_hurried=True)
 
     def report(self, problem: str) -> None:
         """Counts a problem, logs it and reports it."""
         if len(self.status.errors) < self._MOST_ERRORS:
             self.status.errors.append(problem)
-        _logger.warning(
-            "log of pod %s: %s", self._pod.name, problem, extra={"pod": self._pod.name, "uid": self._pod.uid}
-        )
+        _logger.warning("log of pod %s: %s", self._pod.name, problem, extra=pod_fields(self._pod))
         self._on_trouble(problem)
 
     def count(self, item: LogBatch | LogGap) -> None:
         """Counts an item that is emitted."""
         if isinstance(item, LogBatch):
             self.status.bytes_read += len(item.data)
+            if self._on_data is not None:
+                self._on_data(item.data)
             return
         if len(self.status.gaps) < self._MOST_GAPS:
             self.status.gaps.append(item)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from podrunner.errors import PodrunnerError
+from podrunner.event_loop import current_time, make_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -42,15 +43,15 @@ class Connection:
     """
 
     def __init__(self, permit: StreamPermit, *, silence_s: float, slice_elapsed: Callable[[], bool]) -> None:
-        self.scope: anyio.CancelScope = anyio.CancelScope(deadline=anyio.current_time() + silence_s)
+        self.scope: anyio.CancelScope = anyio.CancelScope(deadline=current_time() + silence_s)
         self.failure: Exception | None = None
         self._permit = permit
         self._slice_elapsed = slice_elapsed
         self._waits_for_server = True
         self._stream: AsyncIterator[bytes] | PodrunnerError | None = None
-        self._opened = anyio.Event()
-        self._recalled = anyio.Event()
-        self._closed = anyio.Event()
+        self._opened = make_event()
+        self._recalled = make_event()
+        self._closed = make_event()
         self._ends: list[anyio.CancelScope] = []
         permit.on_recall = self._recalled.set
 
@@ -78,12 +79,12 @@ class Connection:
     def resume(self, silence_s: float) -> None:
         """Waits for the server again, for so many seconds."""
         self._waits_for_server = True
-        self.scope.deadline = anyio.current_time() + silence_s
+        self.scope.deadline = current_time() + silence_s
 
     def shorten(self, silence_s: float) -> None:
         """Allows so many seconds of silence from now on, if the server is waited for."""
         if self._waits_for_server:
-            self.scope.deadline = anyio.current_time() + silence_s
+            self.scope.deadline = current_time() + silence_s
 
     def close(self) -> None:
         """Ends all tasks of the connection: the reading is over."""
@@ -129,7 +130,7 @@ class Connection:
         """Returns when the stream is to be closed: the reading is over, or other readers wait and it is left."""
         if self._permit.ends_at == math.inf:
             await self._recalled.wait()
-        slice_s = self._permit.ends_at - anyio.current_time()
+        slice_s = self._permit.ends_at - current_time()
         while not await self._closed_within(slice_s):
             if self._slice_elapsed():
                 await self._leave()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from podrunner.outcome import ever_started, may_restart_all
+
 if TYPE_CHECKING:
     from podrunner.outcome.record import ContainerStatus, Pod
 
@@ -25,8 +27,8 @@ class ContainerView(msgspec.Struct, frozen=True, gc=False):
         final: Whether no later run will come.
         gone: Whether the pod is no longer there at all.
         began_at: When that run began, by its node's clock, in whole seconds; "" if that is not known.
-        only_ended: Whether the status shows an end and no start, as when the kubelet gave up a container that it
-            never started.
+        only_ended: Whether the status shows an end, and nothing that tells of a start: the kubelet gave up a container
+            that it never started.
     """
 
     restart: int = 0
@@ -75,7 +77,7 @@ def container_view(pod: Pod, name: str, *, gone: bool = False) -> ContainerView:
         final,
         gone,
         began_at=began_at,
-        only_ended=terminated and not began_at and not status.restart_count,
+        only_ended=terminated and not began_at and not ever_started(status),
     )
 
 
@@ -90,7 +92,12 @@ def _status(pod: Pod, name: str) -> ContainerStatus | None:
 
 
 def _comes_back(pod: Pod, name: str) -> bool:
+    """Whether a container that has ended may be started again: what it follows is its own policy before the pod's."""
     if pod.metadata.deletion_timestamp:
         return False
-    sidecars = {spec.name for spec in pod.spec.init_containers or () if spec.restart_policy == "Always"}
-    return name in sidecars or pod.spec.restart_policy != "Never"
+    every = (*(pod.spec.containers or ()), *(pod.spec.init_containers or ()))
+    spec = next((spec for spec in every if spec.name == name), None)
+    if may_restart_all(pod) or (spec is not None and spec.restart_policy_rules):
+        return True  # only the kubelet applies the rules; the pod's phase shows the result
+    own = None if spec is None else spec.restart_policy
+    return (own or pod.spec.restart_policy) != "Never"

@@ -84,10 +84,13 @@ class CursorFile:
     Attributes:
         has_predecessor: Whether the log was begun by an earlier writer, which may have been stopped in the middle of
             a write.
+        unread: Where the log of an earlier pod stands that was written to the same file and not read to its end; None:
+            there is none.
     """
 
     def __init__(self, log: Path, *, owner: str, adoptions: int, may_write: Callable[[], bool]) -> None:
         self.has_predecessor: bool = False
+        self.unread: LogCursor | None = None
         self._log = log
         self._may_write = may_write
         self._owner = owner
@@ -203,6 +206,7 @@ class CursorFile:
             return None
         fresh = self._fresh
         is_ours = fresh and (mark.cursor.uid, mark.cursor.container) == (fresh.uid, fresh.container)
+        self.unread = None if is_ours or mark.cursor.complete else mark.cursor
         return mark if is_ours else None
 
     def _decode(self) -> Mark:

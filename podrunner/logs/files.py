@@ -22,6 +22,7 @@ import anyio
 import anyio.to_thread
 
 from podrunner.errors import LogError, SpecError
+from podrunner.event_loop import current_time
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.cursor_file import CursorFile, Mark
 from podrunner.logs.record import GapReason, LogGap
@@ -155,9 +156,9 @@ class FileLogSink:
         await anyio.to_thread.run_sync(self._mark.forget)
 
     async def _append(self, content: bytes, cursor: LogCursor) -> None:
-        mark = anyio.current_time() - self._marked_at >= _CURSOR_INTERVAL_S
+        mark = current_time() - self._marked_at >= _CURSOR_INTERVAL_S
         if await anyio.to_thread.run_sync(partial(self._append_now, content, cursor, mark=mark)):
-            self._marked_at = anyio.current_time()
+            self._marked_at = current_time()
 
     def _open(self, fresh: LogCursor) -> LogCursor | None:
         self._mark.check_owner()
@@ -171,9 +172,20 @@ class FileLogSink:
                 _restore(file, mark)
             self._size = file.seek(0, os.SEEK_END)
         if mark is None:
+            self._note_unread()
             self._save(fresh)
             return None
         return mark.cursor
+
+    def _note_unread(self) -> None:
+        """Says in the file that the log of an earlier pod, such as of another launch, was not read to its end."""
+        if (cursor := self._mark.unread) is not None:
+            message = "the log of an earlier pod in this file was not read to its end"
+            after = cursor.stamp or None
+            gap = LogGap(
+                cursor.container, GapReason.UNAVAILABLE, after, message=message, restart=cursor.restart
+            )
+            self._size = _append(self._file, f"{gap}\n".encode())
 
     def _close(self, cursor: LogCursor) -> None:
         self._mark.check()

@@ -19,6 +19,7 @@ import anyio
 import msgspec
 
 from podrunner.errors import PodrunnerError
+from podrunner.event_loop import current_time
 from podrunner.logs.connection import Connection
 from podrunner.logs.cursor import LogCursor, since_time
 from podrunner.logs.limiter import LogStreamLimiter
@@ -148,7 +149,8 @@ class ContainerFollower:
 
     async def give_up(self) -> None:
         """Emits a gap in place of what was not read, after ``run`` was cancelled and nothing can be read any more."""
-        if isinstance(self._now, Done) and not self._pending:
+        self._note_view()
+        if (isinstance(self._now, Done) or self._now.never_began) and not self._pending:
             return
         attempts: Attempts | None = getattr(self._now, "attempts", None)
         words = f": {attempts.words}" if attempts is not None and attempts.words else ""
@@ -248,7 +250,7 @@ class ContainerFollower:
                 with connection.scope:
                     await self._take_all(connection, connection.opened(stream, group, name=self._pod.name))
                 if isinstance(self._now, Reading) and connection.failure is None:
-                    self._feed(SilenceElapsed(anyio.current_time()))
+                    self._feed(SilenceElapsed(current_time()))
             finally:
                 connection.close()
         if connection.failure is not None:
@@ -262,7 +264,7 @@ class ContainerFollower:
                 await self._take(connection, batches)
         except PodrunnerError as error:
             if isinstance(self._now, Reading):
-                self._feed(StreamFailed(error, anyio.current_time()))
+                self._feed(StreamFailed(error, current_time()))
             elif isinstance(self._now, Delivering | Detached):
                 connection.failure = error
             # Else it comes from closing a stream that is read to its end, or left.
@@ -275,7 +277,8 @@ class ContainerFollower:
         async for data in batches:
             if not connection.pause():
                 return
-            self._feed(LinesReceived(lines.feed(data), anyio.current_time()))
+            self._feed(LinesReceived(lines.feed(data), current_time()))
+            del data  # a batch must not stay in memory while nothing comes
             if not isinstance(self._now, Delivering):
                 return
             await self._deliver()
@@ -284,7 +287,7 @@ class ContainerFollower:
                 return
             connection.resume(self._silence_s())
         if connection.pause():
-            self._feed(StreamEnded(lines.rest(), anyio.current_time()))
+            self._feed(StreamEnded(lines.rest(), current_time()))
 
     def _open(self, state: Reading) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         return self._source.stream_log(

@@ -1,7 +1,8 @@
 """Removing cursor files that runners left which were killed.
 
 A cursor file lies in a folder beside a log for as long as its pod exists, so that a successor can go on. Whose pods
-exist no more, and which runners are gone, is decided by the caller. Nothing but cursor files is removed here.
+exist no more, and which runners are gone, is decided by the caller. Nothing but cursor files is removed here. A log
+that such a runner had not read to its end gets a gap there: no other runner can.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+from podrunner.logs.record import GapReason, LogGap
+from podrunner.logs.segments import last_segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -32,12 +36,16 @@ _PARTIAL_LIVES_S: Final = 60.0
 """A file is renamed as soon as it is written: milliseconds later. One that is so old was left by a killed process."""
 
 
-class _Uid(msgspec.Struct, frozen=True):
+class _Cursor(msgspec.Struct, frozen=True):
     uid: str = ""
+    container: str = ""
+    restart: int = 0
+    stamp: str = ""
+    complete: bool = False
 
 
 class _Mark(msgspec.Struct, frozen=True):
-    cursor: _Uid = _Uid()
+    cursor: _Cursor = _Cursor()
     owner: str = ""
 
 
@@ -66,17 +74,37 @@ def remove_cursors(
     for path in _hidden(folder):
         if is_stopped():
             break
-        if path.name.startswith(PARTIAL_PREFIX):
-            left = _is_older(path, before_s)
+        mark = None if path.name.startswith(PARTIAL_PREFIX) else _read(path)
+        if mark is None:
+            left = path.name.startswith(PARTIAL_PREFIX) and _is_older(path, before_s)
         else:
-            mark = _read(path)
-            left = mark is not None and mark.owner in owners and not is_needed(mark.cursor.uid)
+            left = mark.owner in owners and not is_needed(mark.cursor.uid)
         if left:
             with suppress(OSError):  # it is gone already, or another user's
+                if mark is not None and not mark.cursor.complete:
+                    _note_end(path, mark.cursor)
                 path.unlink()
                 removed += 1
                 remove_if_empty(path.parent)
     return removed
+
+
+def _note_end(path: Path, cursor: _Cursor) -> None:
+    """Writes the gap at the end of a log, given its cursor file."""
+    if path.parent.name == CURSOR_FOLDER:
+        log = path.parent.parent / path.name.removesuffix(CURSOR_SUFFIX)
+    else:
+        log = path.with_name(path.name.removeprefix(".").removesuffix(CURSOR_SUFFIX))
+    if not log.exists() and not last_segment(log):
+        return  # it was removed
+    message = "the runner that read it was gone before it had read the log to its end, and so is the pod"
+    after = cursor.stamp or None
+    gap = LogGap(cursor.container, GapReason.UNAVAILABLE, after, message=message, restart=cursor.restart)
+    with log.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        is_torn = size and file.read(1) != b"\n"
+        file.write(b"\n" * bool(is_torn) + f"{gap}\n".encode())
 
 
 def remove_if_empty(folder: Path) -> None:

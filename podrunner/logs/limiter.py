@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-import anyio
+from podrunner.event_loop import Event, current_time, make_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,12 +50,12 @@ class StreamPermit:
         self.on_recall: Callable[[], object] = lambda: None
         self._limiter = limiter
         self._granted_at = 0.0
-        self._granted: anyio.Event | None = None
+        self._granted: Event | None = None
 
     async def held(self) -> None:
         """Returns when the permit is held."""
         if not self.is_held:
-            self._granted = anyio.Event()
+            self._granted = make_event()
             await self._granted.wait()
 
     def promote(self) -> None:
@@ -78,7 +78,7 @@ class StreamPermit:
     def grant(self) -> None:
         """Lets the reader connect."""
         self.is_held = True
-        self._granted_at = anyio.current_time()
+        self._granted_at = current_time()
         if self._granted is not None:
             self._granted.set()
 

@@ -36,13 +36,16 @@ class LineAssembler:
         cut = data.rfind(b"\n") + 1
         if not cut:
             return self._keep(data)
-        pieces = b""
-        if self._size:
-            end = data.index(b"\n")
-            pieces, data, cut = self._keep(data[:end]), data[end:], cut - end
-        whole = b"".join((pieces, *self._parts, data[:cut])) if self._parts else data[:cut]
-        self._parts, self._size = [], 0
+        whole = self._with_parts(data, cut) if self._size else data[:cut]
         return whole + self._keep(data[cut:])
+
+    def _with_parts(self, data: bytes, cut: int) -> bytes:
+        """Ends the line that was begun; returns it and the whole lines up to ``cut``."""
+        end = data.index(b"\n")
+        pieces = self._keep(data[:end])
+        whole = b"".join((pieces, *self._parts, memoryview(data)[end:cut]))
+        self._parts, self._size = [], 0
+        return whole
 
     def rest(self) -> bytes:
         r"""Takes what is left when the stream has ended for good: the last line with a ``\n``, or ``b""``."""

@@ -15,6 +15,7 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from podrunner.errors import LogError
+from podrunner.event_loop import current_time
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.record import GapReason, LogBatch, LogGap, split_stamp
 from podrunner.logs.sinks import ThreadSink
@@ -114,24 +115,39 @@ class SinkOutlet:
         Raises:
             NotOursError: The pod is another runner's.
         """
-        container = self._fresh.container
+        what = f"sink of {self._fresh.container}"
         for factory in factories:
             try:
-                sink = factory(container)
-                feed = _Feed(sink, self._owner, self._fresh, retry=self._retry())
-                await feed.open()
+                feed = _Feed(factory(self._fresh.container), self._owner, self._fresh, retry=self._retry())
             except Exception as error:  # noqa: BLE001  # an embedder's function may raise anything
-                self._fail(f"sink of {container}", error)
+                self._fail(what, error)
             else:
                 self._feeds.append(feed)
+        for feed in tuple(self._feeds):
+            try:
+                await feed.open()
+            except Exception as error:  # noqa: BLE001  # a sink may raise anything
+                self._feeds.remove(feed)
+                self._fail(what, error)
+        return self.start
+
+    @property
+    def start(self) -> LogCursor:
+        """The first cursor that a sink remembers."""
         return next((feed.start for feed in self._feeds if feed.start is not None), self._fresh)
+
+    def leave_unopened(self) -> None:
+        """Forgets each sink that is not open yet: a successor will open its own."""
+        self._feeds = [feed for feed in self._feeds if feed.is_open]
 
     def _retry(self) -> _Retry:
         view = partial(self._owner.view, self._fresh.container)
         return _Retry(view, self._owner.may_write, drain_s=self._drain_s, random=self._random)
 
     async def emit(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
-        """Gives the item to each sink, one after the other.
+        """Gives the item to each sink, one after the other, the first one last: a successor goes on where that stands.
+
+        So no sink has an item that is given again, but one without a memory, whose item came in the moment of the end.
 
         Raises:
             NoSinkLeftError: No sink is left.
@@ -142,7 +158,7 @@ class SinkOutlet:
         if not self._feeds:
             raise NoSinkLeftError("every sink failed")
         self._owner.count(item)
-        for feed in tuple(self._feeds):
+        for feed in tuple(reversed(self._feeds)):
             try:
                 await feed.give(item, cursor)
             except NotOursError:
@@ -247,7 +263,7 @@ class _Retry:
 
     def _is_over(self) -> bool:
         """Whether the container has ended, and its drain time is over since that was seen here."""
-        view, now_s = self._view(), anyio.current_time()
+        view, now_s = self._view(), current_time()
         if not (view.ended or view.final):
             self._gives_up_at = float("inf")
         elif self._gives_up_at == float("inf"):
@@ -261,16 +277,17 @@ class _Feed:
     Attributes:
         sink: The sink.
         start: The cursor that it remembered when it was opened.
+        is_open: Whether it was opened.
     """
 
     def __init__(self, sink: LogSink, owner: OutletOwner, fresh: LogCursor, *, retry: _Retry) -> None:
         self.sink = sink
         self.start: LogCursor | None = None
+        self.is_open: bool = False
         self._owner = owner
         self._retry = retry
         self._at = fresh  # behind the last item that the sink has
         self._missing: tuple[LogGap, LogCursor] | None = None
-        self._is_open = False
         if isinstance(sink, ThreadSink):
             sink.may_write = owner.may_write_in_thread
 
@@ -301,7 +318,7 @@ class _Feed:
         start = await self.sink.open(uid=self._at.uid, container=self._at.container)
         if start is not None and not isinstance(start, LogCursor):
             raise LogError(f"the sink remembers {type(start).__name__}, not a LogCursor")
-        self._is_open, self.start = True, start
+        self.is_open, self.start = True, start
         self._at = start or self._at
 
     async def give(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
@@ -314,7 +331,7 @@ class _Feed:
             self._miss(item, cursor, error)
 
     async def _hand(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
-        if not self._is_open:
+        if not self.is_open:
             await self._open_late()
         if isinstance(item, LogBatch):
             await self.sink.write(item, cursor)
@@ -335,7 +352,7 @@ class _Feed:
         return await self._retry.attempt(self._write_gap, gap, cursor, _first_stamp(before)) is None
 
     async def _write_gap(self, gap: LogGap, cursor: LogCursor, before: str | None = None) -> None:
-        if not self._is_open:
+        if not self.is_open:
             await self._open_late()
         await self.sink.gap(
             LogGap(gap.container, gap.reason, gap.after, before, gap.message, gap.restart), cursor
@@ -343,7 +360,7 @@ class _Feed:
         self._at, self._missing = cursor, None
 
     async def settle(self) -> None:
-        if not self._is_open:
+        if not self.is_open:
             await self._retry.until_done(self._open_late)
         if self._missing is not None:
             await self._retry.until_done(partial(self._write_gap, *self._missing))
@@ -354,9 +371,9 @@ class _Feed:
             if error is not None:  # a successor reads on from where the sink stands
                 self._owner.report(f"{type(self.sink).__name__}: {self._missing[0]}; {error!r}")
                 cursor = self._at
-        if self._is_open:
+        if self.is_open:
             await self._retry.until_done(partial(self.sink.close, cursor))
-        else:
+        elif self._owner.may_write():
             self._owner.report(f"{type(self.sink).__name__}: it could not be opened")
 
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 
 from podrunner.errors import LogError, NotFoundError, PodrunnerError
+from podrunner.event_loop import make_event
 from podrunner.logs.container_state import container_view
 from podrunner.logs.cursor import LogCursor
 from podrunner.logs.follow import ContainerFollower, LogSource, PodAddress
 from podrunner.logs.record import LogBatch, LogGap
+from podrunner.logs.states import FollowLimits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,6 +52,7 @@ async def follow_pod(
     *,
     container: str | None = None,
     tail_lines: int | None = None,
+    since_time: str | None = None,
     limiter: LogStreamLimiter | None = None,
 ) -> AsyncIterator[AsyncIterator[LogBatch | LogGap]]:
     """Opens a container's log, to its end: of the last run, where the container is restarted.
@@ -60,6 +63,7 @@ async def follow_pod(
         name: The pod's name.
         container: The container; None: the one that the pod names as its default, or its first.
         tail_lines: Begin with the last so many lines, as of the first connection that gives any; None: all.
+        since_time: Begin at this RFC 3339 time; None: at the beginning.
         limiter: The connections shared with other readers; None: as many as it takes.
 
     Raises:
@@ -68,7 +72,7 @@ async def follow_pod(
         PodrunnerError: It cannot be read.
     """
     pod = await source.read_pod(namespace, name)
-    polled = _PolledPod(source, pod, _chosen_container(pod, container), tail_lines)
+    polled = _PolledPod(source, pod, _chosen_container(pod, container), tail_lines, since_time)
     send, receive = anyio.create_memory_object_stream[LogBatch | LogGap](_BATCHES_WAITING)
     follower = ContainerFollower(
         polled,
@@ -76,6 +80,7 @@ async def follow_pod(
         polled,
         lambda item, _: send.send(item),
         cursor=LogCursor(pod.metadata.uid, polled.name, polled.first_run),
+        limits=FollowLimits(since=since_time),
         limiter=limiter,
     )
     batches, failure = _Batches(receive), None
@@ -130,13 +135,17 @@ class _Batches:
 class _PolledPod:
     """The pod's state, and its log: after each connection the pod is read, so that its end is known."""
 
-    def __init__(self, source: PodLogSource, pod: Pod, name: str, tail_lines: int | None) -> None:
+    def __init__(
+        self, source: PodLogSource, pod: Pod, name: str, tail_lines: int | None, since_time: str | None
+    ) -> None:
         self.name = name
         self._source = source
         self._pod = pod
         self._tail_lines = tail_lines
+        self._since_time = since_time
         self._gone = False
-        self._change = anyio.Event()
+        self._has_connected = False
+        self._change = make_event()
         self.first_run = self.container(name).restart
 
     def container(self, name: str) -> ContainerView:
@@ -162,15 +171,22 @@ class _PolledPod:
             self._gone = found.metadata.uid != meta.uid
             self._pod = self._pod if self._gone else found
         self._change.set()
-        self._change = anyio.Event()
+        self._change = make_event()
+
+    def _reads_first(self, options: dict[str, Any]) -> bool:
+        if self._since_time is None:
+            return options.get("since_time") is None
+        # The time of the last line that was read may be the same second.
+        return not self._has_connected
 
     @asynccontextmanager
     async def stream_log(
         self, namespace: str, name: str, **options: Any
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         # Only where nothing was read yet: a node selects the last lines first, and by time afterwards.
-        if options.get("since_time") is None and self.container(self.name).restart == self.first_run:
+        if self._reads_first(options) and self.container(self.name).restart == self.first_run:
             options["tail_lines"] = self._tail_lines
+        self._has_connected = True
         try:
             async with self._source.stream_log(namespace, name, **options) as batches:
                 yield batches

@@ -180,6 +180,7 @@ class PodLog:
     Args:
         source: The API server.
         tail_lines: Only the last so many lines; None: all that the node has.
+        since_time: Only from this RFC 3339 time on; None: all that the node has.
         timestamps: Whether each line keeps the node's time stamp.
         turns: The connections shared with other readers; None: as many as it takes.
     """
@@ -189,11 +190,13 @@ class PodLog:
         source: PodLogSource,
         *,
         tail_lines: int | None = None,
+        since_time: str | None = None,
         timestamps: bool = False,
         turns: LogStreamLimiter | None = None,
     ) -> None:
         self._source = source
         self._tail_lines = tail_lines
+        self._since_time = since_time
         self._timestamps = timestamps
         self._limiter = turns
 
@@ -224,6 +227,7 @@ class PodLog:
             container=query.container or query.main_container or None,
             tail_lines=self._tail_lines,
             timestamps=True,
+            since_time=self._since_time,
         )
         container = query.container or query.main_container
         batches = await stack.enter_async_context(log)
@@ -236,6 +240,7 @@ class PodLog:
             query.pod or "",
             container=query.container or query.main_container or None,
             tail_lines=self._tail_lines,
+            since_time=self._since_time,
             limiter=self._limiter,
         )
         return _FollowedBatches(await stack.enter_async_context(log), timestamps=self._timestamps)

@@ -501,7 +501,7 @@ def _onward(log: State) -> Step:
     view = log.view
     if not (view.final or (view.started and (view.ended or log.limits.follow))):
         return _as(Waiting, log), ()
-    if not view.started:
+    if not view.started and (log.cursor.complete or not (log.seen_running or log.cursor.stamp)):
         return _as(Done, log), ()
     cursor, effects = _run_to_read(log)
     if cursor.complete:

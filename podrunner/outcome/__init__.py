@@ -6,7 +6,7 @@ deleting pods and reporting outcomes do not belong here.
 
 from podrunner.outcome.category import USUAL_FAULT, Category, Fault
 from podrunner.outcome.classify import classify, events_may_tell, timings_of
-from podrunner.outcome.containers import ever_started, goes_on, main_name, main_status
+from podrunner.outcome.containers import ever_started, goes_on, main_name, main_status, may_restart_all
 from podrunner.outcome.facts import (
     condition,
     deletion_asked_at,
@@ -21,6 +21,7 @@ from podrunner.outcome.lost import lost_verdict, run_verdict, suspicion
 from podrunner.outcome.pending import gives_up_s, pending_verdict, waiting_for
 from podrunner.outcome.printer import printer_status, ready_column, restarts_of
 from podrunner.outcome.refused import refused_by_api
+from podrunner.outcome.resources import requested_of, with_resource_seconds
 from podrunner.outcome.result import Evidence, Outcome, Timings
 from podrunner.outcome.scheduling import Shortage, Unschedulable, parse_unschedulable
 from podrunner.outcome.stages import (
@@ -73,6 +74,7 @@ __all__ = [
     "lost_verdict",
     "main_name",
     "main_status",
+    "may_restart_all",
     "parse_unschedulable",
     "pending_verdict",
     "place_of",
@@ -80,6 +82,7 @@ __all__ = [
     "ready_column",
     "refused_by_api",
     "remember",
+    "requested_of",
     "restarts_of",
     "run_verdict",
     "suspicion",
@@ -89,4 +92,5 @@ __all__ = [
     "waiting_for",
     "was_never_gated",
     "why",
+    "with_resource_seconds",
 ]

@@ -12,7 +12,7 @@ from podrunner.outcome.record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
 __all__ = [
     "UNSTARTED_REASONS",
@@ -22,6 +22,7 @@ __all__ = [
     "goes_on",
     "main_name",
     "main_status",
+    "memory_limit_of",
     "native_sidecars",
     "never_ran",
     "unstarted_runs",
@@ -40,31 +41,46 @@ UNSTARTED_REASONS = frozenset(
 """Reasons of an ended container whose process need not have run: the runtime's (containerd, dockershim) for a start
 that failed, and the kubelet's for a container that it did not find again."""
 
+_NONE: frozenset[str] = frozenset()
+
 
 def main_name(pod: Pod, main_container: str | None = None) -> str | None:
     """Name the container that decides: the one asked for if the pod has it, else the first; None if none is known."""
-    names = [container.name for container in pod.spec.containers or ()]
-    names = names or [status.name for status in pod.status.container_statuses or ()]
-    if main_container is not None and (not names or main_container in names):
+    containers = pod.spec.containers or pod.status.container_statuses
+    if not containers:
         return main_container
-    return names[0] if names else None
+    for container in containers if main_container is not None else ():
+        if container.name == main_container:
+            return main_container
+    return containers[0].name
 
 
 def main_status(pod: Pod, main_container: str | None = None) -> ContainerStatus | None:
     """Return the status of the container that decides, or None if the kubelet never reported it."""
+    statuses = pod.status.container_statuses
+    if not statuses:
+        return None
+    containers = pod.spec.containers
+    if containers and containers[0].name == statuses[0].name == main_container:  # so it is nearly always
+        return statuses[0]
     name = main_name(pod, main_container)
-    return next((status for status in pod.status.container_statuses or () if status.name == name), None)
+    for status in statuses:
+        if status.name == name:
+            return status
+    return None
 
 
 def native_sidecars(pod: Pod) -> frozenset[str]:
     """Name the init containers that run beside the main one (KEP-753)."""
-    return frozenset(c.name for c in pod.spec.init_containers or () if c.restart_policy == "Always")
+    if not pod.spec.init_containers:
+        return _NONE
+    return frozenset(c.name for c in pod.spec.init_containers if c.restart_policy == "Always")
 
 
-def all_statuses(pod: Pod) -> Iterator[ContainerStatus]:
-    """Go through the status of all containers, in the order in which they start."""
-    yield from pod.status.init_container_statuses or ()
-    yield from pod.status.container_statuses or ()
+def all_statuses(pod: Pod) -> Sequence[ContainerStatus]:
+    """Return the status of all containers, in the order in which they start."""
+    init, others = pod.status.init_container_statuses, pod.status.container_statuses or ()
+    return [*init, *others] if init else others
 
 
 def ever_started(status: ContainerStatus | None, unstarted: int = 0) -> bool:
@@ -76,11 +92,19 @@ def ever_started(status: ContainerStatus | None, unstarted: int = 0) -> bool:
     """
     if status is None:
         return False
+    if status.state.running is not None:
+        return True
     unstarted = unstarted_runs(status, unstarted)
-    if status.state.running is not None or status.restart_count > unstarted:
+    if status.restart_count > unstarted:
         return True
     end, last = status.state.terminated, status.last_state.terminated
     if end is not None and end.reason not in UNSTARTED_REASONS:
+        return True
+    # When a pod ends, what is not known to have ended is called unknown, whether it was running or waiting: only the
+    # state is written, so that a container which had been made keeps its ID (TerminatePod in
+    # pkg/kubelet/status/status_manager.go).
+    is_known_unstarted = unstarted > status.restart_count
+    if end is not None and not never_ran(end) and status.container_id and not is_known_unstarted:
         return True
     # A kubelet that misses a container calls it unknown here only if it had run (convertToAPIContainerStatuses in
     # pkg/kubelet/kubelet_pods.go); what it never saw start, it calls unknown in the present state.
@@ -132,7 +156,7 @@ def goes_on(pod: Pod) -> bool:
     return not all_told or any(ended_for_good(pod, status) is None for status in statuses)
 
 
-def _may_restart_all(pod: Pod) -> bool:
+def may_restart_all(pod: Pod) -> bool:
     """Whether the exit of another container may start all again, also those that ended with 0 (KEP-5532)."""
     containers = (*(pod.spec.containers or ()), *(pod.spec.init_containers or ()))
     return any(
@@ -142,11 +166,17 @@ def _may_restart_all(pod: Pod) -> bool:
     )
 
 
+def memory_limit_of(pod: Pod, name: str) -> str | None:
+    """Return a container's limit of memory, as the manifest has it; None: it has none, or it is not known."""
+    specs = (*(pod.spec.containers or ()), *(pod.spec.init_containers or ()))
+    return next((spec.memory_limit for spec in specs if spec.name == name), None)
+
+
 def _starts_again(pod: Pod, name: str, end: ContainerStateTerminated) -> bool:
     if pod.status.phase in {"Succeeded", "Failed"} or pod.metadata.deletion_timestamp is not None:
         return False
     spec = next((c for c in pod.spec.containers or () if c.name == name), ContainerSpec())
-    if spec.restart_policy_rules or _may_restart_all(pod):
+    if spec.restart_policy_rules or may_restart_all(pod):
         return True  # only the kubelet applies the rules; the pod's phase shows the result
     policy = spec.restart_policy or pod.spec.restart_policy
     return policy == "Always" or (policy == "OnFailure" and end.exit_code != 0)

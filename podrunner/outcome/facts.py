@@ -106,7 +106,10 @@ class Facts:
 
 def condition(pod: Pod, kind: str) -> PodCondition | None:
     """Return the pod's condition of a type, or None."""
-    return next((item for item in pod.status.conditions or () if item.type == kind), None)
+    for item in pod.status.conditions or ():
+        if item.type == kind:
+            return item
+    return None
 
 
 def is_over(pod: Pod, *, main_container: str | None = None, vanished: bool = False) -> bool:

@@ -17,10 +17,10 @@ from podrunner.outcome.facts import condition, deletion_asked_at
 from podrunner.outcome.messages import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from podrunner.outcome.record import ContainerStatus, Pod, PodCondition
+    from podrunner.outcome.record import ContainerStatus, Pod, PodCondition, PodStatus
 
 __all__ = ["NO_HISTORY", "History", "Words", "is_bare", "remember", "told_before"]
 
@@ -84,36 +84,92 @@ def remember(
         before: The record before, or None.
         main_container: Name of the container that decides, or None for the first.
     """
+    plain = _after_a_plain_record(known, pod, before, main_container)
+    return _merged(known, pod, before, main_container) if plain is None else plain
+
+
+def _after_a_plain_record(
+    known: History, pod: Pod, before: Pod | None, main_container: str | None
+) -> History | None:
+    """Return what :func:`_merged` returns where a short look shows it, as for nearly all records; else None.
+
+    That is a pod of one container, neither deleted nor disrupted, which never failed to start and says nothing about
+    why it waits.
+    """
+    if not _is_plain(known, pod, before):
+        return None
+    main = main_status(pod, main_container)
+    if main is None:
+        return None if pod.status.container_statuses or _tells_of_containers(before) else known
+    if main.state.running is not None:
+        return _STARTED
+    if main.restart_count or main.last_state.terminated is not None:
+        return None
+    if main.state.terminated is not None:
+        return known if known is _STARTED else None
+    waits_plainly = main.state.waiting is None or not main.state.waiting.message
+    return known if waits_plainly and not _tells_of_containers(before) else None
+
+
+def _is_plain(known: History, pod: Pod, before: Pod | None) -> bool:
+    if (known is not NO_HISTORY and known is not _STARTED) or pod.metadata.deletion_timestamp is not None:
+        return False
+    status = pod.status
+    if status.init_container_statuses or len(status.container_statuses or ()) > 1:
+        return False
+    return not _is_disrupted(status) and (before is None or not _is_disrupted(before.status))
+
+
+def _tells_of_containers(pod: Pod | None) -> bool:
+    return pod is not None and bool(pod.status.container_statuses)
+
+
+def _is_disrupted(status: PodStatus) -> bool:
+    for item in status.conditions or ():  # noqa: SIM110  # asked of each record: a generator costs more than the look
+        if item.type == "DisruptionTarget":
+            return True
+    return False
+
+
+def _merged(known: History, pod: Pod, before: Pod | None, main_container: str | None) -> History:
     main = main_status(pod, main_container)
     earlier = None if before is None else main_status(before, main_container)
     started = known.started or ever_started(main, known.unstarted_runs)
-    unstarted = 0 if started else unstarted_runs(main, known.unstarted_runs)
     merged = History(
         started=started,
-        unstarted_runs=unstarted,
+        unstarted_runs=0 if started else unstarted_runs(main, known.unstarted_runs),
         main=_forgotten(main, known.main) or _forgotten(main, earlier),
-        words=tuple(_words(known.words, pod)),
+        words=_words(known.words, pod),
         disruption=_first_disruption(known.disruption, before, pod),
         deletion_asked_at=known.deletion_asked_at or deletion_asked_at(pod),
         is_incomplete=known.is_incomplete,
     )
-    return next((shared for shared in (known, NO_HISTORY, _STARTED) if shared == merged), merged)
+    if merged == known:
+        return known
+    return _STARTED if merged == _STARTED else NO_HISTORY if merged == NO_HISTORY else merged
 
 
 def _forgotten(main: ContainerStatus | None, earlier: ContainerStatus | None) -> ContainerStatus | None:
     """Return the earlier status of the main container if the newest does not hold what it said."""
     if earlier is None or main is None:
         return earlier
+    if earlier.state.terminated is None:
+        return None
     is_reset = main.state.running is None and main.state.terminated is None
     last = main.last_state.terminated
     is_lost = last is None or last.reason == "ContainerStatusUnknown"
-    has_ended = earlier.state.terminated is not None and main.restart_count <= earlier.restart_count
-    return earlier if is_reset and is_lost and has_ended else None
+    return earlier if is_reset and is_lost and main.restart_count <= earlier.restart_count else None
 
 
 def _first_disruption(first: PodCondition | None, before: Pod | None, pod: Pod) -> PodCondition | None:
     """Return the disruption that an earlier record showed, unless the newest shows it, or calls it off."""
     now = condition(pod, "DisruptionTarget")
+    if (
+        now is None
+        and first is None
+        and (before is None or before.status.conditions == pod.status.conditions)
+    ):
+        return None
     earlier = first or (before and condition(before, "DisruptionTarget"))
     if earlier is None or earlier.status != "True" or (now is not None and now.status != "True"):
         return None
@@ -129,15 +185,23 @@ def is_bare(message: str | None) -> bool:
     return not text or _BARE.fullmatch(text) is not None
 
 
-def _words(known: tuple[Words, ...], pod: Pod) -> Iterator[Words]:
+def _words(known: tuple[Words, ...], pod: Pod) -> tuple[Words, ...]:
+    statuses = all_statuses(pod)
+    if not known and all(status.state.waiting is None for status in statuses):
+        return ()
+    return tuple(_said_by(statuses, known))
+
+
+def _said_by(statuses: Sequence[ContainerStatus], known: tuple[Words, ...]) -> Iterator[Words]:
     """Return the last telling words of each container that waits, also if this record does not say them.
 
     A record may lack the container's status: one from before it, which a restored server shows.
     """
     before = {words.container: words for words in known}
-    told = {status.name for status in all_statuses(pod)}
-    yield from (words for words in known if words.container not in told)
-    for status in all_statuses(pod):
+    if known:
+        told = {status.name for status in statuses}
+        yield from (words for words in known if words.container not in told)
+    for status in statuses:
         waiting = status.state.waiting
         if waiting is not None and waiting.reason and not is_bare(waiting.message):
             yield _said(status.name, waiting.reason, shorten(waiting.message))

@@ -66,12 +66,19 @@ def waiting_for(
             needed for it.
         history: What earlier records showed.
     """
+    statuses = all_statuses(pod)
+    if not statuses:
+        return _scheduling_cause(pod)
     main = main_name(pod, main_container)
-    needed = (s for s in all_statuses(pod) if s.name == main or not history.started)
-    found = (_container_cause(pod, status, fatal_reasons, main, history) for status in needed)
-    causes = [cause for cause in found if cause is not None]
-    fatal = next((cause for cause in causes if cause.reason in fatal_reasons), None)
-    return fatal or next(iter(causes), None) or _scheduling_cause(pod)
+    gravest: Cause | None = None
+    for status in statuses:
+        if history.started and status.name != main:
+            continue
+        cause = _container_cause(pod, status, fatal_reasons, main, history)
+        if cause is not None and cause.reason in fatal_reasons:
+            return cause
+        gravest = gravest or cause
+    return gravest or _scheduling_cause(pod)
 
 
 def _container_cause(
@@ -84,7 +91,8 @@ def _container_cause(
         category = Category.CONTAINER_CONFIG
     if category is not None:
         return Cause(category, reason, _telling_message(status, history), status.name)
-    is_init = any(each is status for each in pod.status.init_container_statuses or ())
+    inits = pod.status.init_container_statuses
+    is_init = inits is not None and any(each is status for each in inits)
     if reason == "CrashLoopBackOff":
         return _crash_cause(
             status, status.last_state.terminated, history, is_init=is_init, is_main=status.name == main

@@ -32,7 +32,7 @@ def printer_status(pod: Pod, *, classic: bool = False) -> str:
     initializing = _init_reason(pod)
     if initializing is not None and not _is_true(pod, "Initialized"):
         return initializing
-    return _containers_reason(pod, initializing or _pod_reason(pod))
+    return _containers_reason(pod, initializing)
 
 
 def ready_column(pod: Pod) -> str:
@@ -69,9 +69,11 @@ def _is_true(pod: Pod, kind: str) -> bool:
 
 def _init_reason(pod: Pod) -> str | None:
     """Return what the first init container that is not done says, or None if all are done."""
+    if not pod.status.init_container_statuses:
+        return None
     beside = native_sidecars(pod)
     total = len(pod.spec.init_containers or ())
-    for done, status in enumerate(pod.status.init_container_statuses or ()):
+    for done, status in enumerate(pod.status.init_container_statuses):
         end = status.state.terminated
         if (end is not None and end.exit_code == 0) or (status.name in beside and status.started):
             continue
@@ -93,7 +95,8 @@ def _end_reason(end: ContainerStateTerminated) -> str:
     return end.reason or (f"Signal:{end.signal}" if end.signal else f"ExitCode:{code}")
 
 
-def _containers_reason(pod: Pod, reason: str) -> str:
+def _containers_reason(pod: Pod, reason: str | None) -> str:
+    """Return what the containers say; if none says anything, the reason, or the pod's own where that is None."""
     running = False
     for status in reversed(pod.status.container_statuses or ()):
         state = status.state
@@ -103,6 +106,8 @@ def _containers_reason(pod: Pod, reason: str) -> str:
             reason = _end_reason(state.terminated)
         elif status.ready and state.running is not None:
             running = True
+    if reason is None:
+        reason = _pod_reason(pod)
     if reason == "Completed" and running:
         return "Running" if _is_true(pod, "Ready") else "NotReady"
     return reason

@@ -116,6 +116,7 @@ class ContainerStatus(_Record, frozen=True):
     restart_count: int = 0
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
+    container_id: str | None = msgspec.field(default=None, name="containerID")
 
 
 class PodCondition(_Record, frozen=True):
@@ -149,6 +150,13 @@ class RestartRule(_Record, frozen=True):
     action: str = ""
 
 
+class ContainerResources(_Record, frozen=True):
+    """What a container, or a pod, asks for and may use at most, such as ``{"memory": "512Mi"}``."""
+
+    requests: dict[str, Any] | None = None
+    limits: dict[str, Any] | None = None  # a quantity that is no text must not make the whole pod unreadable
+
+
 class ContainerSpec(_Record, frozen=True):
     """Name of a container; ``restart_policy == "Always"`` makes an init container a native sidecar (KEP-753).
 
@@ -158,6 +166,14 @@ class ContainerSpec(_Record, frozen=True):
     name: str = ""
     restart_policy: Literal["Always"] | str | None = None  # noqa: PYI051  # the known value, and any later one
     restart_policy_rules: list[RestartRule] | None = None
+    resources: ContainerResources | None = None
+
+    @property
+    def memory_limit(self) -> str | None:
+        """The limit of memory, as it was written; None: none is known."""
+        limits = self.resources.limits if self.resources is not None else None
+        found = limits.get("memory") if limits else None
+        return found if isinstance(found, str) else None
 
 
 class PodSpec(_Record, frozen=True):
@@ -169,6 +185,7 @@ class PodSpec(_Record, frozen=True):
     termination_grace_period_seconds: int | None = None
     containers: list[ContainerSpec] | None = None
     init_containers: list[ContainerSpec] | None = None
+    resources: ContainerResources | None = None
 
 
 class Pod(_Record, frozen=True):

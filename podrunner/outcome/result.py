@@ -5,9 +5,10 @@ Records only. How they come about does not belong here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from podrunner.errors import PodFailedError
 from podrunner.markup import Facts, html_table, rich_table
@@ -16,7 +17,7 @@ from podrunner.outcome.category import Category, Fault
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Evidence", "Outcome", "Timings", "parse_time"]
+__all__ = ["Evidence", "Outcome", "Timings", "parse_time", "timed"]
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -46,6 +47,10 @@ class Timings:
         measured_queue_s: ``queue_s`` by the runner's monotonic clock, to a millisecond; None where it did not see both
             ends, or where they contradict the cluster's stamps.
         measured_run_s: ``run_s`` in the same way.
+        cpu_core_s: The CPU that the pod asked for, in cores, times the seconds that its main container ran; None where
+            those are not known, or the outcome was read from a retained pod.
+        memory_byte_s: Likewise of memory, in bytes.
+        gpu_s: Likewise of GPUs, or shares of them.
     """
 
     created: str | None = None
@@ -54,6 +59,9 @@ class Timings:
     finished: str | None = None
     measured_queue_s: float | None = field(default=None, compare=False)
     measured_run_s: float | None = field(default=None, compare=False)
+    cpu_core_s: float | None = field(default=None, compare=False)
+    memory_byte_s: float | None = field(default=None, compare=False)
+    gpu_s: float | None = field(default=None, compare=False)
 
     @property
     def created_at(self) -> datetime | None:
@@ -96,6 +104,9 @@ class Timings:
             "finished": self.finished,
             "queue_s": self.queue_s,
             "run_s": self.run_s,
+            "cpu_core_s": self.cpu_core_s,
+            "memory_byte_s": self.memory_byte_s,
+            "gpu_s": self.gpu_s,
         }
 
 
@@ -248,3 +259,14 @@ class Outcome:
             "result_error": self.result_error,
             "log_tail": list(self.log_tail),
         }
+
+
+_NAMES: Final = tuple(each.name for each in fields(Outcome))
+_values_of: Final = attrgetter(*_NAMES)
+
+
+def timed(outcome: Outcome, timings: Timings) -> Outcome:
+    """Return an outcome with other timings: as ``dataclasses.replace``, in a tenth of its time, for each pod has it."""
+    values = dict(zip(_NAMES, _values_of(outcome), strict=True))
+    values["timings"] = timings
+    return Outcome(**values)

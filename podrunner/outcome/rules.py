@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from podrunner.outcome.category import Category, Fault
-from podrunner.outcome.containers import UNSTARTED_REASONS
+from podrunner.outcome.containers import UNSTARTED_REASONS, memory_limit_of
 from podrunner.outcome.facts import TERMINATION_BY_KUBELET, past_deadline
 from podrunner.outcome.messages import describe_end, sentence
 from podrunner.outcome.tables.causes import fault_of_creation, fault_of_status
@@ -170,17 +170,18 @@ def _refused(facts: Facts) -> bool:
 
 
 def _of_main(category: Category) -> Callable[[Facts], Diagnosis]:
-    return lambda facts: _of_container(category, facts.main_name, facts.end)
+    return lambda facts: _of_container(facts, category, facts.main_name, facts.end)
 
 
-def _of_container(category: Category, name: str, end: ContainerStateTerminated | None) -> Diagnosis:
+def _of_container(
+    facts: Facts, category: Category, name: str, end: ContainerStateTerminated | None
+) -> Diagnosis:
     reason = end.reason if end is not None else None
     fault = None
     if category is Category.CONTAINER_CONFIG and end is not None:
         fault = fault_of_creation(end.reason or "", end.message)
-    return Diagnosis(
-        category, describe_end(name, end), reason=reason, fault=fault, container=name or None, end=end
-    )
+    said = describe_end(name, end, memory_limit=memory_limit_of(facts.pod, name))
+    return Diagnosis(category, said, reason=reason, fault=fault, container=name or None, end=end)
 
 
 def _cancelled(facts: Facts) -> Diagnosis:
@@ -242,7 +243,7 @@ def _init_failed(facts: Facts) -> Diagnosis:
     failed = facts.failed_init
     assert failed is not None
     end = failed.state.terminated
-    return _of_container(_category_of_init(failed), failed.name, end)
+    return _of_container(facts, _category_of_init(failed), failed.name, end)
 
 
 def _category_of_init(failed: ContainerStatus) -> Category:
@@ -273,7 +274,7 @@ def _by_refusal(facts: Facts) -> Diagnosis:
 
 
 def _unreadable(facts: Facts) -> Diagnosis:
-    found = _of_container(Category.UNKNOWN, facts.main_name, facts.end)
+    found = _of_container(facts, Category.UNKNOWN, facts.main_name, facts.end)
     return found._replace(message=f"{found.message} (the pod's phase is {facts.phase})")
 
 

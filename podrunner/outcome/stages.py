@@ -110,7 +110,7 @@ def _is_unbound(pod: Pod, scheduled: PodCondition | None) -> bool:
     """Whether it has no node; only a node's kubelet writes statuses of containers."""
     if scheduled is not None:
         return scheduled.status != "True"
-    return pod.spec.node_name is None and next(all_statuses(pod), None) is None
+    return pod.spec.node_name is None and not all_statuses(pod)
 
 
 def _does_not_wait(pod: Pod, main: ContainerStatus | None) -> bool:
@@ -122,8 +122,10 @@ def _does_not_wait(pod: Pod, main: ContainerStatus | None) -> bool:
 
 
 def _on_node(pod: Pod, main: str | None) -> Place:
+    if not pod.status.init_container_statuses:
+        return Place(Stage.CREATING, main)
     beside = native_sidecars(pod)
-    for status in pod.status.init_container_statuses or ():
+    for status in pod.status.init_container_statuses:
         end = status.state.terminated
         is_done = (end is not None and end.exit_code == 0) or (status.name in beside and bool(status.started))
         if not is_done:

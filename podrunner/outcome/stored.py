@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from bisect import bisect_right
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_type_hints
 
 import msgspec
@@ -231,7 +232,8 @@ def _decoded(text: str) -> _Record | None:
     try:
         data = text.encode()
         return _read(data) if len(data) <= _READ_BYTES else None
-    except (ValueError, RecursionError):  # no UTF-8, no JSON, another shape, nested too deeply
+    # No UTF-8, no JSON, another shape, nested too deeply. msgspec's errors are ValueErrors since 0.21 only.
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         return None
 
 
@@ -296,7 +298,7 @@ def restored(outcome: Outcome, pod: Pod) -> Outcome:
 
 # When a record is needed
 
-_DECIDING: Final = (
+_what_decides: Final = attrgetter(
     "category",
     "fault",
     "started",
@@ -330,4 +332,4 @@ def says_otherwise(settled: Outcome, alone: Outcome | None) -> bool:
     """
     if alone is None:
         return True
-    return any(getattr(settled, field) != getattr(alone, field) for field in _DECIDING)
+    return _what_decides(settled) != _what_decides(alone)

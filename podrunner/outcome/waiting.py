@@ -117,20 +117,19 @@ def _of_container(pod: Pod, place: Place) -> Said:
     return Said(place.stage, reason, shorten(message), name)
 
 
-def is_same_cause(before: tuple[Pod, History], after: tuple[Pod, History], main_container: str) -> bool:
-    """Whether two records say the same about why a pod waits.
+def is_same_cause(before: tuple[Said | None, History], after: tuple[Said | None, History]) -> bool:
+    """Whether two records say the same about why a pod waits, as :func:`why` says it, each with its history.
 
     A failed pull and the back-off after it are the same, and so are messages that differ only in numbers: a port, a
     time, how many nodes lack something.
     """
-    return _key(*before, main_container) == _key(*after, main_container)
+    return _key(*before) == _key(*after)
 
 
-def _key(pod: Pod, history: History, main_container: str) -> tuple[str, str] | None:
-    said = why(pod, history=history, main_container=main_container)
-    words = told_before(history, said.container) if said is not None and said.container else None
+def _key(said: Said | None, history: History) -> tuple[str, str] | None:
     if said is None or not said.message:
         return None
+    words = told_before(history, said.container) if said.container else None
     message = said.message if words is None else words.message
     return _PULL_FAILS.sub("ErrImagePull", said.reason), _NUMBER.sub("0", message)
 

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Final
 from podrunner.builder import read_ownership, safe_label
 from podrunner.builder.labels import ADOPTIONS, OWNER
 from podrunner.errors import ConflictError, NotFoundError
+from podrunner.log_fields import pod_fields
 from podrunner.ownership.outcome_records import is_reported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 
     from podrunner.builder import OwnershipMetadata
     from podrunner.kube import KubeClient
     from podrunner.outcome.record import Pod
     from podrunner.ownership.scope import ScopeReader
+    from podrunner.workload import WorkloadKey
 
 __all__ = ["Adopter", "adoptions_of", "owner_of"]
 
@@ -77,6 +79,8 @@ class Adopter:
         known: Callable[[Pod], bool],
         on_retained: Callable[[Pod, OwnershipMetadata], None] = lambda _pod, _stamp: None,
         owners: Collection[str] = (),
+        is_gone: Callable[[str], Awaitable[bool]] | None = None,
+        which: Callable[[WorkloadKey], bool] | None = None,
     ) -> AsyncGenerator[tuple[Pod, OwnershipMetadata], None]:
         """Gives each pod that was won, as it is now. To be closed by ``aclosing``.
 
@@ -88,11 +92,14 @@ class Adopter:
             known: Whether the pod is tracked already, or being launched just now.
             on_retained: Called with each pod that is left as it is because its outcome was reported.
             owners: Runners that are gone, whatever their Leases say.
+            is_gone: Decides of each other owner, once, whether it is gone; None: its Lease does.
+            which: Called with the key of each pod that may be taken: False leaves it as it is. None: all are taken.
 
         Raises:
             ApiError: A list or a Lease could not be read: without an answer no runner is taken for gone.
             OwnershipError: We lost our own Lease meanwhile.
         """
+        is_gone = is_gone or self._reader.is_gone
         gone = dict.fromkeys(owners, True)
         async with aclosing(self._reader.pods(namespaces)) as pods:
             async for pod in pods:
@@ -102,6 +109,8 @@ class Adopter:
                 if is_reported(pod):
                     on_retained(pod, stamp)
                     continue
+                if which is not None and not which(stamp.key):
+                    continue
                 if stamp.owner == self._owner:
                     # The list may be old: of a pod that we have reported, deleted and forgotten since.
                     found = await self._read_again(pod)
@@ -109,7 +118,7 @@ class Adopter:
                         yield found, stamp
                     continue
                 if stamp.owner not in gone:
-                    gone[stamp.owner] = await self._reader.is_gone(stamp.owner)
+                    gone[stamp.owner] = await is_gone(stamp.owner)
                 if gone[stamp.owner] and (won := await self.take(pod)) is not None:
                     yield won, stamp
 
@@ -151,7 +160,13 @@ class Adopter:
         except NotFoundError:
             return None, None
         except ConflictError as error:
-            _logger.info("pod %s/%s changed while it was being adopted: %s", meta.namespace, meta.name, error)
+            _logger.info(
+                "pod %s/%s changed while it was being adopted: %s",
+                meta.namespace,
+                meta.name,
+                error,
+                extra=pod_fields(meta),
+            )
             found = await self._read_again(pod)
             # The swap may be ours all the same, if its answer was lost and it was tried again.
             return (found, None) if found is not None and owner_of(found) == self._owner else (None, found)

@@ -35,6 +35,7 @@ from podrunner.errors import (
     OwnershipError,
     PodrunnerError,
 )
+from podrunner.event_loop import clock_of_loop, current_time, make_event
 
 if TYPE_CHECKING:
     from podrunner.kube import KubeClient
@@ -64,6 +65,7 @@ _READS_AFTER_INTERRUPTION_S: Final = (0.0, 0.5, 1.5)
 # So often the time is noted; if a note is that much late, the process was stopped, or the machine slept.
 _PULSE_S: Final = 1.0
 _LATE_S: Final = 3.0
+_LATE_AFTER_S: Final = _PULSE_S + _LATE_S
 
 WallClock = Callable[[], dt.datetime]
 
@@ -151,6 +153,7 @@ class _Sent(NamedTuple):
     on_loop: float
     by_day: dt.datetime
     monotonic: float
+    epoch_s: float = 0.0
 
 
 class LeaseKeeper:
@@ -184,8 +187,10 @@ class LeaseKeeper:
         self._owner = owner
         self._scope = scope
         self._duration_s = duration_s
+        self._loop_time: Callable[[], float] = current_time
         self._namespaces = ",".join(namespace or "*" for namespace in namespaces)
         self._now = now
+        self._epoch_s: Callable[[], float] = time.time if now is utc_now else lambda: now().timestamp()
         # Two processes that were given one owner's name are still two holders.
         self._holder = f"{owner}_{uuid.uuid4().hex}"
         self._lease: dict[str, Any] | None = None
@@ -196,7 +201,7 @@ class LeaseKeeper:
         self._on_lost: Callable[[str], None] = lambda _: None
         self._pulse: _Sent | None = None
         self._doubted_at: float | None = None
-        self._urged, self._answered = anyio.Event(), anyio.Event()
+        self._urged, self._answered = make_event(), make_event()
 
     async def acquire(self) -> None:
         """Takes the Lease. One that an earlier process of this name left behind is waited out.
@@ -219,7 +224,7 @@ class LeaseKeeper:
         while self.is_held():
             with anyio.move_on_after(pause_s):
                 await (self._urged.wait() if renewed else anyio.sleep_forever())
-            self._urged = anyio.Event()
+            self._urged = make_event()
             if self.is_held():
                 renewed = await self._renew()
                 pause_s = self._duration_s / (_RENEWALS_PER_DURATION if renewed else _TRIES_PER_DURATION)
@@ -232,34 +237,39 @@ class LeaseKeeper:
 
     def doubt(self) -> None:
         """Something says that the Lease may be another runner's: it is renewed at once."""
-        self._doubted_at = anyio.current_time()
+        self._doubted_at = current_time()
         self._urged.set()
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether what :meth:`is_held` says is in doubt: then :meth:`confirm` waits for an answer."""
+        self._look_at_clocks()
+        return self._doubted_at is not None
 
     async def confirm(self) -> None:
         """Returns when the Lease is held without doubt, or is lost: at once, unless it is doubted."""
-        self._look_at_clocks()
-        while self.is_held() and self._doubted_at is not None:
+        if not self.is_doubted:
+            return
+        while self._doubted_at is not None and self.is_held():
             await self._answered.wait()
 
     def _look_at_clocks(self) -> None:
         """Doubts the Lease, once, if the clocks went on without us."""
-        if self._pulse is not None and self._age_s(self._pulse) > _PULSE_S + _LATE_S:
+        if self._pulse is not None and self._is_older(self._pulse, _LATE_AFTER_S):
             self._pulse = self._sent()
             self.doubt()
 
     def _answer(self) -> None:
         self._answered.set()
-        self._answered = anyio.Event()
+        self._answered = make_event()
 
     def is_held(self) -> bool:
         """Whether we may act, by our own clocks: to be asked before whatever only an owner may do.
 
         A process that was stopped or suspended for longer than the Lease's duration finds here that it is no owner.
         """
-        if not self.lost:
-            silence_s = self._age_s(self._renewed)
-            if silence_s > self._duration_s:
-                self._lose(f"not renewed for {silence_s:.0f} s")
+        if not self.lost and self._is_older(self._renewed, self._duration_s):
+            self._lose(f"not renewed for {self._age_s(self._renewed):.0f} s")
         return not self.lost
 
     def has_time_left(self) -> bool:
@@ -273,12 +283,19 @@ class LeaseKeeper:
         """Seconds since the last renewal was sent. The monotonic clock may stand still while a machine sleeps."""
         return self._age_in_thread_s(self._renewed)
 
+    def _is_older(self, moment: _Sent, age_s: float) -> bool:
+        """Whether a moment is longer ago by any of the clocks: this is asked before each request."""
+        return (
+            time.monotonic() - moment.monotonic > age_s
+            or self._loop_time() - moment.on_loop > age_s
+            or self._epoch_s() - moment.epoch_s > age_s
+        )
+
     def _age_s(self, moment: _Sent) -> float:
-        return max(anyio.current_time() - moment.on_loop, self._age_in_thread_s(moment))
+        return max(current_time() - moment.on_loop, self._age_in_thread_s(moment))
 
     def _age_in_thread_s(self, moment: _Sent) -> float:
-        by_day = (self._now() - moment.by_day).total_seconds()
-        return max(time.monotonic() - moment.monotonic, by_day)
+        return max(time.monotonic() - moment.monotonic, self._epoch_s() - moment.epoch_s)
 
     def _lose(self, why: str) -> None:
         self.lost = True
@@ -346,7 +363,8 @@ class LeaseKeeper:
             raise
 
     def _sent(self) -> _Sent:
-        return _Sent(anyio.current_time(), self._now(), time.monotonic())
+        self._loop_time = clock_of_loop()
+        return _Sent(self._loop_time(), self._now(), time.monotonic(), self._epoch_s())
 
     async def _take_over(self) -> None:
         found = await self._read()

@@ -14,6 +14,7 @@ import anyio
 import msgspec
 
 from podrunner.errors import PodrunnerError
+from podrunner.event_loop import current_time
 from podrunner.ownership.leases import CLOCK_SKEW_S, LeaseState, lease_end, lease_state, renewal_of
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Owners:
         seen_at = self._gone_at.get(owner)
         if seen_at is None:
             return None
-        if anyio.current_time() - seen_at > _FRESH_S:
+        if current_time() - seen_at > _FRESH_S:
             del self._gone_at[owner]
             return None
         return OwnerGone()
@@ -134,7 +135,7 @@ class Owners:
             return self._noted(owner) if isinstance(verdict, OwnerGone) else None
 
     def _noted(self, owner: str) -> OwnerGone:
-        self._gone_at[owner] = anyio.current_time()
+        self._gone_at[owner] = current_time()
         return OwnerGone()
 
     async def settle(self, owner: str) -> OwnerVerdict:

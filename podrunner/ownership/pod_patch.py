@@ -20,6 +20,7 @@ from podrunner.errors import (
     PodrunnerError,
 )
 from podrunner.kube import is_transient, retrying
+from podrunner.log_fields import pod_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +163,15 @@ class PodPatch:
             return status
         level = logging.INFO if status is WriteStatus.FENCED else logging.WARNING
         why = error if isinstance(error, PodrunnerError) else f"no answer within {self._within_s:.0f} s"
-        _logger.log(level, "pod %s/%s was not %s: %s", self._meta.namespace, self._meta.name, done, why)
+        _logger.log(
+            level,
+            "pod %s/%s was not %s: %s",
+            self._meta.namespace,
+            self._meta.name,
+            done,
+            why,
+            extra=pod_fields(self._meta),
+        )
         return status
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from podrunner.builder import read_ownership
 from podrunner.errors import OwnershipError, PodrunnerError
+from podrunner.log_fields import pod_fields
 from podrunner.outcome import main_status, timings_of
 from podrunner.outcome.result import parse_time
 from podrunner.ownership.outcome_records import is_reported
@@ -127,7 +128,9 @@ class RetainedPods:
         except OwnershipError:
             raise
         except PodrunnerError as error:
-            _logger.warning("kept pod %s/%s was not swept: %s", pod.namespace, pod.name, error)
+            _logger.warning(
+                "kept pod %s/%s was not swept: %s", pod.namespace, pod.name, error, extra=pod_fields(pod)
+            )
             return False
 
     async def _retained(self, namespaces: Sequence[str | None]) -> list[RetainedPod]:

@@ -6,6 +6,7 @@ Which pods may be taken over is decided in ``podrunner.ownership``; what follows
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from podrunner.builder import read_ownership
@@ -13,7 +14,7 @@ from podrunner.runner.states import Rules
 from podrunner.runner.tracked import TrackedPod
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from podrunner.builder import OwnershipMetadata
     from podrunner.config import RunnerConfig
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from podrunner.runner.submission import SubmissionQueue
     from podrunner.runner.supervisor import Supervisor
     from podrunner.runner.tracked import TrackedPods
+    from podrunner.workload import WorkloadKey
 
 __all__ = ["PodAdoption"]
 
@@ -72,13 +74,22 @@ class PodAdoption:
         self._queue = queue
         self._runs = runs
         self._fence = fence
+        self._not_returned: list[TrackedPod] = []  # of calls that failed
 
-    async def adopt(self, owners: Iterable[str] = ()) -> list[TrackedPod]:
+    async def adopt(
+        self,
+        owners: Iterable[str] | Callable[[str], bool] = (),
+        *,
+        which: Callable[[WorkloadKey], bool] | None = None,
+    ) -> list[TrackedPod]:
         """Takes over what is left of runners of the same scope that are gone.
 
+        Pods that a call had won before it failed are this runner's, and are returned by the next call that does not.
+
         Args:
-            owners: Runners that are gone by the embedder's verdict. Their Leases are revoked first: one that is alive
-                after all acts no more when its pods are taken.
+            owners: Runners that are gone by the embedder's verdict, or a function that decides of each alone. Their
+                Leases are revoked first: one that is alive after all acts no more when its pods are taken.
+            which: Whether to take the pod of a key; None: all.
 
         Raises:
             ApiError: Pods or Leases cannot be read, or a Lease cannot be revoked.
@@ -86,21 +97,47 @@ class PodAdoption:
             RunnerClosedError: The runner is not open.
         """
         self._fence.check_open("adopt")
-        dead = [owner for owner in dict.fromkeys(owners) if owner != self._owner]
-        for owner in dead:
-            await self._revoker.revoke(owner)
-        adopted = []
+        verdict = partial(self._is_gone_by, owners) if callable(owners) else None
+        dead = () if callable(owners) else await self._revoked(owners)
+        won: list[TrackedPod] = []
         found = self._adopter.adopt(
-            self._namespaces, known=self._knows, on_retained=self._runs.note_retained, owners=dead
+            self._namespaces,
+            known=self._knows,
+            on_retained=self._runs.note_retained,
+            owners=dead,
+            is_gone=verdict,
+            which=which,
         )
-        async with aclosing(found) as won:
-            async for pod, ownership in won:
+        try:
+            await self._take_all(found, won)
+        except BaseException:
+            self._not_returned += won
+            raise
+        earlier, self._not_returned = self._not_returned, []
+        return [*earlier, *won]
+
+    async def _take_all(
+        self, found: AsyncGenerator[tuple[Pod, OwnershipMetadata], None], won: list[TrackedPod]
+    ) -> None:
+        async with aclosing(found) as pods:
+            async for pod, ownership in pods:
                 self._fence.check_owner()
                 tracked = self._supervisor.adopt(self._as_tracked(pod, ownership), pod)
                 self._queue.adopted(tracked)
                 self._runs.note_adopted(tracked)
-                adopted.append(tracked)
-        return adopted
+                won.append(tracked)
+
+    async def _revoked(self, owners: Iterable[str]) -> list[str]:
+        dead = [owner for owner in dict.fromkeys(owners) if owner != self._owner]
+        for owner in dead:
+            await self._revoker.revoke(owner)
+        return dead
+
+    async def _is_gone_by(self, verdict: Callable[[str], bool], owner: str) -> bool:
+        if not verdict(owner):
+            return False
+        await self._revoker.revoke(owner)
+        return True
 
     def _knows(self, pod: Pod) -> bool:
         """Whether a pod is tracked, or being created: then its creation is the one that tracks it."""

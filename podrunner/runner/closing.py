@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from podrunner.errors import CloseTimeoutError, RunnerClosedError, UsageError
+from podrunner.event_loop import current_time
 from podrunner.interruption import persist, withdraw_cancellation
+from podrunner.outcome import Category
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +39,8 @@ _CLOSE_WITHIN_S: Final = 90.0
 _ASK_WITHIN_S: Final = 5.0
 # After a drain all that is left is deleting pods whose processes have ended.
 _GONE_WITHIN_S: Final = 35.0
+# Pods in one line of the log.
+_NAMED: Final = 20
 
 
 class ClosePolicy(StrEnum):
@@ -145,7 +149,7 @@ class RunnerClose:
         try:
             left = await self._end_pods(policy, is_clean=is_clean)
             if left:
-                asked_until_s = anyio.current_time() + _ASK_WITHIN_S
+                asked_until_s = current_time() + _ASK_WITHIN_S
                 await persist(self._deleter.ask_for_rest, deadline_s=asked_until_s)
                 left = self._not_ended()
         finally:
@@ -179,7 +183,7 @@ class RunnerClose:
             self._deleter.freeze()
             return []
         self._runs.stop(relinquish=False)
-        within_s = anyio.current_time() + _CLOSE_WITHIN_S
+        within_s = current_time() + _CLOSE_WITHIN_S
         is_over = await persist(self._cancel_all, deadline_s=within_s, on_begin=self._note_cancelling)
         return [] if is_over or self._is_lost() else self._not_ended()
 
@@ -230,3 +234,22 @@ class RunnerClose:
                 left,
                 self._deliveries.mode,
             )
+        lost = [pod for pod in self._pods if pod.is_gone and _is_unreported(pod)]
+        if lost:
+            named = ", ".join(f"{pod.namespace}/{pod.name}" for pod in lost[:_NAMED])
+            _logger.warning(
+                "%d pods are gone, and their outcomes were not delivered (outcome_delivery=%r): no runner will report "
+                "them: %s%s",
+                len(lost),
+                self._deliveries.mode,
+                named,
+                ", …" if len(lost) > _NAMED else "",
+            )
+
+
+def _is_unreported(pod: TrackedPod) -> bool:
+    """Whether the caller was given no outcome of a pod; that it is cancelled was the caller's own wish."""
+    outcome = pod.outcome
+    if outcome is None:
+        return not pod.state.is_ended
+    return pod.state.is_undelivered and outcome.category is not Category.CANCELLED

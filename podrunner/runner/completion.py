@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 import anyio
 
+from podrunner.event_loop import current_time
 from podrunner.runner.handles import AsyncPod
 from podrunner.runner.run_handle import AsyncRun, is_over, on_end, standing
 from podrunner.runner.tasks import Notify
@@ -47,7 +48,7 @@ class AsyncCompletions(Generic[H]):
         self._until = float("inf")
         going_on = [handle for handle in self._open if not is_over(handle)]
         if going_on and timeout_s is not None:
-            self._until = anyio.current_time() + timeout_s
+            self._until = current_time() + timeout_s
         for handle in going_on:
             on_end(handle, partial(self._note_end, handle))
 

@@ -45,6 +45,11 @@ class _Lease(Protocol):
         """Whether it is held, in any thread."""
         ...
 
+    @property
+    def is_doubted(self) -> bool:
+        """Whether it may be another runner's."""
+        ...
+
     async def confirm(self) -> None:
         """Returns when it is held without doubt, or is lost."""
         ...
@@ -86,6 +91,11 @@ class Fence:
         """Returns whether something may be written, by the machine's clocks. For all threads: it changes nothing."""
         return self.lost_because is None and self._lease.has_time_left()
 
+    @property
+    def is_doubted(self) -> bool:
+        """Whether :meth:`confirm` would wait."""
+        return self._lease.is_doubted
+
     async def confirm(self) -> None:
         """Returns when what :meth:`may_act` says is beyond doubt: at once, unless there is a doubt."""
         await self._lease.confirm()
@@ -105,6 +115,14 @@ class Fence:
             OwnershipError: It is not this runner's any more.
         """
         self.check_owner()
+        self.check_not_taken_over(pod)
+
+    def check_not_taken_over(self, pod: TrackedPod) -> None:
+        """Refuses to change a pod that another runner took over; for what asks for the Lease itself.
+
+        Raises:
+            OwnershipError: Another runner did.
+        """
         if pod.is_taken_over:
             raise OwnershipError(
                 f"another runner took pod {pod.namespace}/{pod.name} over",

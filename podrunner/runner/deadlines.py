@@ -83,11 +83,11 @@ class Clocks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     noted: Category | None = None
 
 
-def has_deadline(known: Snapshot, config: RunnerConfig, *, main_container: str) -> bool:
+def has_deadline(known: Snapshot, config: RunnerConfig) -> bool:
     """Returns whether time is to be measured for this pod: it waits, its run is limited, or its node is suspect."""
     if suspicion(known.pod) is not None or config.run_timeout_s is not None:
         return True
-    return place_of(known.pod, history=known.history, main_container=main_container) is not None
+    return known.said is not None
 
 
 def advanced(

@@ -21,6 +21,7 @@ from podrunner.errors import (
     OwnershipError,
     PodrunnerError,
 )
+from podrunner.log_fields import pod_fields
 from podrunner.ownership import (
     Attempt,
     AwaitOwner,
@@ -169,7 +170,13 @@ class EarlierPods:
         try:
             await self._resolve(turn)
         except PodrunnerError as error:
-            _logger.info("pod %s/%s is left as it is: %s", turn.pod.namespace, turn.pod.name, error)
+            _logger.info(
+                "pod %s/%s is left as it is: %s",
+                turn.pod.namespace,
+                turn.pod.name,
+                error,
+                extra=pod_fields(turn.pod),
+            )
             turn.lost = error if is_attempt_lost(error) else None
 
     async def _resolve(self, turn: LaunchTurn) -> TrackedPod | Deferral:
@@ -233,7 +240,13 @@ class EarlierPods:
             await self._launcher.add_secret(plan, record)
         except PodrunnerError as error:
             meta = record.metadata
-            _logger.warning("pod %s/%s may wait for its Secret: %s", meta.namespace, meta.name, error)
+            _logger.warning(
+                "pod %s/%s may wait for its Secret: %s",
+                meta.namespace,
+                meta.name,
+                error,
+                extra=pod_fields(meta),
+            )
 
     def _replay(self, turn: LaunchTurn, record: Pod, outcome: Outcome) -> TrackedPod:
         if isinstance(turn.pod.state, NotCreatedState):
@@ -243,7 +256,9 @@ class EarlierPods:
 
     async def _clear(self, pod: TrackedPod, record: Pod, rerun: Rerun) -> None:
         """Makes room for another pod of the attempt."""
-        _logger.info("pod %s/%s is deleted, and its attempt run again", pod.namespace, pod.name)
+        _logger.info(
+            "pod %s/%s is deleted, and its attempt run again", pod.namespace, pod.name, extra=pod_fields(pod)
+        )
         if rerun.is_drained:
             await self._existing.remove(record)
             return
@@ -281,6 +296,7 @@ def _report_another(record: Pod | None, plan: PodPlan) -> None:
             plan.key,
             record.metadata.namespace,
             record.metadata.name,
+            extra=pod_fields(record.metadata),
         )
 
 
@@ -294,4 +310,5 @@ def _report_replay(record: Pod, turn: LaunchTurn, why: str) -> None:
         meta.namespace,
         meta.name,
         why,
+        extra=pod_fields(meta),
     )

@@ -104,6 +104,7 @@ class Engine:
             random=random,
             may_act=self._fence.may_act,
             on_begun=self._take_begun,
+            on_retry=None if self._bus.hooks is None else self._bus.hooks.retried,
         )
         self._logs = LogCollection(
             client,
@@ -134,7 +135,7 @@ class Engine:
         )
         self.context: RunnerContext = self._make_context()
         self._bus.hand_out(lambda tracked: resources.event_handle(AsyncPod(tracked, self.context)))
-        self.runs: Runs = Runs(self.queue, self.context, tasks=tasks, random=random)
+        self.runs: Runs = Runs(self.queue, self.context, tasks=tasks, random=random, hooks=self._bus.hooks)
         self.bulk: BulkSubmission = BulkSubmission(self.queue, self.runs)
         self.adoption: PodAdoption = self._make_adoption()
         self.closing: RunnerClose = self._make_closing()
@@ -292,6 +293,7 @@ class Engine:
             sink=self._supervisor.observe,
             accept=self._is_ours,
             conditions=conditions_of(self._config.failure_policy),
+            texts_of=self.pods.texts_of,
         )
 
     def _is_ours(self, pod: Pod) -> bool:

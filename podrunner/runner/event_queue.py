@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from podrunner.errors import UsageError
 from podrunner.runner.delivery import Reader, came_back, handed_out, left
-from podrunner.runner.events import EventKind, note_pod, noted_pod
+from podrunner.runner.events import EventKind, note_handle
 from podrunner.runner.tasks import Notify
-from podrunner.runner.tracked import TrackedPod
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from podrunner.runner.delivery import Deliveries
     from podrunner.runner.events import RunnerEvent
     from podrunner.runner.handles import AsyncPod
+    from podrunner.runner.hooks import HookCalls
+    from podrunner.runner.tracked import TrackedPod
 
 __all__ = ["AsyncEvents", "EventBus", "EventQueue", "TakeOutcomes", "put_back"]
 
@@ -56,6 +57,10 @@ class EventQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def is_beyond(self, count: int) -> bool:
+        """Whether more events wait than so many."""
+        return len(self._waiting) > count
+
     @property
     def has_news(self) -> bool:
         """Whether polling would do anything: events wait, or the reader took some. For all threads."""
@@ -63,11 +68,13 @@ class EventQueue:
 
     def put(self, event: RunnerEvent) -> None:
         """Adds an event; wakes the reader."""
-        if len(self._waiting) >= self._limit and not event.is_terminal:
+        is_terminal = event.is_terminal
+        if len(self._waiting) >= self._limit and not is_terminal:
             self._coalesce(event)
         else:
-            self._append(event)
-        self._arrival.notify_all()
+            self._append(event, is_terminal=is_terminal)
+        if self._arrival.waiting is not None:
+            self._arrival.notify_all()
 
     def poll(self, max_events: int | None = None) -> list[RunnerEvent]:
         """Takes what is waiting, the oldest first, at most so many (None: all)."""
@@ -114,16 +121,16 @@ class EventQueue:
         self._closed = True
         self._arrival.notify_all()
 
-    def _append(self, event: RunnerEvent) -> None:
+    def _append(self, event: RunnerEvent, *, is_terminal: bool) -> None:
         self._waiting[self._next] = event
-        if not event.is_terminal:
+        if not is_terminal:
             self._newest[event.uid or event.name] = self._next
         self._next += 1
 
     def _coalesce(self, event: RunnerEvent) -> None:
         place = self._newest.get(event.uid or event.name)
         if place is None:
-            self._append(event)
+            self._append(event, is_terminal=False)
             return
         self._waiting[place] = event
         self.coalesced += 1
@@ -167,9 +174,14 @@ class EventObserver(Protocol):
 
 
 class EventBus:
-    """Gives each event to the runner's own queue, to every open subscription and to every observer."""
+    """Gives each event to the runner's own queue, to every open subscription, to every observer and to the hooks.
 
-    def __init__(self, limit: int) -> None:
+    Attributes:
+        hooks: The embedder's; None: there are none.
+    """
+
+    def __init__(self, limit: int, hooks: HookCalls | None = None) -> None:
+        self.hooks: HookCalls | None = hooks
         self._limit = limit
         self._deliveries: Deliveries | None = None
         self.queue: EventQueue = EventQueue(limit, self._take)
@@ -184,10 +196,7 @@ class EventBus:
         self._make_handle = make_handle
 
     def _with_handle(self, event: RunnerEvent) -> RunnerEvent:
-        tracked = noted_pod(event)
-        if self._make_handle is not None and isinstance(tracked, TrackedPod):
-            note_pod(event, self._make_handle(tracked))
-        return event
+        return event if self._make_handle is None else note_handle(event, self._make_handle)
 
     def deliver_to(self, deliveries: Deliveries) -> None:
         """Sets where outcomes that readers take are passed on to."""
@@ -200,15 +209,18 @@ class EventBus:
 
     def emit(self, event: RunnerEvent) -> None:
         """Gives the event to all."""
-        self._with_handle(event)
-        if _is_loss(event):
+        if self._make_handle is not None:
+            note_handle(event, self._make_handle)
+        if event.kind is EventKind.LOST:
             self._keep(event)
         self.queue.put(event)
-        if len(self.queue) > self._most:
+        if self.queue.is_beyond(self._most):
             self.queue.leave_out(self._is_taken)
             self._most = 2 * max(self._limit, len(self.queue))
         for receiver in (*self._subscriptions, *self._observers):
             receiver.put(event)
+        if self.hooks is not None:
+            self.hooks.emitted(event)
 
     def attach(self, observer: EventObserver) -> None:
         """Calls an observer with each event from now on."""

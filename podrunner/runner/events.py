@@ -14,6 +14,8 @@ import msgspec
 from podrunner.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import TypeVar
 
     from podrunner.outcome import Outcome
@@ -25,7 +27,7 @@ else:
 
     P = TypeVar("P")
 
-__all__ = ["EventKind", "RunnerEvent", "note_pod", "noted_pod"]
+__all__ = ["EventKind", "RunnerEvent", "note_handle", "note_pod", "noted_pod"]
 
 
 class EventKind(StrEnum):
@@ -55,6 +57,7 @@ class EventKind(StrEnum):
     """The log of the pod could not be collected; the message says why."""
 
 
+_MAKE_HANDLE = "make_handle"
 _TERMINAL = frozenset({EventKind.FINISHED, EventKind.DELETED, EventKind.LOST})
 
 
@@ -104,12 +107,19 @@ class RunnerEvent(msgspec.Struct, Generic[P], frozen=True, dict=True):
             raise UsageError(
                 f"this event of {self.key} has no handle: only those that a runner gives out have one"
             )
-        return cast("P", pod)
+        make_handle = self.__dict__.get(_MAKE_HANDLE)
+        return cast("P", pod if make_handle is None else make_handle(pod))
 
 
 def note_pod(event: RunnerEvent, pod: object) -> RunnerEvent:
     """Notes beside an event's fields of which pod it is: as the runner tracks it, and then its handle."""
     event.__dict__["pod"] = pod
+    return event
+
+
+def note_handle(event: RunnerEvent, make_handle: Callable[[Any], object]) -> RunnerEvent:
+    """Notes how a handle is made of the pod that :func:`note_pod` noted: few readers ask for one."""
+    event.__dict__[_MAKE_HANDLE] = make_handle
     return event
 
 

@@ -6,7 +6,6 @@ is read in :mod:`podrunner.runner.results`. Trouble here never changes what beca
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from datetime import timedelta
 from functools import partial
@@ -16,8 +15,11 @@ import anyio
 from msgspec.structs import replace
 
 from podrunner.errors import ConflictError, NotFoundError, OwnershipError, PodrunnerError
+from podrunner.event_loop import current_time, make_event
 from podrunner.kube import RequestRetry, retrying
+from podrunner.log_fields import pod_fields
 from podrunner.logs import read_lines
+from podrunner.outcome.result import timed
 from podrunner.ownership import (
     NotedWait,
     PodWrite,
@@ -36,7 +38,7 @@ from podrunner.ownership import (
 from podrunner.runner.effects import RecordOpened, RecordStart, RecordWaiting
 from podrunner.runner.inputs import DeletionAnswered, DeletionDeclined, PodRemoved
 from podrunner.runner.lifecycle import wants_events, with_events
-from podrunner.runner.results import with_result
+from podrunner.runner.results import announces_result, with_result
 from podrunner.runner.states import Enriching
 from podrunner.runner.tasks import Notify
 
@@ -106,7 +108,7 @@ class Finalizer:
         self._config = config
         self._fence = fence
         self._enricher = OutcomeEnricher(client, config, limiter=limiter)
-        self._closing = anyio.Event()
+        self._closing = make_event()
 
     def close(self) -> None:
         """Keeps pods no longer for a reader that may still come: the runner takes no more calls."""
@@ -120,14 +122,23 @@ class Finalizer:
         try:
             outcome = await self._enricher.enrich(pod, state)
         except Exception:
-            _logger.exception("no evidence of pod %s/%s", pod.namespace, pod.name)
+            _logger.exception("no evidence of pod %s/%s", pod.namespace, pod.name, extra=pod_fields(pod))
             outcome = state.provisional
-        return dataclasses.replace(outcome, timings=pod.stopwatch.measured(outcome.timings))
+        return timed(outcome, pod.measured(outcome.timings))
+
+    def known_outcome(self, pod: TrackedPod) -> Outcome | None:
+        """Returns what :meth:`enrich` returns of a pod of which nothing more is to be asked; None: something is."""
+        state = pod.state
+        if not isinstance(state, Enriching) or self._enricher.asks(pod, state):
+            return None
+        outcome = state.provisional
+        return timed(outcome, pod.measured(outcome.timings))
 
     async def mark_reported(self, pod: TrackedPod) -> None:
         """Marks a pod that is retained, so that no successor reports its outcome again."""
         outcome = pod.outcome
         if outcome is not None:
+            pod.note_last_reading()
             await self._write(
                 pod,
                 lambda record: mark_reported(
@@ -187,16 +198,23 @@ class Finalizer:
                 name=f"ask whether namespace {pod.namespace} is being deleted",
             )
         except PodrunnerError as error:
-            _logger.warning("whether namespace %s is being deleted is not known: %s", pod.namespace, error)
+            said = "whether namespace %s is being deleted is not known: %s"
+            _logger.warning(said, pod.namespace, error, extra=pod_fields(pod))
             return
         if is_ending:
             _logger.warning(
                 "pod %s/%s is freed before its outcome is delivered: its namespace is being deleted",
                 pod.namespace,
                 pod.name,
+                extra=pod_fields(pod),
             )
             check = partial(self._fence.check_pod, pod)
             await release_finalizer(self._client, record, policy=policy, before_send=check)
+
+    def has_to_wait(self, pod: TrackedPod, keep_until_s: float | None) -> bool:
+        """Whether :meth:`drain` would wait."""
+        is_read = pod.collector is not None or pod.readers > 0
+        return is_read or (keep_until_s is not None and self._is_kept(pod))
 
     async def drain(self, pod: TrackedPod, *, keep_until_s: float | None = None) -> None:
         """Returns when every reader of the log has read it to its end, or the time for it is over.
@@ -207,6 +225,8 @@ class Finalizer:
         """
         if keep_until_s is not None:
             await self._keep(pod, keep_until_s)
+        if pod.collector is None and not pod.readers:
+            return
         with anyio.move_on_after(self._config.logs.drain_timeout_s):
             if pod.collector is not None:
                 await pod.collector.drained(pod.main_container)
@@ -214,9 +234,12 @@ class Finalizer:
                 await pod.changed()
 
     async def _keep(self, pod: TrackedPod, until_s: float) -> None:
-        if pod.collector is None and self._config.logs.follow != "off" and not pod.is_gone:
-            with anyio.move_on_after(until_s - anyio.current_time()):
+        if self._is_kept(pod):
+            with anyio.move_on_after(until_s - current_time()):
                 await self._closing.wait()
+
+    def _is_kept(self, pod: TrackedPod) -> bool:
+        return pod.collector is None and self._config.logs.follow != "off" and not pod.is_gone
 
 
 class PodDeleter:
@@ -258,7 +281,9 @@ class PodDeleter:
         try:
             return await self._delete(pod, grace_period_s, resource_version)
         except ConflictError as error:
-            _logger.info("pod %s/%s is not deleted: %s", pod.namespace, pod.name, error)
+            _logger.info(
+                "pod %s/%s is not deleted: %s", pod.namespace, pod.name, error, extra=pod_fields(pod)
+            )
         found = await self._read_changed(pod)
         # A deletion whose answer was lost is a change too.
         is_deleted = found is None or found.metadata.deletion_timestamp is not None
@@ -314,7 +339,9 @@ class PodDeleter:
             except NotFoundError:
                 return None
             except PodrunnerError as error:
-                _logger.warning("pod %s/%s could not be read: %s", pod.namespace, pod.name, error)
+                _logger.warning(
+                    "pod %s/%s could not be read: %s", pod.namespace, pod.name, error, extra=pod_fields(pod)
+                )
             else:
                 return found if found.metadata.uid == pod.uid else None
             await anyio.sleep(_AGAIN_S)
@@ -334,12 +361,14 @@ class PodDeleter:
                     uid=pod.uid,
                     resource_version=resource_version,
                     grace_period_s=grace,
-                    before_send=partial(self._fence.check_pod, pod),
+                    before_send=partial(self._fence.check_not_taken_over, pod),
                 )
                 answer = self._accepted(pod, accepted.pod, is_first=not (failed or accepted.repeated))
                 break
             except OwnershipError as error:
-                _logger.info("pod %s/%s is not deleted: %s", pod.namespace, pod.name, error)
+                _logger.info(
+                    "pod %s/%s is not deleted: %s", pod.namespace, pod.name, error, extra=pod_fields(pod)
+                )
                 break
             except ConflictError:
                 if resource_version is not None:
@@ -402,6 +431,8 @@ class PodDeleter:
     async def remove(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> PodRemoved:
         """Deletes a pod that is over and whose outcome is delivered: releases it first, if a finalizer holds it."""
         record = pod.pod
+        if self._may_act(pod):
+            pod.note_last_reading()
         if self._may_act(pod) and record is not None and bears_finalizer(record):
             policy = RequestRetry.of(self._config.retry)
             await self._write(
@@ -426,7 +457,7 @@ class PodDeleter:
             self.failing -= failed
 
     def _note_failed(self, pod: TrackedPod, why: str, *, failed: bool) -> bool:
-        _logger.warning("pod %s/%s was not deleted: %s", pod.namespace, pod.name, why)
+        _logger.warning("pod %s/%s was not deleted: %s", pod.namespace, pod.name, why, extra=pod_fields(pod))
         self.failing += not failed
         return True
 
@@ -464,7 +495,9 @@ class PodDeleter:
             except NotFoundError:
                 self.confirm(pod)
             except PodrunnerError as error:
-                _logger.info("pod %s/%s could not be read: %s", pod.namespace, pod.name, error)
+                _logger.info(
+                    "pod %s/%s could not be read: %s", pod.namespace, pod.name, error, extra=pod_fields(pod)
+                )
             else:
                 if found.metadata.uid != pod.uid or _is_over(found):
                     self.confirm(pod)
@@ -503,6 +536,19 @@ class OutcomeEnricher:
         self._config = config
         self._limiter = limiter
 
+    def asks(self, pod: TrackedPod, state: Enriching) -> bool:
+        """Whether :meth:`enrich` would send a request."""
+        if wants_events(state):
+            return True
+        outcome = state.provisional
+        if outcome.succeeded:
+            return announces_result(pod)
+        return (
+            not pod.is_gone
+            and bool(self._config.logs.tail_lines_on_failure)
+            and outcome.exit_code is not None
+        )
+
     async def enrich(self, pod: TrackedPod, state: Enriching) -> Outcome:
         """Returns the outcome of a pod whose end was seen, with what else the cluster knows.
 
@@ -531,7 +577,7 @@ async def _events(client: KubeClient, pod: PodAddress) -> list[Event]:
         try:
             return await client.list_events(pod.namespace, field_selector=f"involvedObject.uid={pod.uid}")
         except PodrunnerError as error:
-            _logger.info("no events of pod %s/%s: %s", pod.namespace, pod.name, error)
+            _logger.info("no events of pod %s/%s: %s", pod.namespace, pod.name, error, extra=pod_fields(pod))
     return []
 
 
@@ -546,7 +592,7 @@ async def _log_tail(
                     client, pod.namespace, pod.name, container=container, tail_lines=lines
                 )
         except PodrunnerError as error:
-            _logger.info("no log of pod %s/%s: %s", pod.namespace, pod.name, error)
+            _logger.info("no log of pod %s/%s: %s", pod.namespace, pod.name, error, extra=pod_fields(pod))
         else:
             return tuple(tail)
     return ()

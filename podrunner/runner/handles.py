@@ -171,7 +171,7 @@ class AsyncPod:
         if pod is None:
             return Timings()
         stamped = timings_of(pod, main_status(pod, self._tracked.main_container))
-        return self._tracked.stopwatch.measured(stamped)
+        return self._tracked.measured(stamped)
 
     async def wait(self, timeout_s: float | None = None) -> Outcome:
         """Waits for the pod's outcome. Returning it takes it (``outcome_delivery``).
@@ -187,8 +187,11 @@ class AsyncPod:
             AttemptEndedError: The attempt had ended before, as for ``launch``.
             RunnerClosedError: The runner was closed meanwhile and left the pod alone.
         """
-        with anyio.move_on_after(timeout_s):
+        if timeout_s is None or self.done:
             await self._tracked.ended()
+        else:
+            with anyio.move_on_after(timeout_s):
+                await self._tracked.ended()
         outcome = self._take_outcome()
         if outcome is not None:
             return outcome
@@ -253,7 +256,7 @@ class AsyncPod:
         self._check_container(name)
 
         reading = PodLogReading(self._tracked, self._context, name, follow=follow, since=since)
-        return AsyncLogStream(reading.run, self._context.start, timestamps=timestamps)
+        return AsyncLogStream(reading.run, self._context.start, timestamps=timestamps, rest=reading.rest)
 
     async def read_log(self, *, container: str | None = None, tail_lines: int | None = None) -> LogDocument:
         """Reads the log as it is now: from the local file, else from the pod, else from the configured log server.

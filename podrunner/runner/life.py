@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 
 from podrunner.errors import CloseTimeoutError
+from podrunner.event_loop import make_event
 from podrunner.interruption import finish, interruptions, outlast, persist, protect, withdraw_cancellation
 from podrunner.runner.closing import ClosePolicy
 
@@ -43,11 +44,11 @@ class RunnerLife:
         self._opener = opener
         self._group = anyio.create_task_group()
         self._opening = anyio.CancelScope()
-        self._opened = anyio.Event()
-        self._closing = anyio.Event()
-        self._closed = anyio.Event()
-        self._leaving = anyio.Event()
-        self._ended = anyio.Event()
+        self._opened = make_event()
+        self._closing = make_event()
+        self._closed = make_event()
+        self._leaving = make_event()
+        self._ended = make_event()
         self._policy = policy
         self._is_clean = False
         self._error: BaseException | None = None
@@ -178,7 +179,10 @@ class RunnerLife:
             engine.tasks.on_failure = self._fail
             engine.tasks.on_interrupted = self._interrupt
             self._opened.set()
-            await persist(self._closing.wait)
+            try:
+                await persist(self._closing.wait)
+            except (KeyboardInterrupt, SystemExit) as error:  # raised in the caller's task, after the close
+                self._error = error
             try:
                 await engine.closing.close(self._policy, is_clean=self._is_clean)
             except CloseTimeoutError as timeout:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from podrunner.errors import ConfigError, PodrunnerError
+from podrunner.event_loop import current_time
 from podrunner.kube import connect
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ async def open_local(config: RunnerConfig) -> AsyncIterator[Path]:
 async def _started_or_found(stack: AsyncExitStack, config: RunnerConfig) -> Path:
     from podrunner.local.folder import FolderInUseError
 
-    until = anyio.current_time() + _ANSWERS_WITHIN_S
+    until = current_time() + _ANSWERS_WITHIN_S
     while True:
         try:
             cluster = await stack.enter_async_context(_new_cluster(config))
@@ -54,7 +55,7 @@ async def _started_or_found(stack: AsyncExitStack, config: RunnerConfig) -> Path
             if await _answers(on_kubeconfig(config, kubeconfig)):
                 _logger.info("the LocalCluster in %s is another process's, and is shared", error.folder)
                 return kubeconfig
-            if anyio.current_time() >= until:
+            if current_time() >= until:
                 raise _silent(error.folder) from error
             await anyio.sleep(_LOOK_EACH_S)
         else:

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from podrunner.builder.result import RESULT_CONTAINER
+from podrunner.log_fields import pod_fields
 from podrunner.logs import (
     FileLogSink,
     FollowLimits,
@@ -83,7 +84,7 @@ class LogCollection:
     def begin(self, tracked: TrackedPod) -> None:
         """Starts collecting once one of the wanted containers has started, if that is wanted at all."""
         follow = self._config.logs.follow
-        if tracked.is_collected or tracked.is_relinquished or follow in {"off", "on-demand"}:
+        if follow in {"off", "on-demand"} or tracked.is_collected or tracked.is_relinquished:
             return
         containers = self._containers(tracked)
         if not any(tracked.container(name).started for name in containers):
@@ -133,6 +134,7 @@ class LogCollection:
             may_write=lambda: self._fence.may_act() and not tracked.is_taken_over,
             may_write_in_thread=lambda: self._fence.may_write() and not tracked.is_taken_over,
             random=self._random,
+            on_data=None if self._bus.hooks is None else self._bus.hooks.read,
         )
         self._tasks.start_soon(tracked.collector.run, name=f"log {tracked.name}")
 
@@ -147,8 +149,7 @@ class LogCollection:
                 raise TypeError(f"{type(wrong[0]).__name__} is no function that makes a sink")
         except Exception as error:  # noqa: BLE001  # it may raise anything
             problem = f"log_sinks failed: {error!r}"
-            extra = {"pod": tracked.name, "uid": tracked.uid}
-            _logger.warning("log of pod %s: %s", tracked.name, problem, extra=extra)
+            _logger.warning("log of pod %s: %s", tracked.name, problem, extra=pod_fields(tracked))
             self._report(tracked, problem)
             return []
         return sinks

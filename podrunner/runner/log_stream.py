@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import anyio
-from anyio.lowlevel import current_token
+from anyio.lowlevel import checkpoint, current_token
 
 from podrunner.errors import LogError, PodrunnerError
 from podrunner.logs import (
@@ -40,12 +40,18 @@ if TYPE_CHECKING:
     from podrunner.runner.context import RunnerContext
     from podrunner.runner.tracked import TrackedPod
 
-__all__ = ["AsyncLogStream", "PodLogReading"]
+__all__ = ["AsyncLogStream", "PodLogReading", "next_lines", "next_records"]
 
 T = TypeVar("T")
 
 # Batches of at most 64 KiB or so: enough to keep reader and writer busy, too few to matter in memory.
 _BATCHES_WAITING: Final = 8
+
+# To wake another thread costs as much as to read a batch or two. So where a log flows, its reader gets what comes in
+# these rounds of the event loop at once, about 1 MB; a batch takes two or three rounds. A log that is quiet ends the
+# waiting: all of it is less than the waking of the thread.
+_ROUNDS: Final = 24
+_QUIET_ROUNDS: Final = 3
 
 Item = LogBatch | LogGap | list[str]
 """A list is text without time stamps: lines of a local file."""
@@ -69,12 +75,15 @@ class AsyncLogStream:
         start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
         *,
         timestamps: bool = False,
+        rest: Callable[[], LogGap] | None = None,
     ) -> None:
         self.gaps: list[LogGap] = []
         self._start = start
+        self._rest = rest  # the gap in place of what is not read when the runner ends the reading
         self._timestamps = timestamps
         self._pump = _Pump(produce)
         self._receive: MemoryObjectReceiveStream[Item] | None = None
+        self._held: list[Item] = []
         self._home: object = None
 
     async def __aenter__(self) -> Self:
@@ -114,6 +123,7 @@ class AsyncLogStream:
 
     def close(self) -> None:
         """Ends the reading."""
+        self._held = []
         if _event_loop() is not None:  # else it has ended, and the reading with it
             self._pump.scope.cancel()
         if self._receive is not None:
@@ -124,28 +134,39 @@ class AsyncLogStream:
             return item.texts(timestamps=self._timestamps)
         return [str(item)] if isinstance(item, LogGap) else item
 
-    async def _taken(self, read: Callable[[Item], list[T]]) -> list[T]:
+    async def _taken(self, read: Callable[[Item], list[T]], *, rounds: int = 0) -> list[T]:
         """What is read from all items that wait, or from the next one that holds anything; [] at the end."""
         found: list[T] = []
-        while not found and (items := await self._waiting()):
+        while not found and (items := await self._waiting(rounds)):
             for item in items:
                 found += read(item)
         return found
 
-    async def _waiting(self) -> list[Item]:
+    async def _waiting(self, rounds: int) -> list[Item]:
         receive = self._open()
         try:
-            items = [await receive.receive()]
+            items = self._held or [await receive.receive()]
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             self.close()
             if self._pump.error is not None:
                 raise self._pump.error from None
-            return []
-        with suppress(anyio.WouldBlock, anyio.EndOfStream):  # the end is met again by the next call
-            while True:
-                items.append(receive.receive_nowait())
+            return self._cut_off()
+        _take_waiting(receive, items)
+        self._held = items  # a call that is cancelled gives nothing: the next one gives them
+        if rounds:
+            await _take_coming(receive, items, rounds)
+        self._held = []
         self.gaps += [item for item in items if isinstance(item, LogGap)]
         return items
+
+    def _cut_off(self) -> list[Item]:
+        """The gap in place of what was not read, once, if the runner ended the reading."""
+        if self._rest is None or not self._pump.is_cut_off:
+            return []
+        self._pump.is_cut_off = False
+        gap = self._rest()
+        self.gaps.append(gap)
+        return [gap]
 
     def _open(self) -> MemoryObjectReceiveStream[Item]:
         if self._receive is None:
@@ -160,12 +181,43 @@ class AsyncLogStream:
         return self._receive
 
 
+async def next_lines(stream: AsyncLogStream) -> list[str]:
+    """The next lines for a caller in another thread: more at once, so that it is woken less often."""
+    return await stream._taken(stream._texts, rounds=_ROUNDS)  # noqa: SLF001  # no method of the public class
+
+
+async def next_records(stream: AsyncLogStream) -> list[LogLine | LogGap]:
+    """The same, as records."""
+    return await stream._taken(_records, rounds=_ROUNDS)  # noqa: SLF001
+
+
+def _take_waiting(receive: MemoryObjectReceiveStream[Item], items: list[Item]) -> None:
+    # The end is met again by the next call; another thread may close the stream meanwhile.
+    with suppress(anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+        while True:
+            items.append(receive.receive_nowait())
+
+
+async def _take_coming(receive: MemoryObjectReceiveStream[Item], items: list[Item], rounds: int) -> None:
+    """Takes also what comes in the next rounds of the event loop."""
+    last = 0
+    for number in range(rounds):
+        await checkpoint()
+        known = len(items)
+        _take_waiting(receive, items)
+        if len(items) > known:
+            last = number
+        elif number - last >= _QUIET_ROUNDS:
+            return
+
+
 class _Pump:
     """The reading task's half of a stream. It does not know the other half, which may be dropped at any time."""
 
     def __init__(self, produce: Callable[[Put], Awaitable[None]]) -> None:
         self.scope = anyio.CancelScope()
         self.error: PodrunnerError | None = None
+        self.is_cut_off: bool = False
         self._produce = produce
 
     async def run(self, send: MemoryObjectSendStream[Item]) -> None:
@@ -176,6 +228,9 @@ class _Pump:
                 return  # the reader closed the stream
             except PodrunnerError as error:
                 self.error = error
+            except BaseException:
+                self.is_cut_off = not self.scope.cancel_called  # by the runner, that is, not by the reader
+                raise
 
 
 def _event_loop() -> object:
@@ -216,6 +271,13 @@ class PodLogReading:
         self._container = container
         self._follow = follow
         self._since = since
+        self._follower: ContainerFollower | None = None
+
+    def rest(self) -> LogGap:
+        """Returns the gap in place of what was not read when the runner was closed."""
+        fresh = LogCursor(self._pod.uid, self._container)
+        cursor = fresh if self._follower is None else self._follower.cursor
+        return _rest_of(cursor, "the runner was closed before the log was read to its end")
 
     async def run(self, put: Put) -> None:
         """Reads the log and puts what is read.
@@ -237,7 +299,7 @@ class PodLogReading:
         while self._follow and not (pod.uid or pod.state.is_ended):
             await pod.changed()
         restart = pod.container(self._container).restart
-        follower = ContainerFollower(
+        self._follower = follower = ContainerFollower(
             context.client,
             pod.address,
             _Present(pod, follow=self._follow),
@@ -249,7 +311,8 @@ class PodLogReading:
         )
         await follower.run()
         if self._follow and pod.is_relinquished:
-            await put(_rest_elsewhere(follower.cursor))
+            message = "this runner does not own the pod any more, and does not see its end"
+            await put(_rest_of(follower.cursor, message))
 
     async def _read_file(self, put: Put) -> None:
         folder, pod = self._context.config.logs.folder, self._pod
@@ -273,8 +336,7 @@ def _decoded(lines: bytes) -> list[str]:
     return lines.decode("utf-8", "replace").split("\n")[:-1]
 
 
-def _rest_elsewhere(cursor: LogCursor) -> LogGap:
-    message = "this runner does not own the pod any more, and does not see its end"
+def _rest_of(cursor: LogCursor, message: str) -> LogGap:
     after = cursor.stamp or None
     return LogGap(
         cursor.container, GapReason.UNAVAILABLE, after=after, message=message, restart=cursor.restart

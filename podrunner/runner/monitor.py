@@ -13,6 +13,8 @@ import anyio
 
 from podrunner.builder.labels import KEY, OWNER
 from podrunner.errors import NotFoundError, PodrunnerError, TransportError
+from podrunner.event_loop import current_time
+from podrunner.log_fields import pod_fields
 
 if TYPE_CHECKING:
     from podrunner.kube import KubeClient
@@ -73,11 +75,12 @@ class PodMonitor:
 
     def expect(self, pod: TrackedPod) -> None:
         """Asks for the pod by name if the watch does not show it soon."""
-        self._unseen[pod.uid] = pod, anyio.current_time()
+        self._unseen[pod.uid] = pod, current_time()
 
     def seen(self, pod: TrackedPod) -> None:
         """The watch has shown the pod."""
-        self._unseen.pop(pod.uid, None)
+        if pod.uid in self._unseen:
+            del self._unseen[pod.uid]
 
     def forget(self, pod: TrackedPod) -> None:
         """Drops a pod that is gone, or no longer this runner's."""
@@ -95,7 +98,7 @@ class PodMonitor:
         """Reports the time and asks for unseen pods, once a second, for ever."""
         while True:
             await anyio.sleep(_POLL_S)
-            now = anyio.current_time()
+            now = current_time()
             for pod in tuple(self._watched.values()):
                 self._report_time(pod, now)
             for pod, since in tuple(self._unseen.values()):
@@ -107,7 +110,12 @@ class PodMonitor:
         try:
             self._callbacks.on_time(pod, now)
         except Exception:
-            _logger.exception("the deadlines of pod %s/%s could not be checked", pod.namespace, pod.name)
+            _logger.exception(
+                "the deadlines of pod %s/%s could not be checked",
+                pod.namespace,
+                pod.name,
+                extra=pod_fields(pod),
+            )
 
     async def _ask_for(self, pod: TrackedPod) -> None:
         """Asks for a pod that the watch does not show. Only a clear answer counts."""
@@ -116,7 +124,9 @@ class PodMonitor:
         except NotFoundError:
             found = None
         except PodrunnerError as error:
-            _logger.info("pod %s/%s could not be asked for: %s", pod.namespace, pod.name, error)
+            _logger.info(
+                "pod %s/%s could not be asked for: %s", pod.namespace, pod.name, error, extra=pod_fields(pod)
+            )
             return
         if pod.uid not in self._unseen:
             return
@@ -150,7 +160,9 @@ class PodMonitor:
         try:
             found = await self._client.read_pod(pod.namespace, pod.name)
         except PodrunnerError as error:
-            _logger.info("pod %s/%s could not be read: %s", pod.namespace, pod.name, error)
+            _logger.info(
+                "pod %s/%s could not be read: %s", pod.namespace, pod.name, error, extra=pod_fields(pod)
+            )
             return False
         if found.metadata.uid != pod.uid:
             return False

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import anyio
 
 from podrunner.interruption import persist
-from podrunner.kube import KubeClient, RequestRetry, connect, kubeconfig_of, retrying
+from podrunner.kube import (
+    KubeClient,
+    RequestRetry,
+    connect,
+    kubeconfig_of,
+    observe_requests,
+    retrying,
+)
 from podrunner.ownership import LeaseKeeper
 from podrunner.runner.engine import Engine, watched_by
 from podrunner.runner.local_cluster import on_kubeconfig, open_local
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from podrunner.config import RunnerConfig
+    from podrunner.runner.hooks import HookCalls
     from podrunner.runner.resources import RunnerResources
 
 __all__ = ["open_client", "open_engine"]
@@ -111,5 +119,15 @@ async def open_engine(
     tasks = SupervisedTasks(await stack.enter_async_context(anyio.create_task_group()))
     stack.callback(tasks.cancel)
     engine = Engine(client, lease, config=config, resources=resources, tasks=tasks, kubeconfig=kubeconfig)
+    if resources.bus.hooks is not None:
+        _attach(stack, resources.bus.hooks, engine, client, owner=resources.owner)
     engine.start()
     return engine
+
+
+def _attach(
+    stack: AsyncExitStack, hooks: HookCalls, engine: Engine, client: KubeClient, *, owner: str
+) -> None:
+    """Lets the hooks see the runner and its requests, until the stack is closed."""
+    stack.enter_context(observe_requests(client, hooks.requested))
+    stack.callback(hooks.closed, hooks.opened(owner, engine))

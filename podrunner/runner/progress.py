@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
 import msgspec
 
+from podrunner.event_loop import current_time
 from podrunner.runner.events import EventKind
 from podrunner.runner.states import NotCreatedState, Queued
 from podrunner.runner.tasks import Notify
@@ -98,7 +98,7 @@ class Tally:
         self._done = 0
         self._failed = 0
         self._before = 0
-        self._since_s = anyio.current_time()
+        self._since_s = current_time()
         self._until_s: float | None = None
         self._change = Notify()
         for pod in engine.pods:
@@ -118,7 +118,7 @@ class Tally:
     def close(self) -> None:
         """Nothing more will come."""
         if self._until_s is None:
-            self._until_s = anyio.current_time()
+            self._until_s = current_time()
 
     def _note(self, event: RunnerEvent) -> None:
         if event.kind is EventKind.FINISHED and event.outcome is not None and not event.will_retry:
@@ -149,7 +149,7 @@ class Tally:
 
     def _elapsed_s(self) -> float:
         until_s = self._until_s
-        return (anyio.current_time() if until_s is None else until_s) - self._since_s
+        return (current_time() if until_s is None else until_s) - self._since_s
 
     def _under_way(self) -> tuple[int, int, str]:
         """Returns how many run, how many wait, and why most of them do."""

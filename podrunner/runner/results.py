@@ -15,6 +15,7 @@ from podrunner.builder.labels import RESULT_PATH
 from podrunner.builder.result import RESULT_CONTAINER
 from podrunner.errors import PodrunnerError, TransportError
 from podrunner.kube import RequestRetry, retrying
+from podrunner.log_fields import pod_fields
 from podrunner.outcome.record import ContainerState
 from podrunner.redaction import redact
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import Pod
     from podrunner.runner.tracked import TrackedPod
 
-__all__ = ["with_result"]
+__all__ = ["announces_result", "with_result"]
 
 _logger = logging.getLogger(__name__)
 
@@ -57,8 +58,7 @@ async def with_result(
         outcome: Its outcome, a success; it stays one.
         retry: When to try again after passing trouble.
     """
-    pod = tracked.pod
-    path = (pod.metadata.annotations or {}).get(RESULT_PATH) if pod is not None else None
+    path = _announced_path(tracked)
     if path is None:
         return outcome
     why = None
@@ -69,8 +69,18 @@ async def with_result(
         except (_UnreadableError, PodrunnerError) as error:
             why = str(error)
     problem = f"no result from {path}: {why or _too_slow(tracked)}"
-    _logger.warning("pod %s/%s: %s", tracked.namespace, tracked.name, problem)
+    _logger.warning("pod %s/%s: %s", tracked.namespace, tracked.name, problem, extra=pod_fields(tracked))
     return outcome.without_result(problem)
+
+
+def announces_result(tracked: TrackedPod) -> bool:
+    """Whether a pod is to leave a result behind."""
+    return _announced_path(tracked) is not None
+
+
+def _announced_path(tracked: TrackedPod) -> str | None:
+    pod = tracked.pod
+    return (pod.metadata.annotations or {}).get(RESULT_PATH) if pod is not None else None
 
 
 async def _read(client: KubeClient, tracked: TrackedPod, path: str, *, policy: RequestRetry) -> str:

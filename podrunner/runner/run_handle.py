@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from podrunner.runner.runs import Runs, TrackedRun
     from podrunner.workload import WorkloadKey
 
-__all__ = ["AsyncRun", "is_over", "on_end", "peek_outcome", "standing"]
+__all__ = ["AsyncRun", "is_over", "on_end", "peek_outcome", "standing", "when_over"]
 
 
 class AsyncRun:
@@ -180,6 +180,14 @@ def standing(handle: AsyncPod | AsyncRun) -> str:
     except NotDoneError as error:
         return str(error)
     return f"{handle!r} is over by now"
+
+
+def when_over(handle: AsyncPod | AsyncRun, callback: Callable[[], object]) -> None:
+    """Calls a function when a pod or a run is over: at once, if it is."""
+    if handle.done:
+        callback()
+    else:
+        on_end(handle, callback)
 
 
 def peek_outcome(handle: AsyncPod | AsyncRun) -> Outcome | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 import anyio
 
 from podrunner.errors import RunnerClosedError, UnknownPodError, UsageError
+from podrunner.kube.namespace import with_namespace_of_cluster
 from podrunner.markup import html_table, rich_table
 from podrunner.ownership import new_owner
 from podrunner.runner.closing import ClosePolicy
@@ -17,6 +18,7 @@ from podrunner.runner.completion import AsyncCompletions
 from podrunner.runner.event_queue import AsyncEvents, EventBus
 from podrunner.runner.events import EventKind, RunnerEvent
 from podrunner.runner.handles import AsyncPod, tracked_of
+from podrunner.runner.hooks import HookCalls
 from podrunner.runner.life import RunnerLife
 from podrunner.runner.many import Group, Priority, batch_of, cancel_all
 from podrunner.runner.mapping import AsyncOutcomes, RunWindow, window_size
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from podrunner.runner.batches import LaunchBatch
     from podrunner.runner.engine import Engine
     from podrunner.runner.health import RunnerHealth
+    from podrunner.runner.hooks import RunnerHooks
     from podrunner.runner.retries import RetryPolicy
     from podrunner.runner.runs import TrackedRun
     from podrunner.runner.tracked import TrackedPod
@@ -79,6 +82,7 @@ class AsyncPodRunner:
         pod_hook: Called with each pod's manifest before it is created: changes it, or returns another one
             (Airflow's ``pod_mutation_hook``). The pod's name and identity stand. None: none.
         random: Source of jitter; None: a new one.
+        hooks: What is called with everything that happens, such as to make metrics of it: see ``RunnerHooks``.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class AsyncPodRunner:
         log_sinks: LogSinks | None = None,
         pod_hook: PodHook | None = None,
         random: Random | None = None,
+        hooks: Iterable[RunnerHooks] = (),
     ) -> None:
         self._config = config if config is not None else _default_config()
         self._given_client = client
@@ -98,7 +103,7 @@ class AsyncPodRunner:
         self._pod_hook = pod_hook
         self._random = random or Random()  # noqa: S311  # jitter, not a secret
         self._owner = self._config.owner or new_owner()
-        self._bus = EventBus(self._config.event_queue_size)
+        self._bus = EventBus(self._config.event_queue_size, HookCalls.of(hooks))
         self._event_handle: Callable[[AsyncPod], object] = lambda pod: pod
         self._life: RunnerLife | None = None
         self._engine: Engine | None = None
@@ -129,6 +134,8 @@ class AsyncPodRunner:
     async def _open(
         self, resources: RunnerResources, stack: AsyncExitStack, opening: anyio.CancelScope
     ) -> Engine | None:
+        if self._given_client is None:
+            self._config = with_namespace_of_cluster(self._config)
         return await open_engine(
             stack, self._config, self._given_client, resources=resources, opening=opening
         )
@@ -393,7 +400,12 @@ class AsyncPodRunner:
         window = run_window(self, retry=retry, priority=priority, group=group, concurrency=concurrency)
         return AsyncOutcomes(workloads, window)
 
-    async def adopt(self, *, owners: Iterable[str] = ()) -> list[AsyncPod]:
+    async def adopt(
+        self,
+        *,
+        owners: Iterable[str] | Callable[[str], bool] = (),
+        which: Callable[[WorkloadKey], bool] | None = None,
+    ) -> list[AsyncPod]:
         """Takes over what is left of runners of the same scope that are gone.
 
         A runner is gone when its lease ran out, or was given back; and when the caller says so. Its Lease is revoked
@@ -401,17 +413,23 @@ class AsyncPodRunner:
 
         Args:
             owners: Names of runners that are gone, though their leases may count: the verdict of a scheduler that has
-                heartbeats of its own.
+                heartbeats of its own. Or a function that decides of each owner's name whether it is gone; no Lease
+                is asked then, and of other runners nothing is taken. It is called on the runner's event loop and must
+                return at once.
+            which: A function that is called in the same way with the key of each pod that may be taken; False: the pod
+                is left as it is. None: all are taken.
 
         Returns:
             Handles as if the pods had been launched here; of pods that are over already, the outcome follows at once.
+            Pods that an earlier call had won before it failed are among them.
 
         Raises:
             ApiError: Pods or leases cannot be read, or a lease cannot be revoked.
             OwnershipError: One of the owners is of another scope, or this runner lost its lease.
             RunnerClosedError: The runner is not open.
         """
-        return [self._handle(tracked) for tracked in await self._entered().adoption.adopt(owners)]
+        adopted = await self._entered().adoption.adopt(owners, which=which)
+        return [self._handle(tracked) for tracked in adopted]
 
     # Looking
 

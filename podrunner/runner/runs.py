@@ -17,8 +17,10 @@ import anyio
 from podrunner.builder.manifest_hash import manifest_hash
 from podrunner.builder.overrides import namespace_of
 from podrunner.errors import KeyReusedError, PodrunnerError
+from podrunner.event_loop import current_time
 from podrunner.outcome import classify, refused_by_api
 from podrunner.ownership import stored_outcome
+from podrunner.runner.hooks import RunEnd
 from podrunner.runner.inputs import RetryCreated, RetryDropped, RetryPlanned
 from podrunner.runner.retries import RetryPolicy, next_try, wait_before
 from podrunner.runner.states import NotCreatedState
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from podrunner.outcome import Outcome
     from podrunner.outcome.record import Pod
     from podrunner.runner.context import RunnerContext
+    from podrunner.runner.hooks import HookCalls
     from podrunner.runner.submission import SubmissionQueue
     from podrunner.runner.tasks import SupervisedTasks
     from podrunner.runner.tracked import TrackedPod
@@ -135,11 +138,19 @@ class Runs:
         context: Cancels pods.
         tasks: Where waiting for the next try happens.
         random: Source of jitter.
+        hooks: The embedder's; None: there are none.
     """
 
     def __init__(
-        self, queue: SubmissionQueue, context: RunnerContext, *, tasks: SupervisedTasks, random: Random
+        self,
+        queue: SubmissionQueue,
+        context: RunnerContext,
+        *,
+        tasks: SupervisedTasks,
+        random: Random,
+        hooks: HookCalls | None = None,
     ) -> None:
+        self._hooks = hooks
         self._queue = queue
         self._context = context
         self._config = context.config
@@ -287,7 +298,8 @@ class Runs:
             tries = key.attempt - first.attempt + key.relaunch + 1
             return following, wait_before(run.policy, outcome, tries=tries, random=self._random)
         except Exception:  # the policy's functions are the caller's
-            _logger.exception("the retry policy failed on the outcome of %s: it is not tried again", key)
+            said = "the retry policy failed on the outcome of %s: it is not tried again"
+            _logger.exception(said, key, extra={"key": str(key), "category": str(outcome.category)})
             return None
 
     async def _try_again(self, run: TrackedRun, key: WorkloadKey, wait_s: float, outcome: Outcome) -> None:
@@ -296,7 +308,8 @@ class Runs:
         submitted: TrackedPod | None = None
         try:
             with run.pause:
-                _logger.info("%s is tried again as %s in %.1f s", run.workload.key, key, wait_s)
+                extra = {"key": str(key), "category": str(outcome.category)}
+                _logger.info("%s is tried again as %s in %.1f s", run.workload.key, key, wait_s, extra=extra)
                 await self._pause(run, wait_s)
                 if not run.pause.cancel_called:  # an end that came in the same instant as the place in line
                     workload = run.workload.of_try(key)
@@ -326,7 +339,7 @@ class Runs:
             self._context.send(prior, RetryCreated() if submitted.uid else RetryDropped())
 
     async def _pause(self, run: TrackedRun, wait_s: float) -> None:
-        until = anyio.current_time() + wait_s
+        until = current_time() + wait_s
         if run.tries:
             with anyio.move_on_after(self._config.logs.drain_timeout_s + _PRIOR_MARGIN_S):
                 await run.tries[-1].drained()
@@ -336,6 +349,9 @@ class Runs:
     def _end(self, run: TrackedRun, outcome: Outcome | None) -> None:
         run.end(outcome)
         del self._live[self._place(run.workload)]
+        if self._hooks is not None:
+            namespace, key = namespace_of(self._config, run.workload), run.workload.key
+            self._hooks.run_ended(RunEnd(key, namespace, outcome, len(run.tries)))
         self._idle.notify_all()
 
     # Ending

@@ -16,7 +16,7 @@ from podrunner.outcome import NO_HISTORY
 if TYPE_CHECKING:
     from podrunner.config import RunnerConfig
     from podrunner.errors import PodrunnerError
-    from podrunner.outcome import History, Outcome
+    from podrunner.outcome import History, Outcome, Said
     from podrunner.outcome.record import Pod
     from podrunner.runner.deadlines import Clocks
 
@@ -77,12 +77,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         first_seen_s: When the pod was first tracked, on the runner's clock. Of an adopted pod: when it was
             created, or bound.
         history: What its records showed so far.
+        said: What it waits for, in the cluster's words; None: it does not wait.
     """
 
     pod: Pod
     status: str
     first_seen_s: float
     history: History = NO_HISTORY
+    said: Said | None = None
 
 
 class Termination(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +140,8 @@ class BaseState(msgspec.Struct, frozen=True, kw_only=True):
 
 class NotCreatedState(BaseState, frozen=True):
     """Whether there is a pod is not known."""
+
+    snapshot: ClassVar[None] = None
 
 
 class New(NotCreatedState, frozen=True):
@@ -197,6 +201,8 @@ class Enriching(BaseState, frozen=True):
         provisional: The outcome as the pod's status alone says it.
         termination: That the runner ended it; None: it did not.
         gone: Whether the pod is no longer there.
+        judged: Of which snapshot the provisional outcome is, without a termination, and as of a pod that is there;
+            None: it is another one.
     """
 
     is_active: ClassVar[bool] = True
@@ -206,6 +212,7 @@ class Enriching(BaseState, frozen=True):
     provisional: Outcome
     termination: Termination | None
     gone: bool
+    judged: Snapshot | None = None
 
 
 class Recording(BaseState, frozen=True):
@@ -272,7 +279,7 @@ class SettledState(BaseState, frozen=True):
     @property
     def is_undelivered(self) -> bool:
         """Whether the outcome is not delivered."""
-        return not self.delivery.is_done
+        return self.delivery.has_next_try or not self.delivery.is_taken
 
 
 class Draining(SettledState, frozen=True):
@@ -369,7 +376,7 @@ def outcome_of(state: State) -> Outcome | None:
 
 def snapshot_of(state: State) -> Snapshot | None:
     """Returns what is known of the pod; None before it exists."""
-    return None if isinstance(state, NotCreatedState) else state.snapshot
+    return state.snapshot
 
 
 def is_gone(state: State) -> bool:

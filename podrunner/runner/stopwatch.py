@@ -6,14 +6,12 @@ at the time, it measures more exactly. Pure: the time is handed in.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from podrunner.outcome import main_status
+from podrunner.outcome import Timings, main_status
 
 if TYPE_CHECKING:
-    from podrunner.outcome import Timings
-    from podrunner.outcome.record import Pod
+    from podrunner.outcome.record import ContainerStatus, Pod
 
 __all__ = ["Stopwatch"]
 
@@ -38,16 +36,22 @@ class Stopwatch:
 
     def note(self, before: Pod, after: Pod, *, main_container: str, now_s: float) -> None:
         """A record of the pod came after another one: what changed between them has just happened."""
-        ran, runs = _has_run(before, main_container), _has_run(after, main_container)
-        if runs and not ran:
+        if before.status.container_statuses == after.status.container_statuses:
+            return
+        then, now = main_status(before, main_container), main_status(after, main_container)
+        ran = _has_run(then)
+        if _has_run(now) and not ran:
             self._started_s = now_s
-        if _has_ended(after, main_container) and ran and not _has_ended(before, main_container):
+        if _has_ended(now) and ran and not _has_ended(then):
             self._ended_s = now_s
 
     def measured(self, timings: Timings) -> Timings:
         """Returns the timings with what was measured, where the stamps agree."""
-        return replace(
-            timings,
+        return Timings(
+            created=timings.created,
+            scheduled=timings.scheduled,
+            started=timings.started,
+            finished=timings.finished,
             measured_queue_s=_agreeing(self._created_s, self._started_s, timings.queue_s),
             measured_run_s=_agreeing(self._started_s, self._ended_s, timings.run_s),
         )
@@ -60,11 +64,9 @@ def _agreeing(begin_s: float | None, end_s: float | None, stamped_s: float | Non
     return round(measured_s, 3) if abs(measured_s - stamped_s) <= _AGREES_S else None
 
 
-def _has_run(pod: Pod, main_container: str) -> bool:
-    status = main_status(pod, main_container)
+def _has_run(status: ContainerStatus | None) -> bool:
     return status is not None and (status.state.running is not None or status.state.terminated is not None)
 
 
-def _has_ended(pod: Pod, main_container: str) -> bool:
-    status = main_status(pod, main_container)
+def _has_ended(status: ContainerStatus | None) -> bool:
     return status is not None and status.state.terminated is not None

@@ -8,7 +8,7 @@ decided in ``podrunner.ownership``, and what becomes of a pod that is this runne
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -179,8 +179,11 @@ class SubmissionQueue:
         turn = LaunchTurn(plan, self._register(plan))
         turns.append(turn)
         self._supervisor.send(turn.pod, LaunchStarted())
-        with self._ending(turn.pod):
+        try:
             return await self._create_or_defer(turn)
+        except BaseException as error:
+            self._end_launch(turn.pod, error)
+            raise
 
     async def _go_on(
         self, deferred: _Deferred, permits: anyio.Semaphore | None = None
@@ -192,13 +195,16 @@ class SubmissionQueue:
             permits: The second try takes one of them; None: it needs none.
         """
         turn = deferred.turn
-        with self._ending(turn.pod):
+        try:
             if isinstance(turn.pod.state, Creating):
                 await self._wait_out(turn, deferred.deferral)
             if not isinstance(turn.pod.state, Creating):
                 return await self._created(turn.pod)  # adopted or given up meanwhile
             async with permits or nullcontext():
                 return await self._create_or_defer(turn)
+        except BaseException as error:
+            self._end_launch(turn.pod, error)
+            raise
 
     async def _created(self, pod: TrackedPod) -> TrackedPod:
         """Returns a pod that another call launches, once it exists.
@@ -218,17 +224,12 @@ class SubmissionQueue:
         created = await self._create(turn)
         return _Deferred(turn, created) if isinstance(created, Deferral) else created
 
-    @contextmanager
-    def _ending(self, pod: TrackedPod) -> Iterator[None]:
+    def _end_launch(self, pod: TrackedPod, error: BaseException) -> None:
         """Ends a launch that fails; the exception reports it."""
-        try:
-            yield
-        except PodrunnerError as error:
+        if isinstance(error, PodrunnerError):
             self._refuse(pod, error, is_reported=False)
-            raise
-        except BaseException:
+        else:
             self._supervisor.send(pod, LaunchCancelled(is_reported=False))
-            raise
 
     def _refuse(self, pod: TrackedPod, error: PodrunnerError, *, is_reported: bool) -> None:
         lost = is_attempt_lost(error)
@@ -242,7 +243,7 @@ class SubmissionQueue:
         self._fence.check_open("launch_many")
         at_once = concurrency or self._config.connections
         async with anyio.create_task_group() as group:
-            batch = _Batch(enumerate(workloads), group, anyio.Semaphore(at_once))
+            batch = _Batch(enumerate(workloads), group, anyio.Semaphore(at_once, fast_acquire=True))
             for number in range(at_once):
                 group.start_soon(self._launch_each, batch, name=f"launch-many {number}")
         return [batch.results[index] for index in sorted(batch.results)]
@@ -335,7 +336,8 @@ class SubmissionQueue:
         """Creates the pod of a launch, or finds it; returns what the launch waits for if it cannot go on."""
         await self._admitted()
         self._check_admission()
-        with self._supervisor.launch():
+        self._supervisor.begin_launch()
+        try:
             if not turn.is_occupied:
                 launched = await self._launch_or_resolve(turn)
                 self._fence.check_owner()
@@ -345,11 +347,14 @@ class SubmissionQueue:
                     return known
                 turn.occupied(launched.pod)
             return await self._earlier.resolve(turn)
+        finally:
+            self._supervisor.end_launch()
 
     async def _launch_or_resolve(self, turn: LaunchTurn) -> Launched | Occupied:
         """Creates the pod. If the launch is cancelled, what another pod of its name means is settled nevertheless."""
         try:
-            return await self._launcher.launch(turn.plan, on_occupied=turn.occupied)
+            plan = self._supervisor.prepared(turn.plan)
+            return await self._launcher.launch(plan, on_occupied=turn.occupied)
         except anyio.get_cancelled_exc_class():
             if turn.is_occupied:
                 await self._earlier.resolve_cancelled(turn)

@@ -8,7 +8,6 @@ time runs in a task of that pod alone, so that one pod's trouble never holds up 
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -16,6 +15,8 @@ import anyio
 from msgspec.structs import replace
 
 from podrunner.builder import read_ownership
+from podrunner.event_loop import current_time
+from podrunner.log_fields import pod_fields
 from podrunner.ownership import stored_outcome, stored_verdict, utc_now
 from podrunner.runner.deadlines import waits_for
 from podrunner.runner.effects import (
@@ -74,8 +75,9 @@ from podrunner.runner.tracked import TrackedPod
 from podrunner.watch import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
+    from podrunner.builder import PodPlan
     from podrunner.kube import KubeClient
     from podrunner.launcher import Launcher
     from podrunner.outcome import Outcome, Waiting
@@ -144,10 +146,19 @@ class Supervisor:
         self._logs = logs
         self._bus = bus
         self._fence = fence
-        self._on_end = on_end
         self.now: WallClock = now
         self._monitor = PodMonitor(client, tasks=tasks, callbacks=self)
         self._early: dict[str, Observation] = {}
+        self._at_once: dict[type[Effect], Callable[[TrackedPod], None]] = {
+            CollectLog: logs.begin,
+            ExpectInWatch: self._monitor.expect,
+            WatchDeadlines: self._monitor.watch,
+            UnwatchDeadlines: self._monitor.unwatch,
+            NoteEnd: on_end,
+            ConfirmDeletion: deleter.confirm,
+            Untrack: self._untrack,
+            RemoveLogCursors: logs.remove_cursors,
+        }
 
     def start(self) -> None:
         """Starts polling for what no watch event reports."""
@@ -165,42 +176,44 @@ class Supervisor:
             self._start(pod, job)
 
     def _start(self, pod: TrackedPod, job: Job) -> None:
+        """Carries a job out: at once, if there is nothing to wait for, else in a task of the pod's own."""
+        if isinstance(job, Enrich | DrainLog):
+            try:
+                answer = self._answer_at_once(pod, job)
+                if answer is not None:
+                    self.send(pod, answer)
+                    return
+            except Exception:
+                _logger.exception(
+                    "%s of pod %s/%s failed",
+                    type(job).__name__,
+                    pod.namespace,
+                    pod.name,
+                    extra=pod_fields(pod),
+                )
         name = f"{type(job).__name__} {pod.name}"
         self._tasks.start_soon(self._work, pod, [job], name=name, repeats=True)
 
     def _advance(self, pod: TrackedPod, given: Input) -> list[Job]:
         """Applies an input, does at once what can be, and returns what takes time."""
-        state, effects = step(pod.state, given)
-        if state is not pod.state:
-            self._pods.move(pod, state)
+        before = pod.state
+        following = step(before, given)
+        if following.state is not before:
+            self._pods.move(pod, following.state)
+            if self._bus.hooks is not None:
+                self._bus.hooks.moved(pod, before)
         jobs: list[Job] = []
-        for effect in effects:
-            if isinstance(effect, TimedEffect):
-                jobs.append(effect)
-            else:
-                self._do(pod, effect)
-        return jobs
-
-    def _do(self, pod: TrackedPod, effect: Effect) -> None:  # one case per effect
-        match effect:
-            case Emit():
+        at_once = self._at_once
+        for effect in following.effects:
+            kind = type(effect)
+            if kind in at_once:
+                at_once[kind](pod)
+            elif isinstance(effect, Emit):
                 self._report(pod, effect)
-            case CollectLog():
-                self._logs.begin(pod)
-            case ExpectInWatch():
-                self._monitor.expect(pod)
-            case WatchDeadlines():
-                self._monitor.watch(pod)
-            case UnwatchDeadlines():
-                self._monitor.unwatch(pod)
-            case NoteEnd():
-                self._on_end(pod)
-            case ConfirmDeletion():
-                self._deleter.confirm(pod)
-            case Untrack():
-                self._untrack(pod)
-            case RemoveLogCursors():
-                self._logs.remove_cursors(pod)
+            else:
+                assert isinstance(effect, TimedEffect), "all others are done at once"
+                jobs.append(effect)
+        return jobs
 
     def _untrack(self, pod: TrackedPod) -> None:
         self._monitor.forget(pod)
@@ -211,9 +224,18 @@ class Supervisor:
     def _report(self, pod: TrackedPod, effect: Emit) -> None:
         outcome = effect.outcome
         self._bus.emit(pod.event(effect.kind, outcome=outcome, message=effect.message))
-        if outcome is not None:
-            extra = {"pod": pod.name, "uid": pod.uid, "category": str(outcome.category)}
+        if outcome is not None and _logger.isEnabledFor(logging.INFO):
+            extra = pod_fields(pod, category=outcome.category)
             _logger.info("pod %s/%s: %s", pod.namespace, pod.name, outcome.category, extra=extra)
+
+    def _answer_at_once(self, pod: TrackedPod, job: Enrich | DrainLog) -> Input | None:
+        """Returns the input that a job ends with if it needs no request and no waiting, as for most pods; else None."""
+        if self._fence.is_doubted:
+            return None
+        if isinstance(job, DrainLog):
+            return None if self._finalizer.has_to_wait(pod, job.keep_until_s) else LogDrained()
+        outcome = self._finalizer.known_outcome(pod)
+        return OutcomeEnriched(outcome) if outcome is not None and self._fence.may_act() else None
 
     # What takes time
 
@@ -275,7 +297,7 @@ class Supervisor:
                 await self._finalizer.record(pod, job.outcome)
                 return OutcomeRecorded()
             case RecordStart() | RecordOpened() | RecordWaiting():
-                await self._finalizer.note(pod, job, now=self.now(), now_s=anyio.current_time())
+                await self._finalizer.note(pod, job, now=self.now(), now_s=current_time())
                 return None
             case _:
                 assert_never(job)
@@ -298,7 +320,7 @@ class Supervisor:
 
     def track(self, pod: TrackedPod, record: Pod) -> TrackedPod:
         """Takes in a pod that was created. If its UID is tracked already, returns that one: one UID, one outcome."""
-        return self._track(pod, record, PodCreated(record, anyio.current_time()))
+        return self._track(pod, record, PodCreated(record, current_time()))
 
     def adopt(self, pod: TrackedPod, record: Pod) -> TrackedPod:
         """Takes in a pod that an earlier runner created; a launch of its attempt finds it.
@@ -309,7 +331,7 @@ class Supervisor:
         if submitted is not None and isinstance(submitted.state, NotCreatedState):
             pod = submitted
         outcome, verdict = stored_outcome(record), stored_verdict(record)
-        adopted = PodAdopted(record, anyio.current_time(), self.now(), outcome=outcome, verdict=verdict)
+        adopted = PodAdopted(record, current_time(), self.now(), outcome=outcome, verdict=verdict)
         tracked = self._track(pod, record, adopted)
         self._pods.add_name(tracked)
         return tracked
@@ -330,11 +352,15 @@ class Supervisor:
         self._pods.add_name(tracked)
         self.send(tracked, TerminationRequested())
 
+    def prepared(self, plan: PodPlan) -> PodPlan:
+        """Returns the plan of a pod that is about to be created, as the embedder's hooks want it."""
+        return plan if self._bus.hooks is None else self._bus.hooks.prepared(plan)
+
     def replay(self, pod: TrackedPod, record: Pod, outcome: Outcome) -> None:
         """Gives a launch the outcome of its attempt's pod, which is over and was reported. The pod is not tracked."""
         _assume(pod, record)
         pod.replayed = True
-        self.send(pod, AttemptReplayed(record, anyio.current_time(), outcome))
+        self.send(pod, AttemptReplayed(record, current_time(), outcome))
 
     async def drain_earlier(self, pod: TrackedPod, record: Pod, outcome: Outcome) -> TrackedPod:
         """Reads the rest of the log of an earlier pod of a launch's attempt, which is over and is to be deleted.
@@ -349,9 +375,10 @@ class Supervisor:
         """
         earlier = TrackedPod(pod.key, pod.namespace, pod.name, rules=pod.state.rules)
         _assume(earlier, record)
-        earlier.move(replayed_state(earlier.state.rules, record, outcome, now_s=anyio.current_time()))
+        earlier.move(replayed_state(earlier.state.rules, record, outcome, now_s=current_time()))
         self._logs.begin(earlier)
         await self._finalizer.drain(earlier)
+        earlier.note_last_reading()
         return earlier
 
     async def forget_earlier(self, earlier: TrackedPod) -> None:
@@ -373,17 +400,16 @@ class Supervisor:
             self._take(pod, early)
         return pod
 
-    @contextmanager
-    def launch(self) -> Iterator[None]:
-        """The time of one create: observations of unknown pods are kept, as the watch may be faster than the answer."""
+    def begin_launch(self) -> None:
+        """A create begins: observations of unknown pods are kept, as the watch may be faster than the answer."""
         self.launching += 1
-        try:
-            yield
-        finally:
-            self.launching -= 1
-            if not self.launching:
-                self._forget_early()
-            self._pods.notify()
+
+    def end_launch(self) -> None:
+        """A create has ended."""
+        self.launching -= 1
+        if not self.launching:
+            self._forget_early()
+        self._pods.notify()
 
     def _forget_early(self) -> None:
         early, self._early = self._early, {}
@@ -396,9 +422,10 @@ class Supervisor:
         """Takes what the watch saw."""
         if not self._fence.may_act():
             return  # it may be from before a long stop, which a successor may have reported meanwhile
+        tracked = self._pods.by_uid
         for observation in batch:
             uid = observation.pod.metadata.uid
-            pod = self._pods.get(uid)
+            pod = tracked.get(uid)
             if pod is not None:
                 self._take(pod, observation)
             elif self._is_unwanted(observation):
@@ -412,15 +439,16 @@ class Supervisor:
 
     def _take(self, pod: TrackedPod, observation: Observation) -> None:
         self._monitor.seen(pod)
-        if observation.kind is Kind.LEFT:
+        kind = observation.kind
+        if kind is Kind.MODIFIED or kind is Kind.ADDED:
+            self.send(pod, PodObserved(observation.pod, rewound=observation.rewound))
+            self._deleter.observed(pod)
+        elif kind is Kind.LEFT:
             pod.is_taken_over = True
             self._fence.doubt()
             self.send(pod, TakenOver())
-        elif _is_gone(observation):
-            self.send(pod, PodGone(observation.pod, is_last=observation.kind is Kind.DELETED))
         else:
-            self.send(pod, PodObserved(observation.pod, rewound=observation.rewound))
-            self._deleter.observed(pod)
+            self.send(pod, PodGone(observation.pod, is_last=kind is Kind.DELETED))
 
     def report_staleness(self, watch: WatchHealth, why: str | None) -> None:
         """Reports that what is known of each pod without an outcome is stale; None: that it no longer is."""
@@ -447,7 +475,14 @@ class Supervisor:
         if not is_live or self._pods.get(record.metadata.uid) is not None:
             self.send(pod, PodGone())
             return
-        _logger.warning("pod %s/%s has the UID %s, not %s", pod.namespace, pod.name, record.metadata.uid, uid)
+        _logger.warning(
+            "pod %s/%s has the UID %s, not %s",
+            pod.namespace,
+            pod.name,
+            record.metadata.uid,
+            uid,
+            extra=pod_fields(pod),
+        )
         self._pods.rename(pod, record.metadata.uid)
         self.send(pod, PodObserved(record, rewound=True))
         self._monitor.rename(uid, pod)
@@ -463,7 +498,7 @@ class Supervisor:
         state = pod.state
         if not isinstance(state, Active):
             return None
-        rules, now_s = state.rules, anyio.current_time()
+        rules, now_s = state.rules, current_time()
         main = rules.main_container
         return waits_for(
             state.clocks, state.snapshot, rules.config, main_container=main, now_s=now_s, now=self.now()

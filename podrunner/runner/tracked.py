@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from podrunner.logs import ContainerView, FileLogSink, LogCollector, PodAddress, container_view
+from podrunner.outcome import with_resource_seconds
 from podrunner.runner.events import EventKind, RunnerEvent, note_pod
 from podrunner.runner.states import (
     Creating,
@@ -23,7 +24,6 @@ from podrunner.runner.states import (
     State,
     is_gone,
     outcome_of,
-    snapshot_of,
 )
 from podrunner.runner.stopwatch import Stopwatch
 from podrunner.runner.tasks import Notify
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from podrunner.errors import PodrunnerError
-    from podrunner.outcome import Outcome
+    from podrunner.outcome import Outcome, Timings
     from podrunner.outcome.record import Pod
     from podrunner.runner.states import Rules
     from podrunner.workload import WorkloadKey
@@ -51,6 +51,9 @@ class TrackedPod:
         log_path: Where its log goes below the log folder; None: nowhere.
         manifest_hash: Of the workload that this runner launched as it; None: it did not, or that is not known.
         state: Where it stands in its life.
+        pod: The last record; None before the pod exists.
+        uid: The pod's UID; "" before it exists.
+        status: Its last printed status; "" before it exists.
         collector: What collects its log; None: nothing does.
         is_collected: Whether the collection of its log was begun, with whatever sinks there were.
         files: Its log files, whose cursors are removed when the pod is gone.
@@ -58,18 +61,46 @@ class TrackedPod:
         is_taken_over: Whether another runner was seen to be its owner: nothing is written to it, or of it, any more.
         replayed: Whether it had ended before this launch of its attempt: the outcome is that of an earlier launch.
         stopwatch: How long its stages took here.
+        submitted_at_s: When this runner began to track it, in seconds since 1970: for displays.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_change",
+        "_end",
+        "collector",
+        "files",
+        "is_collected",
+        "is_taken_over",
+        "key",
+        "log_path",
+        "main_container",
+        "manifest_hash",
+        "name",
+        "namespace",
+        "pod",
+        "readers",
+        "replayed",
+        "state",
+        "status",
+        "stopwatch",
+        "submitted_at_s",
+        "uid",
+    )
 
     def __init__(
         self, key: WorkloadKey, namespace: str, name: str, *, rules: Rules, log_path: str | None = None
     ) -> None:
-        self.key = key
-        self.namespace = namespace
-        self.name = name
+        self.key: WorkloadKey = key
+        self.namespace: str = namespace
+        self.name: str = name
         self.main_container: str = rules.main_container
-        self.log_path = log_path
+        self.log_path: str | None = log_path
         self.manifest_hash: str | None = None
         self.state: State = New(rules=rules)
+        self.pod: Pod | None = None
+        self.uid: str = ""
+        self.status: str = ""
         self.collector: LogCollector | None = None
         self.is_collected: bool = False
         self.files: list[FileLogSink] = []
@@ -77,6 +108,7 @@ class TrackedPod:
         self.is_taken_over: bool = False
         self.replayed: bool = False
         self.stopwatch: Stopwatch = Stopwatch()
+        self.submitted_at_s: float = time.time()
         self._change = Notify()
         self._end = Notify()
 
@@ -84,24 +116,6 @@ class TrackedPod:
         return f"<pod {self.namespace}/{self.name} {self.status or 'not created'}>"
 
     # What the state says
-
-    @property
-    def pod(self) -> Pod | None:
-        """The last record; None before the pod exists."""
-        known = snapshot_of(self.state)
-        return None if known is None else known.pod
-
-    @property
-    def uid(self) -> str:
-        """The pod's UID; "" before it exists."""
-        pod = self.pod
-        return "" if pod is None else pod.metadata.uid
-
-    @property
-    def status(self) -> str:
-        """Its last printed status; "" before it exists."""
-        known = snapshot_of(self.state)
-        return "" if known is None else known.status
 
     @property
     def address(self) -> PodAddress:
@@ -148,7 +162,13 @@ class TrackedPod:
         pod = self.pod
         if pod is None:
             return ContainerView(final=self.outcome is not None)
-        return container_view(pod, name, gone=self.is_gone)
+        view = container_view(pod, name, gone=self.is_gone)
+        is_forgotten = view.final and (view.only_ended or not view.started)
+        known = self.state.snapshot
+        if is_forgotten and name == self.main_container and known is not None and known.history.started:
+            # A node that came back may reject the pod, and its kubelet then writes a status without the containers.
+            return replace(view, started=True, ended=True, only_ended=False)
+        return view
 
     def assume(self, *, main_container: str, log_path: str) -> None:
         """Takes what the pod itself says about it, before it is tracked: it was made by an earlier launch."""
@@ -161,21 +181,26 @@ class TrackedPod:
 
     def move(self, state: State) -> None:
         """Takes the next state and wakes the tasks that wait for it."""
-        was_creating, before = isinstance(self.state, Creating), self.pod
+        last, before = self.state, self.pod
         self.state = state
-        after = self.pod
-        if after is not None and after is not before:
-            self._time(before, after, was_creating=was_creating)
-        self.notify()
+        known = state.snapshot
+        if known is not None and known.pod is not before:
+            self.pod, self.uid, self.status = known.pod, known.pod.metadata.uid, known.status
+            if before is not None:
+                self.stopwatch.note(
+                    before, known.pod, main_container=self.main_container, now_s=time.monotonic()
+                )
+            elif isinstance(last, Creating):
+                self.stopwatch.created(time.monotonic())
+        if self._change.waiting is not None:
+            self._change.notify_all()
         if state.is_ended:
             self._end.notify_all()
 
-    def _time(self, before: Pod | None, after: Pod, *, was_creating: bool) -> None:
-        now_s = time.monotonic()
-        if before is not None:
-            self.stopwatch.note(before, after, main_container=self.main_container, now_s=now_s)
-        elif was_creating:
-            self.stopwatch.created(now_s)
+    def measured(self, timings: Timings) -> Timings:
+        """Returns the timings with what was measured here, and with what the pod had for how long."""
+        measured = self.stopwatch.measured(timings)
+        return measured if self.pod is None else with_resource_seconds(measured, self.pod)
 
     def notify(self) -> None:
         """Wakes the tasks that wait for a change."""
@@ -199,6 +224,11 @@ class TrackedPod:
         while not self.state.is_drained:
             await self._end.wait()
 
+    def note_last_reading(self) -> None:
+        """No other runner will collect the log: the pod is being marked as reported, or deleted after its end."""
+        if self.collector is not None:
+            self.collector.note_last()
+
     def begin_reading(self) -> None:
         """The log is being read: the pod is not deleted before that ends, within the drain time."""
         self.readers += 1
@@ -216,28 +246,29 @@ class TrackedPods:
         active: How many exist and have no outcome.
         open: How many exist and have something still to be done about them, besides delivering their outcomes.
         undelivered: How many have an outcome that is not delivered.
+        by_uid: Those that exist, by UID; to be read only.
     """
 
     def __init__(self) -> None:
         self.active: int = 0
         self.open: int = 0
         self.undelivered: int = 0
-        self._by_uid: dict[str, TrackedPod] = {}
+        self.by_uid: dict[str, TrackedPod] = {}
         self._by_name: dict[tuple[str, str], TrackedPod] = {}
         self._by_key: dict[WorkloadKey, list[TrackedPod]] = {}
         self._newest: dict[WorkloadKey, TrackedPod] = {}
         self._change = Notify()
 
     def __len__(self) -> int:
-        return len(self._by_uid)
+        return len(self.by_uid)
 
     def __iter__(self) -> Iterator[TrackedPod]:
         """Goes through the pods that exist, as they are at the moment of the call."""
-        return iter(tuple(self._by_uid.values()))
+        return iter(tuple(self.by_uid.values()))
 
     def get(self, uid: str) -> TrackedPod | None:
         """Returns the pod of a UID; None: it is not tracked."""
-        return self._by_uid.get(uid)
+        return self.by_uid.get(uid)
 
     def named(self, namespace: str, name: str) -> TrackedPod | None:
         """Returns the pod of a name, unless it is gone and its outcome delivered; None: there is none."""
@@ -245,6 +276,13 @@ class TrackedPods:
         if known is None or (known.is_gone and not known.state.is_undelivered):
             return None
         return known
+
+    def texts_of(self, namespace: str, name: str) -> tuple[str, ...]:
+        """Returns the texts that are held of the pod of a name, so that a record of it need not hold them again."""
+        pod = self._by_name.get((namespace, name))
+        if pod is None:
+            return ()
+        return (pod.name, pod.uid, pod.key.identity, pod.log_path or "", pod.manifest_hash or "")
 
     def of_key(self, key: WorkloadKey) -> list[TrackedPod]:
         """Returns the pods of a workload's attempt that exist, or have an outcome that is not delivered."""
@@ -260,7 +298,7 @@ class TrackedPods:
 
     def is_settled(self, uid: str) -> bool | None:
         """Returns whether nothing more is to be done about a pod, nor its log read; None: it is not tracked."""
-        pod = self._by_uid.get(uid)
+        pod = self.by_uid.get(uid)
         return None if pod is None else pod.state.is_done and not pod.readers
 
     def add_name(self, pod: TrackedPod) -> None:
@@ -270,30 +308,33 @@ class TrackedPods:
 
     def add(self, pod: TrackedPod, uid: str) -> None:
         """Makes a pod that exists known by its UID and its key."""
-        self._by_uid[uid] = pod
+        self.by_uid[uid] = pod
         self._by_key.setdefault(pod.key, []).append(pod)
         self._newest[pod.key] = pod
 
     def rename(self, pod: TrackedPod, uid: str) -> None:
         """Makes a pod known by another UID; its next record has it."""
-        del self._by_uid[pod.uid]
-        self._by_uid[uid] = pod
+        del self.by_uid[pod.uid]
+        self.by_uid[uid] = pod
 
     def move(self, pod: TrackedPod, state: State) -> None:
         """Gives a pod its next state and wakes the tasks that wait for it."""
         before = pod.state
         pod.move(state)
-        counted = (state.is_active, state.is_open, state.is_undelivered)
-        if counted != (before.is_active, before.is_open, before.is_undelivered):
+        if type(state) is type(before) and not isinstance(state, SettledState):
+            return  # it counts as it did
+        undelivered = state.is_undelivered - before.is_undelivered
+        active, opened = state.is_active - before.is_active, state.is_open - before.is_open
+        if undelivered or active or opened:
             # Another thread that looks at the counts, as health() does, may count a pod twice, but never misses one.
-            self.undelivered += state.is_undelivered - before.is_undelivered
-            self.active += state.is_active - before.is_active
-            self.open += state.is_open - before.is_open
-            self.notify()
+            self.undelivered += undelivered
+            self.active += active
+            self.open += opened
+            self._change.notify_all()
 
     def remove(self, pod: TrackedPod) -> None:
         """Forgets a pod."""
-        if self._by_uid.pop(pod.uid, None) is not None:
+        if self.by_uid.pop(pod.uid, None) is not None:
             self._by_key[pod.key].remove(pod)
             if not self._by_key[pod.key]:
                 del self._by_key[pod.key]
@@ -305,7 +346,8 @@ class TrackedPods:
 
     def notify(self) -> None:
         """Wakes the tasks that wait for a change of the pods as a whole."""
-        self._change.notify_all()
+        if self._change.waiting is not None:
+            self._change.notify_all()
 
     async def changed(self) -> None:
         """Returns when after the call a count has changed, or a pod was forgotten."""

@@ -1,7 +1,7 @@
 """The watch loop itself: acts on a state, follows the decisions of ``podrunner.watch.states``, for ever.
 
 One reflector is one list and watch, of one namespace or of all. It survives any error and any object: what fails is
-counted, shown in :meth:`Reflector.health`, and tried again. Time is the event loop's (``anyio.current_time``), so
+counted, shown in :meth:`Reflector.health`, and tried again. Time is the event loop's (``current_time``), so
 that tests run it in virtual time; the random source is handed in.
 """
 
@@ -19,8 +19,10 @@ from podrunner.errors import (
     RunnerClosedError,
     TransportError,
 )
+from podrunner.event_loop import current_time, make_event
 from podrunner.interruption import protect
 from podrunner.kube import PageGuard
+from podrunner.log_fields import pod_fields
 from podrunner.watch.backoff import WatchBackoff
 from podrunner.watch.health import WatchHealth, WatchStatus
 from podrunner.watch.states import (
@@ -136,9 +138,10 @@ class Reflector:
         accept: Whether a pod is ours, its labels included: those that the server selected and that are not are skipped
             and counted, and one that seems to have left the selection is asked. None: all that are selected are.
         conditions: Types of pod conditions that are held beside those that podrunner itself reads.
+        texts_of: Returns texts that the process holds anyway of the pod of a namespace and name, to be shared.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what is watched, and what is held of it
         self,
         client: PodListerWatcher,
         *,
@@ -149,6 +152,7 @@ class Reflector:
         sink: Callable[[Sequence[Observation]], None],
         accept: Callable[[Pod], bool] | None = None,
         conditions: Iterable[str] = (),
+        texts_of: Callable[[str, str], Iterable[str]] | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -158,9 +162,9 @@ class Reflector:
         self._sink = sink
         self._accept = accept
         self._store = PodStore()
-        self._transform = PodTransform(conditions)
+        self._transform = PodTransform(conditions, texts_of=texts_of)
         self._backoff = WatchBackoff(settings, random)
-        self._status = WatchStatus(anyio.current_time(), stale_after_s=settings.stale_after_s)
+        self._status = WatchStatus(current_time(), stale_after_s=settings.stale_after_s)
         self._verifier = DeletionVerifier(
             client, settings, random=random, report=self._verified, is_ours=accept or _never
         )
@@ -171,7 +175,7 @@ class Reflector:
         self._synced = False
         self._refusal: ForbiddenError | None = None
         self._ended = False
-        self._news = anyio.Event()
+        self._news = make_event()
         self._streaming: StreamingLists = settings.streaming_lists
         self._state: State = Listing() if self._streaming == "off" else Streaming()
         self._foreign_told = False
@@ -197,7 +201,7 @@ class Reflector:
             now_s: The event loop's time, where this is called in another thread; None: it is asked for.
         """
         return self._status.report(
-            anyio.current_time() if now_s is None else now_s,
+            current_time() if now_s is None else now_s,
             namespace=self._namespace,
             pods=len(self._store),
             unconfirmed=len(self._verifier),
@@ -220,7 +224,7 @@ class Reflector:
 
     def _wake_waiters(self) -> None:
         self._news.set()
-        self._news = anyio.Event()
+        self._news = make_event()
 
     async def run(self) -> None:
         """Watch, for ever; cancel it to end it. Begun anew, it goes on from where it was."""
@@ -251,7 +255,7 @@ class Reflector:
                 return await self._watch(state.version)
 
     async def _failed(self, state: State, error: Exception) -> State:
-        now_s = anyio.current_time()
+        now_s = current_time()
         healthy_s = self._status.healthy_s(now_s)
         self._status.disconnected(now_s)
         self._status.failed(error)
@@ -340,7 +344,7 @@ class Reflector:
         self._doubted = False
         self._version = version
         living = {uid: pod for uid, pod in pods.items() if not self._store.has_tombstone(uid)}
-        self._status.listed(anyio.current_time())
+        self._status.listed(current_time())
         self._unread.listed()
         odd = [pod for uid, pod in living.items() if not is_plausible(pod, self._store.get(uid))]
         self._report(self._store.replace(living))
@@ -361,19 +365,19 @@ class Reflector:
 
     async def _watch(self, version: str | None) -> State:
         """Keep one watch until it ends; without a version it brings the list along."""
-        began_s = anyio.current_time()
+        began_s = current_time()
         ask_s = self._settings.server_timeout_s * self._random.uniform(*_ASK_TO_END)
         try:
             with anyio.CancelScope() as scope:
                 async with self._open(version, ask_s) as stream:
-                    self._status.connected(anyio.current_time(), listing=version is None)
+                    self._status.connected(current_time(), listing=version is None)
                     self._guard = self._new_guard()
                     await self._drain(stream, scope)
         finally:
             unread = self._go_back_to_unread()
         if scope.cancelled_caught and unread is not None:
             raise unread
-        lasted_s = anyio.current_time() - began_s
+        lasted_s = current_time() - began_s
         if scope.cancelled_caught:
             raise self._given_up(lasted_s)
         return self._ended_well(lasted_s, ask_s)
@@ -384,7 +388,7 @@ class Reflector:
             return None
         self._version = self._unread.ask_again(self._version)
         self._state = Watching(version=self._version)
-        is_due = anyio.current_time() >= self._ask_again_s
+        is_due = current_time() >= self._ask_again_s
         self._ask_again_s = float("inf")
         exhausted = self._unread.exhausted
         what = "a list follows" if exhausted else "they are asked for again"
@@ -395,7 +399,7 @@ class Reflector:
         if not isinstance(self._state, Watching):
             return  # a known pod that a streaming list lacks is read by its name
         if not self._unread.pending:
-            now_s = anyio.current_time()
+            now_s = current_time()
             self._ask_again_s = now_s + self._unread_backoff.wait_s(healthy_s=now_s - self._unread_since_s)
             self._unread_since_s = now_s
         self._unread.note(self._version)
@@ -410,7 +414,7 @@ class Reflector:
             if not self._status.proven:
                 self._status.silences += 1
             raise ShortWatchError(f"the server ended the watch after {lasted_s:.1f} s{self._brought()}")
-        self._status.disconnected(anyio.current_time())
+        self._status.disconnected(current_time())
         return self._state
 
     def _brought(self) -> str:
@@ -433,10 +437,10 @@ class Reflector:
         Moving one deadline per batch costs a tenth of a timeout per event.
         """
         skipped = 0
-        last_s = anyio.current_time() + _STREAMING_WITHIN_S
-        scope.deadline = anyio.current_time() + self._patience_s()
+        last_s = current_time() + _STREAMING_WITHIN_S
+        scope.deadline = current_time() + self._patience_s()
         async for batch in stream:
-            now_s = anyio.current_time()
+            now_s = current_time()
             if stream.skipped != skipped:
                 self._note_unread()
             self._status.skipped, skipped = self._status.skipped + stream.skipped - skipped, stream.skipped
@@ -471,7 +475,7 @@ class Reflector:
             return UnreadableWatchError(
                 f"the watch brought data for {min(lasted_s, self._unreadable_patience_s):.0f} s, and no event"
             )
-        self._status.silent(anyio.current_time())
+        self._status.silent(current_time())
         return _SilentWatchError(
             f"the watch gave no sign of life for {self._settings.inactivity_s:.0f} s: taken for dead"
         )
@@ -491,7 +495,7 @@ class Reflector:
     def _take_event(self, event: WatchEvent, observations: list[Observation]) -> None:
         if event.status is not None:
             raise event.status
-        if isinstance(self._state, Streaming):
+        if type(self._state) is Streaming:
             self._collect(self._state, event)
             return
         version = event.resource_version
@@ -506,11 +510,11 @@ class Reflector:
     def _observe(self, event: WatchEvent, pod: Pod) -> Observation | None:
         uid = pod.metadata.uid
         known, is_ours = self._store.get(uid), self._is_ours(pod)
-        was_known = self._store.has_tombstone(uid) or uid in self._verifier
+        was_known = known is None and (self._store.has_tombstone(uid) or uid in self._verifier.waiting)
         if contradicts(event, known, is_ours=is_ours, was_known=was_known):
             self._note_unread()
             return None
-        return self._store.apply(event.type, self._transform(pod)) if is_ours else None
+        return self._store.apply(event.type, self._transform(pod, known)) if is_ours else None
 
     def _collect(self, state: Streaming, event: WatchEvent) -> None:
         """Take an event of a streaming list: nothing is reported before the list is complete."""
@@ -537,6 +541,7 @@ class Reflector:
                 "pod %s/%s has our label but is not ours: skipped (counted; logged once)",
                 meta.namespace,
                 meta.name,
+                extra=pod_fields(meta),
             )
         return False
 
@@ -559,16 +564,21 @@ class Reflector:
         except Exception:  # noqa: BLE001  # likewise
             meta = observation.pod.metadata
             _log.exception(
-                "the receiver failed on %s of pod %s/%s", observation.kind, meta.namespace, meta.name
+                "the receiver failed on %s of pod %s/%s",
+                observation.kind,
+                meta.namespace,
+                meta.name,
+                extra=pod_fields(meta),
             )
 
     def _is_certain(self, observation: Observation) -> bool:
-        uid = observation.pod.metadata.uid
-        if not is_conclusive(observation):
+        is_end = observation.kind is Kind.DELETED or observation.kind is Kind.VANISHED
+        if is_end and not is_conclusive(observation):
             self._verifier.ask(observation)
             return False
-        self._verifier.forget(uid)
-        if observation.kind in {Kind.DELETED, Kind.VANISHED}:
+        if self._verifier.waiting:
+            self._verifier.forget(observation.pod.metadata.uid)
+        if is_end:
             self._store.add_tombstone(observation.pod)
         return True
 

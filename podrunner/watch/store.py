@@ -116,12 +116,13 @@ class PodStore:
             kind: ``ADDED``, ``MODIFIED`` or ``DELETED``.
             pod: The event's object.
         """
-        known = self._pods.get(pod.metadata.uid)
+        uid = pod.metadata.uid
+        known = self._pods.get(uid)
         if kind == "DELETED":
             return self._removed(pod, known)
-        if self._out_of_date(pod, known):
+        if uid in self._tombstones if known is None else pod == known or is_older(pod, known):
             return None
-        self._pods[pod.metadata.uid] = pod
+        self._pods[uid] = pod
         return Observation(Kind.ADDED if known is None else Kind.MODIFIED, pod, known)
 
     def correct(self, pod: Pod, known: Pod) -> Observation:
@@ -148,11 +149,6 @@ class PodStore:
             return None
         del self._pods[pod.metadata.uid]
         return Observation(Kind.DELETED, pod, known)
-
-    def _out_of_date(self, pod: Pod, known: Pod | None) -> bool:
-        if known is None:
-            return self.has_tombstone(pod.metadata.uid)
-        return pod == known or is_older(pod, known)
 
 
 def _compared(known: Pod | None, pod: Pod) -> Observation | None:

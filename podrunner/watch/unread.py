@@ -32,25 +32,30 @@ def is_plausible(pod: Pod, known: Pod | None) -> bool:
 
     A field whose name was changed on the way is missing, and a phase that is missing reads as ``Pending``.
     """
-    if pod.status.phase not in _ORDER:
+    place = _ORDER.get(pod.status.phase)
+    if place is None:
         return False
-    return known is None or not _lacks(pod.status, known.status)
+    return known is None or not _lacks(pod.status, known.status, place)
 
 
-def _lacks(status: PodStatus, known: PodStatus) -> bool:
+def _lacks(status: PodStatus, known: PodStatus, place: int) -> bool:
     """Whether a status lacks its phase, its containers or a container's state, and the one before had it.
 
     A kubelet that lost a container begins anew: then the phase goes back, and the containers wait.
     """
-    if _ORDER[status.phase] < _ORDER.get(known.phase, 0) and not _begins_anew(status):
+    if status.phase != known.phase and place < _ORDER.get(known.phase, 0) and not _begins_anew(status):
         return True
     if not known.container_statuses:
         return False
     containers = status.container_statuses
     if not containers:
         return not status.reason  # an eviction, and a node that is shut down, leave a reason alone
-    is_other = {each.name for each in containers}.isdisjoint(each.name for each in known.container_statuses)
-    return is_other or any(each.state == _NO_STATE for each in containers)
+    for each in containers:
+        if each.state == _NO_STATE:
+            return True
+    if containers[0].name == known.container_statuses[0].name:
+        return False
+    return {each.name for each in containers}.isdisjoint(each.name for each in known.container_statuses)
 
 
 def _begins_anew(status: PodStatus) -> bool:
@@ -69,18 +74,15 @@ def contradicts(event: WatchEvent, known: Pod | None, *, is_ours: bool, was_know
         was_known: Whether it is being verified, or remembered as deleted.
     """
     assert event.pod is not None, "it is the event of a pod"
-    if known is not None and not is_ours:
-        return True  # the watch would have said that it left the selection
     if not is_ours:
-        return False
-    if known is not None and _name(event.pod) != _name(known):
+        return known is not None  # the watch would have said that it left the selection
+    if known is None:
+        begins = event.type == "ADDED" or was_known  # all others follow on an ADDED, or on a list
+        return not (begins and is_plausible(event.pod, None))
+    meta, before = event.pod.metadata, known.metadata
+    if meta.name != before.name or meta.namespace != before.namespace:
         return True
-    begins = event.type == "ADDED" or was_known  # all others follow on an ADDED, or on a list
-    return not is_plausible(event.pod, known) or (known is None and not begins)
-
-
-def _name(pod: Pod) -> tuple[str, str]:
-    return pod.metadata.namespace, pod.metadata.name
+    return not is_plausible(event.pod, known)
 
 
 class UnreadEvents:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 from podrunner.errors import ApiError, NotFoundError, TransportError
+from podrunner.event_loop import make_event
+from podrunner.log_fields import pod_fields
 from podrunner.watch.backoff import WatchBackoff
 from podrunner.watch.store import Kind, Observation
 
@@ -69,6 +71,9 @@ class DeletionVerifier:
         report: Called with the result: DELETED or VANISHED as it was, LEFT with the pod as it is, or MODIFIED with a
             pod that is still ours: what said that it was gone was wrong.
         is_ours: Whether a pod as it is now is still ours.
+
+    Attributes:
+        waiting: What waits for an answer, by UID.
     """
 
     def __init__(
@@ -85,32 +90,29 @@ class DeletionVerifier:
         self._random = random
         self._report = report
         self._is_ours = is_ours
-        self._waiting: dict[str, Observation] = {}
-        self._wake = anyio.Event()
+        self.waiting: dict[str, Observation] = {}
+        self._wake = make_event()
 
     def __len__(self) -> int:
-        return len(self._waiting)
-
-    def __contains__(self, uid: object) -> bool:
-        return uid in self._waiting
+        return len(self.waiting)
 
     def ask(self, observation: Observation) -> None:
         """Queue a pod for verification."""
-        self._waiting[observation.pod.metadata.uid] = observation
+        self.waiting[observation.pod.metadata.uid] = observation
         self._wake.set()
 
     def forget(self, uid: str) -> None:
         """Drop a pod: it is back in the selection."""
-        self._waiting.pop(uid, None)
+        self.waiting.pop(uid, None)
 
     async def run(self) -> None:
         """Verify queued pods, for ever."""
         backoff = WatchBackoff(self._settings, self._random)
         while True:
-            if not self._waiting:
-                self._wake = anyio.Event()
+            if not self.waiting:
+                self._wake = make_event()
                 await self._wake.wait()
-            asked = list(self._waiting.values())[:_AT_ONCE]
+            asked = list(self.waiting.values())[:_AT_ONCE]
             if await self._verify_all(asked):
                 backoff.recovered()
             else:
@@ -132,7 +134,8 @@ class DeletionVerifier:
             self._settle(asked, None if asked.kind is Kind.MODIFIED else asked)
         except Exception as error:  # noqa: BLE001  # an error about one pod does not stop the others; it is read again
             level = logging.WARNING if isinstance(error, ApiError) else logging.INFO
-            _log.log(level, "pod %s/%s may be gone, asking again: %s", meta.namespace, meta.name, error)
+            said, extra = "pod %s/%s may be gone, asking again: %s", pod_fields(meta)
+            _log.log(level, said, meta.namespace, meta.name, error, extra=extra)
             # To the end of the queue: a pod that cannot be read does not block the others.
             self._requeue(asked)
             return
@@ -162,13 +165,13 @@ class DeletionVerifier:
 
     def _requeue(self, asked: Observation) -> None:
         uid = asked.pod.metadata.uid
-        if self._waiting.get(uid) is asked:
-            del self._waiting[uid]
-            self._waiting[uid] = asked
+        if self.waiting.get(uid) is asked:
+            del self.waiting[uid]
+            self.waiting[uid] = asked
 
     def _settle(self, asked: Observation, answer: Observation | None) -> None:
         uid = asked.pod.metadata.uid
-        if self._waiting.get(uid) is asked:
-            del self._waiting[uid]
+        if self.waiting.get(uid) is asked:
+            del self.waiting[uid]
             if answer is not None:
                 self._report(answer)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     import yaml
 
-__all__ = ["read_document", "read_pod_template"]
+__all__ = ["read_bounded", "read_document", "read_pod_template", "read_utf8", "shown_path"]
+
+_MAX_BYTES = 16 << 20
+"""More than any configuration has: an API server takes 3 MiB at most."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -26,13 +29,47 @@ def read_document(path: Path) -> dict[str, Any]:
         SpecError: It cannot be read, is malformed, or does not hold one object; ``field`` is the path.
     """
     try:
-        document = _parsed(path, path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SpecError(f"cannot be read: {reason}", field=str(path)) from error
+        document = _parsed(path, read_utf8(path))
+    except OSError as error:
+        raise SpecError(f"cannot be read: {error.strerror}", field=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"cannot be read: it is not UTF-8 (at byte {error.start})", field=str(path)) from None
+    except ValueError as error:  # too large, or a path that no system takes
+        raise SpecError(f"cannot be read: {error}", field=shown_path(path)) from None
     if not isinstance(document, dict):
         raise SpecError("must hold one object (a mapping)", field=str(path), value=shown_value(document))
     return document
+
+
+def read_utf8(path: Path) -> str:
+    """Return the text of a file that a person has written, without its byte order mark.
+
+    Raises:
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
+        ValueError: It is larger than 16 MiB, as a device or a pipe without end is; or the path is none.
+    """
+    return read_bounded(path).decode("utf-8-sig")
+
+
+def read_bounded(path: Path) -> bytes:
+    """Return the bytes of a file that a person has written.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is larger than 16 MiB, as a device or a pipe without end is; or the path is none.
+    """
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"it is larger than {_MAX_BYTES >> 20} MiB")
+    return content
+
+
+def shown_path(path: Path) -> str:
+    """Return a path for a message, quoted if it has characters that are not shown."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
 
 
 def _parsed(path: Path, text: str) -> Any:

@@ -16,7 +16,7 @@ from podrunner.workload.key import WorkloadKey
 from podrunner.workload.log_path import checked_log_path, default_log_path, log_path_of_attempt
 from podrunner.workload.resources import Resources
 from podrunner.workload.result_path import checked_result_path
-from podrunner.workload.task_workload import task_workload_of
+from podrunner.workload.task_workload import check_sdk_workload
 from podrunner.workload.validation import CheckedModel, unknown_name
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _loaded(value: Any) -> Any:
 
 
 def _of_a_task(value: SecretStr) -> SecretStr:
-    task_workload_of(value.get_secret_value())
+    check_sdk_workload(value.get_secret_value())
     return value
 
 
@@ -121,8 +121,9 @@ class Workload(CheckedModel):
             ended with 0, and becomes ``Outcome.result``. None: there is none.
         identity_labels: Labels that win over all others, such as Airflow's ``dag_id``; values are made safe.
         identity_annotations: Annotations that win over all others.
-        task_workload: The workload of a task of Airflow 3, as JSON: the arguments become the Task SDK's, with this in
-            them, before ``args``. It holds a token, so it is shown in no representation.
+        task_workload: The workload of a task of Airflow 3, or of a callback or connection test, as JSON: the arguments
+            become the Task SDK's, with this in them, before ``args``. It holds a token, so it is shown in no
+            representation.
     """
 
     key: WorkloadKey

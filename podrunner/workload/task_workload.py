@@ -1,4 +1,6 @@
-"""The workload of a task as Airflow 3 hands it to an executor (``ExecuteTask``): JSON for the Task SDK in the worker.
+"""A workload as Airflow 3 hands it to an executor: JSON for the Task SDK in the worker.
+
+Most are a task's (``ExecuteTask``); those of callbacks and connection tests are started in the same way.
 
 What belongs here: reading it, as far as podrunner needs it. It holds the task's token, which gives access to Airflow's
 API: no error and no representation shows any part of it but the task's identity.
@@ -14,10 +16,12 @@ from typing import Any
 from podrunner.errors import SpecError
 from podrunner.redaction import shown_value, syntax_problem
 
-__all__ = ["TaskWorkload", "said_in", "task_workload_of"]
+__all__ = ["TaskWorkload", "check_sdk_workload", "said_in", "task_workload_of"]
 
 _PLACE = "Workload.airflow.task_workload"
 _SAID = ("ti.id", "dag_rel_path", "bundle_info")
+_WITHOUT_TASK = {"ExecuteCallback": ("callback",), "TestConnection": ("connection_test_id", "connection_id")}
+"""Kinds of workloads that run no task, and what says what they run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,22 @@ def task_workload_of(value: Any) -> TaskWorkload:
     )
 
 
+def check_sdk_workload(text: str) -> None:
+    """Refuse text that is no workload for the Task SDK: a task's, a callback's or a connection test's.
+
+    Raises:
+        SpecError: It is none.
+    """
+    if _parsed(text).get("type") not in _WITHOUT_TASK:
+        task_workload_of(text)
+
+
 def said_in(text: str) -> dict[str, Any]:
-    """Return what a task's workload says about what is run: not its token, nor what changes with each dispatch."""
+    """Return what a workload says about what is run: not its token, nor what changes with each dispatch."""
     document = _parsed(text)
+    others = _WITHOUT_TASK.get(document.get("type", ""))
+    if others is not None:
+        return {name: document.get(name) for name in (*others, *_SAID[1:])}
     flat = {**document, "ti.id": document["ti"].get("id")}
     return {name: flat.get(name) for name in _SAID}
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from podrunner.errors import SpecError
 from podrunner.redaction import looks_secret, shown_value, veiled
 from podrunner.spelling import did_you_mean
+from podrunner.wrong_values import MISSING, wrong_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +20,9 @@ __all__ = ["CheckedModel", "unknown_name"]
 class CheckedModel(BaseModel):
     """A frozen model that accepts no unknown field; its errors are :class:`~podrunner.errors.SpecError`."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     def __init__(self, /, **values: Any) -> None:
         try:
@@ -37,18 +40,17 @@ class CheckedModel(BaseModel):
 
 
 def _spec_error(model: type[BaseModel], error: ValidationError) -> SpecError:
-    details = error.errors(include_url=False, include_context=False)
+    details = error.errors(include_url=False)
     first = details[0]
     if first["type"] == "extra_forbidden":
         *place, name = first["loc"]
         return unknown_name(str(name), _fields_at(model, place), place=_path(model, place))
-    problem = first["msg"][:1].lower() + first["msg"][1:]
+    given = first["input"] is not None
+    problem = wrong_value(first["type"], first.get("ctx", {}), first["msg"], is_given=given)
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     secret = any(isinstance(part, str) and looks_secret(part) for part in first["loc"])
-    value = None if first["type"] == "missing" or secret else shown_value(first["input"])
-    return SpecError(
-        problem.removeprefix("value error, ") + more, field=_path(model, first["loc"]), value=value
-    )
+    value = None if first["type"] in MISSING or secret or not given else shown_value(first["input"])
+    return SpecError(problem + more, field=_path(model, first["loc"]), value=value)
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import podrunner
 import pytest
 from installation import Installation
+from particulars import add_particulars
+from scene import Scene
 
 DAGS = ("story", "killed", "outlive")
 
@@ -31,16 +33,12 @@ def airflow(
     installed = Installation(
         tmp_path_factory.mktemp("airflow"), executor="podrunner.integrations.airflow.PodRunnerExecutor"
     )
-    workers = {
-        name: value
-        for name, value in installed.environ.items()
-        if name.startswith("AIRFLOW") and not any(word in name for word in ("SECRET", "SQL_ALCHEMY"))
-    }
+    add_particulars(installed)
     installed.settings |= {
         "AIRFLOW__PODRUNNER__CLUSTER": "kubeconfig",
         "AIRFLOW__PODRUNNER__KUBECONFIG": str(cluster.kubeconfig),
         "AIRFLOW__PODRUNNER__IMAGE": "airflow",
-        "AIRFLOW__PODRUNNER__ENV": json.dumps(workers),
+        "AIRFLOW__PODRUNNER__ENV": json.dumps(installed.worker_environ),
     }
     installed.migrate()
     installed.start("api-server", "scheduler", "dag-processor")
@@ -49,3 +47,14 @@ def airflow(
         yield installed
     finally:
         installed.stop()
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """An Airflow whose schedulers are killed, and a cluster that is stopped."""
+    made = Scene(tmp_path_factory.mktemp("scene"))
+    try:
+        made.start("crowd", "lasting", "gated", "nowhere", "dies")
+        yield made
+    finally:
+        made.stop()

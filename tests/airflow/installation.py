@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ __all__ = ["Installation", "free_port"]
 HERE = Path(__file__).parent
 _REQUEST_TIMEOUT_S = 120  # the first call of the execution API can block the API server for half a minute
 _END = {"success", "failed"}
+_PAGE = 100
+"""As many things as Airflow gives in one answer at most (``[api] maximum_page_limit``)."""
 
 
 def free_port() -> int:
@@ -43,12 +46,14 @@ class Installation:
         executor: The executor's import path.
         settings: Further variables of all processes.
         port: The API server's.
+        log_ports: Those of the log servers of workers and triggerers.
     """
 
     home: Path
     executor: str = "podrunner.integrations.airflow.LocalPodRunnerExecutor"
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    log_ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _token: str | None = None
 
@@ -91,12 +96,24 @@ class Installation:
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(_REQUEST_TIMEOUT_S),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.log_ports[0]),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.log_ports[1]),
             **self.settings,
+        }
+
+    @property
+    def worker_environ(self) -> dict[str, str]:
+        """The variables of a worker: without the connection of the database and without the secrets."""
+        return {
+            name: value
+            for name, value in self.environ.items()
+            if name.startswith("AIRFLOW") and not any(word in name for word in ("SECRET", "SQL_ALCHEMY"))
         }
 
     def migrate(self) -> None:
         """Make the database."""
-        self._airflow("db", "migrate")
+        self.command("db", "migrate")
 
     def start(self, *parts: str) -> None:
         """Start processes: ``api-server``, ``scheduler``, ``dag-processor``, ``triggerer``."""
@@ -110,9 +127,25 @@ class Installation:
                     start_new_session=True,
                 )
 
+    def pid(self, part: str) -> int:
+        """Return a process's id."""
+        return self._processes[part].pid
+
     def kill(self, part: str) -> None:
         """Kill a process as a power failure would: it and all of its session, at once."""
         self._signal(self._processes.pop(part), signal.SIGKILL)
+
+    def wait_killed(self, part: str, *, timeout_s: float = 60) -> None:
+        """Wait until a process has killed itself."""
+        assert self._processes.pop(part).wait(timeout_s) == -signal.SIGKILL
+
+    def pause(self, part: str) -> None:
+        """Stop a process as a suspended machine would."""
+        self._signal(self._processes[part], signal.SIGSTOP)
+
+    def go_on(self, part: str) -> None:
+        """Let it go on."""
+        self._signal(self._processes[part], signal.SIGCONT)
 
     def stop(self) -> None:
         """Stop all processes, and kill those that do not end within half a minute."""
@@ -135,16 +168,18 @@ class Installation:
             if number == signal.SIGKILL:
                 process.wait(30)
 
-    def _airflow(self, *arguments: str) -> None:
+    def command(self, *arguments: str, **environ: str) -> str:
+        """Run one command of Airflow's, with further variables; return what it has printed."""
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
-            env=self.environ,
+            env={**self.environ, **environ},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
 
     def output(self, part: str) -> str:
         """Return what a process has printed so far."""
@@ -152,13 +187,17 @@ class Installation:
 
     # --- the REST API --------------------------------------------------------------------------------------------
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Send one request and return its answer."""
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Send one request and return its answer; of a header's name each ``_`` is a ``-``."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Accept": "application/json"},
+            headers={
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
         )
         if self._token is not None:
             request.add_header("Authorization", f"Bearer {self._token}")
@@ -167,9 +206,9 @@ class Installation:
 
     def wait_ready(self, *dags: str, timeout_s: float = 180) -> None:
         """Wait until the API server answers and knows the DAGs; unpause them."""
-        self._until(self._logged_in, timeout_s, "the API server answers")
+        self.until(self._logged_in, timeout_s, "the API server answers")
         for dag in dags:
-            self._until(lambda dag=dag: self._is_known(dag), timeout_s, f"{dag} is known")
+            self.until(lambda dag=dag: self._is_known(dag), timeout_s, f"{dag} is known")
             self.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
 
     def _logged_in(self) -> bool:
@@ -186,6 +225,10 @@ class Installation:
             return False
         return True
 
+    def wait_until(self, condition: Callable[[], Any], what: str, *, timeout_s: float = 120) -> None:
+        """Wait until a condition holds while all processes run."""
+        self.until(condition, timeout_s, what)
+
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
         """Trigger a DAG; return the run's id."""
         body = {"logical_date": None, "conf": conf or {}}
@@ -200,17 +243,22 @@ class Installation:
             state = self.call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}")["state"]
             return state in _END
 
-        self._until(over, timeout_s, f"{dag} {run} is over")
+        self.until(over, timeout_s, f"{dag} {run} is over")
         return state
 
     def task_instances(self, dag: str, run: str) -> list[dict[str, Any]]:
         """Return the task instances of a run."""
-        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances?limit=1000"
-        return list(self.call("GET", path)["task_instances"])
+        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances?limit={_PAGE}"
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self.call("GET", f"{path}&offset={len(found)}")
+            found += answer["task_instances"]
+            if not answer["task_instances"] or len(found) >= answer["total_entries"]:
+                return found
 
     def wait_states(self, dag: str, run: str, wanted: dict[str, set[str]], *, timeout_s: float = 120) -> None:
         """Wait until each of the tasks named has one of its states."""
-        self._until(
+        self.until(
             lambda: all(
                 ti["state"] in wanted[ti["task_id"]]
                 for ti in self.task_instances(dag, run)
@@ -231,7 +279,8 @@ class Installation:
         rows = self.call("GET", f"/api/v2/eventLogs?dag_id={dag}&limit=1000&order_by=-when")["event_logs"]
         return [row for row in rows if row["run_id"] == run]
 
-    def _until(self, condition: Any, timeout_s: float, what: str) -> None:
+    def until(self, condition: Any, timeout_s: float, what: str) -> None:
+        """Wait for a condition; no process may end meanwhile."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             gone = [part for part, process in self._processes.items() if process.poll() is not None]

@@ -14,5 +14,6 @@ async def test_oom_killed(outcome_of, workload):
     outcome = await outcome_of(workload(greedy, resources=Resources(memory_limit="64Mi")))
     assert (outcome.category, outcome.fault) == (Category.OOM_KILLED, Fault.WORKLOAD)
     assert (outcome.container, outcome.reason, outcome.exit_code) == ("base", "OOMKilled", 137)
+    assert outcome.message.startswith("container base was OOM-killed (limit 64Mi) by signal 9 (SIGKILL)")
     assert outcome.started
     assert outcome.log_tail == ("hungry",)

@@ -37,7 +37,13 @@ def _blocks(page: Path) -> list[tuple[str, str]]:
 
 
 PAGES = [
-    page for kind in ("tutorial", "how-to") for page in sorted((DOCS / kind).glob("*.md")) if _blocks(page)
+    DOCS / "index.md",
+    *(
+        page
+        for kind in ("tutorial", "how-to")
+        for page in sorted((DOCS / kind).glob("*.md"))
+        if _blocks(page)
+    ),
 ]
 
 
@@ -94,8 +100,15 @@ def test_the_tests_of_a_page_pass(page: Path, tmp_path: Path, bare: dict[str, st
 
 @pytest.mark.parametrize("example", TESTS, ids=lambda example: example.stem)
 def test_the_test_of_an_example_passes(example: Path, tmp_path: Path, bare: dict[str, str]) -> None:
-    settings = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tmp_path}"]
-    assert "passed" in _run("-m", "pytest", *settings, str(example), folder=tmp_path, environ=bare)
+    """As a user runs it in a clone, with pytest alone: the repository's own settings name plugins that it needs."""
+    absent = [f"-pno:{plugin}" for plugin in ("xdist", "timeout", "asyncio", "cacheprovider")]
+    assert "passed" in _run("-m", "pytest", "-q", *absent, str(example), folder=tmp_path, environ=bare)
+
+
+def test_the_first_scheduler_prints_what_its_tutorial_shows(tmp_path: Path, bare: dict[str, str]) -> None:
+    page = (DOCS / "tutorial" / "a-scheduler.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    assert _run("examples/flow.py", folder=tmp_path, environ=bare) == shown
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_render_command_of_the_readme_prints_a_pod() -> None:
     (line,) = (line for line in _commands() if " render " in line)
     arguments = line.split()[1:]
     run = subprocess.run(
-        [sys.executable, "-m", "podrunner.cli", *arguments],
+        [sys.executable, "-m", "podrunner", *arguments],
         capture_output=True,
         text=True,
         timeout=50,

@@ -104,7 +104,7 @@ class Wiring:
 
         async def perform(client: Client) -> Input | None:
             pod = TrackedPod(WORKLOAD.key, NAMESPACE, NAME, rules=self.rules)
-            pod.state = state
+            pod.move(state)
             async with self._engine(client, owner) as (engine, _):
                 return await engine._supervisor._perform(pod, job)
 

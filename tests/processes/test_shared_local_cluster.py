@@ -11,12 +11,7 @@ import podrunner
 import pytest
 from podrunner import AsyncPodRunner, PodRunner, RunnerConfig, Workload
 from podrunner.errors import ConfigError, LogError
-from tests.support.event_loops import asyncio_only
 from tests.support.waiting import until_blocking
-
-anyio_backend = (
-    asyncio_only  # with trio a connection is sometimes collected before it is closed: not understood yet
-)
 
 OTHER = """
 import sys, podrunner

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-import trio.testing
+import trio
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner, EventKind
 from tests.simulation.judge import check_whether_it_began, check_words, shown_words
 from tests.simulation.words import GRACES
 from tests.simulation.world import ENDS_AND_MORE, OUTAGES, REMOVED, World, inject_faults
+from tests.support.event_loops import run_in_virtual_time
 from tests.support.seeds import SEEDS
 from tests.unit.runner.harness import configured, workload
 
@@ -162,5 +163,4 @@ def test_each_pod_has_one_outcome_and_it_is_the_truth(seed: int, monkeypatch: py
     # Trio runs tasks in random order; a seed is to be the same world each time (as hypothesis does it).
     monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     trio._core._run._r.seed(seed)
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(play, seed, backend="trio", backend_options={"clock": clock})
+    run_in_virtual_time(play, seed)

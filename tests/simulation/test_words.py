@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-import trio.testing
+import trio
 from podrunner.outcome import classify as outcome_classify
 from podrunner.outcome import facts, history, rules, scheduling
 from podrunner.outcome.tables import causes, nodes
@@ -22,6 +22,7 @@ from podrunner.runner.lifecycle import ended
 from tests.simulation.judge import check_whether_it_began, check_words, shown_words
 from tests.simulation.words import GRACES, Saying, said_by
 from tests.simulation.world import OUTAGES, World
+from tests.support.event_loops import run_in_virtual_time
 from tests.unit.runner.harness import configured, workload
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ def check(world: World, events: Sequence[Any], *, is_peaceful: bool) -> None:
 def play_in_virtual_time(world: World, pods: int, monkeypatch: pytest.MonkeyPatch, *, breaks: bool) -> None:
     monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     trio._core._run._r.seed(1)
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(lambda: play(world, pods, breaks=breaks), backend="trio", backend_options={"clock": clock})
+    run_in_virtual_time(lambda: play(world, pods, breaks=breaks))
 
 
 def test_each_outcome_has_the_words_and_the_fault_that_they_mean(monkeypatch: pytest.MonkeyPatch):

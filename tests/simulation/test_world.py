@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-import trio.testing
 from podrunner.outcome import Category
 from tests.simulation.world import World
+from tests.support.event_loops import run_in_virtual_time
 from tests.support.fake_server import ENDED
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def play(seed: int, act: Callable[[World], Awaitable[None]], *finalizers: str) -
             await anyio.sleep(LIFE_S)
             tasks.cancel_scope.cancel()
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(live, backend="trio", backend_options={"clock": clock})
+    run_in_virtual_time(live)
     return world
 
 

@@ -11,6 +11,13 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
+OTHER_CLIENTS = {
+    "how_to_come_from_the_kubernetes_client": (
+        '# mypy: disable-error-code="no-untyped-call,union-attr"',
+        "# pyright: reportOptionalMemberAccess=false",
+    )
+}
+"""Programs that use another client beside podrunner: what its own types lack is not checked."""
 _BLOCK = re.compile(r"(?:<!-- (?P<how>pytest|not run: [^\n]+) -->\n+)?```python\n(?P<code>.*?)```", re.DOTALL)
 
 
@@ -45,7 +52,8 @@ def write(folder: Path) -> None:
     for old in folder.glob("*.py"):
         old.unlink()
     for name, code in programs().items():
-        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+        text = "\n".join([*OTHER_CLIENTS.get(name, ()), code])
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,33 @@
 """On which event loop the tests marked ``anyio`` run.
 
 A module or a ``conftest.py`` chooses by ``anyio_backend = virtual_time``. Without a choice each test runs on both
-loops, in real time.
+loops, in real time. A test that is no coroutine (hypothesis, a world of a seed) calls ``run_in_virtual_time``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 import trio.testing
 from tests.support.virtual_asyncio import VirtualTimeLoop
 
-__all__ = ["asyncio_only", "both_in_virtual_time", "both_loops", "virtual_time"]
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = [
+    "LOOPS",
+    "asyncio_only",
+    "both_in_virtual_time",
+    "both_loops",
+    "run_in_virtual_time",
+    "virtual_time",
+]
 
 Backend = tuple[str, dict[str, Any]]
+
+LOOPS = ("asyncio", "trio")
 
 
 def _virtual_trio() -> Backend:
@@ -22,7 +35,12 @@ def _virtual_trio() -> Backend:
     return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+def _virtual_asyncio() -> Backend:
+    """Return asyncio with the same."""
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+@pytest.fixture(params=LOOPS)
 def both_loops(request: pytest.FixtureRequest) -> str:
     """Each test runs on both event loops, in real time."""
     backend: str = request.param
@@ -41,7 +59,19 @@ def virtual_time() -> Backend:
     return _virtual_trio()
 
 
-@pytest.fixture(params=["asyncio", "trio"])
+@pytest.fixture(params=LOOPS)
 def both_in_virtual_time(request: pytest.FixtureRequest) -> Backend:
     """Each test runs on both loops, and none waits."""
-    return ("asyncio", {"loop_factory": VirtualTimeLoop}) if request.param == "asyncio" else _virtual_trio()
+    return _virtual_asyncio() if request.param == "asyncio" else _virtual_trio()
+
+
+def run_in_virtual_time(function: Callable[..., Awaitable[Any]], *arguments: Any, loop: str = "trio") -> Any:
+    """Run a function on a loop of its own, and return what it returns.
+
+    Before 4.14 ``anyio.run`` gave trio none of the ``backend_options``, and so no clock: trio is asked itself.
+    """
+    if loop == "trio":
+        _, options = _virtual_trio()
+        return trio.run(function, *arguments, **options)
+    backend, options = _virtual_asyncio()
+    return anyio.run(function, *arguments, backend=backend, backend_options=options)

@@ -64,6 +64,8 @@ def test_a_template_path_is_read_when_the_workload_is_made(tmp_path):
         ("w.json", "{", "is malformed"),
         ("w.yaml", "a: [", "is malformed"),
         ("w.yaml", "a: !!python/object:os.system {}", "is malformed"),
+        ("w.yaml", "[" * 5_000, "is malformed: it is nested too deeply"),
+        ("w.json", "[" * 100_000, "is malformed: it is nested too deeply"),
         ("w.yaml", "- a", "must hold one object"),
         ("w.yaml", "", "must hold one object"),
     ],

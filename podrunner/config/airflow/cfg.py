@@ -34,7 +34,7 @@ from podrunner.config.text_file import read_text
 from podrunner.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from podrunner.config.builder import Layer
     from podrunner.config.frozen import SettingsT
@@ -56,6 +56,7 @@ def read_airflow_cfg(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_commands: bool = False,
+    unread: Collection[str] = (),
 ) -> ConfigBuilder[SettingsT]:
     """Read an ``airflow.cfg``, with the environment and the overrides laid over it.
 
@@ -65,6 +66,8 @@ def read_airflow_cfg(
         environ: The environment to read; None: this process's.
         overrides: Settings that win over all sources, by their dotted names.
         allow_commands: Run the commands of ``…_cmd`` options.
+        unread: Options that may hold a secret and that the caller does not need. Where a command or a secrets backend
+            stands for one, its value is ``UNREAD`` instead.
 
     Returns:
         The settings, and the findings about the file and the environment.
@@ -74,7 +77,7 @@ def read_airflow_cfg(
     """
     environ = os.environ if environ is None else environ
     file = IniFile(read_text(path), source=str(path))
-    sources = AirflowSources(file, environ, run=run_command if allow_commands else None)
+    sources = AirflowSources(file, environ, run=run_command if allow_commands else None, unread=unread)
     return _read(sources, model, over=[environment_layer(environ, model), overrides_layer(overrides)])
 
 

@@ -22,7 +22,8 @@ _HYBRID = {
     "LocalKubernetesExecutor": "local_kubernetes_executor",
 }
 """Executors that choose by the task's queue, and the section that names the queue."""
-
+_OF_PODS = ("Kubernetes", "PodRunnerExecutor")
+"""What the name of an executor has in it that runs tasks in pods."""
 
 _LONGEST_NAMES = 200
 
@@ -39,7 +40,7 @@ def _executor(conversion: Conversion) -> None:
         return
     names = executor_names(given.text)
     shown = _shown(names)
-    if not any("Kubernetes" in name for name in names):
+    if not any(part in name for name in names for part in _OF_PODS):
         conversion.warn(
             given.location,
             f"{shown}: Airflow launches no pods by it; podrunner launches a pod for each task",

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from podrunner.config.airflow.version import AirflowLine, line_of
-from podrunner.config.frozen import Secret, Settings
+from podrunner.config.frozen import Secret, Settings, at_defaults
 from podrunner.config.kubernetes_names import AbsolutePath, LabelValue, ObjectName, PlainText, RelativePath
 from podrunner.redaction import looks_secret
 
@@ -226,8 +226,8 @@ class AirflowSettings(Settings):
     sql_alchemy_conn: Secret | None = None
     configmap: ObjectName | None = None
     local_settings_configmap: ObjectName | None = None
-    dags: DagSource = DagsInImage()
-    logs: LogVolume = LogsInEmptyDir()
+    dags: DagSource = at_defaults(DagsInImage)
+    logs: LogVolume = at_defaults(LogsInEmptyDir)
     worker_uuid: LabelValue | None = None
     version: AirflowVersion | None = None
     task_workload_in_secret: bool = False

@@ -21,15 +21,18 @@ from podrunner.config.airflow.readers import READERS
 from podrunner.config.location import SourceLocation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from podrunner.config.airflow.ini import IniFile
     from podrunner.errors import ConfigError
 
-__all__ = ["ENVIRONMENT", "PREFIX", "AirflowSources", "Given", "Written", "run_command"]
+__all__ = ["ENVIRONMENT", "PREFIX", "UNREAD", "AirflowSources", "Given", "Written", "run_command"]
 
 ENVIRONMENT = "environment"
 PREFIX = "AIRFLOW__"
+
+UNREAD = "(not read)"
+"""The value of a secret that is not needed, and that only a command or a secrets backend could tell."""
 _COMMAND_TIMEOUT_S = 60
 _DEEPEST_EXPANSION = 10
 _BY_KEY = {option.key: option for option in OPTIONS}
@@ -77,6 +80,8 @@ class AirflowSources:
         file: The parsed file.
         environ: The environment.
         run: Runs a command and returns its output; None: commands are refused.
+        unread: Options that may hold a secret and are not needed: a command or a secrets backend that stands for one is
+            left alone, and its value is ``UNREAD``.
 
     Attributes:
         versions: The versions or lines of Airflow that are possible: of two sections where an option stands, the one
@@ -89,10 +94,12 @@ class AirflowSources:
         environ: Mapping[str, str],
         *,
         run: Callable[[str, SourceLocation], str] | None = None,
+        unread: Collection[str] = (),
     ) -> None:
         self.file = file
         self.environ = environ
         self._run = run
+        self._unread = unread
         self.versions: tuple[str, ...] = ()
         self.home: str = self._home()
 
@@ -189,7 +196,7 @@ class AirflowSources:
 
     def _found(self, option: Option) -> Given | None:
         first = next(self._written(option), None)
-        return None if first is None else self._resolved(first)
+        return None if first is None else self._resolved(option, first)
 
     def _written(self, option: Option) -> Iterator[Written]:
         """Find where an option is written, in the order in which it counts."""
@@ -217,7 +224,9 @@ class AirflowSources:
                     return Written(self.file.text(section, name), location, section, form)
         return None
 
-    def _resolved(self, written: Written) -> Given:
+    def _resolved(self, option: Option, written: Written) -> Given:
+        if written.form and option.key in self._unread:
+            return Given(UNREAD, written.location)
         if written.form == "_cmd":
             return self._by_command(written.text, written.location)
         if written.form == "_secret":
@@ -232,7 +241,7 @@ class AirflowSources:
         if self._run is None:
             raise location.error(
                 "names a command to run, and commands are not allowed",
-                remedy="Allow them by allow_commands=True, or set the option itself",
+                remedy="Allow them by allow_commands=True (CLI: --allow-commands), or set the option itself",
             )
         return Given(self._run(command, location), location)
 

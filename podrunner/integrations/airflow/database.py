@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from airflow.executors.workloads.task import ExecuteTask
 from airflow.jobs.job import Job
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancekey import TaskInstanceKey
 from airflow.utils.session import create_session
-from airflow.utils.state import JobState
-from sqlalchemy import select
+from airflow.utils.state import JobState, State, TaskInstanceState
+from sqlalchemy import or_, select
 
 from podrunner.integrations.airflow.dispatches import TaskRow
 
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-__all__ = ["Primary", "alive_schedulers", "key_of", "task_rows"]
+__all__ = [
+    "Primary",
+    "alive_schedulers",
+    "dispatches_of_others",
+    "key_of",
+    "queued_workloads",
+    "task_rows",
+]
 
 Primary: TypeAlias = tuple[str, str, str, int]
 """DAG, task, run and map index."""
@@ -79,3 +87,38 @@ def alive_schedulers(threshold_s: float) -> set[int]:
     running = (Job.job_type == "SchedulerJob", Job.state == JobState.RUNNING, Job.latest_heartbeat >= oldest)
     with create_session(scoped=False) as session:
         return set(session.scalars(select(Job.id).where(*running)))
+
+
+def dispatches_of_others(job: int) -> set[str]:
+    """Return the dispatches under way that are not this scheduler job's: another one's, or a dead one's."""
+    under_way = (
+        TaskInstance.state.in_(State.adoptable_states),
+        TaskInstance.external_executor_id.is_not(None),
+        or_(TaskInstance.queued_by_job_id.is_(None), TaskInstance.queued_by_job_id != job),
+    )
+    with create_session(scoped=False) as session:
+        return set(session.scalars(select(TaskInstance.external_executor_id).where(*under_way)))
+
+
+def queued_workloads(keys: Collection[TaskInstanceKey], *, executor: Any) -> list[ExecuteTask]:
+    """Return what the scheduler has queued, once more as it hands it to the executor: with a new token.
+
+    Task instances that are no longer queued are left out.
+
+    Args:
+        keys: The task instances.
+        executor: The executor, which signs the tokens.
+    """
+    these = TaskInstance.filter_for_tis(keys)
+    if these is None:
+        return []
+    with create_session(scoped=False) as session:
+        queued = select(TaskInstance).where(these, TaskInstance.state == TaskInstanceState.QUEUED)
+        return [
+            ExecuteTask.make(
+                ti,
+                generator=executor.jwt_generator,
+                sentry_integration=str(getattr(executor, "sentry_integration", "")),
+            )
+            for ti in session.scalars(queued)
+        ]

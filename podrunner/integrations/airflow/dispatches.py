@@ -14,12 +14,25 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from podrunner import Fault
+from podrunner.integrations.airflow.launch import AGAIN
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from podrunner import Outcome, WorkloadKey
 
-__all__ = ["Dispatch", "Dispatches", "Report", "TaskRow", "is_current", "report_of"]
+__all__ = [
+    "Dispatch",
+    "Dispatches",
+    "Report",
+    "TaskRow",
+    "is_current",
+    "is_launchable",
+    "next_launch",
+    "report_of",
+    "report_of_other",
+]
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +44,10 @@ class Dispatch:
         key: Airflow's key: a ``TaskInstanceKey``, or that of a callback or connection test.
         pod_key: podrunner's key, of which the id is a part.
         handle: What podrunner gave: a run, or an adopted pod.
+        is_adopted: Whether it is an adopted pod, which nothing launches again by itself.
         is_revoked: Whether the scheduler wants to hear nothing more of it.
+        is_cancelled: Whether its pod is being ended because it is stale.
+        replaced: The end of the pod before, which is delivered once its successor exists; None: there is none.
         stale_since: Since when it has not been wanted; None: it is.
     """
 
@@ -39,8 +55,28 @@ class Dispatch:
     key: Any
     pod_key: WorkloadKey
     handle: Any = None
+    is_adopted: bool = False
     is_revoked: bool = False
+    is_cancelled: bool = False
+    replaced: Any = None
     stale_since: float | None = None
+
+    @property
+    def again(self) -> int:
+        """How often it was launched before, although its container may have started."""
+        return int(self.pod_key.parts.get(AGAIN, "0"))
+
+    def why_it_waits(self) -> str:
+        """Return why its work has not begun, in the cluster's words; "": it has.
+
+        Raises:
+            PodrunnerError: It is not known, such as because the watch is interrupted.
+        """
+        pod = getattr(self.handle, "pod", self.handle)
+        if pod is None or not pod.uid:
+            return "it has no pod yet"
+        waiting = pod.waiting
+        return "" if waiting is None else f"pod {pod.name}: {waiting}"
 
     def is_stale(self, now: float, *, is_wanted: bool, for_s: float) -> bool:
         """Note whether the dispatch is still wanted; return whether it has not been for some time.
@@ -147,8 +183,18 @@ def report_of(dispatch: Dispatch, outcome: Outcome, *, try_number: int, row: Tas
     return Report.NOTHING if row.state in _GONE_ON else Report.SUCCESS
 
 
+def report_of_other(dispatch: Dispatch, outcome: Outcome) -> Report:
+    """Decide what is reported of an ended callback or connection test: nothing of one that was revoked."""
+    if dispatch.is_revoked:
+        return Report.NOTHING
+    return Report.SUCCESS if outcome.succeeded else Report.FAILURE
+
+
 def is_current(dispatch: Dispatch, *, try_number: int, row: TaskRow | None) -> bool:
-    """Return whether a task instance still wants a dispatch: its pod works for nothing if not."""
+    """Return whether a task instance still wants a dispatch: its pod works for nothing if not.
+
+    One that was cleared while it ran (``restarting``) waits for the end of its pod only.
+    """
     return (
         row is not None
         and row.try_number == try_number
@@ -157,4 +203,44 @@ def is_current(dispatch: Dispatch, *, try_number: int, row: TaskRow | None) -> b
     )
 
 
-_WANTED = frozenset({"queued", "running", "restarting"})
+def is_launchable(dispatch: Dispatch, *, try_number: int, row: TaskRow | None, job: int) -> bool:
+    """Return whether a dispatch may be launched: its task has not begun, and is still this scheduler's.
+
+    A scheduler that was stopped for some time may have lost it to another one.
+    """
+    if row is None or not is_current(dispatch, try_number=try_number, row=row):
+        return False
+    return row.state == "queued" and row.queued_by_job_id in {None, job}
+
+
+def next_launch(
+    dispatch: Dispatch, outcome: Outcome, *, try_number: int, row: TaskRow | None, most: int
+) -> int | None:
+    """Decide whether another pod follows one that was lost while its task was still waiting for it.
+
+    Airflow's API server lets each task instance begin once: as long as its row says ``queued``, no work has begun,
+    although the container may have. podrunner launches a pod that has not started again by itself, with a pause, but
+    for an adopted one of which it does not know the workload.
+
+    Args:
+        dispatch: The dispatch.
+        outcome: The outcome of its last pod.
+        try_number: The try that was dispatched.
+        row: What the database says now.
+        most: How often it may be launched again although its container may have started.
+
+    Returns:
+        The number of the launch, of which the present one continues the pods of an adopted dispatch; None: there is
+        none, and the outcome is reported.
+    """
+    is_waited_for = row is not None and row.state == "queued" and not dispatch.is_revoked
+    if outcome.fault is not Fault.INFRASTRUCTURE or not is_waited_for:
+        return None
+    if not is_current(dispatch, try_number=try_number, row=row):
+        return None
+    if not outcome.started:
+        return dispatch.again if dispatch.is_adopted else None
+    return dispatch.again + 1 if dispatch.again < most else None
+
+
+_WANTED = frozenset({"queued", "running"})

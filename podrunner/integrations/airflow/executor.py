@@ -1,45 +1,49 @@
 """The executor that Airflow loads: a thin shell between the scheduler's loop and a blocking runner.
 
 What belongs here: Airflow's interface. What is decided of a dispatch is in ``dispatches.py``, its workload in
-``launch.py``, the configuration in ``settings.py``, the queries in ``database.py``.
+``launch.py``, what needs no runner in ``unstarted.py``, the queries in ``database.py``, hand-overs in ``adopting.py``.
 """
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow import __version__ as airflow_version
+from airflow import settings as airflow_settings
 from airflow.executors.workloads.task import ExecuteTask
 from airflow.models.taskinstancekey import TaskInstanceKey
 
-from podrunner import PodRunner, RetryPolicy, RunnerConfig
+from podrunner import EventKind, PodRunner, RetryPolicy
 from podrunner.errors import PodrunnerError, QueueFullError, SpecError
-from podrunner.integrations.airflow.causes import ExplainingExecutor
-from podrunner.integrations.airflow.database import alive_schedulers, key_of, task_rows
-from podrunner.integrations.airflow.dispatches import Dispatch, Dispatches, Report, is_current, report_of
-from podrunner.integrations.airflow.launch import dispatch_id, key_of_pod, other_workload_of, workload_of
-from podrunner.integrations.airflow.session import RunnerSession, dead_owners, owner_of
-from podrunner.integrations.airflow.settings import config_of
+from podrunner.integrations.airflow.adopting import AdoptingExecutor
+from podrunner.integrations.airflow.database import queued_workloads, task_rows
+from podrunner.integrations.airflow.dispatches import (
+    Dispatch,
+    Report,
+    is_launchable,
+    next_launch,
+    report_of,
+    report_of_other,
+)
+from podrunner.integrations.airflow.keys import is_callback
+from podrunner.integrations.airflow.launch import dispatch_id, other_workload_of, workload_of
+from podrunner.integrations.airflow.pod_hook import pod_hook_of
+from podrunner.integrations.airflow.task_settings import coordinator_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
-    from airflow.models.taskinstance import TaskInstance
-
-    from podrunner import Outcome, RunnerEvent, Workload
+    from podrunner import LaunchBatch, Outcome, Run, RunnerEvent, Workload, WorkloadKey
     from podrunner.integrations.airflow.database import Primary
     from podrunner.integrations.airflow.dispatches import TaskRow
 
 __all__ = ["LocalPodRunnerExecutor", "PodRunnerExecutor"]
 
-_STALE_FOR_S = 60.0
-"""So long a pod runs on whose dispatch is no longer current: its worker ends by itself, and stores its log before."""
+_BEFORE_ALL_TASKS = (2**31, "")
+"""Priority and group of callbacks and connection tests: Airflow takes them before any task too."""
 
 
-class PodRunnerExecutor(ExplainingExecutor):
+class PodRunnerExecutor(AdoptingExecutor):
     """Runs each task of Airflow 3 in a pod of its own.
 
     The API server constructs executors too, to read logs: nothing is opened before ``start``.
@@ -52,46 +56,35 @@ class PodRunnerExecutor(ExplainingExecutor):
     serve_logs: bool = False
     pre_assigns_external_executor_id: ClassVar[bool] = True
 
-    cluster: ClassVar[str | None] = None
-    """The setting ``cluster`` for all executors of this class; None: the configuration's."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._session: RunnerSession | None = None
-        self._dispatches = Dispatches()
+        if self.team_name is not None:
+            # The base has read the common one.
+            self.parallelism: int = self.conf.getint("core", "parallelism")
+        self._retry = RetryPolicy()
         self._reported: list[RunnerEvent] = []
-        self._check_every_s = 0.0
-        self._next_check = 0.0
+        self._held: list[RunnerEvent] = []
 
     # --- the scheduler's calls ---------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Open the runner. The scheduler has set ``job_id`` just before."""
-        self._check_every_s = self.conf.getint("scheduler", "orphaned_tasks_check_interval")
-        self._session = RunnerSession(
-            lambda owner: PodRunner(self._config(owner), on_exit="detach"),
-            owner_of(self.job_id, self.team_name),
-        )
-        self._session.open()
+        self._open(self._make_runner)
+
+    def _make_runner(self, owner: str) -> PodRunner:
+        config = self.config_for(owner)
+        # Tries are Airflow's; a pod that is lost before its work begins is launched again, and costs none.
+        self._retry = RetryPolicy.of(config.run_retry)
+        return PodRunner(config, on_exit="detach", pod_hook=pod_hook_of(airflow_settings))
 
     def _process_workloads(self, workload_items: Sequence[Any]) -> None:
         """Launch workloads in one batch; one whose task instance has gone on without it is left out."""
-        runner = self._opened().runner
+        runner = self._opened()[0].runner
         if runner is None:
             return  # they stay in the queue
         made = self._made(workload_items)
-        weights = {
-            workload.key: (item.ti.priority_weight, item.ti.dag_id)
-            for _, item, workload in made
-            if isinstance(item, ExecuteTask)
-        }
         try:
-            batch = runner.run_many(
-                [workload for _, _, workload in made],
-                retry=RetryPolicy(attempts=1),
-                priority=lambda workload: weights.get(workload.key, (0, ""))[0],
-                group=lambda workload: weights.get(workload.key, (0, ""))[1],
-            )
+            batch = self._run(runner, made)
         except PodrunnerError as error:
             self.log.warning("Nothing is launched; the next heartbeat tries again: %s", error)
             return
@@ -100,39 +93,35 @@ class PodRunnerExecutor(ExplainingExecutor):
             self._take(dispatch, item, run, errors.get(place))
 
     def sync(self) -> None:
-        """Take what has happened to the pods since the last heartbeat, and report the ends."""
-        session = self._opened()
-        if session.is_lost() and not self._reopened(session):
-            return
+        """Take what has happened to the pods since the last heartbeat, and report the ends. It never waits for them."""
+        self.forget_stored_rows()
+        session, hand_overs = self._opened()
+        if session.look():
+            self._reported, self._held = [], []
+            hand_overs.lose()
+            self._lose_pods(tuple(self._dispatches))
         runner = session.runner
-        assert runner is not None, "an open session has a runner"
+        if runner is None:
+            return
         # What was reported in the last heartbeat has been stored by now.
         runner.acknowledge(self._reported)
         self._reported = []
-        ended = [
-            event for event in runner.poll_events() if event.outcome is not None and not event.will_retry
-        ]
-        if ended:
-            self._report(ended)
-        if time.monotonic() >= self._next_check:
-            self._next_check = time.monotonic() + self._check_every_s
-            self._check()
+        self._take_over()
+        new = runner.poll_events()
+        self._report_running(new)
+        events = [*self._held, *new]
+        lost = (self._dispatches.of_pod(event.key) for event in events if event.kind is EventKind.LOST)
+        self._lose_pods([dispatch for dispatch in lost if dispatch is not None])
+        self._deliver_replaced(events)
+        ended = [event for event in events if event.outcome is not None]
+        self._held = [event for event in ended if self._is_unknown_yet(event)]
+        if known := [event for event in ended if not self._is_unknown_yet(event)]:
+            self._report(known, runner)
+        self._hand_over()
 
-    def revoke_task(self, *, ti: TaskInstance) -> None:
-        """End the pods of a task instance's try; nothing is reported of them."""
-        self.queued_tasks.pop(ti.key, None)
-        for dispatch in self._dispatches.of_key(ti.key):
-            self._revoke(dispatch)
-        self.running.discard(ti.key)
-
-    def try_adopt_task_instances(self, tis: Sequence[TaskInstance]) -> Sequence[TaskInstance]:
-        """Take over the pods of schedulers that are dead; return the task instances that have none."""
-        jobs = [row.queued_by_job_id for row in task_rows([key_of(ti) for ti in tis]).values()]
-        dead = dead_owners(jobs, alive=self._alive() | {int(self.job_id)}, team=self.team_name)
-        if not self._adopt(dead):
-            return []  # they keep their try: the next check adopts their pods
-        found = {dispatch.id for dispatch in self._dispatches}
-        return [ti for ti in tis if ti.external_executor_id not in found]
+    def _is_unknown_yet(self, event: RunnerEvent) -> bool:
+        """Return whether an end is of a pod that is being taken over just now."""
+        return self._opened()[1].is_searching and self._dispatches.of_pod(event.key) is None
 
     def end(self) -> None:
         """Relinquish the pods to the next scheduler: they run on."""
@@ -143,30 +132,27 @@ class PodRunnerExecutor(ExplainingExecutor):
         """As ``end``: a scheduler that is stopped stops no task."""
         self.end()
 
-    @staticmethod
-    def get_cli_commands() -> list[Any]:
-        """Return the commands of Airflow's provider for Kubernetes, if it is installed: they find the pods too."""
-        with suppress(ImportError):
-            from airflow.providers.cncf.kubernetes.cli.definition import get_kubernetes_cli_commands
-
-            return list(get_kubernetes_cli_commands())
-        return []
+    def fail_connection_test(self, key: Hashable) -> None:
+        """End the pod of a connection test that has taken too long for Airflow."""
+        for dispatch in self._dispatches.of_key(key):
+            dispatch.is_revoked = True
+            self._cancel(dispatch)
+        super().fail_connection_test(key)
 
     # --- launching ---------------------------------------------------------------------------------------------
 
-    def _config(self, owner: str) -> RunnerConfig:
-        return config_of(
-            self.conf,
-            version=airflow_version,
-            owner=owner,
-            team=self.team_name,
-            cluster=self.cluster,
-            environ=os.environ,
+    def _run(self, runner: PodRunner, made: Sequence[tuple[Dispatch, Any, Workload]]) -> LaunchBatch[Run]:
+        weights = {
+            workload.key: (item.ti.priority_weight, item.ti.dag_id)
+            for _, item, workload in made
+            if isinstance(item, ExecuteTask)
+        }
+        return runner.run_many(
+            [workload for _, _, workload in made],
+            retry=self._retry,
+            priority=lambda workload: weights.get(workload.key, _BEFORE_ALL_TASKS)[0],
+            group=lambda workload: weights.get(workload.key, _BEFORE_ALL_TASKS)[1],
         )
-
-    def _opened(self) -> RunnerSession:
-        assert self._session is not None, "the scheduler calls start() first"
-        return self._session
 
     def _made(self, items: Sequence[Any]) -> list[tuple[Dispatch, Any, Workload]]:
         """Return what is launched of the workloads; one that makes none has failed."""
@@ -187,18 +173,23 @@ class PodRunnerExecutor(ExplainingExecutor):
                 self.log.info("Not launched, for its task instance has gone on without it: %s", item.key)
         return made
 
-    def _workload(self, item: Any) -> Workload:
+    def _workload(self, item: Any, *, again: int = 0) -> Workload:
         if isinstance(item, ExecuteTask):
             return workload_of(
-                item, dispatch=dispatch_id(item), version=airflow_version, owner=str(self.job_id)
+                item,
+                dispatch=dispatch_id(item),
+                version=airflow_version,
+                owner=str(self.job_id),
+                extra=coordinator_extra(item.ti.queue),
+                again=again,
             )
         return other_workload_of(item, dispatch=dispatch_id(item))
 
-    @staticmethod
-    def _is_wanted(dispatch: Dispatch, item: Any, rows: dict[Primary, TaskRow]) -> bool:
+    def _is_wanted(self, dispatch: Dispatch, item: Any, rows: dict[Primary, TaskRow]) -> bool:
         if not isinstance(item, ExecuteTask):
             return True
-        return is_current(dispatch, try_number=item.ti.try_number, row=rows.get(item.ti.key.primary))
+        row = rows.get(item.ti.key.primary)
+        return is_launchable(dispatch, try_number=item.ti.try_number, row=row, job=int(self.job_id))
 
     def _take(self, dispatch: Dispatch, item: Any, run: Any, error: PodrunnerError | None) -> None:
         """Note what became of one workload of a batch."""
@@ -218,78 +209,92 @@ class PodRunnerExecutor(ExplainingExecutor):
 
     # --- reporting ---------------------------------------------------------------------------------------------
 
-    def _report(self, ended: list[RunnerEvent]) -> None:
+    def _report_running(self, events: list[RunnerEvent]) -> None:
+        """Report the callbacks that run. Of tasks their workers report it, and of connection tests too."""
+        for event in events:
+            dispatch = self._dispatches.of_pod(event.key) if event.status == "Running" else None
+            if dispatch is not None and is_callback(dispatch.key):
+                self.running_state(dispatch.key)
+
+    def _report(self, ended: list[RunnerEvent], runner: PodRunner) -> None:
         found = [(event, self._dispatches.of_pod(event.key)) for event in ended]
         rows = task_rows([each.key for _, each in found if each and isinstance(each.key, TaskInstanceKey)])
         for event, dispatch in found:
+            outcome = event.outcome
+            assert outcome is not None, "an end has one"
+            if dispatch is not None and (
+                event.will_retry or self._is_run_again(dispatch, event, rows, runner)
+            ):
+                self.log.warning(
+                    "%s: lost before its work began, and launched again: %s", dispatch.key, outcome
+                )
+                self.log_task_event(event="pod launched again", extra=str(outcome), ti_key=dispatch.key)
+                continue  # the next pod delivers this outcome
+            if event.will_retry:
+                continue
             self._reported.append(event)
-            if dispatch is not None and event.outcome is not None:
-                self._report_one(dispatch, event.outcome, rows)
+            if dispatch is not None:
+                self._report_one(dispatch, outcome, rows)
+
+    def _is_run_again(
+        self, dispatch: Dispatch, event: RunnerEvent, rows: dict[Primary, TaskRow], runner: PodRunner
+    ) -> bool:
+        """Launch the next pod of one that was lost before its task began; return whether there is one."""
+        key, outcome = dispatch.key, event.outcome
+        if not isinstance(key, TaskInstanceKey) or outcome is None:
+            return False
+        most = self._retry.infrastructure_retries
+        again = next_launch(
+            dispatch, outcome, try_number=key.try_number, row=rows.get(key.primary), most=most
+        )
+        if again is None:
+            return False
+        dispatch.is_adopted = False
+        items = queued_workloads([key], executor=self)
+        try:
+            made = [(dispatch, item, self._workload(item, again=again)) for item in items]
+            runs = self._run(runner, made)
+        except PodrunnerError as error:
+            self.log.warning("No other pod is launched for %s: %s", key, error)
+            return False
+        if not runs or runs.errors or runs[0].done:
+            return False
+        self._replace(dispatch, made[0][2].key, runs[0], event)
+        return True
+
+    def _replace(self, dispatch: Dispatch, pod_key: WorkloadKey, run: Run, event: RunnerEvent) -> None:
+        """Go on with the next pod of a dispatch; the end of the one before is delivered once that exists."""
+        if pod_key.identity == dispatch.pod_key.identity:
+            dispatch.handle = run  # podrunner delivers it
+            return
+        self._dispatches.remove(dispatch)
+        if self._dispatches.of_pod(pod_key) is not None:
+            self._reported.append(event)  # an earlier scheduler has launched it
+            return
+        following = Dispatch(dispatch.id, dispatch.key, pod_key, handle=run, replaced=event)
+        self._dispatches.add(following)
+
+    def _deliver_replaced(self, events: list[RunnerEvent]) -> None:
+        """Deliver the ends of pods whose successors exist."""
+        for event in events:
+            dispatch = self._dispatches.of_pod(event.key)
+            if dispatch is not None and dispatch.replaced is not None and event.uid:
+                self._reported.append(dispatch.replaced)
+                dispatch.replaced = None
 
     def _report_one(self, dispatch: Dispatch, outcome: Outcome, rows: dict[Primary, TaskRow]) -> None:
         key = dispatch.key
         if self._dispatches.remove(dispatch):
             self.running.discard(key)
+        self.note_killed_child(key, outcome)
         if isinstance(key, TaskInstanceKey):
             report = report_of(dispatch, outcome, try_number=key.try_number, row=rows.get(key.primary))
         else:
-            report = Report.SUCCESS if outcome.succeeded else Report.FAILURE
+            report = report_of_other(dispatch, outcome)
         if report is Report.SUCCESS:
             self.success(key)
         elif report is Report.FAILURE:
             self.explain(key, outcome)
-
-    # --- pods of others, and pods that are no longer wanted ------------------------------------------------------
-
-    def _reopened(self, session: RunnerSession) -> bool:
-        """Open the runner anew; its own pods are taken over as those of a dead scheduler."""
-        for dispatch in self._dispatches:
-            self._dispatches.remove(dispatch)
-            self.running.discard(dispatch.key)
-        self._reported = []
-        return session.reopen() and self._adopt(set())
-
-    def _check(self) -> None:
-        """Take over pods that Airflow says nothing of, such as of finished tasks; cancel those no longer wanted.
-
-        Of several schedulers none takes over pods by itself: Airflow may give their task instances to another one.
-        """
-        if self._alive() <= {int(self.job_id)}:
-            self._adopt(set())
-        self._cancel_stale()
-
-    def _alive(self) -> set[int]:
-        return alive_schedulers(self.conf.getint("scheduler", "scheduler_health_check_threshold"))
-
-    def _adopt(self, dead: set[str]) -> bool:
-        pods = self._opened().adopt(dead)
-        for pod in pods or ():
-            parts = key_of_pod(pod.key)
-            if parts is None:
-                continue  # a callback's or connection test's: its end is reported by its own process
-            dispatch = Dispatch(pod.key.parts["dispatch"], TaskInstanceKey(**parts), pod.key, handle=pod)
-            self._dispatches.add(dispatch)
-            self.running.add(dispatch.key)
-        return pods is not None
-
-    def _revoke(self, dispatch: Dispatch) -> None:
-        dispatch.is_revoked = True
-        try:
-            dispatch.handle.cancel(wait=False)
-        except PodrunnerError as error:
-            self.log.warning("The pod of %s is not cancelled: %s", dispatch.key, error)
-
-    def _cancel_stale(self) -> None:
-        tasks = [each for each in self._dispatches if isinstance(each.key, TaskInstanceKey)]
-        rows = task_rows([each.key for each in tasks])
-        now = time.monotonic()
-        for each in tasks:
-            wanted = is_current(each, try_number=each.key.try_number, row=rows.get(each.key.primary))
-            if each.is_stale(now, is_wanted=wanted, for_s=_STALE_FOR_S) and not each.is_revoked:
-                self.log.info(
-                    "Its task instance has gone on without it, and so its pod is deleted: %s", each.key
-                )
-                self._revoke(each)
 
 
 class LocalPodRunnerExecutor(PodRunnerExecutor):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
             queued_callbacks: Callbacks that do.
             queued_connection_tests: Connection tests that do.
             running: Keys of what is being executed.
+            parallelism: How many of them there may be.
         """
 
         conf: Any
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         queued_callbacks: dict[Any, Any]
         queued_connection_tests: dict[Any, Any]
         running: set[Any]
+        parallelism: int
         _task_event_logs: deque[Any]
 
         def __init__(self, *args: Any, **kwargs: Any) -> None: ...
@@ -43,8 +45,17 @@ if TYPE_CHECKING:
         def fail(self, key: Hashable, info: Any = None) -> None:
             """Report a failure."""
 
+        def queue_workload(self, workload: Any, session: Any) -> None:
+            """Add a workload to the queue of its kind."""
+
         def success(self, key: Hashable, info: Any = None) -> None:
             """Report a success."""
+
+        def running_state(self, key: Hashable, info: Any = None) -> None:
+            """Report that a callback runs."""
+
+        def fail_connection_test(self, key: Hashable) -> None:
+            """Forget a connection test that has taken too long."""
 
 else:
     from airflow.executors.base_executor import BaseExecutor

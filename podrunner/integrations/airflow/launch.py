@@ -10,15 +10,25 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from podrunner import Workload, WorkloadKey
+from podrunner.integrations.airflow.task_settings import image_of, settings_of_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DISPATCH", "dispatch_id", "key_of_pod", "other_workload_of", "workload_of"]
+__all__ = [
+    "AGAIN",
+    "DISPATCH",
+    "dispatch_id",
+    "key_of_pod",
+    "other_key_of_pod",
+    "other_workload_of",
+    "workload_of",
+]
 
 DISPATCH = "dispatch"
 """The part of a key that tells two dispatches of one try apart."""
-_COMMAND = ("python", "-m", "airflow.sdk.execution_time.execute_workload", "--json-string")
+AGAIN = "again"
+"""The part of a key that counts the launches of one dispatch beside podrunner's own; the first one has none."""
 
 
 def dispatch_id(task: Any) -> str:
@@ -31,7 +41,15 @@ def dispatch_id(task: Any) -> str:
     return assigned or hashlib.sha256(task.token.encode()).hexdigest()[:32]
 
 
-def workload_of(task: Any, *, dispatch: str, version: str, owner: str) -> Workload:
+def workload_of(
+    task: Any,
+    *,
+    dispatch: str,
+    version: str,
+    owner: str,
+    extra: Mapping[str, Any] | None = None,
+    again: int = 0,
+) -> Workload:
     """Return the workload of a task instance's dispatch.
 
     Args:
@@ -39,6 +57,8 @@ def workload_of(task: Any, *, dispatch: str, version: str, owner: str) -> Worklo
         dispatch: Its dispatch's id.
         version: Airflow's version.
         owner: The scheduler job's id, for the label ``airflow-worker``.
+        extra: What the coordinator of the task's queue declares; None: nothing.
+        again: How often the dispatch was launched before.
 
     Raises:
         SpecError: ``executor_config`` has an unknown setting, or makes no pod.
@@ -46,23 +66,36 @@ def workload_of(task: Any, *, dispatch: str, version: str, owner: str) -> Worklo
     made = Workload.airflow(
         task_workload=task,
         airflow_version=version,
-        executor_config=task.ti.executor_config or {},
+        executor_config=settings_of_task(task.ti.executor_config, extra),
         worker_uuid=owner,
     )
-    key = WorkloadKey({**made.key.parts, DISPATCH: dispatch}, attempt=made.key.attempt)
-    return made.model_copy(update={"key": key})
+    parts = {**made.key.parts, DISPATCH: dispatch, **({AGAIN: str(again)} if again else {})}
+    key = WorkloadKey(parts, attempt=made.key.attempt)
+    image = image_of(extra)
+    return made.model_copy(update={"key": key, **({} if image is None else {"image": image})})
 
 
 def other_workload_of(task: Any, *, dispatch: str) -> Workload:
-    """Return the workload of a callback or of a connection test."""
+    """Return the workload of a callback or of a connection test. A callback's pod bears its DAG's name."""
     kind = type(task).__name__
+    path = getattr(task, "log_path", None)
+    dag_id = getattr(getattr(task, "callback", None), "data", {}).get("dag_id")
+    of_dag = {} if dag_id is None else {"dag_id": str(dag_id)}
     return Workload(
-        key={"kind": kind, DISPATCH: dispatch},
+        key={"kind": kind, "id": str(task.key), DISPATCH: dispatch},
         name=kind.lower(),
-        args=(*_COMMAND, task.model_dump_json()),
+        task_workload=task.model_dump_json(),
         env={"AIRFLOW_IS_K8S_EXECUTOR_POD": "True"},
-        identity_labels={"kubernetes_executor": "True"},
+        identity_labels={"kubernetes_executor": "True", **of_dag},
+        identity_annotations=of_dag,
+        **({} if path is None else {"log_path": path}),
     )
+
+
+def other_key_of_pod(key: WorkloadKey) -> tuple[str, str] | None:
+    """Return kind and id of the callback or connection test that a pod's key stands for; None: it is neither's."""
+    parts = key.parts
+    return (parts["kind"], parts["id"]) if {"kind", "id", DISPATCH} <= parts.keys() else None
 
 
 def key_of_pod(key: WorkloadKey) -> Mapping[str, Any] | None:

@@ -6,21 +6,28 @@ What belongs here: which sections are read, and what an executor needs beside th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow.configuration import AIRFLOW_HOME
 from airflow.configuration import conf as global_conf
+from airflow.utils.helpers import log_filename_template_renderer
 
 from podrunner import RunnerConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["config_of", "local_env", "sections_of"]
+__all__ = ["config_of", "local_env", "local_folder", "log_file", "scope_of", "sections_of"]
 
 _SECTIONS = ("core", "logging", "kubernetes_executor", "podrunner")
 """What a worker's pod depends on. Not ``database``: a worker of Airflow 3 speaks with the API server only."""
+_COMMON = ("core", "logging")
+_OF_THE_SCHEDULER = ("executor", "multi_team", "parallelism")
+"""Options of ``[core]`` by which the scheduler chooses this executor and bounds it: no pod depends on them."""
 _SECRETS = (
     "AIRFLOW__API_AUTH__JWT_SECRET",
     "AIRFLOW__API__SECRET_KEY",
@@ -47,40 +54,83 @@ def config_of(
     Raises:
         ConfigError: A value is wrong.
     """
-    sections = sections_of(conf)
+    sections = sections_of(conf, environ)
     own = sections.get("podrunner", {})
     settings: dict[str, Any] = {
         "airflow.version": version,
         "owner": owner,
         "outcome_delivery": "acknowledged",
+        "run_retry.attempts": 1,  # Airflow itself decides whether there is another try
+        "adopt_every_s": None,  # Airflow's heartbeats say which schedulers are dead, not Leases
         "logs.folder": own.get("logs__folder") or own.get("logs.folder"),
     }
     if "scope" not in own:
-        settings["scope"] = f"airflow-{team}" if team else "airflow"
+        settings["scope"] = scope_of(global_conf.get("database", "sql_alchemy_conn"), team)
     if cluster == "local":
         settings |= {"cluster": "local", "env": {**local_env(environ), **_env_of(own)}}
+        if not own.get("local__folder"):
+            settings["local.folder"] = str(local_folder())
     return RunnerConfig.from_airflow_conf(sections, overrides=settings)
 
 
-def sections_of(conf: Any) -> dict[str, dict[str, str]]:
-    """Return the sections that matter as Airflow has read them, a team's own values first.
+def scope_of(database: str, team: str | None) -> str:
+    """Return the scope of an installation: it takes over pods of its own schedulers only, whose jobs it knows.
 
+    Other installations have schedulers of the same numbers, and may use the same namespace.
+
+    Args:
+        database: The URL of the installation's database. User and password do not count: they may change.
+        team: The team; None: there are none.
+    """
+    scheme, _, rest = database.partition("://")
+    place = rest.partition("?")[0].rpartition("@")[2]
+    digest = hashlib.sha256(f"{scheme.partition('+')[0]}://{place}".encode()).hexdigest()[:8]
+    return f"airflow-{digest}" + (f"-{team}" if team else "")
+
+
+def sections_of(conf: Any, environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the sections that matter as Airflow has read them.
+
+    A team has its own sections ``[kubernetes_executor]`` and ``[podrunner]`` whole, as for Airflow's executors: what it
+    does not set there is not the common value but the default. ``[core]`` and ``[logging]`` are common to all teams.
     Airflow hides what it knows to be secret; none of that belongs into a pod.
     """
     known = global_conf.as_dict(display_sensitive=False)
-    return {section: _options(conf, section, known.get(section) or {}) for section in _SECTIONS}
-
-
-def _options(conf: Any, section: str, known: Mapping[str, Any]) -> dict[str, str]:
-    shown = {option: str(value) for option, value in known.items()}
+    shown = {section: _texts(known.get(section)) for section in _SECTIONS}
+    for option in _OF_THE_SCHEDULER:
+        shown["core"].pop(option, None)
     if conf.team_name is None:
         return shown
-    own = {option: conf.get(section, option, fallback=None) for option in shown}
-    return {**shown, **{option: value for option, value in own.items() if value is not None}}
+    own = {section: _own(conf, section, known, environ) for section in _SECTIONS}
+    return {**own, **{section: {**shown[section], **own[section]} for section in _COMMON}}
+
+
+def _texts(options: Mapping[str, Any] | None) -> dict[str, str]:
+    return {option: str(value) for option, value in (options or {}).items()}
+
+
+def _own(conf: Any, section: str, known: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return a team's own values, of which Airflow has no list: ``[TEAM=SECTION]``, ``AIRFLOW__TEAM___SECTION__…``."""
+    variables = f"AIRFLOW__{conf.team_name.upper()}___{section.upper()}__"
+    in_file = known.get(f"{conf.team_name}={section}", ())
+    in_environ = (name.removeprefix(variables).lower() for name in environ if name.startswith(variables))
+    return _texts({option: conf.get(section, option) for option in (*in_file, *in_environ)})
+
+
+def log_file(ti: Any, try_number: int) -> Path:
+    """Return where this process finds the log of a task instance's try if it shares the workers' log folder."""
+    folder = Path(global_conf.get("logging", "base_log_folder")).expanduser()
+    name: str = log_filename_template_renderer()(ti=ti, try_number=try_number)
+    return folder / name
 
 
 def _env_of(own: Mapping[str, str]) -> dict[str, str]:
     return dict(json.loads(own["env"])) if own.get("env") else {}
+
+
+def local_folder() -> Path:
+    """Return where the executor's own LocalCluster is: kubectl and the API server find its kubeconfig there."""
+    return Path(AIRFLOW_HOME, "podrunner")
 
 
 def local_env(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -129,6 +129,7 @@ _TOKEN = Subresource("token", "TokenRequest", ("create",), group="authentication
 _FINALIZE = Subresource("finalize", "Namespace", ("update",))
 _QUESTION = ("create",)
 _RBAC = "rbac.authorization.k8s.io"
+_AUTHENTICATION = "authentication.k8s.io"
 _AUTHORIZATION = "authorization.k8s.io"
 
 ALL: tuple[ResourceType, ...] = (
@@ -191,10 +192,11 @@ ALL: tuple[ResourceType, ...] = (
     ResourceType(
         "selfsubjectreviews",
         "SelfSubjectReview",
-        group="authentication.k8s.io",
+        group=_AUTHENTICATION,
         namespaced=False,
         verbs=_QUESTION,
     ),
+    ResourceType("tokenreviews", "TokenReview", group=_AUTHENTICATION, namespaced=False, verbs=_QUESTION),
     ResourceType(
         "localsubjectaccessreviews", "LocalSubjectAccessReview", group=_AUTHORIZATION, verbs=_QUESTION
     ),

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from podrunner.errors import UsageError
 from podrunner.local.api import reviews
 from podrunner.local.api.connections import HEADER_S, Connection, connection_factory, read_body
-from podrunner.local.api.discovery import groups
+from podrunner.local.api.discovery import absent, groups
 from podrunner.local.api.encoding.decoding import decode_body, expected_kind, media_type
 from podrunner.local.api.encoding.events_v1 import converter
 from podrunner.local.api.encoding.rendering import (
@@ -138,7 +138,7 @@ class ApiServer:
 
     async def _authenticated(self, request: web.Request) -> web.StreamResponse:  # noqa: PLR0911 - a table of errors
         try:
-            self._tokens.user(request.headers.get("Authorization", ""), now=self._objects.store.now())
+            self._user_of(request.headers.get("Authorization", ""))
             return await self._answer(request)
         except StatusError as error:
             return _respond(request, _refusal(error))
@@ -157,6 +157,9 @@ class ApiServer:
             logger.exception("the API server failed on %s %s", request.method, request.path)
             return _respond(request, _refusal(StatusError(500, "InternalError", "Internal error occurred")))
 
+    def _user_of(self, authorization: str) -> str:
+        return self._tokens.user(authorization, now=self._objects.store.now())
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         target = parse_path(request.path)
         if target is None:
@@ -174,6 +177,10 @@ class ApiServer:
         if path.rstrip("/") == "/version":
             return _respond(request, Answer(encode_json(groups.VERSION)))
         accept = request.headers.get("Accept", "")
+        if request.method == "GET" and (
+            none := absent.answer(path, version=str(self._objects.store.version))
+        ):
+            return _respond(request, none)
         answer = groups.answer(path, accept) or self._openapi.answer(path, accept=accept, query=request.query)
         if answer is None and groups.knows_version(path):
             raise no_such_resource()
@@ -224,13 +231,15 @@ class ApiServer:
         content_type = request.headers.get("Content-Type", "")
         options = WriteOptions.read(request.query)
         if not target.type.stored:
-            return Answer(
-                encode_json(reviews.answer(target, decode_body(body, content_type, kind=target.type.kind))),
-                201,
-            )
+            return self._review(request, target, decode_body(body, content_type, kind=target.type.kind))
         written = self._written(target, body, options, verb=verb, content_type=content_type)
         code = 201 if written.created else 200
         return Answer(self._view(request, target).one(written.obj), code, written.warnings)
+
+    def _review(self, request: web.Request, target: Target, body: Any) -> Answer:
+        user = self._user_of(request.headers.get("Authorization", ""))
+        own = reviews.user_info(user, request.headers)
+        return Answer(encode_json(reviews.answer(target, body, own=own, user_of=self._user_of)), 201)
 
     def _written(
         self, target: Target, body: bytes, options: WriteOptions, *, verb: str, content_type: str

@@ -93,9 +93,9 @@ class Kubelet:
             log_max_files=log_max_files,
         )
         self._wanted_isolation: IsolationChoice = isolation
-        self._scheduler = Scheduler(store, events)
-        self._claims = ClaimBinder(store, events, folder / "pv")
         self._scripts = ScriptedPods(self.node)
+        self._scheduler = Scheduler(store, events, refuses=self._scripts.refuses)
+        self._claims = ClaimBinder(store, events, folder / "pv")
         self._changes = Changes()
         self._workers: dict[str, PodWorker] = {}
         self._undo: list[Callable[[], None]] = []

@@ -19,6 +19,8 @@ from podrunner.local.kubelet.amounts import pod_requests
 from podrunner.quantity import parse_quantity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from podrunner.local.api.storage.events import EventRecorder
 
 __all__ = ["NAME", "Scheduler", "fits_affinity", "refusals", "untolerated"]
@@ -180,10 +182,14 @@ class Scheduler:
     Args:
         store: The cluster's objects.
         events: Where ``Scheduled`` and ``FailedScheduling`` go.
+        refuses: Says why no node takes a pod, whatever the nodes say; "": they are asked.
     """
 
-    def __init__(self, store: Store, events: EventRecorder) -> None:
+    def __init__(
+        self, store: Store, events: EventRecorder, *, refuses: Callable[[Json], str] = lambda _: ""
+    ) -> None:
         self._store = store
+        self._refuses = refuses
         self._events = events
         self._queue: dict[str, tuple[str, str]] = {}
         self._parked: dict[str, tuple[str, str]] = {}
@@ -278,7 +284,7 @@ class Scheduler:
         if pod["spec"].get("schedulingGates"):
             self._park(uid, pod, reason="SchedulingGated", message=_GATED)
             return
-        message = (
+        message = self._refuses(pod) or (
             claims_message(pod, self._store, len(nodes)) if nodes else "no nodes available to schedule pods"
         )
         if message is None:

@@ -45,6 +45,8 @@ class Lifecycle:
     """The life of a scripted pod; durations are in seconds.
 
     Attributes:
+        unschedulable: Instead of being bound, wait for ever with this message of the scheduler, such as ``0/3 nodes are
+            available: 3 Insufficient cpu.``
         pending_s: From its binding until the node takes notice.
         creating_s: Then, until its containers run.
         running_s: Then, until they end; None: until the pod is deleted.
@@ -64,6 +66,7 @@ class Lifecycle:
         stopped_exit_code: Of its containers, if they end by a deletion or the pod's ``activeDeadlineSeconds``.
     """
 
+    unschedulable: str = ""
     pending_s: float = 0.0
     creating_s: float = 0.0
     running_s: float | None = 0.0
@@ -155,6 +158,14 @@ class ScriptedPods:
             return Lifecycle.from_json(text)
         return next((script for matches, script in self._rules if matches(pod)), None)
 
+    def refuses(self, pod: Json) -> str:
+        """Return why no node takes a pod by its script; "": its script does not say so."""
+        try:
+            script = self.find(pod)
+        except ValueError:
+            return ""  # the node says so
+        return "" if script is None else script.unschedulable
+
     def begin(self, pod: Json, script: Lifecycle) -> None:
         """Take a pod that was bound to the node."""
         uid = pod["metadata"]["uid"]
@@ -245,6 +256,7 @@ class ScriptedPods:
         life.stage, life.started = "running", self._node.now()
         now = time_text(life.started)
         for record in life.records:
+            _make(record, uid)
             record.ready = record.started = record.kind != "init"
             record.state = (
                 {"running": {"startedAt": now}} if record.kind != "init" else _terminated(life, now, code=0)
@@ -265,6 +277,7 @@ class ScriptedPods:
         now = time_text(life.ended)
         for record in life.records:
             if record.kind != "init":
+                _make(record, uid)
                 one = code if record.kind == "container" else 0
                 record.state = _terminated(life, now, code=one, reason=reason if one else "", message=message)
                 record.ready = record.started = False
@@ -410,19 +423,21 @@ def _key(pod: Json) -> tuple[str, str]:
 def _records(pod: Json) -> list[ContainerRecord]:
     spec = pod["spec"]
     inits = spec.get("initContainers") or []
-    made = [_record(each, "sidecar" if is_sidecar(each) else "init", pod) for each in inits]
-    return made + [_record(each, "container", pod) for each in spec["containers"]]
+    made = [_record(each, "sidecar" if is_sidecar(each) else "init") for each in inits]
+    return made + [_record(each, "container") for each in spec["containers"]]
 
 
-def _record(container: Json, kind: str, pod: Json) -> ContainerRecord:
-    image, uid = container.get("image", ""), pod["metadata"]["uid"].replace("-", "")
+def _record(container: Json, kind: str) -> ContainerRecord:
     return ContainerRecord(
-        container["name"],
-        image,
-        kind,
-        state=waiting("ContainerCreating"),
-        image_id=f"scripted://{image}",
-        container_id=f"podrunner://{uid}{uid}",
+        container["name"], container.get("image", ""), kind, state=waiting("ContainerCreating")
+    )
+
+
+def _make(record: ContainerRecord, uid: str) -> None:
+    """Give a container its ID: one that waits to be made has none."""
+    record.image_id, record.container_id = (
+        f"scripted://{record.image}",
+        f"podrunner://{uid.replace('-', '') * 2}",
     )
 
 

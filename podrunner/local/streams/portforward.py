@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import WSMsgType, web
@@ -20,7 +21,7 @@ from podrunner.local.streams.session import SpdySession, SpdyStream
 from podrunner.local.streams.websocket import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from podrunner.local.streams.pipe import ByteStream
 
@@ -123,16 +124,16 @@ class _Forwarder:
         other = self._halves.pop(pair, None)
         if other is None:
             self._halves[pair] = stream
-            self._start(self._expire(pair, stream), name="port-forward pair")
+            self._start(partial(self._expire, pair, stream), name="port-forward pair")
         elif other.kind == stream.kind:
             self._halves[pair] = other
             return False
         else:
             data, error = (stream, other) if stream.kind == "data" else (other, stream)
-            self._start(self._forward(data, error), name="port-forward connection")
+            self._start(partial(self._forward, data, error), name="port-forward connection")
         return True
 
-    def _start(self, work: Awaitable[None], *, name: str) -> None:
+    def _start(self, work: Callable[[], Awaitable[None]], *, name: str) -> None:
         task = asyncio.create_task(_quietly(work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -161,7 +162,10 @@ class _Forwarder:
         await pump(reader, writer, receive=data.read, send=data.write, end=data.end)
 
 
-async def _quietly(work: Awaitable[None]) -> None:
-    """Suppress the error of a client that leaves, which ends a connection."""
+async def _quietly(work: Callable[[], Awaitable[None]]) -> None:
+    """Suppress the error of a client that leaves, which ends a connection.
+
+    It is called here: a task may be cancelled before its first step, and a coroutine that was made must be awaited.
+    """
     with contextlib.suppress(ConnectionError):
-        await work
+        await work()

@@ -1,4 +1,4 @@
-"""Runs a SPDY connection: moves bytes between a :class:`ByteStream` and the state machine of ``spdy``.
+"""Runs a SPDY connection: moves bytes between a :class:`ByteStream` and the state machine of ``podrunner.spdy``.
 
 It gives streams that can be read, written, half-closed. What the streams are for does not belong here.
 """
@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from podrunner.local.streams import spdy
 from podrunner.local.streams.pipe import ByteBuffer, ByteStream
-from podrunner.local.streams.spdy import SpdyConnection
+from podrunner.spdy import connection as spdy
+from podrunner.spdy.connection import SpdyConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

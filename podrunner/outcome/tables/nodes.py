@@ -82,6 +82,7 @@ STATUS_REASONS: Final = _by_reason(
     StatusReason("AppArmor", _REJECTED, _CONFIG, _HANDLERS),
     StatusReason("SysctlForbidden", _REJECTED, _CONFIG, "pkg/kubelet/sysctl/allowlist.go"),
     StatusReason("SMTAlignmentError", _REJECTED, _CONFIG, _CPUS),
+    StatusReason("ProviderFailed", _REJECTED, _UNKNOWN, "virtual-kubelet: node/pod.go (a virtual node)"),
     StatusReason("EmptyPodSharedPoolError", _REJECTED, _CONFIG, "pkg/kubelet/cm/admission/errors.go (1.36)"),
 )
 """Reasons that the kubelet or a controller writes to the pod's own status.

@@ -23,9 +23,11 @@ from podrunner.runner.lifecycle.live import as_begun, earlier_termination, is_on
 from podrunner.runner.lifecycle.records import (
     FORGET,
     has_ended_first,
+    history_alone,
     is_same,
     is_to_be_deleted,
     merge,
+    merge_settled,
     new_snapshot,
     record_effects,
 )
@@ -134,11 +136,13 @@ def _learn(
     state: _Ended, known: Snapshot, pod: Pod | None, *, gone: bool = False
 ) -> tuple[_Ended, tuple[Effect, ...]]:
     """Returns the state with a record of a pod whose end was seen, and what follows on the record alone."""
-    main = state.rules.main_container
-    snapshot = merge(known, pod, main_container=main)
+    if isinstance(state, Enriching | Recording):
+        snapshot = merge(known, pod, main_container=state.rules.main_container)
+    else:
+        snapshot = merge_settled(known, pod)
     if snapshot is known and not gone:
         return state, ()
-    effects = record_effects(known, snapshot, main_container=main, gone=gone)
+    effects = record_effects(known, snapshot, gone=gone)
     return replace(state, snapshot=snapshot, gone=state.gone or gone), effects
 
 
@@ -165,8 +169,12 @@ def _said_alone(state: Enriching) -> Outcome | None:
         return None  # a kubelet may still write that the deadline was exceeded
     verdict = stored_verdict(pod)
     termination = None if verdict is None else earlier_termination(pod, verdict)
-    alone = new_snapshot(pod, main_container=rules.main_container, first_seen_s=0.0)
-    outcome = outcome_by(state, alone, termination, gone=is_only_held(pod))
+    history = history_alone(pod, main_container=rules.main_container)
+    if verdict is None and state.judged is state.snapshot and history == state.snapshot.history:
+        outcome: Outcome | None = state.provisional  # judged by the same, it is the same
+    else:
+        alone = new_snapshot(pod, main_container=rules.main_container, first_seen_s=0.0)
+        outcome = outcome_by(state, alone, termination, gone=is_only_held(pod))
     return outcome and apply_failure_policy(rules.config.failure_policy, outcome, pod)
 
 

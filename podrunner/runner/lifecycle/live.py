@@ -94,6 +94,7 @@ __all__ = [
     "seen_end",
 ]
 
+_COLLECT_LOG: Final = (CollectLog(),)
 # Kubernetes' default for terminationGracePeriodSeconds.
 _DEFAULT_GRACE_S: Final = 30
 
@@ -101,18 +102,18 @@ _DEFAULT_GRACE_S: Final = 30
 def observe_live(state: Live, given: PodObserved | PodGone) -> Step:
     """Takes a record of a pod that is not over."""
     gone = isinstance(given, PodGone)
-    rewound = isinstance(given, PodObserved) and given.rewound
+    rewound = not isinstance(given, PodGone) and given.rewound
     before, rules = state.snapshot, state.rules
     snapshot = merge(before, given.pod, main_container=rules.main_container, rewound=rewound)
     if snapshot is before and not gone:
         return Step(state)
     if isinstance(state, Active) and not gone and says_the_same(snapshot.pod, before.pod):
-        return Step(replace(state, snapshot=snapshot), (CollectLog(),))
-    if isinstance(given, PodGone) and not given.is_last:
+        return Step(replace(state, snapshot=snapshot), _COLLECT_LOG)
+    effects = record_effects(before, snapshot, gone=gone)
+    if not isinstance(given, PodGone):
+        effects += start_effects(rules, before, snapshot)
+    elif not given.is_last:
         snapshot = as_incomplete(snapshot)
-    effects = record_effects(before, snapshot, main_container=rules.main_container, gone=gone)
-    if not gone:
-        effects = (*effects, *start_effects(rules, before, snapshot))
     return judge(state, snapshot, gone=gone, effects=effects)
 
 
@@ -314,6 +315,13 @@ def give_up_final_status(state: AwaitingFinalStatus, _: FinalStatusOverdue) -> S
 
 def judge(state: Live, snapshot: Snapshot, *, gone: bool = False, effects: tuple[Effect, ...] = ()) -> Step:
     """Decides whether a record is the pod's end."""
+    if snapshot.said is not None and not gone:  # what waits is not over
+        following = _continue(state, snapshot)
+        return (
+            Step(following.state, (*effects, *following.effects))
+            if following.effects
+            else Step(following.state, effects)
+        )
     termination = _termination(state)
     if termination is not None and not gone and _is_untouched(snapshot.pod, termination):
         own = outcome_by(state, snapshot, None)
@@ -352,7 +360,7 @@ def _continue(state: Live, snapshot: Snapshot) -> Step:
         )
         return Step(terminating)
     before = isinstance(state, Active) and state.has_deadline
-    after = has_deadline(snapshot, state.rules.config, main_container=state.rules.main_container)
+    after = has_deadline(snapshot, state.rules.config)
     active = Active(rules=state.rules, snapshot=snapshot, clocks=state.clocks, has_deadline=after)
     if after == before:
         return Step(active)
@@ -375,8 +383,14 @@ def seen_end(
     state: Live, snapshot: Snapshot, outcome: Outcome, termination: Termination | None, *, gone: bool
 ) -> Step:
     """The pod is over."""
+    is_by_itself = termination is None and not gone and snapshot.pod.metadata.deletion_timestamp is None
     enriching = Enriching(
-        rules=state.rules, snapshot=snapshot, provisional=outcome, termination=termination, gone=gone
+        rules=state.rules,
+        snapshot=snapshot,
+        provisional=outcome,
+        termination=termination,
+        gone=gone,
+        judged=snapshot if is_by_itself else None,
     )
     return Step(enriching, (*_unwatch(state), Enrich()))
 
@@ -386,7 +400,7 @@ def _unwatch(state: Live) -> tuple[Effect, ...]:
 
 
 def _termination(state: Live) -> Termination | None:
-    return state.termination if isinstance(state, Terminating | AwaitingFinalStatus) else None
+    return None if isinstance(state, Active) else state.termination
 
 
 def outcome_by(

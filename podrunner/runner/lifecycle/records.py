@@ -13,13 +13,11 @@ from podrunner.outcome import (
     History,
     Outcome,
     Stage,
-    condition,
     ended_before_deletion,
     ever_started,
     goes_on,
     is_same_cause,
     main_status,
-    place_of,
     printer_status,
     remember,
     why,
@@ -49,11 +47,13 @@ __all__ = [
     "as_incomplete",
     "deletion_timeout_s",
     "has_ended_first",
+    "history_alone",
     "holds_result",
     "is_lost",
     "is_same",
     "is_to_be_deleted",
     "merge",
+    "merge_settled",
     "new_snapshot",
     "record_effects",
     "says_the_same",
@@ -69,14 +69,25 @@ _DEFAULT_GRACE_S: Final = 30
 _LOST_NODE_MARGIN_S: Final = 10.0
 
 
+def history_alone(pod: Pod, *, main_container: str) -> History:
+    """Returns the history of a pod of which one record is known, with what an earlier runner noted on it."""
+    known = History(started=True) if is_noted_as_started(pod) else NO_HISTORY
+    return remember(known, pod, main_container=main_container)
+
+
 def new_snapshot(pod: Pod, *, main_container: str, first_seen_s: float) -> Snapshot:
     """Returns what one record says of a pod, with what an earlier runner noted on it."""
-    known = History(started=True) if is_noted_as_started(pod) else NO_HISTORY
+    history = history_alone(pod, main_container=main_container)
+    return _snapshot(pod, history, main_container=main_container, first_seen_s=first_seen_s)
+
+
+def _snapshot(pod: Pod, history: History, *, main_container: str, first_seen_s: float) -> Snapshot:
     return Snapshot(
         pod=pod,
         status=printer_status(pod),
         first_seen_s=first_seen_s,
-        history=remember(known, pod, main_container=main_container),
+        history=history,
+        said=why(pod, history=history, main_container=main_container),
     )
 
 
@@ -94,12 +105,20 @@ def merge(known: Snapshot, pod: Pod | None, *, main_container: str, rewound: boo
         return known
     if says_the_same(pod, known.pod):
         return replace(known, pod=pod)
-    return Snapshot(
-        pod=pod,
-        status=printer_status(pod),
-        first_seen_s=known.first_seen_s,
-        history=remember(known.history, pod, before=known.pod, main_container=main_container),
-    )
+    history = remember(known.history, pod, before=known.pod, main_container=main_container)
+    return _snapshot(pod, history, main_container=main_container, first_seen_s=known.first_seen_s)
+
+
+def merge_settled(known: Snapshot, pod: Pod | None) -> Snapshot:
+    """Returns what is known of a pod that has its outcome, with one record more: its history decides nothing any more.
+
+    Args: as for :func:`merge`.
+    """
+    if pod is None or not is_same(pod, known) or is_older(pod, known.pod):
+        return known
+    if says_the_same(pod, known.pod):
+        return replace(known, pod=pod)
+    return replace(known, pod=pod, status=printer_status(pod), said=None)
 
 
 def says_the_same(pod: Pod, known: Pod) -> bool:
@@ -123,49 +142,39 @@ def start_effects(rules: Rules, before: Snapshot, after: Snapshot) -> tuple[Effe
 
     That is, that the main container had started; or that a scheduling gate had held the pod.
     """
-    if _has_opened(rules, before, after):
+    if _has_opened(before, after):
         return () if opened_at(after.pod) is not None else (RecordOpened(),)
     if not _only_remembered(rules, after) or _only_remembered(rules, before):
         return ()
     return () if is_noted_as_started(after.pod) else (RecordStart(),)
 
 
-def _has_opened(rules: Rules, before: Snapshot, after: Snapshot) -> bool:
+def _has_opened(before: Snapshot, after: Snapshot) -> bool:
     """Whether the last scheduling gate of a pod was opened, and it has no node yet: no later record shows when."""
-    main, scheduled = rules.main_container, condition(before.pod, "PodScheduled")
-    if scheduled is None or scheduled.reason != "SchedulingGated":
+    if before.said is None or after.said is None:
         return False
-    place = place_of(before.pod, history=before.history, main_container=main)
-    if place is None or place.stage is not Stage.GATED:
-        return False
-    place = place_of(after.pod, history=after.history, main_container=main)
-    return place is not None and place.stage is Stage.SCHEDULING
+    return before.said.stage is Stage.GATED and after.said.stage is Stage.SCHEDULING
 
 
 def _only_remembered(rules: Rules, known: Snapshot) -> bool:
     return known.history.started and not ever_started(main_status(known.pod, rules.main_container))
 
 
-def record_effects(
-    before: Snapshot, after: Snapshot, *, main_container: str, gone: bool
-) -> tuple[Effect, ...]:
+def record_effects(before: Snapshot, after: Snapshot, *, gone: bool) -> tuple[Effect, ...]:
     """Returns what follows on a new record alone."""
-    report = _status_report(before, after, main_container)
-    return (*((ConfirmDeletion(),) if gone else ()), *report, CollectLog())
+    report = _status_report(before, after)
+    return (_CONFIRM_DELETION, *report, _COLLECT_LOG) if gone else (*report, _COLLECT_LOG)
 
 
-def _status_report(before: Snapshot, after: Snapshot, main_container: str) -> tuple[Effect, ...]:
+def _status_report(before: Snapshot, after: Snapshot) -> tuple[Effect, ...]:
     """Returns the event that the status, or the cause, has changed; none while a pull fails and backs off."""
-    if _without_back_off(before.status) == _without_back_off(after.status) and is_same_cause(
-        (before.pod, before.history), (after.pod, after.history), main_container
-    ):
+    is_same_status = before.status == after.status or (
+        _BACK_OFF in before.status + after.status
+        and before.status.replace(_BACK_OFF, _ERROR) == after.status.replace(_BACK_OFF, _ERROR)
+    )
+    if is_same_status and is_same_cause((before.said, before.history), (after.said, after.history)):
         return ()
-    said = why(after.pod, history=after.history, main_container=main_container)
-    return (Emit(EventKind.STATUS_CHANGED, message="" if said is None else said.message),)
-
-
-def _without_back_off(status: str) -> str:
-    return status.replace("ImagePullBackOff", "ErrImagePull")
+    return (Emit(EventKind.STATUS_CHANGED, message="" if after.said is None else after.said.message),)
 
 
 def is_same(pod: Pod, known: Snapshot | None) -> bool:
@@ -204,7 +213,11 @@ def deletion_timeout_s(known: Snapshot, termination: Termination) -> float:
     return next(grace_s for grace_s in graces if grace_s is not None) + _DELETION_MARGIN_S
 
 
-LEAVE: Final = (ConfirmDeletion(), Untrack())
+_BACK_OFF: Final = "ImagePullBackOff"
+_ERROR: Final = "ErrImagePull"
+_CONFIRM_DELETION: Final = ConfirmDeletion()
+_COLLECT_LOG: Final = CollectLog()
+LEAVE: Final = (_CONFIRM_DELETION, Untrack())
 FORGET: Final = (Untrack(), RemoveLogCursors())
 
 

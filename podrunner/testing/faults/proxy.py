@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
     from podrunner.local import LocalCluster
+    from podrunner.testing.faults.rules import On
 
 __all__ = ["FaultProxy"]
 
@@ -67,6 +68,10 @@ class FaultProxy(Proxy):
             name="podrunner-fault-proxy",
             scheme="http",
         )
+
+    def on(self, method: str = "*", resource: str = "*", **selection: Any) -> On:
+        """Choose requests, as :meth:`Faults.on <podrunner.testing.faults.Faults.on>` of :attr:`faults`."""
+        return self.faults.on(method, resource, **selection)
 
     async def _serve(self, client: Connection) -> None:
         """Answer one request after the other."""

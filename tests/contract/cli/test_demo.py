@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.contract.conftest import Cluster
 
-PODRUNNER = [sys.executable, "-m", "podrunner.cli"]
+PODRUNNER = [sys.executable, "-m", "podrunner"]
 STATES = ["Pending", "ContainerCreating", "Running", "Completed", "Terminating"]
 
 

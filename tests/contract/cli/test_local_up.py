@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PODRUNNER = [sys.executable, "-m", "podrunner.cli"]
+PODRUNNER = [sys.executable, "-m", "podrunner"]
 
 
 def _start(kubeconfig: Path, *options: str) -> subprocess.Popen[str]:

@@ -56,7 +56,7 @@ def test_run_as_json_has_outcome_and_log(podrunner) -> None:
 
 
 def test_a_running_pod_can_be_seen_read_entered_and_deleted(podrunner, sleeper) -> None:
-    assert f"{sleeper}" in podrunner("get").stdout
+    assert podrunner("get").stdout.splitlines()[1].split()[:3] == ["sleeper", "1", "Running"]
     assert "Running" in podrunner("get", "-o", "wide", sleeper).stdout
     assert (
         json.loads(podrunner("get", sleeper, "-o", "json").stdout)["items"][0]["metadata"]["name"] == sleeper
@@ -114,13 +114,14 @@ def test_run_acknowledges_the_outcome_that_it_shows(podrunner, tmp_path) -> None
 def test_no_pods_are_said_to_be_none(podrunner, config) -> None:
     got = podrunner("get")
     assert (got.returncode, got.stdout) == (0, "")
-    assert got.stderr == f"No resources found in {config.namespace} namespace.\n"
+    others = "Pods that podrunner did not make: --all"
+    assert got.stderr == f"No resources found in {config.namespace} namespace. {others}\n"
 
 
 def test_unknown_pods_are_named(podrunner, sleeper) -> None:
     """And what is known is shown all the same."""
     commands = (
-        ["get", "nope", sleeper],
+        ["get", "nope", sleeper, "-o", "wide"],
         ["delete", "nope"],
         ["exec", "nope", "--", "ls"],
         ["logs", "nope"],
@@ -133,7 +134,8 @@ def test_unknown_pods_are_named(podrunner, sleeper) -> None:
 
 
 def test_a_watch_shows_a_pod_come_and_go(environment, podrunner, sleeper) -> None:
-    watch = subprocess.Popen([*PODRUNNER, "get", "-w"], env=environment, stdout=subprocess.PIPE, text=True)
+    command = [*PODRUNNER, "get", "-w", "-o", "wide"]
+    watch = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert any(sleeper in line for line in watch.stdout), "what is there is shown first"
         assert podrunner("run", "--", "true").returncode == 0

@@ -219,6 +219,12 @@ def _wanted(version: tuple[int, int] | None) -> tuple[tuple[int, int], Path]:
 
 
 @pytest.fixture(scope="session")
+def newest_kubectl() -> Path:
+    """Return the program, for tests that need no cluster."""
+    return _wanted(None)[1]
+
+
+@pytest.fixture(scope="session")
 def make_kubectl(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Kubectl]:
     """Return a function that makes a kubectl with its own home folder."""
     home = tmp_path_factory.mktemp("kubectl")

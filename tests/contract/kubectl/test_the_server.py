@@ -43,6 +43,39 @@ class TestTheServer:
         output = any_kubectl("auth", "whoami", "-o", "json") if any_kubectl.version >= (1, 28) else "{}"
         assert any_kubectl.version < (1, 28) or json.loads(output)["status"]["userInfo"]["username"]
 
+    def test_the_user_of_a_service_accounts_token_is_named(self, any_kubectl) -> None:
+        any_kubectl("create", "serviceaccount", "reviewed")
+        token = any_kubectl("create", "token", "reviewed").strip()
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        told = json.loads(any_kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(review)))["status"]
+        name = f"system:serviceaccount:{any_kubectl.namespace}:reviewed"
+        assert (told["authenticated"], told["user"]["username"]) == (True, name)
+        assert f"system:serviceaccounts:{any_kubectl.namespace}" in told["user"]["groups"]
+
+    def test_an_unknown_token_is_not_authenticated(self, any_kubectl) -> None:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "none"}}
+        told = json.loads(any_kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(review)))["status"]
+        assert "authenticated" not in told
+        assert told["error"]
+
+    def test_an_impersonated_user_is_named(self, kubectl) -> None:
+        output = kubectl("auth", "whoami", "--as=jane", "--as-group=people", "-o", "json")
+        info = json.loads(output)["status"]["userInfo"]
+        assert info == {"username": "jane", "groups": ["people", "system:authenticated"]}
+
+    def test_the_state_of_the_cluster_is_dumped(self, any_kubectl, tmp_path) -> None:
+        any_kubectl.pod("dumped", "echo the dumped line", wait="jsonpath={.status.phase}=Succeeded")
+        folder = tmp_path / "dump"
+        any_kubectl(
+            "cluster-info", "dump", f"--output-directory={folder}", f"--namespaces={any_kubectl.namespace}"
+        )
+        below = folder / any_kubectl.namespace
+        assert json.loads((folder / "nodes.json").read_text())["items"]
+        assert [
+            pod["metadata"]["name"] for pod in json.loads((below / "pods.json").read_text())["items"]
+        ] == ["dumped"]
+        assert "the dumped line" in (below / "dumped" / "logs.txt").read_text()
+
     def test_a_request_without_a_token_is_refused(self, any_kubectl, cluster, tmp_path) -> None:
         message = any_kubectl.fails(
             "--token=wrong",

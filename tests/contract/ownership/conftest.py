@@ -48,7 +48,7 @@ class Scene:
 def embedded_cluster(folder: Path) -> Iterator[Path]:
     """``podrunner local up`` as a process: the kubeconfig."""
     kubeconfig = folder / "kubeconfig"
-    command = [sys.executable, "-m", "podrunner.cli", "local", "up", "--kubeconfig", str(kubeconfig)]
+    command = [sys.executable, "-m", "podrunner", "local", "up", "--kubeconfig", str(kubeconfig)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until_blocking(kubeconfig.exists, within_s=40)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 from podrunner.config import RunnerConfig, TcpKeepalive
 from podrunner.kube import Access, KubeClient, Transport, connect, explicit_access, open_transport
 from podrunner.local.certificates import Certificates, make_certificates
@@ -29,7 +30,7 @@ class Seen:
 
     method: str
     target: str
-    headers: dict[str, str]
+    headers: CIMultiDict[str]
     body: bytes
 
 
@@ -45,7 +46,7 @@ class Stub:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         # The body of an upgrade is not for reading.
         body = b"" if "upgrade" in request.headers.get("Connection", "").lower() else await request.read()
-        self.seen.append(Seen(request.method, request.raw_path, dict(request.headers), body))
+        self.seen.append(Seen(request.method, request.raw_path, CIMultiDict(request.headers), body))
         assert self.answer is not None, "the test gave no answer"
         return await self.answer(request)
 

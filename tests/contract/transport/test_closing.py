@@ -77,3 +77,22 @@ async def test_a_cancelled_question_leaves_no_socket(opened, tls_stub, certifica
         (connection,) = sockets_to(tls_stub.url)
         tasks.cancel_scope.cancel()
     assert connection.fileno() == -1
+
+
+@pytest.mark.parametrize("ask", [request, stream, upgrade])
+async def test_a_cancelled_tls_handshake_leaves_no_socket(opened, certificates, ask):
+    """The server has accepted the connection, and says nothing: it is about to end, or overloaded."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(5)
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        access = explicit_access(url, ca=certificates.authority.encode())
+        async with opened("", access=access) as transport, anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, transport)
+            accepted, _ = await to_thread.run_sync(silent.accept)
+            with accepted:
+                accepted.settimeout(5)
+                assert await to_thread.run_sync(accepted.recv, 1)  # of the client's hello
+                (connection,) = sockets_to(url)
+                tasks.cancel_scope.cancel()
+                assert connection.fileno() != -1
+        assert connection.fileno() == -1

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+from contextlib import contextmanager
 
 import anyio
 import pytest
 from aiohttp import web
 from podrunner.errors import RequestTimeoutError, TransportError
-from podrunner.kube import Request
+from podrunner.kube import KubeClient, Request, explicit_access
+from podrunner.kube.credentials import StaticCredentials
 
 pytestmark = pytest.mark.anyio
 
@@ -149,20 +152,64 @@ async def test_an_answer_that_does_not_come_in_time_is_a_timeout(opened, stub, d
     assert caught.value.sent
 
 
-async def test_what_is_no_http_is_a_transport_error(opened):
+@contextmanager
+def talking(answer: bytes):
+    """Serve these bytes on each connection; yield the server's port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
 
         def talk() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # it was shut down
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
 
-        async with opened(f"http://127.0.0.1:{port}") as transport, anyio.create_task_group() as tasks:
-            tasks.start_soon(anyio.to_thread.run_sync, talk)
-            with pytest.raises(TransportError):
+        thread = threading.Thread(target=talk)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "the answer is no HTTP"),
+        (b"\x00\x01\x02\r\n\r\n", "the answer is no HTTP"),
+        (b"", "the connection ended before an answer came"),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"half":', "the connection ended within the answer"),
+    ],
+)
+async def test_what_is_no_answer_is_said_in_words_of_no_library(opened, answer, said):
+    with talking(answer) as port:
+        url = f"http://127.0.0.1:{port}"
+        async with opened(url) as transport:
+            with pytest.raises(TransportError) as caught:
                 await transport.request(get())
+    assert caught.value.sent
+    assert str(caught.value) == f"GET {url}{get().path}: {said}"
+
+
+async def test_a_proxy_that_refuses_is_quoted_in_one_form(opened):
+    with talking(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as port:
+        environ = {"HTTPS_PROXY": f"http://127.0.0.1:{port}"}
+        access = explicit_access("https://api.example:6443", environ=environ)
+        async with opened("", access=access) as transport:
+            with pytest.raises(TransportError) as caught:
+                await transport.request(get())
+    said = "the proxy refuses: 407 Proxy Authentication Required"
+    assert str(caught.value) == f"GET https://api.example:6443/x: {said}"
+
+
+async def test_plain_text_where_tls_is_spoken_is_said_without_a_place_in_openssl(opened):
+    with talking(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        async with opened("", access=explicit_access(f"https://127.0.0.1:{port}", environ={})) as transport:
+            with pytest.raises(TransportError, match=r"cannot connect: [a-z ]+$") as caught:
+                await transport.request(get())
+    assert not caught.value.sent
 
 
 async def test_an_error_names_no_credentials(opened):
@@ -196,3 +243,32 @@ async def test_a_cancelled_request_leaves_the_pool_usable(opened, stub):
         stub.json({})
         with anyio.fail_after(5):
             assert (await transport.request(get())).status == 200
+
+
+@pytest.mark.parametrize("groups", [["a"], ["a", "ä", "c"]])
+async def test_a_header_may_repeat(opened, stub, groups):
+    """K4: as that of impersonated groups; in UTF-8, as Go sends it."""
+    stub.json({})
+    pairs = [("Impersonate-User", "jane"), *(("Impersonate-Group", group) for group in groups)]
+    async with opened(stub.url) as transport:
+        client = KubeClient(transport, headers=pairs, credentials=StaticCredentials("Bearer t"))
+        await client.server_version()
+    (seen,) = stub.seen
+    assert [value for name, value in seen.headers.items() if name == "Impersonate-Group"] == groups
+    assert (seen.headers["Impersonate-User"], seen.headers["Authorization"]) == ("jane", "Bearer t")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"accept": "x/y", "User-agent": "me", "Accept-encoding": "gzip"},
+        [("accept", "x/y"), ("User-agent", "me")],
+    ],
+)
+async def test_an_embedders_own_headers_count_over_ours_but_for_the_encoding(opened, stub, own):
+    stub.json({})
+    async with opened(stub.url) as transport:
+        await KubeClient(transport, headers=own).server_version()
+    (seen,) = stub.seen
+    for name, value in (("accept", "x/y"), ("user-agent", "me"), ("accept-encoding", "identity")):
+        assert [found for key, found in seen.headers.items() if key.lower() == name] == [value]

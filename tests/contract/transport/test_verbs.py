@@ -310,7 +310,7 @@ async def test_leases_are_read_made_replaced_and_removed(client_for, stub):
 
 async def test_a_lease_is_renewed_although_the_gate_is_closed(client_for, stub):
     """A3: a throttled create must not cost the lease."""
-    stub.json({"spec": {}})
+    stub.json({"metadata": {"name": "l", "resourceVersion": "4"}, "spec": {}})
     async with client_for(stub) as client:
         client.gate.close_for(30)
         await client.replace_lease("n", "l", {})

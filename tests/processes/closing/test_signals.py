@@ -146,7 +146,7 @@ def test_signals_during_the_close_of_the_command_leave_nothing(place: Place, sta
     script = "trap '' TERM; sleep 300"
     access = ("--kubeconfig", str(place.kubeconfig), "--namespace", place.namespace)
     settings = {"PODRUNNER_IMAGE": "localhost/any", "PODRUNNER_DELETE_GRACE_PERIOD_S": str(GRACE_S)}
-    process = start("-m", "podrunner.cli", "run", *access, "--", "sh", "-c", script, **settings)
+    process = start("-m", "podrunner", "run", *access, "--", "sh", "-c", script, **settings)
     until_blocking(lambda: all_run(place, 1), within_s=60)
     process.send_signal(number)
     until_blocking(lambda: is_being_closed(place), within_s=60)

@@ -71,7 +71,7 @@ class Played:
 def local_cluster(folder: Path) -> Iterator[Callable[[], Place]]:
     """Run ``podrunner local up`` as a process; what is given makes a fresh namespace in it."""
     kubeconfig = folder / "kubeconfig"
-    command = [sys.executable, "-m", "podrunner.cli", "local", "up", "--kubeconfig", str(kubeconfig)]
+    command = [sys.executable, "-m", "podrunner", "local", "up", "--kubeconfig", str(kubeconfig)]
     with (folder / "cluster.err").open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
     try:

@@ -59,14 +59,20 @@ class PreemptingWorld(World):
                         self.change(name, status={"phase": "Failed", "conditions": [PREEMPTED]})
 
     def owner_of(self, number: int) -> str | None:
-        """Returns the owner of the newest pod of a workload that is not over."""
+        """Returns the owner of the pod of a workload that is not over, or whose outcome was not delivered."""
         ours = [pod for pod in self.pods.values() if identity_of(pod) == workload(number).key.identity]
-        live = [pod for pod in ours if pod["status"]["phase"] not in {"Succeeded", "Failed"}]
-        return next((pod["metadata"]["annotations"]["podrunner.io/owner"] for pod in live), None)
+        held = [
+            pod for pod in ours if is_live(pod) or "podrunner.io/told" not in pod["metadata"]["annotations"]
+        ]
+        return next((pod["metadata"]["annotations"]["podrunner.io/owner"] for pod in held), None)
 
     def busy(self) -> bool:
         """Whether something runs, or is not reported yet."""
         return any("podrunner.io/told" not in pod["metadata"]["annotations"] for pod in self.pods.values())
+
+
+def is_live(pod: dict[str, Any]) -> bool:
+    return pod["status"]["phase"] not in {"Succeeded", "Failed"}
 
 
 def identity_of(pod: dict[str, Any]) -> str:

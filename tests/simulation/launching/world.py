@@ -11,12 +11,13 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-import trio.testing
+import trio
 from podrunner.errors import OwnershipError, PodrunnerError, RequestTimeoutError, TransportError
 from podrunner.kube import KubeClient, Request, Response, RetryAfterGate
 from podrunner.ownership import CLOCK_SKEW_S, LeaseKeeper, ScopeReader
 from podrunner.runner import AsyncPodRunner, EventKind, RunnerEvent
 from podrunner.runner.supervisor import Supervisor
+from tests.support.event_loops import run_in_virtual_time
 from tests.support.fake_server import EPOCH
 from tests.unit.runner.harness import Cluster, configured
 
@@ -187,5 +188,4 @@ def play_in_virtual_time(play: Any, seed: int, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setitem(place.__init__.__kwdefaults__, "now", virtual_now)
     monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
     trio._core._run._r.seed(seed)
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(play, seed, backend="trio", backend_options={"clock": clock})
+    run_in_virtual_time(play, seed)

@@ -64,6 +64,20 @@ def _in_the_child(runner) -> None:
         os._exit(code)
 
 
+def test_what_a_handle_is_asked_in_the_moment_of_closing_is_answered(opened):
+    """It is called in the thread that asks, as after the close."""
+    with opened() as runner:
+        posts = runner._bridge._posts
+        runner._bridge.run(posts.close)
+        posts._is_woken = (
+            True  # the task that calls what comes is over in that moment: here it would be woken
+        )
+        assert runner._bridge.run_if_open(threading.get_ident) == threading.get_ident()
+        noted: list[int] = []
+        runner._bridge.post_if_open(lambda: noted.append(threading.get_ident()))
+        assert noted == [threading.get_ident()]
+
+
 def test_a_call_after_the_close_says_what_was_called(cluster, opened):
     with opened() as runner:
         pod = runner.launch(workload())

@@ -173,6 +173,69 @@ def test_a_runners_own_local_cluster_cannot_be_reached():
         podrunner.read_log(podrunner.RunnerConfig(cluster="local"), workload().key)
 
 
+def launched(relaunch: int, *, phase: str = "Running", is_being_deleted: bool = False) -> dict[str, object]:
+    """A pod of the first workload's launch of that number."""
+    key = podrunner.WorkloadKey(workload().key.parts, relaunch=relaunch)
+    made = pod(RUNNING)
+    made = with_ownership(made, owner="o", scope="s", key=key)
+    made["metadata"]["name"] = podrunner.pod_name(configured(), key)
+    made["status"]["phase"] = phase
+    if is_being_deleted:
+        made["metadata"]["deletionTimestamp"] = "2024-05-01T10:20:31Z"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("pods", "newest", "requests"),
+    [
+        ([launched(0)], 0, 1),
+        ([launched(0, phase="Failed"), launched(1)], 1, 2),
+        ([launched(0, phase="Pending", is_being_deleted=True), launched(1)], 1, 2),
+        ([launched(2)], 2, 3),
+        ([launched(0, phase="Failed")], 0, 4),
+        ([launched(1, phase="Failed"), launched(3, phase="Succeeded")], 3, 4),
+    ],
+    ids=["only one", "after one that is retained", "after one that is going", "after two that are deleted",
+         "that came to nothing", "after several"],
+)  # fmt: skip
+def test_of_an_attempt_that_was_launched_again_the_newest_pod_is_read(
+    serve, pods: list[dict[str, object]], newest: int, requests: int
+):
+    """A further pod is looked for only where there may be one."""
+    known = {str(made["metadata"]["name"]): made for made in pods}
+    asked: list[str] = []
+
+    def answer(path: str) -> Answer:
+        name = path.partition("/pods/")[2].partition("/")[0].partition("?")[0]
+        asked.append(path)
+        if name not in known:
+            return refusal(404, "NotFound")
+        return (200, f"2024-05-01T10:20:30.000000001Z {name}\n") if "/log" in path else (200, known[name])
+
+    read = podrunner.read_log(serve(answer), workload().key, timeout_s=20)
+    assert read.lines == (launched(newest)["metadata"]["name"],)
+    assert len(asked) == requests + 1
+
+
+def test_a_launch_that_is_named_is_read_alone(serve):
+    key = podrunner.WorkloadKey(workload().key.parts, relaunch=1)
+    with pytest.raises(LogError, match=podrunner.pod_name(configured(), key)):
+        podrunner.read_log(serve(lambda _: refusal(404, "NotFound")), key, timeout_s=20)
+
+
+def test_the_namespace_that_overrides_name_is_the_pods(serve):
+    asked: list[str] = []
+
+    def answer(path: str) -> Answer:
+        asked.append(path)
+        return refusal(404, "NotFound")
+
+    moved = workload(pod_override={"metadata": {"namespace": "theirs"}})
+    with pytest.raises(LogError, match="pod theirs/"):
+        podrunner.read_log(serve(answer), moved, timeout_s=20)
+    assert all("/namespaces/theirs/" in path for path in asked)
+
+
 def test_the_name_of_a_pod_is_known_before_it_exists():
     for given in (workload(3), workload(3, name="Some Task")):
         built = build_pod(configured(), given)["metadata"]["name"]

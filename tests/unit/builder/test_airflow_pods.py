@@ -33,7 +33,16 @@ def test_a_shape(folder):
 @pytest.mark.parametrize("case", OVERRIDDEN, ids=lambda case: case.name)
 def test_a_model_of_the_client_gives_the_pod_of_its_manifest(case):
     """What DAGs hold is a ``V1Pod``."""
-    assert pod_or_refusal(case, model=client.V1Pod.from_dict) == pod_or_refusal(case)
+    assert pod_or_refusal(case, model=as_model) == pod_or_refusal(case)
+
+
+def as_model(manifest):
+    """Return the client's model of a manifest: from version 36 on models make themselves, before an ApiClient did."""
+    if hasattr(client.V1Pod, "from_dict"):
+        return client.V1Pod.from_dict(manifest)
+    return client.ApiClient._ApiClient__deserialize(
+        client.ApiClient.__new__(client.ApiClient), manifest, "V1Pod"
+    )
 
 
 def pod_or_refusal(case, **model):

@@ -74,6 +74,78 @@ def test_config_check_runs_a_files_commands_only_when_allowed(tmp_path: Path) ->
     assert run("config", "check", "--allow-commands", str(file)).exit_code == 0
 
 
+UNREADABLE = ["sql_alchemy_conn_cmd = false", "sql_alchemy_conn_secret = in/a/backend"]
+POD = "[kubernetes]\ndags_in_image = True\nworker_container_repository = r\nworker_container_tag = t\n"
+
+
+@pytest.mark.parametrize("line", ["", *UNREADABLE])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["render", "--workload", WORKLOAD],
+        ["get"],
+        ["delete", "x"],
+        ["exec", "x", "--", "true"],
+        ["logs", "x"],
+        ["release"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_that_makes_no_pod_needs_no_connection_string(tmp_path: Path, line, words) -> None:
+    file, none = tmp_path / "airflow.cfg", tmp_path / "none"
+    file.write_text(f"[core]\n{line}\n{POD}")
+    place = [] if words[0] == "render" else ["--kubeconfig", str(none)]
+    ended = run(words[0], "--config", str(file), *place, *words[1:])
+    if words[0] == "render":
+        assert (ended.exit_code, ended.exception) == (0, None)
+        assert "UNREAD" not in ended.stdout
+    else:
+        assert str(ended.exception).startswith(f"{none}: no kubeconfig is there")
+
+
+def test_a_worker_s_log_needs_no_connection_string(tmp_path: Path) -> None:
+    file = tmp_path / "airflow.cfg"
+    file.write_text(f"[core]\nsql_alchemy_conn_cmd = false\nbase_log_folder = {tmp_path}/logs\n{POD}")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log").write_text("here\n")
+    ended = run("logs", "--config", str(file), "./a.log")
+    assert "sql_alchemy_conn" not in str(ended.exception or "")
+
+
+def test_a_pod_s_connection_string_is_the_output_of_a_command_that_is_allowed(tmp_path: Path) -> None:
+    file = tmp_path / "airflow.cfg"
+    file.write_text(f"[core]\nsql_alchemy_conn_cmd = echo postgresql://db/x\n{POD}")
+    words = ["--config", str(file), "--kubeconfig", str(tmp_path / "none"), "--", "true"]
+    assert "--allow-commands" in str(run("run", *words).exception)
+    assert "no kubeconfig" in str(run("run", "--allow-commands", *words).exception)
+
+
+@pytest.mark.parametrize("name", ["w.json", "w.yaml"])
+def test_a_workload_file_of_an_editor_that_marks_utf_8(tmp_path: Path, name) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps({"key": {"a": "b"}, "image": "i"}).encode())
+    assert run("render", "--workload", str(file)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["config", "check", "/dev/zero"],
+        ["render", "--workload", "/dev/zero"],
+        ["get", "--config", "/dev/zero"],
+    ],
+)
+def test_a_file_without_end_is_refused(words) -> None:
+    assert "larger than 16 MiB" in str(run(*words).exception)
+
+
+def test_a_workload_file_in_utf_16_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "w.json"
+    file.write_text("{}", encoding="utf-16")
+    error = run("render", "--workload", str(file)).exception
+    assert str(error) == f"{file}: cannot be read: it is not UTF-8 (at byte 0)"
+
+
 @pytest.mark.parametrize("command", [["run", "--", "true"], ["demo"]])
 def test_local_and_kubeconfig_exclude_each_other(command, tmp_path: Path) -> None:
     words = [command[0], "--local", "--kubeconfig", str(tmp_path / "k"), *command[1:]]

@@ -32,7 +32,15 @@ def test_the_classes_that_the_option_names(text, names):
     assert executor_names(text) == names
 
 
-@pytest.mark.parametrize("executor", ["KubernetesExecutor", "my.SpecialKubernetesExecutor"])
+@pytest.mark.parametrize(
+    "executor",
+    [
+        "KubernetesExecutor",
+        "my.SpecialKubernetesExecutor",
+        "podrunner.integrations.airflow.PodRunnerExecutor",
+        "podrunner.integrations.airflow.LocalPodRunnerExecutor",
+    ],
+)
 def test_an_executor_of_pods_is_no_finding(load, executor):
     assert load(EXECUTOR.format(executor)).findings == ()
 

@@ -164,12 +164,12 @@ def test_no_option_stands_twice_in_the_table():
         ("kube_client_request_args", '{"_request_timeout": [1]}', "Write seconds, or [connect, read]"),
         ("kube_client_request_args", '{"_request_timeout": [true, 1]}', "not a time"),
         ("namespace", "Bad_Name", "not a valid namespace (value: 'Bad_Name')"),
-        ("tolerations", "[3]", "[0]: should be a valid dictionary (value: 3)"),
-        ("tcp_keep_cnt", "0", "greater than or equal to 1"),
+        ("tolerations", "[3]", "[0]: must be a mapping (value: 3)"),
+        ("tcp_keep_cnt", "0", "must be at least 1 "),
         ("worker_container_image_pull_policy", "Sometimes", "Use 'Always', 'IfNotPresent' or 'Never'"),
         ("api_client_retry_configuration", '{"total": "many"}', "total is not a number of retries"),
         ("api_client_retry_configuration", '{"backoff_factor": 0}', "greater than 0"),
-        ("delete_option_kwargs", '{"grace_period_seconds": -1}', "greater than or equal to 0"),
+        ("delete_option_kwargs", '{"grace_period_seconds": -1}', "must be at least 0 "),
     ],
 )
 def test_a_wrong_value_names_file_section_key_value_and_remedy(load, option, text, says):

@@ -61,8 +61,8 @@ def test_keys_of_mappings_are_taken_as_they_are():
         ("WATCH__PAGE_SIZ", "x", "Did you mean 'PODRUNNER_WATCH__PAGE_SIZE'?"),
         ("NAMESPACE__DEEPER", "x", "has no parts. Leave out __DEEPER"),
         ("AFFINITY", "{", "is not JSON: column 2"),
-        ("MAX_ACTIVE_PODS", "many", "valid integer"),
-        ("WATCH__PAGE_SIZE", "0", "greater than or equal to 1 (value: '0')"),
+        ("MAX_ACTIVE_PODS", "many", "must be a whole number"),
+        ("WATCH__PAGE_SIZE", "0", "must be at least 1 (value: '0')"),
         ("CLUSTER", "cloud", "Use 'auto'"),
     ],
 )
@@ -79,6 +79,11 @@ def test_variables_that_kubernetes_sets_for_a_service_are_not_settings():
         SERVICE_HOST="10.0.0.1", SERVICE_PORT="80", PORT="tcp://10.0.0.1:80", PORT_80_TCP_ADDR="10.0.0.1"
     )
     assert config == RunnerConfig()
+
+
+def test_the_variable_that_brings_tracebacks_is_no_setting():
+    """K4: the command itself advises PODRUNNER_DEBUG=1."""
+    assert read(DEBUG="1") == RunnerConfig()
 
 
 def test_the_process_environment_is_read_by_default(monkeypatch):

@@ -61,7 +61,7 @@ def rule(**fields: Any) -> dict[str, Any]:
             "failure_policy[0].on_exit_codes",
             "exit code 0 is no failure",
         ),
-        ([rule(on_exit_codes={"values": []})], "failure_policy[0].on_exit_codes.values", "at least 1 item"),
+        ([rule(on_exit_codes={"values": []})], "failure_policy[0].on_exit_codes.values", "must not be empty"),
         ([rule(on_exit_codes={"values": [7, 7]})], "failure_policy[0].on_exit_codes", "7 is there twice"),
         ([rule(on_exit_codes={"values": [256]})], "failure_policy[0].on_exit_codes.values[0]", "255"),
         ([rule(action="ignore", on_reasons=["x"])], "failure_policy[0].action", "one of the choices"),

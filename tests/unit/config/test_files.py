@@ -125,3 +125,12 @@ def test_a_missing_pod_template_is_an_error(tmp_path, write):
         load_pod_template(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match=r"c.toml: pod_template: .*cannot be read"):
         RunnerConfig.from_file(write('pod_template = "none.yaml"\n', "c.toml"), environ={})
+
+
+@pytest.mark.parametrize("text", ["[" * 500_000, "1" * 5_000], ids=["nesting", "number"])
+@pytest.mark.parametrize(("suffix", "before"), [("json", ""), ("toml", "a = "), ("yaml", "a: ")])
+def test_what_a_parser_cannot_hold_is_an_error_of_the_file(tmp_path, suffix, before, text):
+    file = tmp_path / f"podrunner.{suffix}"
+    file.write_text(before + text)
+    with pytest.raises(ConfigError, match="a number that is too long, or is nested too deeply"):
+        RunnerConfig.from_file(file)

@@ -6,7 +6,8 @@ import pytest
 from kubernetes_asyncio.client import ApiClient, Configuration
 from podrunner.config import RunnerConfig
 from podrunner.errors import ConfigError, TransportError
-from podrunner.kube.access import access_of_api_client, choose_cluster, explicit_access, open_access
+from podrunner.kube.access import access_of_api_client, explicit_access, open_access
+from podrunner.kube.cluster_choice import choose_cluster
 from podrunner.local.certificates import make_certificates
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +107,33 @@ async def test_a_token_file_of_a_user_is_read_again(write, tmp_path):
     assert await access.credentials.authorization() == "Bearer two"
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a\nb\n", "the token has a line break or another control character in it"),
+        (b"a\x00b", "the token has a line break or another control character in it"),
+        (b"\xff\xfe", "the token cannot be read: it is not UTF-8"),
+        (b" \n", "the token file is empty"),
+        (None, "the token cannot be read: No such file or directory"),
+    ],
+)
+async def test_a_token_file_that_cannot_be_sent_is_one_sentence(write, tmp_path, content, said):
+    """K4: it names the entry and the file, and never quotes the token."""
+    if content is not None:
+        (tmp_path / "t").write_bytes(content)
+    config = RunnerConfig(kubeconfig=write({"tokenFile": "t"}))
+    with pytest.raises(ConfigError) as caught:
+        await open_access(config, environ={})
+    assert str(caught.value).startswith(f"{config.kubeconfig}: users[u].tokenFile: {said}")
+    assert str(tmp_path / "t") in str(caught.value)
+
+
+async def test_a_token_files_name_that_no_system_takes_is_one_sentence(write):
+    """K4."""
+    with pytest.raises(ConfigError, match=r"users\[u\].tokenFile: the token cannot be read"):
+        await open_access(RunnerConfig(kubeconfig=write({"tokenFile": "a\0b"})), environ={})
+
+
 async def test_the_configurations_tls_settings_win(write, tmp_path):
     config = RunnerConfig(kubeconfig=write(), verify_ssl=False, ssl_ca_cert=tmp_path / "mine.crt")
     access = await open_access(config, environ={})
@@ -174,7 +202,7 @@ async def test_an_embedders_client_is_taken_over(tmp_path):
     try:
         access = access_of_api_client(api_client)
         assert (access.url, access.tls.ca) == ("https://api.example", tmp_path / "ca.crt")
-        assert access.headers == {"Impersonate-User": "jane"}
+        assert access.headers == (("Impersonate-User", "jane"),)
         assert await access.credentials.authorization() == "Bearer 1"
         assert await access.credentials.renew("Bearer 1")
     finally:
@@ -197,3 +225,109 @@ async def test_an_embedders_hook_that_fails_is_an_error_without_its_secrets():
     finally:
         await api_client.close()
     assert "abcdefghijkl" not in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["proxy:3128", "10.0.0.1:3128", "//proxy:3128", "ftp://proxy:3128"])
+async def test_a_proxy_without_a_scheme_is_named(write, proxy):
+    """K4."""
+    with pytest.raises(ConfigError, match="proxy-url: this is no URL of a proxy") as caught:
+        await open_access(RunnerConfig(kubeconfig=write({}, {"proxy-url": proxy})), environ={})
+    assert "Give it with its scheme, as http://host:port" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [
+        ({"name": "gcp"}, ["gcp was removed in Kubernetes 1.26", "gke-gcloud-auth-plugin"]),
+        ({"name": "azure"}, ["azure was removed in Kubernetes 1.26", "kubelogin"]),
+        ({"name": "x"}, ["there is no auth provider 'x'", "aws eks get-token", "kubelogin"]),
+        ({}, ["there is no auth provider None"]),
+        ("gcp", ["there is no auth provider None"]),
+    ],
+)
+async def test_a_provider_that_was_removed_is_named_with_what_replaces_it(write, provider, said):
+    """K4."""
+    with pytest.raises(ConfigError, match=r"users\[u\].auth-provider: ") as caught:
+        await open_access(RunnerConfig(kubeconfig=write({"auth-provider": provider})), environ={})
+    for part in said:
+        assert part in str(caught.value)
+
+
+async def test_a_plugin_beside_a_provider_is_refused_and_one_beside_a_token_is_not_run(write):
+    """K3."""
+    both = write({"exec": {"command": "x"}, "auth-provider": {"name": "oidc"}})
+    with pytest.raises(ConfigError, match="an auth-provider is given beside it"):
+        await open_access(RunnerConfig(kubeconfig=both), environ={})
+    access = await open_access(
+        RunnerConfig(kubeconfig=write({"token": "t", "exec": {"command": "x"}})), environ={}
+    )
+    assert await access.credentials.authorization() == "Bearer t"
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [("http://api.example", None), ("http://127.0.0.1:8001", "Bearer t"), ("http://localhost:1", "Bearer t")],
+)
+async def test_credentials_go_in_plain_text_through_no_network(write, caplog, url, sent):
+    """kubectl sends none over plain HTTP; a FaultProxy and a LocalCluster without TLS are on loopback."""
+    access = await open_access(RunnerConfig(kubeconfig=write({"token": "t"}, {"server": url})), environ={})
+    assert await access.credentials.authorization() == sent
+    assert ("no credentials are sent" in caplog.text) == (sent is None)
+
+
+LONG = "a" * 64
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        f"https://{LONG}.example:6443",
+        "https://a..b:6443",
+        "https://a b:6443",
+        "https://api.example:6443/a\nb",
+        "https://api.example:6443/a\0b",
+        "https://api.example:6443\n",
+        "https://api.example:6443/a\tb",
+    ],
+)
+async def test_a_server_that_cannot_be_asked_for_is_named(write, server):
+    """K4's kin: none is a fault in the program, and no character of it is dropped in silence."""
+    with pytest.raises(ConfigError, match="this is no URL of an API server") as caught:
+        await open_access(RunnerConfig(kubeconfig=write({}, {"server": server})), environ={})
+    assert "Give https://host:port" in str(caught.value)
+
+
+def test_half_a_surrogate_pair_in_a_url_is_refused():
+    with pytest.raises(ConfigError, match="this is no URL of an API server"):
+        explicit_access("https://api.example:6443/\ud800", environ={})
+
+
+@pytest.mark.parametrize(
+    ("server", "asked"),
+    [
+        ("HTTPS://api.example:6443", "https://api.example:6443"),
+        ("https://api.example/ü x/", "https://api.example/%C3%BC%20x"),
+        ("https://api.example/a%2Fb", "https://api.example/a%2Fb"),
+        ("https://bücher.example", "https://bücher.example"),
+    ],
+)
+async def test_a_server_is_asked_for_as_by_kubectl(write, server, asked):
+    """Its path is percent-encoded where it is not, and its scheme has any case."""
+    config = RunnerConfig(kubeconfig=write({}, {"server": server}))
+    assert (await open_access(config, environ={})).url == asked
+    assert explicit_access(server, environ={}).url == asked
+
+
+@pytest.mark.parametrize("name", [f"{LONG}.example", "a..b", "a\0b", "a\nb", "a b"])
+async def test_a_server_name_that_no_certificate_has_is_named(write, name):
+    with pytest.raises(ConfigError, match=r"clusters\[c\].tls-server-name: this is no name of a host"):
+        await open_access(RunnerConfig(kubeconfig=write({}, {"tls-server-name": name})), environ={})
+
+
+@pytest.mark.parametrize("proxy", ["::::", "ftp://proxy:1", f"{LONG}.example:1"])
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy"])
+async def test_a_proxy_of_the_environment_is_named_by_its_variable(write, variable, proxy):
+    """Not as the kubeconfig's, which has none."""
+    config = RunnerConfig(kubeconfig=write())
+    with pytest.raises(ConfigError, match=f"^environment: {variable}: this is no URL of a proxy"):
+        await open_access(config, environ={variable: proxy})

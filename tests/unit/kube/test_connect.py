@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from podrunner.config import RunnerConfig, TcpKeepalive
@@ -36,6 +37,23 @@ async def test_aiohttp_on_trio_is_refused_with_what_to_use():
     assert '"httpx"' in str(caught.value)
 
 
+async def test_a_socks_proxy_is_httpx_matter(monkeypatch):
+    """aiohttp would speak HTTP to it."""
+    access = replace(ACCESS, proxy="socks5://127.0.0.1:9")
+    transport = open_transport(RunnerConfig(), access)
+    assert type(transport).__name__ == "HttpxTransport"
+    await transport.aclose()
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    with pytest.raises(ConfigError, match=r"proxy-url: a SOCKS proxy needs socksio.*podrunner\[socks\]"):
+        open_transport(RunnerConfig(), access)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_aiohttp_with_a_socks_proxy_is_refused_with_what_to_use():
+    with pytest.raises(ConfigError, match="the aiohttp transport knows no SOCKS proxies"):
+        open_transport(RunnerConfig(transport="aiohttp"), replace(ACCESS, proxy="socks5://127.0.0.1:9"))
+
+
 @pytest.mark.parametrize("setting", [None, 7])
 async def test_creates_in_flight_are_bounded_by_the_setting_else_by_the_connections(setting):
     async with connect(RunnerConfig(max_creates_in_flight=setting, connections=9), access=ACCESS) as client:
@@ -59,6 +77,25 @@ async def test_a_certificate_that_cannot_be_read_is_reported_on_opening(tmp_path
     with pytest.raises(ConfigError, match="authority"):
         async with connect(RunnerConfig(), access=access):
             pass
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster", "key"),
+    [
+        ({}, {"certificate-authority-data": "aGVsbG8="}, "certificate-authority"),
+        ({"client-certificate-data": "eA==", "client-key-data": "eQ=="}, {}, "client-certificate"),
+    ],
+)
+async def test_an_inline_certificate_that_cannot_be_read_is_named_by_its_kubeconfig(
+    write, user, cluster, key
+):
+    """And in no words of Python's ssl module."""
+    config = RunnerConfig(kubeconfig=write(user, cluster))
+    with pytest.raises(ConfigError) as caught:
+        async with connect(config):
+            pass
+    assert str(caught.value).startswith(f"kubeconfig {config.kubeconfig}, context main: {key}: the ")
+    assert "_ssl.c" not in str(caught.value)
 
 
 def test_importing_the_room_imports_no_http_library():

@@ -191,3 +191,118 @@ def test_a_token_file_without_a_token_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ConfigError, match="token"):
         TokenFileCredentials(path)
+
+
+async def test_a_renewal_that_fails_fails_once_for_all_that_wait_and_not_again_at_once(clock):
+    """K3: one process for many requests, though it fails; then none for a while."""
+    plugin = Plugin(clock)
+    plugin.failing = True
+    credentials = renewed(plugin, clock)
+    clock.now += 901
+    errors = []
+
+    async def ask():
+        with pytest.raises(TransportError, match="plugin failed") as caught:
+            await credentials.authorization()
+        errors.append(caught.value)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(ask)
+    await ask()
+    assert (len(errors), plugin.calls) == (21, 1)
+    assert not any(error.sent for error in errors)
+    clock.now += RETRY_RENEWAL_S
+    plugin.failing = False
+    assert await credentials.authorization() == "Bearer token-2"
+
+
+@pytest.mark.parametrize("life_s", [0.0, -3600.0])
+async def test_a_grant_that_is_over_when_it_comes_is_used_and_renewed_in_no_loop(clock, life_s):
+    """K3: ``expirationTimestamp`` in the past; the server's clock decides, not ours."""
+    plugin = Plugin(clock, life_s=life_s)
+    credentials = renewed(plugin, clock)
+    for _ in range(5):
+        assert await credentials.authorization() == "Bearer token-0"
+    clock.now += RETRY_RENEWAL_S
+    for _ in range(5):
+        assert await credentials.authorization() == "Bearer token-1"
+    assert await credentials.renew("Bearer token-1")
+    assert (await credentials.authorization(), plugin.calls) == ("Bearer token-2", 2)
+
+
+async def test_a_refused_token_that_stays_the_same_is_not_asked_for_in_a_loop(clock):
+    """K3."""
+    calls = []
+
+    async def same():
+        calls.append(1)
+        return Grant("Bearer token-0", None)
+
+    credentials = RenewedCredentials(Grant("Bearer token-0", None), same, clock=clock)
+    for _ in range(5):
+        assert not await credentials.renew("Bearer token-0")
+    assert len(calls) == 1
+    clock.now += RETRY_RENEWAL_S
+    assert not await credentials.renew("Bearer token-0")
+    assert len(calls) == 2
+
+
+async def test_a_request_that_is_cancelled_while_it_renews_leaves_the_renewal_to_the_next(clock):
+    """K3."""
+    plugin = Plugin(clock)
+    started = anyio.Event()
+
+    async def hang_at_first():
+        if plugin.calls == 0:
+            plugin.calls = 1
+            started.set()
+            await anyio.sleep_forever()
+        return await plugin()
+
+    credentials = RenewedCredentials(Grant("Bearer token-0", clock.now), hang_at_first, clock=clock)
+    clock.now += RETRY_RENEWAL_S
+    values = []
+
+    async def ask():
+        values.append(await credentials.authorization())
+
+    async with anyio.create_task_group() as waiting, anyio.create_task_group() as first:
+        first.start_soon(ask)
+        await started.wait()
+        waiting.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        first.cancel_scope.cancel()
+    assert values == ["Bearer token-2"]
+
+
+async def test_certificates_are_renewed_once_for_all_connections_that_were_refused(clock):
+    """K3: which certificate was refused is not known; one that stays refused is not asked for in a loop."""
+    made = iter([b"1", b"2", b"2"])
+    calls = []
+
+    async def fetch():
+        calls.append(1)
+        await anyio.lowlevel.checkpoint()
+        return Grant(None, None, next(made))
+
+    credentials = RenewedCredentials(Grant(None, None, b"0"), fetch, clock=clock)
+    assert await credentials.renew(None)
+    assert await credentials.renew(None), "a connection of the certificate before"
+    assert len(calls) == 1
+    clock.now += RETRY_RENEWAL_S
+    assert await credentials.renew(None)
+    clock.now += RETRY_RENEWAL_S
+    assert not await credentials.renew(None)
+    assert not await credentials.renew(None)
+    assert len(calls) == 3
+
+
+async def test_a_token_beside_a_token_file_is_used_until_the_file_can_be_read(tmp_path, clock):
+    """As in client-go."""
+    path = tmp_path / "token"
+    credentials = TokenFileCredentials(path, fallback="Bearer own", clock=clock)
+    assert await credentials.authorization() == "Bearer own"
+    path.write_text("file")
+    assert await credentials.renew("Bearer own")
+    assert await credentials.authorization() == "Bearer file"

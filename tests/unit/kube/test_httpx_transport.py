@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
+import anyio
 import httpx
 import pytest
 import respx
@@ -88,6 +90,25 @@ def _streamed(transport):
             pass
 
     return stream
+
+
+@pytest.mark.parametrize("is_sending", [False, True])
+async def test_a_connection_that_comes_as_its_time_is_over_may_have_carried_the_request(is_sending):
+    """L1: the time is over in the same turn of the event loop in which httpcore begins to send."""
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        trace = request.extensions["trace"]
+        await trace("connection.connect_tcp.started", {})
+        trace.connecting.cancel()
+        if is_sending:
+            await trace("http11.send_request_headers.started", {"request": SimpleNamespace(method=b"POST")})
+        await anyio.sleep_forever()
+        raise AssertionError("it is cancelled")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(RequestTimeoutError) as raised:
+            await HttpxTransport(URL, requests=client).request(GET)
+    assert raised.value.sent == is_sending
 
 
 async def test_a_client_that_cannot_switch_protocols_says_so(mine):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 from pathlib import Path
 
 import pytest
 import yaml
+from podrunner.config import RunnerConfig
 from podrunner.errors import ConfigError
+from podrunner.kube.cluster_choice import kubeconfig_of
 from podrunner.kube.kubeconfig import kubeconfig_paths, read_kubeconfig
 from podrunner.local.certificates import make_certificates
 
@@ -85,17 +88,7 @@ def test_a_password_is_sent_as_basic(write):
     assert found.authorization == "Basic " + base64.b64encode("me:pä".encode()).decode()
 
 
-def test_impersonation_becomes_headers_or_an_error(write):
-    assert read_kubeconfig([write({"token": "t", "as": "jane"})]).impersonation == {
-        "Impersonate-User": "jane"
-    }
-    with pytest.raises(ConfigError, match="groups"):
-        _ = read_kubeconfig([write({"token": "t", "as": "jane", "as-groups": ["g"]})]).impersonation
-
-
-@pytest.mark.parametrize(
-    "user", [{"exec": {"command": "x"}}, {"auth-provider": {"name": "oidc"}}, {"new-kind": 1}]
-)
+@pytest.mark.parametrize("user", [{"exec": {"command": "x"}}, {"auth-provider": {"name": "oidc"}}])
 def test_what_is_not_static_is_reported(write, user):
     assert not read_kubeconfig([write(user)]).is_static
 
@@ -227,3 +220,158 @@ def test_a_file_that_holds_something_else_is_not_passed_over(tmp_path, write):
         (tmp_path / "wrong").write_text(content)
         with pytest.raises(ConfigError, match="no mapping"):
             read_kubeconfig([tmp_path / "wrong", write()])
+
+
+@pytest.mark.parametrize("token", ["t0\n", " t0 ", "t0\r\n\t"])
+def test_a_token_is_trimmed(write, token):
+    """K4."""
+    assert read_kubeconfig([write({"token": token})]).authorization == "Bearer t0"
+
+
+@pytest.mark.parametrize(
+    ("user", "problem"),
+    [
+        ({"token": "a\nb"}, r"users\[u\].token: the token is blank, or has a line break or another control"),
+        ({"token": "a\x7fb"}, "the token is blank, or has a line break"),
+        ({"token": "\n"}, r"users\[u\].token: the token is blank"),
+        ({"token": "t", "password": "p"}, r"users\[u\].token: a token and a password are given"),
+        ({"token": 83}, r"users\[u\].token: this is no text but a number. Put it in quotes"),
+        ({"username": True, "password": "p"}, "this is no text but the value true"),
+    ],
+)
+def test_a_user_that_cannot_be_sent_is_one_sentence(write, user, problem):
+    """K4: as kubectl refuses them, but for blanks around a token."""
+    with pytest.raises(ConfigError, match=problem):
+        _ = read_kubeconfig([write(user)]).authorization
+
+
+def test_impersonated_groups_and_extras_are_headers_that_repeat(write):
+    """K4."""
+    user = {
+        "token": "t",
+        "as": "jane",
+        "as-uid": "7",
+        "as-groups": ["b", "a"],
+        "as-user-extra": {"scopes": ["view", "edit"], "acme.com/a%ä": ["x"]},
+    }
+    assert read_kubeconfig([write(user)]).impersonation == (
+        ("Impersonate-User", "jane"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Group", "b"),
+        ("Impersonate-Group", "a"),
+        ("Impersonate-Extra-acme.com%2Fa%25%C3%A4", "x"),
+        ("Impersonate-Extra-scopes", "view"),
+        ("Impersonate-Extra-scopes", "edit"),
+    )
+    assert read_kubeconfig([write()]).impersonation == ()
+
+
+@pytest.mark.parametrize(
+    ("user", "problem"),
+    [
+        ({"as-groups": ["a"]}, r"users\[u\].as: groups, a UID or extras are impersonated without a user"),
+        ({"as": "a\r\nX-Own: b"}, "Impersonate-User has a line break or another control character"),
+        ({"as": "a", "as-groups": ["b\n"]}, "Impersonate-Group has a line break"),
+        ({"as": "a", "as-groups": "b"}, r"users\[u\].as-groups: this is no list of texts"),
+        (
+            {"as": "a", "as-user-extra": ["b"]},
+            r"users\[u\].as-user-extra: this is no mapping of lists of texts",
+        ),
+        ({"as": "a", "as-user-extra": {"b": "c"}}, "this is no mapping of lists of texts"),
+        ({"as": 7}, "this is no text but a number"),
+    ],
+)
+def test_an_impersonation_that_cannot_be_sent_is_named(write, user, problem):
+    """K4."""
+    with pytest.raises(ConfigError, match=problem):
+        _ = read_kubeconfig([write({"token": "t", **user})]).impersonation
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster", "problem"),
+    [
+        ({}, {"insecure-skip-tls-verify": "true"}, "this is neither true nor false but a text"),
+        ({}, {"insecure-skip-tls-verify": True, "certificate-authority-data": "Q0E="}, "Keep one of them"),
+        (
+            {"client-certificate-data": "Q0E="},
+            {},
+            r"users\[u\].client-key: a client certificate without its key",
+        ),
+        ({"client-key-data": "Q0E=", "client-key": "k"}, {}, "both this and client-key-data are given"),
+        ({}, {"proxy-url": 3128}, "this is no text but a number"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(write, user, cluster, problem):
+    found = read_kubeconfig([write(user, cluster)])
+    with pytest.raises(ConfigError, match=problem):
+        _ = found.tls, found.proxy
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("kind: Pod", "kind is not Config"),
+        ("apiVersion: v2", "apiVersion is not v1"),
+        ("current-context: 1", "current-context: this is no text"),
+        (
+            "{current-context: x, contexts: [{name: x, context: {cluster: c}}, {name: x}]}",
+            "two contexts are named 'x'",
+        ),
+    ],
+)
+def test_a_file_that_kubectl_refuses_is_refused(tmp_path, text, problem):
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=problem):
+        read_kubeconfig([path])
+
+
+@pytest.mark.parametrize(
+    ("scalar", "token"),
+    [("2040-01-01", "2040-01-01"), ("12:34", "12:34"), ("1:2.5", "1:2.5"), ("~x", "~x"), ("'1'", "1")],
+)
+def test_scalars_are_read_as_kubectl_reads_them(write, scalar, token):
+    """PyYAML takes the first for a date, and the next two for numbers to the base of sixty."""
+    path = write()
+    path.write_text(path.read_text().replace("secret-token", scalar))
+    assert read_kubeconfig([path]).authorization == f"Bearer {token}"
+
+
+@pytest.mark.parametrize("user", ["token", "username", "as"])
+def test_half_a_surrogate_pair_is_no_yaml(write, user):
+    """As for kubectl; it would be no error before the first request, and one of Python's then."""
+    path = write({user: "SECRET"})
+    path.write_text(path.read_text().replace("SECRET", r'"\ud800"'))
+    with pytest.raises(ConfigError, match=r"the kubeconfig is not YAML \(line \d+\)"):
+        read_kubeconfig([path])
+
+
+def test_half_a_surrogate_pair_in_json_is_replaced(write):
+    """As by Go: kubectl sends U+FFFD."""
+    path = write()
+    path.write_text(
+        json.dumps(yaml.safe_load(path.read_text())).replace("secret-token", r"a\ud800\ud83d\ude00")
+    )
+    assert read_kubeconfig([path]).authorization == "Bearer a\ufffd\U0001f600"
+
+
+def test_binary_scalars_are_texts(write):
+    """As for kubectl: ``!!binary`` is base64 of the text."""
+    path = write()
+    path.write_text(path.read_text().replace("secret-token", "!!binary dA=="))
+    assert read_kubeconfig([path]).authorization == "Bearer t"
+
+
+def test_only_files_with_content_are_counted(tmp_path, write):
+    """K1: what a runner names as its kubeconfig is the one file that is used."""
+    (tmp_path / "empty").write_text("# nothing\n")
+    paths = f"{tmp_path / 'empty'}{os.pathsep}{write()}{os.pathsep}{tmp_path / 'gone'}"
+    config = RunnerConfig(cluster="kubeconfig")
+    assert kubeconfig_of(config, environ={"KUBECONFIG": paths}) == tmp_path / "config"
+    twice = f"{paths}{os.pathsep}{write(name='second')}"
+    assert kubeconfig_of(config, environ={"KUBECONFIG": twice}) is None
+
+
+def test_a_device_without_end_is_no_kubeconfig():
+    with pytest.raises(ConfigError, match="larger than 16 MiB"):
+        read_kubeconfig([Path("/dev/zero")])

@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podrunner.errors import TransportError
@@ -20,7 +19,7 @@ from podrunner.kube import (
     RetryAfterGate,
     VerbClass,
 )
-from tests.support.event_loops import both_in_virtual_time
+from tests.support.event_loops import both_in_virtual_time, run_in_virtual_time
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +46,9 @@ class SlowServer:
         finally:
             self.at_once[method] -= 1
         self.answered.append(method)
-        return Response(200, {}, b'{"metadata": {"name": "p", "namespace": "n", "uid": "u"}}')
+        return Response(
+            200, {}, b'{"metadata": {"name": "p", "namespace": "n", "uid": "u", "resourceVersion": "1"}}'
+        )
 
     def stream(self, request: Request) -> Any:
         raise TransportError("no streams here", method="GET", sent=False)
@@ -233,8 +234,7 @@ def test_no_permit_is_lost_or_made_and_no_request_waits_while_one_is_free(connec
             limiter.in_flight(verb_class) or limiter.waiting(verb_class) for verb_class in VerbClass
         )
 
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    anyio.run(play, backend="trio", backend_options={"clock": clock})
+    run_in_virtual_time(play)
 
 
 def test_no_connections_at_all_are_refused():

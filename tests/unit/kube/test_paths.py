@@ -42,3 +42,29 @@ def test_what_would_be_another_path_is_refused(name):
         item(PODS, "n", name)
     with pytest.raises(UsageError):
         collection(PODS, name)
+
+
+def test_words_count_also_when_they_are_empty():
+    """The arguments of a command: none of them may be dropped."""
+    words = [("command", word) for word in ("printf", "", "a b")]
+    assert with_query("/x", [("stdin", None), ("tty", True)], words=words) == (
+        "/x?command=printf&command=&command=a%20b&tty=true"
+    )
+    assert with_query("/x", [], words=[("command", "")]) == "/x?command="
+
+
+def test_bytes_that_are_not_utf8_are_sent_as_they_are():
+    """As by kubectl: Python hands such bytes of an argument on as lone surrogates."""
+    word = b"a\xff".decode(errors="surrogateescape")
+    assert with_query("/x", [("labelSelector", word)], words=[("command", word)]) == (
+        "/x?command=a%FF&labelSelector=a%FF"
+    )
+    assert item(PODS, "n", word).endswith("/a%FF")
+
+
+def test_half_a_surrogate_pair_cannot_be_asked_for():
+    """UTF-8 cannot write it."""
+    with pytest.raises(UsageError, match="half a surrogate pair"):
+        with_query("/x", [("labelSelector", "\ud800")])
+    with pytest.raises(UsageError, match="half a surrogate pair"):
+        item(PODS, "n", "\ud800")

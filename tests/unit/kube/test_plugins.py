@@ -14,10 +14,15 @@ from podrunner.errors import ConfigError
 from podrunner.kube.access import open_access
 from podrunner.kube.credentials import RenewedCredentials
 from podrunner.kube.kubeconfig import read_kubeconfig
-from podrunner.kube.plugins import fetch_grant
+from podrunner.kube.plugins import granter_of
 from podrunner.local.certificates import make_certificates
 
 pytestmark = pytest.mark.anyio
+
+
+async def fetch_grant(kubeconfig):
+    return await granter_of(kubeconfig)()
+
 
 API = "client.authentication.k8s.io/v1"
 
@@ -66,7 +71,7 @@ async def test_a_plugin_may_grant_a_client_certificate(plugin, write):
     status = {"clientCertificateData": certificates.chain, "clientKeyData": certificates.key}
     granted = await fetch_grant(read_kubeconfig([write(plugin(status))]))
     assert granted.grant.value is None
-    assert granted.tls.certificate.read_text() == certificates.chain
+    assert granted.tls.certificate.decode() == certificates.chain
 
 
 async def test_a_plugin_that_fails_is_an_error_without_its_secrets(plugin, write):
@@ -77,8 +82,10 @@ async def test_a_plugin_that_fails_is_an_error_without_its_secrets(plugin, write
 
 
 async def test_a_plugin_that_is_not_there_is_reported(write):
-    user = {"exec": {"apiVersion": API, "command": "/no/such/plugin"}}
-    with pytest.raises(ConfigError, match="context 'main' could not be obtained"):
+    user = {"exec": {"apiVersion": API, "command": "/no/such/plugin", "interactiveMode": "Never"}}
+    with pytest.raises(
+        ConfigError, match=r"users\[u\].exec: the credential plugin /no/such/plugin does not exist"
+    ):
         await open_access(RunnerConfig(kubeconfig=write(user)), environ={})
 
 

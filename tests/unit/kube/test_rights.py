@@ -97,3 +97,25 @@ def test_it_is_tried_a_few_times_even_where_all_else_is_tried_for_ever():
     endless = RequestRetry.of(RetrySettings(attempts=0)).backoffs
     assert (endless[TransientKind.RIGHTS].attempts, endless[TransientKind.SERVER].attempts) == (6, 0)
     assert RequestRetry.of(RetrySettings(attempts=3)).backoffs[TransientKind.RIGHTS].attempts == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("/api/v1/namespaces/pods/pods", "/api/v1/namespaces/pods/secrets"),
+        ("/api/v1/namespaces/a/pods/p", "/api/v1/namespaces/b/pods/p"),
+        ("/api/v1/namespaces/a/pods/p", "/api/v1/namespaces/a/pods/p/log"),
+        ("/api/v1/namespaces/a/pods", "/api/v1/namespaces/a/pods/p"),
+        ("/api/v1/namespaces/a/secrets/s", "/api/v1/namespaces/a/pods/p"),
+        ("/api/v1/pods", "/api/v1/pods?watch=true"),
+    ],
+)
+def test_each_right_is_noted_though_another_was_noted_just_before(first, second):
+    """Only another pod of the same namespace, and the very same request, need no second look."""
+    known, alone = KnownRights(), KnownRights()
+    for target in (first, "/api/v1/namespaces/a/pods/q", second):
+        known.note("GET", target)
+    for target in ("/api/v1/namespaces/a/pods/q", second, first):
+        alone._newest.clear()
+        alone.note("GET", target)
+    assert known._allowed == alone._allowed

@@ -98,10 +98,10 @@ async def test_a_plugins_expired_certificate_is_renewed_once_and_used(rotation):
         calls.append(1)
         await anyio.sleep(0.01)
         rotation.offer(TlsSettings(certificate=b"2"))
-        return Grant(None)
+        return Grant(None, certificate=b"2")
 
     maker = Maker(rotation, taken=(b"2",))
-    credentials = RenewedCredentials(Grant(None), fetch)
+    credentials = RenewedCredentials(Grant(None, certificate=b"1"), fetch)
     client = KubeClient(RotatingTransport(rotation, maker), credentials=credentials)
     answers = []
 

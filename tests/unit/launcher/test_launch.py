@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -27,6 +26,7 @@ from podrunner.kube import Request, Response
 from podrunner.launcher import Launched, Launcher, Occupied
 from podrunner.outcome import Fault, refused_by_api
 from podrunner.workload import Workload, WorkloadKey
+from tests.support.event_loops import run_in_virtual_time
 from tests.support.fake_server import FakeServer
 from tests.unit.launcher.conftest import CONFIG, launcher, plan, status
 
@@ -782,9 +782,7 @@ def test_whatever_goes_wrong_there_is_one_pod_or_none(
         else:
             assert all(at_work.is_unwanted(pod) for pod in left)
 
-    anyio.run(
-        scenario, backend="trio", backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)}
-    )
+    run_in_virtual_time(scenario)
 
 
 @pytest.mark.parametrize(

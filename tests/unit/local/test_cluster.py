@@ -187,6 +187,7 @@ def test_ctrl_c_during_its_start_leaves_nothing(tmp_path, monkeypatch):
                 time.sleep(5)
     finally:
         for each in pressed:
-            each.join()
+            if each.ident is not None:  # the first came before the second was started, on a busy machine
+                each.join()
         signal.signal(signal.SIGINT, heard)
     assert list(tmp_path.iterdir()) == []

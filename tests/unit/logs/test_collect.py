@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import asynccontextmanager
 
 import anyio
@@ -133,7 +134,7 @@ async def test_a_collector_that_is_stopped_writes_nothing_more(node, state, tmp_
     node.write(stamped(1))
     path = tmp_path / "1.log"
     sink = Sink()
-    job = collector(node, state, lambda _: FileLogSink(path, may_write=job.may_write), lambda _: sink)
+    job = collector(node, state, lambda _: sink, lambda _: FileLogSink(path, may_write=job.may_write))
     async with anyio.create_task_group() as group:
         group.start_soon(job.run)
         await until(lambda: sink.texts == ["line 1"])
@@ -189,9 +190,14 @@ async def test_a_log_that_is_collected_no_more_keeps_nobody_waiting(node, state)
         job.stop()
 
 
-@pytest.mark.parametrize("is_gone", [True, False])
-async def test_a_log_that_is_gone_is_a_gap_when_reading_is_cancelled(node, state, sink, *, is_gone: bool):
-    """G11: the runner closes while a gone pod's log is still asked for; of a pod that exists, a successor reads on."""
+@pytest.mark.parametrize(("is_gone", "is_last"), [(True, False), (False, True), (False, False)])
+async def test_a_log_that_nobody_will_read_is_a_gap_when_reading_is_cancelled(
+    node, state, sink, *, is_gone: bool, is_last: bool
+):
+    """G11: the runner closes while the log of a pod is still asked for that is gone, or was reported.
+
+    Of any other a successor reads on.
+    """
     node.write(stamped(1))
     refused = anyio.Event()
 
@@ -209,5 +215,102 @@ async def test_a_log_that_is_gone_is_a_gap_when_reading_is_cancelled(node, state
         node.stream_log = refuse
         state.set(started=True, ended=True, final=True, gone=is_gone)
         await refused.wait()
+        if is_last:
+            job.note_last()
         group.cancel_scope.cancel()
-    assert [gap.reason for gap in sink.gaps] == (["unavailable"] if is_gone else [])
+    assert [gap.reason for gap in sink.gaps] == (["unavailable"] if is_gone or is_last else [])
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+async def test_a_log_that_never_was_is_no_gap_when_reading_is_cancelled(
+    node, state, sink, *, has_begun: bool
+):
+    """G11: nothing is missing of a container that the kubelet gave up before it began."""
+    node.otherwise = TransportError("the node is gone")
+    state.set(started=True, ended=True, final=True, gone=True, only_ended=not has_begun)
+    job = collector(node, state, lambda _: sink)
+    async with anyio.create_task_group() as group:
+        group.start_soon(job.run)
+        await until(lambda: node.requests)
+        group.cancel_scope.cancel()
+    assert [gap.reason for gap in sink.gaps] == (["unavailable"] if has_begun else [])
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+async def test_a_log_whose_sinks_are_still_opened_when_reading_is_cancelled(
+    node, state, sink, tmp_path, *, is_last: bool
+):
+    """G11: the runner closes right after the log of a pod that was reported was begun; else a successor begins it."""
+    opening = anyio.Event()
+
+    async def stuck(**_):
+        opening.set()
+        sink.open = opened
+        await anyio.sleep_forever()
+
+    async def opened(**_):
+        return None
+
+    sink.open = stuck
+    state.end()
+    later = tmp_path / "1.log"
+    job = collector(node, state, lambda _: sink, lambda _: FileLogSink(later))
+    async with anyio.create_task_group() as group:
+        group.start_soon(job.run)
+        await opening.wait()
+        if is_last:
+            job.note_last()
+        group.cancel_scope.cancel()
+    assert [gap.reason for gap in sink.gaps] == (["unavailable"] if is_last else [])
+    assert later.exists() is is_last
+    assert job.status.errors == []
+
+
+async def test_a_log_that_could_not_be_opened_before_reading_is_cancelled_is_reported(node, state, sink):
+    """G11: its gap cannot be written then: this is the only word."""
+    opening = anyio.Event()
+
+    async def full(**_):
+        opening.set()
+        if len(job.status.gaps):
+            raise OSError("no log server")
+        raise OSError(errno.ENOSPC, "no space")
+
+    sink.open = full
+    state.end()
+    job = collector(node, state, lambda _: sink)
+    async with anyio.create_task_group() as group:
+        group.start_soon(job.run)
+        await opening.wait()
+        job.note_last()
+        group.cancel_scope.cancel()
+    assert [gap.reason for gap in job.status.gaps] == ["unavailable"]
+    assert "no log server" in job.status.errors[0]
+
+
+async def test_a_batch_that_not_all_sinks_have_at_the_end_is_once_in_the_file(node, state, tmp_path):
+    """G1: the runner is closed while a slow sink of the embedder's takes a batch; a successor reads on."""
+    node.write(stamped(1))
+    path = tmp_path / "1.log"
+    got: list[list[str]] = []
+    hangs = anyio.Event()
+
+    async def take(item):
+        if not state.view.final and got:
+            hangs.set()
+            await anyio.sleep_forever()
+        got.append(item.texts())
+
+    def sinks():
+        return lambda _: FileLogSink(path), lambda _: CallableSink(take)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(collector(node, state, *sinks()).run)
+        await until(lambda: got)
+        node.write(stamped(2))
+        await hangs.wait()
+        group.cancel_scope.cancel()
+    state.end()
+    await collector(node, state, *sinks()).run()
+    assert path.read_text() == "line 1\nline 2\n"
+    assert got == [["line 1"], ["line 2"]]

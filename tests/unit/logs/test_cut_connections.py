@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.logs import ContainerFollower, FollowLimits, GapReason, LogBatch, LogCursor, LogGap, PodAddress
-from tests.unit.logs.test_every_line_once import LOOPS
+from tests.support.event_loops import LOOPS, run_in_virtual_time
 from tests.unit.logs.virtual_node import VirtualNode, text_of
 
 CHUNK = 4096
@@ -53,7 +53,7 @@ async def read(node: VirtualNode, cursor: LogCursor) -> list[LogBatch | LogGap]:
 
 
 def all_read(node: VirtualNode, loop: str) -> tuple[list[str], list[LogGap]]:
-    items = anyio.run(read, node, LogCursor("uid-1", "base"), **LOOPS[loop]())
+    items = run_in_virtual_time(read, node, LogCursor("uid-1", "base"), loop=loop)
     texts = [text for item in items if isinstance(item, LogBatch) for text in item.texts()]
     return texts, [item for item in items if isinstance(item, LogGap)]
 
@@ -117,7 +117,7 @@ def test_each_line_comes_once_over_connections_that_are_cut_anywhere(loop, scrip
     node = VirtualNode(chunk)
     random = Random(len(script))
     node.cut = lambda: random.choice(cuts)
-    items = anyio.run(play, node, script, **LOOPS[loop]())
+    items = run_in_virtual_time(play, node, script, loop=loop)
     lines = [text for item in items if isinstance(item, LogBatch) for text in item.texts()]
     at = {text: index for index, text in enumerate(node.truth)}
     order = [at[line] for line in lines]

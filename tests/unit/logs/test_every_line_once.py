@@ -11,20 +11,13 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-import trio.testing
 from hypothesis import example, given
 from hypothesis import strategies as st
 from podrunner.logs import FileLogSink, FollowLimits, LogCollector, PodAddress
 from podrunner.logs.segments import LogFiles, rotate
-from tests.unit.logs.virtual_node import STEP_S, VirtualLoop, VirtualNode
+from tests.support.event_loops import LOOPS, run_in_virtual_time
+from tests.unit.logs.virtual_node import STEP_S, VirtualNode
 
-LOOPS = {
-    "asyncio": lambda: {"backend": "asyncio", "backend_options": {"loop_factory": VirtualLoop}},
-    "trio": lambda: {
-        "backend": "trio",
-        "backend_options": {"clock": trio.testing.MockClock(autojump_threshold=0)},
-    },
-}
 LIMITS = FollowLimits(idle_s=5, drain_s=10)
 
 steps = st.one_of(
@@ -152,7 +145,7 @@ def played(loop: str, script, chunk: int, max_bytes: int | None) -> tuple[Virtua
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         # Threads know no virtual time.
         patch.setattr(anyio.to_thread, "run_sync", inline)
-        node, text = anyio.run(play, script, chunk, Path(folder) / "1.log", max_bytes, **LOOPS[loop]())
+        node, text = run_in_virtual_time(play, script, chunk, Path(folder) / "1.log", max_bytes, loop=loop)
     return node, text.splitlines()
 
 

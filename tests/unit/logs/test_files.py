@@ -74,6 +74,7 @@ async def test_another_pods_log_is_kept_and_appended_to(tmp_path):
     old = FileLogSink(path)
     await old.open(uid="uid-0", container="base")
     await feed(old, LogCursor("uid-0", "base"), stamped(1))
+    await old.close(LogCursor("uid-0", "base", lines=1, complete=True))
     new = FileLogSink(path)
     assert await new.open(uid="uid-1", container="base") is None
     await feed(new, FRESH, stamped(2))
@@ -323,3 +324,24 @@ async def test_the_cursor_of_an_earlier_version_stays_where_its_writer_looks(tmp
     assert b'"adoptions":1' in beside.read_bytes()
     await second.forget()
     assert not beside.exists()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_complete", [True, False])
+async def test_the_unread_end_of_an_earlier_pods_log_in_the_file_is_a_gap(tmp_path, *, is_complete: bool):
+    """G4: its runner was killed, it went, and the attempt is launched again with the same log."""
+    path = tmp_path / "1.log"
+    path.write_text("one\n")
+    earlier = FileLogSink(path)
+    await earlier.open(uid="uid-1", container="base")
+    await earlier.close(
+        LogCursor("uid-1", "base", stamp="2026-01-01T00:00:00Z", lines=1, complete=is_complete)
+    )
+    sink = FileLogSink(path)
+    assert await sink.open(uid="uid-2", container="base") is None
+    await sink.write(LogBatch("base", 0, b"2026-01-01T00:00:09Z two\n"), LogCursor("uid-2", "base", lines=1))
+    first, *gaps, last = path.read_text().splitlines()
+    assert (first, last) == ("one", "two")
+    assert [gap.startswith("*** Log gap in container base (unavailable)") for gap in gaps] == [True] * (
+        not is_complete
+    )

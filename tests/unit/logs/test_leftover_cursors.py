@@ -39,6 +39,38 @@ async def test_whoever_opens_a_log_next_owns_its_cursor(tmp_path: Path):
     assert await FileLogSink(path, owner="successor").open(uid="uid-1", container="base") == cursor
 
 
+@pytest.mark.parametrize("place", [".cursors/1.log.cursor", ".1.log.cursor"])
+@pytest.mark.parametrize("is_complete", [True, False])
+async def test_a_log_that_a_killed_runner_had_not_read_to_its_end_gets_a_gap(
+    tmp_path: Path, place: str, *, is_complete: bool
+):
+    """G4: the pod went before another runner could read on, and none ever will."""
+    path = tmp_path / "1.log"
+    cursor = LogCursor("uid-1", "base", stamp="2026-01-01T00:00:00Z", lines=1, complete=is_complete)
+    sink = FileLogSink(path, owner="gone")
+    await sink.open(uid="uid-1", container="base")
+    await sink.close(cursor)
+    path.write_bytes(b"one\ntwo\nhal")  # what came after the cursor was saved counts
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    sink.cursor_path.rename(tmp_path / place)
+    assert remove_cursors(tmp_path, owners={"gone"}, is_needed=lambda _: False) == 1
+    *lines, last = path.read_text().splitlines()
+    if is_complete:
+        assert [*lines, last] == ["one", "two", "hal"]
+    else:
+        assert lines == ["one", "two", "hal"]
+        assert last.startswith(
+            "*** Log gap in container base (unavailable), after 2026-01-01T00:00:00Z, before the end"
+        )
+
+
+async def test_a_log_that_was_removed_is_not_made_again(tmp_path: Path):
+    await left_by("gone", tmp_path / "1.log", "uid-1")
+    (tmp_path / "1.log").unlink()
+    assert remove_cursors(tmp_path, owners={"gone"}, is_needed=lambda _: False) == 1
+    assert not (tmp_path / "1.log").exists()
+
+
 async def test_what_never_became_a_cursor_is_removed_when_it_is_old(tmp_path: Path):
     """H10: the process was killed between two steps."""
     partial = tmp_path / "dag" / ".cursor-abc"

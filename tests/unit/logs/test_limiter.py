@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podrunner.logs import CallableSink, FileLogSink, FollowLimits, LogCollector, LogStreamLimiter, PodAddress
-from tests.unit.logs.test_every_line_once import LOOPS, check, steps
+from tests.support.event_loops import LOOPS, run_in_virtual_time
+from tests.unit.logs.test_every_line_once import check, steps
 from tests.unit.logs.virtual_node import STEP_S, VirtualNode
 
 TURN_S = 1.0
@@ -201,7 +202,7 @@ def virtually(loop: str, function, *args):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(anyio.to_thread, "run_sync", inline)  # threads know no virtual time
-        return anyio.run(function, *args, **LOOPS[loop]())
+        return run_in_virtual_time(function, *args, loop=loop)
 
 
 @pytest.mark.parametrize("loop", LOOPS)

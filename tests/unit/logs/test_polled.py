@@ -118,6 +118,30 @@ async def test_the_last_lines_come_first_and_nothing_is_left_out_after_a_break()
     assert await followed(node, tail_lines=1) == b"line 2\nline 3\nline 4\nline 5\n"
 
 
+async def test_a_log_begins_at_a_time_and_with_its_last_lines_once():
+    """The time of the last line may be the second from which the log was asked for: then no line is left out again."""
+    node = Node(pod(), pod(), pod(ENDED))
+    node.write(stamped(1), stamped(2))
+
+    async def break_off(data: bytes):
+        yield data
+        node.write(stamped(3), stamped(4), stamped(5))
+        raise TransportError("connection reset")
+
+    node.scripts = [break_off]
+    since = stamped(2).decode()[:19] + "Z"
+    assert await followed(node, tail_lines=1, since_time=since) == b"line 2\nline 3\nline 4\nline 5\n"
+    assert node.requests[0]["since_time"] == since
+    assert [request["tail_lines"] == 1 for request in node.requests] == [True, False, False]
+
+
+async def test_a_log_that_is_read_once_begins_at_a_time():
+    node = Node(pod())
+    node.write(stamped(1))
+    await LogReader([PodLog(node, since_time="2026-01-01T00:00:00Z")]).read(QUERY)
+    assert node.requests[0]["since_time"] == "2026-01-01T00:00:00Z"
+
+
 async def test_so_many_bytes_are_left_out():
     node = Node(pod(), pod(ENDED))
     node.write(stamped(1), stamped(2))

@@ -192,7 +192,18 @@ ROWS: dict[str, Row] = {
     "started, but read at the end only": Row(a(Waiting, limits=ONLY_AT_THE_END), seen_to(RUNNING), Waiting),
     "ended, and read at the end only": Row(a(Waiting, limits=ONLY_AT_THE_END), seen_to(ENDED), Queued),
     "over without a start": Row(
-        a(Waiting), seen_to(ContainerView(final=True)), Done, fields={"cursor": FRESH}
+        a(Waiting, view=NOT_STARTED, seen_running=False),
+        seen_to(ContainerView(final=True)),
+        Done,
+        fields={"cursor": FRESH},
+    ),
+    "over, and the status has forgotten the start": Row(
+        a(Waiting, limits=ONLY_AT_THE_END), seen_to(ContainerView(final=True)), Queued
+    ),
+    "over, and an earlier runner has read some of it": Row(
+        a(Waiting, view=NOT_STARTED, seen_running=False, cursor=AT_1),
+        seen_to(ContainerView(final=True)),
+        Queued,
     ),
     "read, and perhaps another run": Row(a(Waiting, cursor=complete(AT_1)), seen_to(ENDED), Waiting),
     "read, and over": Row(a(Waiting, cursor=complete(AT_1)), seen_to(OVER), Done),

@@ -5,12 +5,9 @@ It knows what the container truly wrote. What a collector made of it is the test
 
 from __future__ import annotations
 
-import asyncio
 import math
-import selectors
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 import msgspec
@@ -19,28 +16,6 @@ from podrunner.logs import ContainerView
 
 STEP_S = 0.01
 _AT_ONCE = 1000
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop whose clock jumps to the next timer instead of waiting for it."""
-
-    def __init__(self) -> None:
-        super().__init__(_Jumping(self))
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Jumping(selectors.DefaultSelector):
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout:
-            self._loop.now += timeout
-        return super().select(0)
 
 
 class Run(msgspec.Struct, eq=False):

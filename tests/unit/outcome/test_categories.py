@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from podrunner.outcome import (
@@ -16,7 +18,7 @@ from podrunner.outcome import (
     events_may_tell,
     remember,
 )
-from podrunner.outcome.record import ContainerSpec, Event, ObjectReference, Pod
+from podrunner.outcome.record import ContainerResources, ContainerSpec, Event, ObjectReference, Pod
 from podrunner.outcome.result import parse_time
 from tests.support.pods import at, disrupted, ended, pod, runs, waits
 
@@ -291,6 +293,44 @@ def test_out_of_memory_names_the_container_and_its_exit_code():
     )
     assert "SIGKILL" in outcome.message
     assert "OOMKilled" in outcome.message
+
+
+def limited(name: str, memory: Any) -> ContainerSpec:
+    return ContainerSpec(name=name, resources=ContainerResources(limits={"memory": memory}))
+
+
+def test_out_of_memory_names_the_limit():
+    """P6: the message says which limit the container exceeded."""
+    oom = ended("base", 137, reason="OOMKilled")
+    outcome = outcome_of(pod("Failed", oom, containers=(limited("base", "512Mi"),)))
+    assert outcome.message == (
+        "container base was OOM-killed (limit 512Mi) by signal 9 (SIGKILL), exit code 137 (OOMKilled)"
+    )
+    outcome = outcome_of(
+        pod(
+            "Failed",
+            waits("base", "PodInitializing"),
+            init=(ended("prepare", 137, reason="OOMKilled"),),
+            init_containers=(limited("prepare", "64Mi"),),
+        )
+    )
+    assert outcome.message.startswith("container prepare was OOM-killed (limit 64Mi) by signal 9")
+
+
+def test_a_container_that_outlived_its_killed_child_says_so():
+    """P6: the kernel may kill a child of the container's process, which then ends with 0 of its own."""
+    oom = ended("base", 0, reason="OOMKilled")
+    outcome = outcome_of(pod("Succeeded", oom, containers=(limited("base", "512Mi"),)))
+    assert (outcome.category, outcome.reason) == (Category.SUCCEEDED, "OOMKilled")
+    assert outcome.message == (
+        "container base ended with exit code 0, and a process of it was OOM-killed (limit 512Mi) (OOMKilled)"
+    )
+
+
+@pytest.mark.parametrize("memory", [None, 5, {"odd": 1}])
+def test_a_limit_that_is_no_text_is_not_known(memory: Any):
+    record = pod("Failed", ended("base", 137, reason="OOMKilled"), containers=(limited("base", memory),))
+    assert outcome_of(record).message.startswith("container base was OOM-killed by signal 9")
 
 
 def test_the_termination_message_is_reported():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from podrunner.outcome import NO_HISTORY, Category, Fault, History, Outcome, classify, remember
-from podrunner.outcome.containers import ever_started
-from podrunner.outcome.history import is_bare, told_before
+from podrunner.outcome.containers import ever_started, unstarted_runs
+from podrunner.outcome.history import _after_a_plain_record, _merged, is_bare, told_before
 from podrunner.outcome.record import ContainerState, ContainerStateTerminated, ContainerStatus, Pod
 from tests.support.pod_strategies import pods
 from tests.support.pods import condition, disrupted, ended, pod, runs, waits
@@ -119,6 +120,16 @@ def test_a_container_that_never_was_is_not_called_started():
     assert not ever_started(ended("base", 137, reason="ContainerStatusUnknown", begin=None, end=None))
 
 
+def test_a_container_that_was_made_and_then_lost_may_have_run():
+    """P4: at a pod's end the kubelet calls a running container unknown as well, and leaves it its ID."""
+    lost = ended("base", 137, reason="ContainerStatusUnknown", begin=None, end=None)
+    assert ever_started(replace(lost, container_id="containerd://4f1d"))
+    failed = ended("base", 128, reason="StartError", begin=None, end=None)
+    assert not ever_started(replace(failed, container_id="containerd://4f1d")), "its process did not begin"
+    waits_again = after(waits("base", "RunContainerError"), failed.state.terminated)
+    assert not ever_started(replace(lost, container_id="containerd://4f1d"), unstarted_runs(waits_again))
+
+
 def test_the_words_of_a_failed_pull_survive_the_back_off():
     """P14: the message of ErrImagePull, then a bare ImagePullBackOff."""
     failed = pod("Pending", waits("base", "ErrImagePull", "unexpected EOF"))
@@ -176,3 +187,31 @@ def test_ordinary_pods_share_their_history():
     assert pending is NO_HISTORY
     first, second = (remember(NO_HISTORY, pod("Running", runs("base"), uid=uid)) for uid in ("a", "b"))
     assert first is second
+
+
+@given(st.lists(pods(), min_size=1, max_size=4))
+def test_a_short_look_at_a_record_says_what_the_long_one_does(records):
+    """Most records are plain, and take the short look alone."""
+    history, before = NO_HISTORY, None
+    for record in records:
+        short = _after_a_plain_record(history, record, before, "base")
+        merged = _merged(history, record, before, "base")
+        assert short in (None, merged)
+        history, before = merged, record
+
+
+PLAIN = [
+    pod("Pending", node=None),
+    pod("Pending", waits("base", "ContainerCreating")),
+    pod("Running", runs("base")),
+    pod("Succeeded", ended("base", 0)),
+]
+
+
+@pytest.mark.parametrize("number", range(len(PLAIN)))
+def test_the_records_of_an_uneventful_life_need_the_short_look_alone(number):
+    """Its whole history is one of the two shared ones."""
+    earlier = history_of(*PLAIN[:number])
+    short = _after_a_plain_record(earlier, PLAIN[number], PLAIN[number - 1] if number else None, "base")
+    assert short is not None
+    assert short.started == (number >= 2)

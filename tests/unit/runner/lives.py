@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from podrunner.builder import labels
 from podrunner.config import RunnerConfig
 from podrunner.errors import TransportError
-from podrunner.outcome import NO_HISTORY, Outcome, classify, remember
+from podrunner.outcome import NO_HISTORY, Outcome, classify, remember, why
 from podrunner.outcome.record import Pod
 from podrunner.outcome.stored import encode_outcome
 from podrunner.runner import effects, inputs
@@ -105,7 +105,8 @@ def written(record: Pod, *, outcome: Outcome | None = None, verdict: Outcome | N
 
 def snapshot(record: Pod = RUNNING, *, first_seen_s: float = 0.0) -> Snapshot:
     history = remember(NO_HISTORY, record, main_container=RULES.main_container)
-    return Snapshot(pod=record, status="Running", first_seen_s=first_seen_s, history=history)
+    said = why(record, history=history, main_container=RULES.main_container)
+    return Snapshot(pod=record, status="Running", first_seen_s=first_seen_s, history=history, said=said)
 
 
 def active(record: Pod = RUNNING, *, by: Rules = RULES, has_deadline: bool = False) -> Active:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
-from podrunner.errors import OwnershipError
+from podrunner.errors import ForbiddenError, OwnershipError
+from podrunner.kube import Request
 from podrunner.outcome import Category
+from tests.support.fake_server import Fault
 from tests.unit.runner.harness import Cluster, kinds, read_events, running, until, workload
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +130,25 @@ async def test_a_swap_whose_answer_was_lost_is_still_a_win(cluster: Cluster):
     async with running(cluster) as runner:
         cluster.fail("PATCH", lose_reply=True)
         assert len(await runner.adopt()) == 1
+
+
+async def test_what_was_won_before_a_call_failed_is_returned_by_the_next(cluster: Cluster):
+    """A2: the pod is this runner's; of no later list it would be returned, and its caller would never have it."""
+    await leave_pods(cluster, 2)
+    paths: list[str] = []
+
+    def is_of_the_second(request: Request) -> bool:
+        if request.method == "PATCH":
+            paths.append(request.path)
+        return request.method == "PATCH" and request.path != paths[0]
+
+    async with running(cluster) as runner:
+        cluster.faults.append(Fault(is_of_the_second, status=403))
+        with pytest.raises(ForbiddenError):
+            await runner.adopt()
+        assert len(runner.pods()) == 1
+        assert sorted(pod.name for pod in await runner.adopt()) == sorted(name for _, name in cluster.pods)
+        assert await runner.adopt() == []
 
 
 async def test_the_former_owner_sees_that_it_lost_its_pod(cluster: Cluster):

@@ -360,7 +360,7 @@ async def test_nothing_is_remembered_of_pods_that_are_gone(cluster: Cluster):
         await until(lambda: not pods._by_name)
         monitor = supervisor._monitor
         for held in (
-            pods._by_uid,
+            pods.by_uid,
             pods._by_key,
             monitor._unseen,
             monitor._watched,

@@ -10,6 +10,7 @@ from contextlib import suppress
 import anyio
 import pytest
 from podrunner.errors import CloseTimeoutError
+from podrunner.interruption import persist
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner
 from tests.support.fake_server import ENDED
@@ -287,3 +288,30 @@ def test_ctrl_c_that_meets_a_task_of_the_runner_is_raised_in_the_callers(on_exit
         assert not asyncio.all_tasks() - {asyncio.current_task()}
 
     in_virtual_time(main)
+
+
+@pytest.mark.anyio
+async def test_what_a_signal_raised_in_the_runners_own_task_does_not_stop_its_close(
+    cluster: Cluster, monkeypatch
+):
+    """H3: it is raised when the pods are ended."""
+    raised: list[KeyboardInterrupt] = []
+
+    async def interrupted(step, **options):
+        done = await persist(step, **options)
+        if not raised:
+            raised.append(KeyboardInterrupt())
+            raise raised[0]
+        return done
+
+    monkeypatch.setattr("podrunner.runner.life.persist", interrupted)
+
+    async def use() -> None:
+        async with running(cluster, on_exit="cancel") as runner:
+            cluster.run((await runner.launch(workload())).name)
+
+    with pytest.raises(KeyboardInterrupt):
+        await use()
+    assert raised
+    (pod,) = cluster.pods.values()
+    assert pod["spec"].get("activeDeadlineSeconds"), "it was ended"

@@ -887,3 +887,27 @@ async def test_a_runner_that_lost_its_lease_leaves_what_is_not_delivered(
     async with running(cluster) as successor:
         (again,) = await successor.adopt()
         assert (await again.wait(5)).succeeded
+
+
+async def test_a_close_by_cancel_names_no_pod_that_it_cancelled(cluster: Cluster, caplog):
+    async with running(cluster, on_exit="cancel", outcome_delivery="acknowledged") as runner:
+        await runner.launch(workload())
+    assert not cluster.pods
+    assert "no runner will report them" not in caplog.text
+
+
+@pytest.mark.parametrize("is_acknowledged", [True, False])
+async def test_a_close_names_the_pods_that_are_gone_with_their_outcomes(
+    cluster: Cluster, caplog, *, is_acknowledged: bool
+):
+    """L7: another client deleted the pod before its outcome was delivered: no successor will find it."""
+    async with running(cluster, outcome_delivery="acknowledged") as runner:
+        pod = await runner.launch(workload())
+        cluster.play(pod.name)
+        await pod.wait(5)
+        cluster.remove(pod.name)
+        await runner.wait_all(5)
+        await anyio.sleep(1)
+        if is_acknowledged:
+            runner.acknowledge(pod)
+    assert (f"no runner will report them: default/{pod.name}" in caplog.text) is not is_acknowledged

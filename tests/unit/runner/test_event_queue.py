@@ -243,7 +243,7 @@ class Pods(TrackedPods):
         self.sent: list[tuple[str, Input]] = []
         for name, state in states.items():
             tracked = TrackedPod(WorkloadKey({"n": name}), "default", name, rules=RULES)
-            tracked.state = state
+            tracked.move(state)
             self.add(tracked, tracked.uid)
 
     def deliveries(self, mode) -> Deliveries:

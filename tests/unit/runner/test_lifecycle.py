@@ -357,7 +357,8 @@ def test_an_overdue_final_status_settles_by_what_is_known():
     following = step(awaiting(), FinalStatusOverdue())
     assert isinstance(following.state, Enriching)
     assert (following.state.provisional.exit_code, following.effects) == (3, (Enrich(),))
-    assert following.state == enriching(EXITED, provisional=following.state.provisional)
+    expected = enriching(EXITED, provisional=following.state.provisional)
+    assert following.state == replace(expected, judged=expected.snapshot)
     killed = pod("Running", ended("base", 143, end=30), deleted_at=20, grace_s=40, version="6")
     stopped = step(awaiting(killed, termination=Termination()), FinalStatusOverdue()).state
     assert isinstance(stopped, Enriching)

@@ -8,6 +8,7 @@ import pytest
 from podrunner.errors import LogError
 from podrunner.logs import LocalFile, LogQuery, LogReader
 from tests.support.event_loops import asyncio_only
+from tests.support.fake_server import Fault
 from tests.unit.runner.harness import Cluster, running, until, workload
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +44,20 @@ async def test_a_log_that_cannot_be_written_does_not_fail_the_pod(cluster: Clust
         await until(lambda: not cluster.pods)
         assert pod.log_status is not None
         assert pod.log_status.errors
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_a_log_that_takes_too_long_is_a_gap(cluster: Cluster, tmp_path, *, is_deleted: bool):
+    """G11: also of a pod that stays: no other runner collects the log of a pod that is reported."""
+    fault = Fault(lambda request: request.path.endswith("/log"), times=1_000, delay_s=600)
+    cluster.faults.append(fault)
+    logs = {"folder": tmp_path, "follow": "end", "drain_timeout_s": 0.1, "tail_lines_on_failure": 0}
+    async with running(cluster, logs=logs, delete_pods_on_failure=is_deleted) as runner:
+        pod = await runner.launch(workload(log_path="1.log"))
+        cluster.play(pod.name, 3)
+        await pod.wait(5)
+        await runner.wait_all(5)
+    assert (tmp_path / "1.log").read_text().startswith("*** Log gap in container base (unavailable)")
 
 
 async def test_without_a_file_the_pod_is_read(cluster: Cluster):
@@ -171,3 +186,78 @@ async def test_a_path_that_leads_elsewhere_is_no_path(cluster: Cluster, tmp_path
         pod = await runner.launch(workload())
         pod._tracked.log_path = "../elsewhere.log"
         assert pod.log_path is None
+
+
+@pytest.mark.parametrize("is_adopted", [False, True])
+async def test_a_container_that_the_status_has_forgotten_has_a_log(
+    cluster: Cluster, tmp_path, *, is_adopted: bool
+):
+    """P4: a node that came back rejects the pod, and writes a status without containers. That it ran was seen."""
+    logs = {"folder": tmp_path, "follow": "end"}
+    begins = {"follow": "off"} if is_adopted else logs
+    async with running(cluster, logs=begins, outcome_delivery="acknowledged") as runner:
+        pod = await runner.launch(workload(log_path="1.log"))
+        cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z hello"]
+        cluster.run(pod.name)
+        await until(lambda: pod.phase == "Running")
+        cluster.change(
+            pod.name, status={"phase": "Failed", "reason": "NodeAffinity", "containerStatuses": None}
+        )
+        assert (await pod.wait(5)).started
+        await runner.wait_all(5)
+    if is_adopted:
+        async with running(cluster, logs=logs) as successor:
+            await successor.adopt()
+            await successor.wait_all(5)
+    assert (tmp_path / "1.log").read_text() == "hello\n"
+
+
+async def test_a_successor_reads_on_what_took_too_long(cluster: Cluster, tmp_path):
+    """G11: of a pod whose outcome is not delivered, nothing is missing when the runner closes."""
+    fault = Fault(lambda request: request.path.endswith("/log"), times=1_000, delay_s=600)
+    cluster.faults.append(fault)
+    logs = {"folder": tmp_path, "follow": "end", "drain_timeout_s": 0.1, "tail_lines_on_failure": 0}
+    async with running(cluster, logs=logs, outcome_delivery="acknowledged") as runner:
+        pod = await runner.launch(workload(log_path="1.log"))
+        cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z hello"]
+        cluster.play(pod.name, 3)
+        await pod.wait(5)
+        await runner.wait_all(5)
+    cluster.faults.remove(fault)
+    async with running(cluster, logs=logs) as successor:
+        await successor.adopt()
+        await successor.wait_all(5)
+    assert (tmp_path / "1.log").read_text() == "hello\n"
+
+
+async def test_a_sidecar_that_is_being_deleted_when_the_runner_closes_is_a_gap(cluster: Cluster, tmp_path):
+    """G11: what it still writes no runner reads: its pod is deleted, and was reported."""
+    async with running(cluster, logs={"containers": "all", "folder": tmp_path}) as runner:
+        pod = await runner.launch(workload(log_path="1.log", sidecars=[{"name": "proxy", "image": "i"}]))
+        cluster.obedient = False
+        cluster.change(pod.name, spec={**cluster.pods["default", pod.name]["spec"], "nodeName": "node-1"})
+        ended = {"terminated": {"exitCode": 0, "startedAt": "2024-05-01T10:20:30Z"}}
+        running_now = {"running": {"startedAt": "2024-05-01T10:20:30Z"}}
+        cluster.tell(pod.name, "Running", init=("proxy",), proxy=running_now, base=ended)
+        await pod.wait(5)
+        await until(lambda: "deletionTimestamp" in cluster.pods["default", pod.name]["metadata"])
+    assert (tmp_path / "1.proxy.log").read_text().startswith("*** Log gap in container proxy (unavailable)")
+    assert (tmp_path / "1.log").read_text() == ""
+
+
+async def test_the_log_of_an_earlier_pod_that_is_being_deleted_when_the_runner_closes_is_a_gap(
+    cluster: Cluster, tmp_path
+):
+    """G11: a launch of its attempt makes room; no runner collects what is not read by then."""
+    async with running(cluster, outcome_delivery="acknowledged") as runner:
+        pod = await runner.launch(workload(log_path="1.log"))
+        cluster.play(pod.name, 3)
+        await pod.wait(5)
+        await runner.wait_all(5)
+    cluster.hold(pod.name, "example.org/held")
+    cluster.faults.append(Fault(lambda request: request.path.endswith("/log"), times=1_000, delay_s=600))
+    logs = {"folder": tmp_path, "drain_timeout_s": 0.1}
+    async with running(cluster, logs=logs, reported_attempt="rerun") as successor:
+        successor.submit(workload(log_path="1.log"))
+        await until(lambda: "deletionTimestamp" in cluster.pods["default", pod.name]["metadata"])
+    assert (tmp_path / "1.log").read_text().startswith("*** Log gap in container base (unavailable)")

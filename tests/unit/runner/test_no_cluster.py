@@ -35,7 +35,7 @@ def test_the_blocking_runner_refuses_to_open():
 
 
 def test_the_command_refuses_and_runs_nothing(tmp_path: Path):
-    command = [sys.executable, "-m", "podrunner.cli", "run", "--image", "any", "--", "touch", "ran"]
+    command = [sys.executable, "-m", "podrunner", "run", "--image", "any", "--", "touch", "ran"]
     ended = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
     assert ended.returncode == 78
     assert f"there is no {tmp_path}/.kube/config" in ended.stderr

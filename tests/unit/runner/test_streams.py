@@ -149,6 +149,30 @@ async def test_leaving_a_log_early_ends_the_reading(cluster: Cluster):
         await until(lambda: read_events(runner) and not runner.pods())
 
 
+@pytest.mark.parametrize("reads_early", [True, False])
+async def test_a_log_that_is_read_when_the_runner_closes_ends_with_a_gap(
+    cluster: Cluster, *, reads_early: bool
+):
+    """G11: the container writes on, and no reader here sees it; the end of the lines alone does not say so."""
+    lines: list[str] = []
+    async with anyio.create_task_group() as group, running(cluster) as runner:
+        pod = await runner.launch(workload())
+        cluster.logs[pod.name] = LINES
+        if reads_early:
+            cluster.run(pod.name)
+        stream = pod.logs()
+
+        async def read() -> None:
+            lines.extend([line async for line in stream])
+
+        group.start_soon(read)
+        await anyio.sleep(1)
+    assert lines[:-1] == (["one", "two"] if reads_early else [])
+    assert lines[-1].startswith("*** Log gap in container base (unavailable)")
+    assert [gap.reason for gap in stream.gaps] == ["unavailable"]
+    assert await stream.next_lines() == []
+
+
 async def test_an_unknown_container_is_refused(cluster: Cluster):
     async with running(cluster) as runner:
         pod = await runner.launch(workload())

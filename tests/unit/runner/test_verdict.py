@@ -173,3 +173,48 @@ async def test_one_that_is_still_the_owner_goes_on_after_a_stop(cluster: Cluster
         cluster.play(pod.name)
         assert (await pod.wait(5)).succeeded
         assert cluster.count("PUT", "/leases") == puts + 1
+
+
+async def test_a_verdict_by_function_decides_of_each_owner_alone(cluster: Cluster):
+    """Pods of an owner whose Lease is over stay, if the embedder says that it is alive."""
+    async with running(cluster, on_exit="detach") as gone:
+        await gone.launch(workload(1))
+    asked: list[str] = []
+
+    def is_dead(owner: str) -> bool:
+        asked.append(owner)
+        return owner == first.owner
+
+    async with running(cluster) as first, running(cluster) as second:
+        await first.launch_many([workload(2), workload(3)])
+        assert {pod.key for pod in await second.adopt(owners=is_dead)} == {workload(2).key, workload(3).key}
+        assert sorted(asked) == sorted([gone.owner, first.owner])
+        await until(lambda: first.health().lease != "held")
+        assert second.health().lease == "held"
+        assert [pod.key for pod in await second.adopt()] == [workload(1).key]
+        cluster.play_all()
+        await second.wait_all(5)
+
+
+async def test_only_the_pods_that_are_wanted_are_taken(cluster: Cluster):
+    """The others keep their owner, and can be taken later."""
+    async with running(cluster, on_exit="detach") as gone:
+        await gone.launch_many(workload(n) for n in range(3))
+    async with running(cluster) as runner:
+        wanted = workload(1).key
+        assert [pod.key for pod in await runner.adopt(which=lambda key: key == wanted)] == [wanted]
+        assert [pod.key for pod in await runner.adopt(owners=[gone.owner], which=lambda _: False)] == []
+        assert len(await runner.adopt()) == 2
+        cluster.play_all()
+        await runner.wait_all(5)
+
+
+async def test_a_verdict_that_fails_takes_nothing(cluster: Cluster):
+    async with running(cluster, on_exit="detach") as gone:
+        await gone.launch(workload(1))
+    async with running(cluster) as runner:
+        with pytest.raises(LookupError):
+            await runner.adopt(owners=lambda owner: {}[owner])
+        assert len(await runner.adopt()) == 1
+        cluster.play_all()
+        await runner.wait_all(5)

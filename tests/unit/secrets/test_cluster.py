@@ -26,7 +26,7 @@ from podrunner.kube.credentials import StaticCredentials
 from podrunner.kube.httpx_transport import HttpxTransport
 from podrunner.kube.kubeconfig import read_kubeconfig
 from podrunner.kube.log_server import LogServer
-from podrunner.kube.plugins import fetch_grant
+from podrunner.kube.plugins import granter_of
 from podrunner.kube.remote_command import exit_code_of
 from tests.unit.runner.harness import Cluster
 from tests.unit.secrets.showing import ECHOES, START, check, check_error, raised, secrets, tokens
@@ -278,7 +278,7 @@ async def test_what_a_plugin_writes_is_shown_without_credentials(tmp_path, monke
     found = read_kubeconfig([path])
     check(repr(found), START)
     with raised(ConfigError, START):
-        await fetch_grant(found)
+        await granter_of(found)()
     check(caplog.text, START)
 
 
@@ -290,11 +290,12 @@ async def test_a_plugins_other_words_are_shown(tmp_path):
         f"#!{sys.executable}\nimport sys\nsys.exit('no profile production in /home/me/.aws/config')\n"
     )
     plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
-    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
+    api = "client.authentication.k8s.io/v1"
+    user = {"exec": {"apiVersion": api, "command": str(plugin), "interactiveMode": "Never"}}
     path = tmp_path / "config"
     path.write_text(yaml.safe_dump(kubeconfig(user)))
     with pytest.raises(ConfigError, match=r"no profile production in /home/me/\.aws/config"):
-        await fetch_grant(read_kubeconfig([path]))
+        await granter_of(read_kubeconfig([path]))()
 
 
 @pytest.mark.anyio

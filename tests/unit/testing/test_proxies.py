@@ -56,7 +56,7 @@ def test_requests_pass_and_nothing_is_left(cluster: LocalCluster, kind: type[Fau
         with pytest.raises(UsageError, match="runs already"):
             proxy.start()
     assert not path.exists()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) - before == set()  # an earlier test's idle thread may end meanwhile
     proxy.stop()
 
 

@@ -10,10 +10,10 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import anyio
-import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podrunner.watch import Kind
+from tests.support.event_loops import run_in_virtual_time
 from tests.support.fake_server import FakeServer
 from tests.unit.watch.harness import Watched, watching
 
@@ -145,6 +145,4 @@ def test_the_store_converges_to_the_servers_state(
     async def play_it() -> None:
         await scenario(steps, streaming=streaming, broken=broken)
 
-    anyio.run(
-        play_it, backend="trio", backend_options={"clock": trio.testing.MockClock(autojump_threshold=0)}
-    )
+    run_in_virtual_time(play_it)

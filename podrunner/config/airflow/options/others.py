@@ -27,10 +27,12 @@ OTHERS: tuple[Option, ...] = (
     Option("parallelism", "32", None, "`max_active_pods` bounds the pods of a runner", "integer", places=CORE),
     Option("multi_team", "False", None, "use one configuration and one runner per team", "flag",
            since="3.2.0", places=CORE),
-    Option("coordinators", "", None, "give such workloads their own `overrides`, or a runner of their own",
+    Option("coordinators", "", None,
+           "podrunner's executor for Airflow reads it; else give such workloads their own `overrides`",
            since="3.3.0", places=_SDK),
     Option("queue_to_coordinator", "", None,
-           "give such workloads their own `overrides`, or a runner of their own", since="3.3.0", places=_SDK),
+           "podrunner's executor for Airflow reads it; else give such workloads their own `overrides`",
+           since="3.3.0", places=_SDK),
 
     # How long, and how often
     Option("task_queued_timeout", "600.0", "pending.startup_timeout_s",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -91,7 +90,7 @@ def _decode_json(body: bytes, kind: str) -> Any:
 
 def _decode_yaml(body: bytes, kind: str) -> Any:
     try:
-        _check_length(body)
+        _check_parts(body)
         return yaml.load(body, Loader=_JsonLoader)  # noqa: S506  # a safe loader, with fewer types
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # a number or text that Python cannot hold
         raise _unrecognized(kind, f"yaml: {error}") from None
@@ -103,7 +102,7 @@ def _unrecognized(kind: str, words: str) -> StatusError:
     return bad_request(f"the object provided is unrecognized (must be of type {kind}): {words}")
 
 
-# PyYAML's own scanner takes minutes for a deep text. libyaml's is fast, and bounds the depth.
+# PyYAML's own scanner takes minutes for a deep text. libyaml's is fast.
 _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -124,11 +123,20 @@ class _JsonLoader(_FastLoader):  # type: ignore[misc]
         return value
 
 
-def _check_length(body: bytes) -> None:
-    """Refuse a YAML document with so many parts that reading them would hold the server up."""
-    if len(body) > _MAX_EVENTS:  # each takes a byte at least
-        events = yaml.parse(body, Loader=_FastLoader)
-        if next(islice(events, _MAX_EVENTS, None), None) is not None:
+def _check_parts(body: bytes) -> None:
+    """Refuse a YAML document that is too deep, or has so many parts that reading them would hold the server up.
+
+    Of a deep document PyYAML makes nodes by recursion in C, which ends the process where libyaml has no limit (until
+    PyYAML 6.0.3). Its events come without recursion.
+    """
+    if len(body) <= _MAX_DEPTH:  # each part takes a byte at least
+        return
+    depth = 0
+    for number, event in enumerate(yaml.parse(body, Loader=_FastLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise yaml.YAMLError("exceeded max depth")
+        if number >= _MAX_EVENTS:
             raise yaml.YAMLError(f"the document has more than {_MAX_EVENTS} parts; send it as JSON")
 
 

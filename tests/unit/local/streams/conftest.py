@@ -13,7 +13,8 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from podrunner.local.api.status import StatusError
-from podrunner.local.streams import frames, serve_attach, serve_exec, serve_port_forward
+from podrunner.local.streams import serve_attach, serve_exec, serve_port_forward
+from podrunner.spdy import frames
 
 
 @dataclass

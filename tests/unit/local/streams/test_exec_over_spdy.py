@@ -6,7 +6,8 @@ import asyncio
 
 import aiohttp
 import pytest
-from podrunner.local.streams import conversation, frames, session
+from podrunner.local.streams import conversation, session
+from podrunner.spdy import frames
 
 pytestmark = pytest.mark.asyncio
 

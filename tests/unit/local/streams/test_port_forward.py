@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from podrunner.local.streams import forwarding, frames, portforward
+from podrunner.local.streams import forwarding, portforward
+from podrunner.spdy import frames
 
 PF = "portforward.k8s.io"
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
@@ -132,6 +135,42 @@ async def test_a_client_that_leaves_closes_its_connections(scene, spdy, echo) ->
     await peer.until(lambda: bool(peer.streams[data].data))
     await peer.close()
     await scene.finished.wait()
+
+
+class _Leaving:
+    """A client that opens a pair of streams and is gone, before anything else could run."""
+
+    def __init__(self) -> None:
+        pack = frames.HeaderWriter().pack
+        kinds = {1: "error", 3: "data"}
+        headers = {
+            number: {"streamtype": kind, "port": "80", "requestid": "0"} for number, kind in kinds.items()
+        }
+        self._said = [
+            b"".join(frames.syn_stream_frame(number, pack(head)) for number, head in headers.items())
+        ]
+
+    async def receive(self) -> bytes:
+        return self._said.pop() if self._said else b""
+
+    async def send(self, data: bytes) -> None:
+        del data
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_at_once_leaves_no_work_behind() -> None:
+    """Tasks that are cancelled before their first step leave no coroutine that is never awaited."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        await portforward._Forwarder(
+            _Leaving(), _refuse
+        ).run()  # over a socket, the order would be a matter of luck
+        gc.collect()
+    assert [str(each.message) for each in said] == []
+
+
+async def _refuse(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    raise ConnectionRefusedError(port)
 
 
 @pytest.mark.asyncio

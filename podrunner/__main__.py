@@ -1,0 +1,5 @@
+"""``python -m podrunner`` is the ``podrunner`` command."""
+
+from podrunner.cli import main
+
+main()

@@ -1,0 +1,30 @@
+"""The text in which a failure is explained to users of Airflow. Pure; where it is shown is decided in ``causes.py``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from podrunner import Outcome
+    from podrunner.errors import PodrunnerError
+
+__all__ = ["explained"]
+
+_LONGEST_LOG = 4000
+"""Characters of a log in a row of the event log: a traceback that Airflow's worker writes as one line of JSON fits."""
+_TOKEN = re.compile(r"(?<![A-Za-z])eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
+
+
+def explained(cause: Outcome | PodrunnerError | str) -> str:
+    """Return the cause of a failure, with the last lines of the container's log where they were kept.
+
+    A worker that cannot start has no log in Airflow: these lines are all that is left of it once its pod is deleted.
+    Tokens are left out: what the container printed is not checked by Airflow.
+    """
+    tail = getattr(cause, "log_tail", ())
+    if not tail:
+        return str(cause)
+    lines = _TOKEN.sub("***", "\n".join(tail))
+    shown = lines if len(lines) <= _LONGEST_LOG else f"…{lines[-_LONGEST_LOG:]}"
+    return f"{cause}\nThe last lines of its log:\n{shown}"

@@ -1,0 +1,48 @@
+"""Makes a LocalCluster as it was: removes all that came since, without asking a client or a kubelet."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from podrunner.local.api.status import StatusError
+
+if TYPE_CHECKING:
+    from podrunner.local import LocalCluster
+
+__all__ = ["clean", "objects_in"]
+
+_RESOURCES: Final = (
+    "pods",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "leases",
+    "resourcequotas",
+    "events",
+)
+
+
+def objects_in(cluster: LocalCluster) -> frozenset[str]:
+    """Returns the UIDs of what is there now."""
+
+    def read() -> frozenset[str]:
+        store = cluster.control.store
+        return frozenset(each["metadata"]["uid"] for resource in _RESOURCES for each in store.list(resource))
+
+    return cluster.call(read)
+
+
+def clean(cluster: LocalCluster, baseline: frozenset[str]) -> None:
+    """Removes what is not in the baseline; processes of pods are killed."""
+
+    def remove() -> None:
+        store = cluster.control.store
+        for resource in _RESOURCES:
+            for each in store.list(resource):
+                metadata = each["metadata"]
+                if metadata["uid"] not in baseline:
+                    with suppress(StatusError):  # it went with another one
+                        store.remove(resource, metadata.get("namespace", ""), metadata["name"])
+
+    cluster.call(remove)

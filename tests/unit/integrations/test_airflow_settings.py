@@ -1,0 +1,88 @@
+"""Which settings of Airflow's reach the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.unit.integrations.airflow_stand_ins import Conf, executor_module
+
+DATABASE = "postgresql+psycopg2://airflow:secret@db/airflow"
+GLOBAL = {
+    "core": {
+        "executor": "LocalExecutor,pods:podrunner.integrations.airflow.PodRunnerExecutor",
+        "airflow_home": "/a",
+        "multi_team": "True",
+        "parallelism": "4",
+    },
+    "podrunner": {"image": "airflow", "namespace": "all"},
+    "kubernetes_executor": {"pod_template_file": ""},
+    "red=podrunner": {"image": "red"},
+    "database": {"sql_alchemy_conn": DATABASE},
+}
+VARIABLES = {"AIRFLOW__RED___PODRUNNER__NAMESPACES": '["red"]', "AIRFLOW__PODRUNNER__NAMESPACE": "all"}
+TEAMS = {"image": "red", "namespaces": '["red"]'}
+
+
+class ConfOfTeam(Conf):
+    """Airflow's ``ExecutorConf``: it finds a team's own values only, and lists none."""
+
+    team_name = "red"
+
+    def get(self, section: str, option: str, fallback: Any = None) -> Any:
+        return TEAMS.get(option, fallback) if section == "podrunner" else fallback
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    with executor_module() as executor:
+        import podrunner.integrations.airflow.settings as imported
+
+        del executor
+        monkeypatch.setattr(imported.global_conf, "sections", GLOBAL)
+        yield imported
+
+
+def test_the_sections_are_read_as_airflow_has_them(module: Any) -> None:
+    sections = module.sections_of(Conf(), VARIABLES)
+    assert sections["podrunner"] == {"image": "airflow", "namespace": "all"}
+    assert sections["logging"] == {}
+
+
+def test_a_teams_executor_has_its_own_sections(module: Any) -> None:
+    """As Airflow's: from the file and from variables; nothing that is set for all, such as a kubeconfig."""
+    sections = module.sections_of(ConfOfTeam(), VARIABLES)
+    assert sections["podrunner"] == {"image": "red", "namespaces": '["red"]'}
+    assert sections["kubernetes_executor"] == {}
+    assert sections["core"] == {"airflow_home": "/a"}
+
+
+def test_a_team_has_a_scope_of_its_own(module: Any) -> None:
+    """And no warning about the executors beside this one, which would fail the test."""
+    made = module.config_of(
+        ConfOfTeam(), version="3.3.2", owner="o", team="red", cluster=None, environ=VARIABLES
+    )
+    scope = module.scope_of(DATABASE, None)
+    assert (made.scope, made.image, made.namespaces) == (f"{scope}-red", "red", ("red",))
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ("postgresql+psycopg2://airflow:another@db/airflow", True),
+        ("postgresql+asyncpg://someone@db/airflow?sslmode=require", True),
+        ("postgresql+psycopg2://airflow:secret@db/staging", False),
+        ("postgresql+psycopg2://airflow:secret@other/airflow", False),
+    ],
+)
+def test_each_installation_has_a_scope_of_its_own(module: Any, other: str, *, is_same: bool) -> None:
+    """Its schedulers have the numbers of others' too: by them one installation would take over the other's pods."""
+    assert (module.scope_of(other, None) == module.scope_of(DATABASE, None)) is is_same
+
+
+def test_the_log_file_is_where_airflow_looks_for_it(module: Any) -> None:
+    from types import SimpleNamespace
+
+    module.global_conf.sections = {"logging": {"base_log_folder": "/logs"}}
+    assert str(module.log_file(SimpleNamespace(task_id="load"), 2)) == "/logs/load/2.log"
