@@ -12,7 +12,7 @@ from airflow.models import Log
 from airflow.models.taskinstancekey import TaskInstanceKey
 
 from podrunner.integrations.airflow.interface import BaseExecutor
-from podrunner.integrations.airflow.sentences import explained
+from podrunner.integrations.airflow.sentences import explained, storable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -36,7 +36,7 @@ class ExplainingExecutor(BaseExecutor):
         if not isinstance(ti_key, TaskInstanceKey):
             return
         # The scheduler hands a generator to SQLAlchemy, which knows its rows by weak references only.
-        row = Log(event=event, task_instance=ti_key, extra=extra)
+        row = Log(event=event, task_instance=ti_key, extra=storable(extra))
         self._rows.append(row)
         self._task_event_logs.append(row)
 
@@ -58,4 +58,4 @@ class ExplainingExecutor(BaseExecutor):
         """Report a failure, with its cause in the scheduler's log and in the task's event log."""
         self.log.warning("%s: %s", key, explained(cause))
         self.log_task_event(event="pod failed", extra=explained(cause), ti_key=key)
-        self.fail(key, info=str(cause))
+        self.fail(key, info=storable(str(cause)))

@@ -29,6 +29,7 @@ __all__ = [
     "TaskRow",
     "is_current",
     "is_launchable",
+    "is_unheard",
     "next_launch",
     "report_of",
     "report_of_other",
@@ -108,7 +109,9 @@ class Dispatches:
         return iter(tuple(self._by_identity.values()))
 
     def add(self, dispatch: Dispatch) -> None:
-        """Remember a dispatch."""
+        """Remember a dispatch. One whose pod is found while it waits for its launch is known already, and is one."""
+        if (known := self.of_pod(dispatch.pod_key)) is not None:
+            self.remove(known)
         self._by_identity[dispatch.pod_key.identity] = dispatch
         self._by_key[dispatch.key].append(dispatch)
 
@@ -183,6 +186,27 @@ def report_of(dispatch: Dispatch, outcome: Outcome, *, try_number: int, row: Tas
     return Report.NOTHING if row.state in _GONE_ON else Report.SUCCESS
 
 
+def is_unheard(dispatch: Dispatch, *, try_number: int, row: TaskRow | None, job: int) -> bool:
+    """Return whether the scheduler has not acted on the reported end of a dispatch, though it is to.
+
+    It passes over a task instance whose row is locked by another transaction, such as that of a worker's heartbeat, and
+    keeps nothing of the event.
+
+    Args:
+        dispatch: The dispatch.
+        try_number: The try that was dispatched.
+        row: What the database says now; None: the task instance is no longer there.
+        job: This scheduler's job: it acts on its own task instances only.
+    """
+    return (
+        row is not None
+        and row.try_number == try_number
+        and row.external_executor_id in {None, dispatch.id}
+        and row.queued_by_job_id == job
+        and row.state in _UNDER_WAY
+    )
+
+
 def report_of_other(dispatch: Dispatch, outcome: Outcome) -> Report:
     """Decide what is reported of an ended callback or connection test: nothing of one that was revoked."""
     if dispatch.is_revoked:
@@ -244,3 +268,4 @@ def next_launch(
 
 
 _WANTED = frozenset({"queued", "running"})
+_UNDER_WAY = _WANTED | {"restarting"}

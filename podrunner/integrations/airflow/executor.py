@@ -21,6 +21,7 @@ from podrunner.integrations.airflow.dispatches import (
     Dispatch,
     Report,
     is_launchable,
+    is_unheard,
     next_launch,
     report_of,
     report_of_other,
@@ -28,6 +29,7 @@ from podrunner.integrations.airflow.dispatches import (
 from podrunner.integrations.airflow.keys import is_callback
 from podrunner.integrations.airflow.launch import dispatch_id, other_workload_of, workload_of
 from podrunner.integrations.airflow.pod_hook import pod_hook_of
+from podrunner.integrations.airflow.sentences import storable
 from podrunner.integrations.airflow.task_settings import coordinator_extra
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class PodRunnerExecutor(AdoptingExecutor):
             self.parallelism: int = self.conf.getint("core", "parallelism")
         self._retry = RetryPolicy()
         self._reported: list[RunnerEvent] = []
+        self._acted_on: list[tuple[RunnerEvent, Dispatch]] = []
         self._held: list[RunnerEvent] = []
 
     # --- the scheduler's calls ---------------------------------------------------------------------------------
@@ -97,22 +100,23 @@ class PodRunnerExecutor(AdoptingExecutor):
         self.forget_stored_rows()
         session, hand_overs = self._opened()
         if session.look():
-            self._reported, self._held = [], []
+            self._reported, self._acted_on, self._held = [], [], []
             hand_overs.lose()
             self._lose_pods(tuple(self._dispatches))
         runner = session.runner
         if runner is None:
             return
-        # What was reported in the last heartbeat has been stored by now.
+        # What was reported in the last heartbeat has been stored by now, unless a row was locked.
+        self._report_unheard()
         runner.acknowledge(self._reported)
         self._reported = []
         self._take_over()
         new = runner.poll_events()
         self._report_running(new)
         events = [*self._held, *new]
+        self._deliver_replaced(events)
         lost = (self._dispatches.of_pod(event.key) for event in events if event.kind is EventKind.LOST)
         self._lose_pods([dispatch for dispatch in lost if dispatch is not None])
-        self._deliver_replaced(events)
         ended = [event for event in events if event.outcome is not None]
         self._held = [event for event in ended if self._is_unknown_yet(event)]
         if known := [event for event in ended if not self._is_unknown_yet(event)]:
@@ -232,9 +236,10 @@ class PodRunnerExecutor(AdoptingExecutor):
                 continue  # the next pod delivers this outcome
             if event.will_retry:
                 continue
-            self._reported.append(event)
-            if dispatch is not None:
-                self._report_one(dispatch, outcome, rows)
+            if dispatch is None or not self._report_one(dispatch, outcome, rows):
+                self._reported.append(event)
+            else:
+                self._acted_on.append((event, dispatch))
 
     def _is_run_again(
         self, dispatch: Dispatch, event: RunnerEvent, rows: dict[Primary, TaskRow], runner: PodRunner
@@ -275,14 +280,16 @@ class PodRunnerExecutor(AdoptingExecutor):
         self._dispatches.add(following)
 
     def _deliver_replaced(self, events: list[RunnerEvent]) -> None:
-        """Deliver the ends of pods whose successors exist."""
+        """Deliver the ends of pods whose successors exist, are another runner's, or are over without a pod."""
         for event in events:
             dispatch = self._dispatches.of_pod(event.key)
-            if dispatch is not None and dispatch.replaced is not None and event.uid:
+            is_over = event.kind in {EventKind.FINISHED, EventKind.LOST} and not event.will_retry
+            if dispatch is not None and dispatch.replaced is not None and (event.uid or is_over):
                 self._reported.append(dispatch.replaced)
                 dispatch.replaced = None
 
-    def _report_one(self, dispatch: Dispatch, outcome: Outcome, rows: dict[Primary, TaskRow]) -> None:
+    def _report_one(self, dispatch: Dispatch, outcome: Outcome, rows: dict[Primary, TaskRow]) -> bool:
+        """Report an end; return whether the scheduler is to act on it, so that its row changes."""
         key = dispatch.key
         if self._dispatches.remove(dispatch):
             self.running.discard(key)
@@ -295,6 +302,33 @@ class PodRunnerExecutor(AdoptingExecutor):
             self.success(key)
         elif report is Report.FAILURE:
             self.explain(key, outcome)
+        return report is not Report.NOTHING and self._is_unheard(dispatch, rows)
+
+    def _is_unheard(self, dispatch: Dispatch, rows: dict[Primary, TaskRow]) -> bool:
+        key = dispatch.key
+        if not isinstance(key, TaskInstanceKey) or key in self.running or key in self.queued_tasks:
+            return False  # Airflow passes over what the executor has again
+        return is_unheard(
+            dispatch, try_number=key.try_number, row=rows.get(key.primary), job=int(self.job_id)
+        )
+
+    def _report_unheard(self) -> None:
+        """Report once more on what the scheduler has not acted; all else that it was to act on is stored."""
+        acted_on, self._acted_on = self._acted_on, []
+        if not acted_on:
+            return
+        rows = task_rows([dispatch.key for _, dispatch in acted_on])
+        for event, dispatch in acted_on:
+            if not self._is_unheard(dispatch, rows):
+                self._reported.append(event)
+                continue
+            self._acted_on.append((event, dispatch))
+            outcome = event.outcome
+            assert outcome is not None, "an end has one"
+            if outcome.succeeded:
+                self.success(dispatch.key)
+            else:
+                self.fail(dispatch.key, info=storable(str(outcome)))
 
 
 class LocalPodRunnerExecutor(PodRunnerExecutor):

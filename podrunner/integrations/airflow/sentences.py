@@ -9,11 +9,20 @@ if TYPE_CHECKING:
     from podrunner import Outcome
     from podrunner.errors import PodrunnerError
 
-__all__ = ["explained"]
+__all__ = ["explained", "storable"]
 
 _LONGEST_LOG = 4000
 """Characters of a log in a row of the event log: a traceback that Airflow's worker writes as one line of JSON fits."""
 _TOKEN = re.compile(r"(?<![A-Za-z])eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?")
+
+
+def storable(text: str) -> str:
+    """Return text as every database can store it.
+
+    PostgreSQL refuses NUL, and UTF-8 has no half of a surrogate pair. What a container printed may have both, and a row
+    that cannot be stored takes the others of its heartbeat with it, or ends the scheduler.
+    """
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def explained(cause: Outcome | PodrunnerError | str) -> str:

@@ -192,3 +192,12 @@ def test_a_dispatch_says_why_it_waits(handle: object, why: str) -> None:
     one = dispatch()
     one.handle = handle
     assert one.why_it_waits() == why
+
+
+def test_a_dispatch_that_is_found_while_its_launch_waits_is_one() -> None:
+    """Else its key would stay among the running ones, and Airflow would never queue the task again."""
+    index, waiting, found = Dispatches(), dispatch(), dispatch()
+    index.add(waiting)
+    index.add(found)
+    assert index.of_key("task") == (found,)
+    assert index.remove(found)

@@ -34,8 +34,12 @@ class Outcome:
 
     succeeded: bool
     reason: str | None = None
+    log_tail: tuple[str, ...] = ()
+    fault: Any = None
 
     def __str__(self) -> str:
+        if self.reason is not None:
+            return self.reason
         return "container base exited with 0" if self.succeeded else "container base exited with 1"
 
 
@@ -288,3 +292,17 @@ def test_the_providers_commands_are_airflows_if_it_is_installed(
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     vars(sys.modules[path])["get_kubernetes_cli_commands"] = lambda: ("kubernetes",)
     assert module.PodRunnerExecutor.get_cli_commands() == ["kubernetes"]
+
+
+def test_what_a_database_cannot_store_is_not_handed_to_it(executor: Any) -> None:
+    """PostgreSQL refuses NUL, and UTF-8 half of a pair: the scheduler would end at each start, for the pod is kept."""
+    executor._process_workloads([task()])
+    (handle,) = runner_of(executor).handles
+    ended = Outcome(succeeded=False, reason="said: \x00 \udcff", log_tail=("binary \x00 \udcff",))
+    runner_of(executor).events = [event(handle, outcome=ended)]
+    executor.sync()
+    ((_, (_, info)),) = executor.event_buffer.items()
+    (row,) = executor._task_event_logs
+    for text in (info, row.extra):
+        assert "\x00" not in text
+        text.encode()

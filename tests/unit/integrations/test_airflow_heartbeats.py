@@ -232,10 +232,42 @@ def test_an_end_is_acknowledged_in_the_next_heartbeat_and_no_sooner(airflow: Air
     airflow.is_row("running")
     event = airflow.happens("finished", run.key, outcome=FAILED)
     assert (airflow.reported, airflow.runner.acknowledged) == ({KEY: "failed"}, [])
+    airflow.is_row("up_for_retry")
     airflow.executor.sync()
     airflow.executor.sync()
     assert airflow.runner.acknowledged == [event]
     assert airflow.executor.running == set()
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "restarting"])
+def test_an_end_that_the_scheduler_passed_over_is_reported_again(airflow: Airflow, state: str) -> None:
+    """It skips a task instance whose row is locked, such as by its worker's heartbeat, and forgets the event."""
+    run = airflow.launch()
+    airflow.is_row(state)
+    event = airflow.happens("finished", run.key, outcome=FAILED)
+    for _ in range(2):
+        assert airflow.reported == {KEY: "failed"}
+        airflow.executor.event_buffer.clear()
+        airflow.executor.sync()
+    assert (airflow.reported, airflow.runner.acknowledged) == ({KEY: "failed"}, [])
+    assert airflow.logged == ["pod failed"]
+    airflow.executor.event_buffer.clear()
+    airflow.is_row("failed")
+    airflow.executor.sync()
+    assert (airflow.reported, airflow.runner.acknowledged) == ({}, [event])
+
+
+def test_an_end_is_not_reported_again_once_the_task_is_anothers_or_dispatched_anew(airflow: Airflow) -> None:
+    for dispatch, key in (("d1", KEY), ("d2", OTHER)):
+        airflow.launch(dispatch, key)
+        airflow.is_row("running", dispatch, key=key)
+        airflow.happens("finished", pod_key(dispatch, key), outcome=FAILED)
+    airflow.executor.event_buffer.clear()
+    airflow.is_row("running", job=8)
+    airflow.is_row("queued", "d3", key=OTHER)
+    airflow.executor.sync()
+    assert airflow.reported == {}
+    assert [event.key for event in airflow.runner.acknowledged] == [pod_key("d1"), pod_key("d2", OTHER)]
 
 
 def test_a_pod_that_podrunner_launches_again_is_no_end(airflow: Airflow) -> None:
@@ -296,6 +328,29 @@ def test_the_end_of_a_replaced_pod_is_delivered_when_its_successor_exists(airflo
     assert airflow.runner.acknowledged == [end]
 
 
+@pytest.mark.parametrize("kind", ["finished", "lost"])
+def test_the_end_of_a_replaced_pod_is_delivered_when_its_successor_never_has_a_pod(
+    airflow: Airflow, kind: str
+) -> None:
+    """The API server refuses it, or it is another runner's: else the pod before would stay for good."""
+    first = airflow.launch()
+    end = airflow.happens("finished", first.key, outcome=BEGUN)
+    second = airflow.runner.launched[-1]
+    airflow.is_row("failed")
+    airflow.happens(kind, second.key, uid="", outcome=FAILED if kind == "finished" else None)
+    airflow.executor.sync()
+    assert end in airflow.runner.acknowledged
+
+
+def test_a_successor_that_is_to_be_launched_again_has_no_pod_yet(airflow: Airflow) -> None:
+    first = airflow.launch()
+    airflow.happens("finished", first.key, outcome=BEGUN)
+    second = airflow.runner.launched[-1]
+    airflow.happens("finished", second.key, uid="", outcome=LOST, will_retry=True)
+    airflow.executor.sync()
+    assert airflow.runner.acknowledged == []
+
+
 def test_a_successor_that_an_earlier_scheduler_launched_is_not_launched_anew(airflow: Airflow) -> None:
     airflow.is_row("queued")
     airflow.adopt(Handle(pod_key("d1")), Handle(pod_key("d1", again="1")))
@@ -315,6 +370,7 @@ def test_an_end_that_comes_before_its_pod_is_collected_waits_for_it(airflow: Air
     assert (airflow.reported, airflow.runner.acknowledged) == ({}, [])
     airflow.session.find(Handle(pod_key("d1")))
     airflow.executor.sync()
+    airflow.is_row("failed")
     airflow.executor.sync()
     assert (airflow.reported, airflow.runner.acknowledged) == ({KEY: "failed"}, [event])
 
