@@ -35,6 +35,8 @@ _SECRETS = (
     "AIRFLOW__CORE__SQL_ALCHEMY_CONN",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
 )
+_PLACES_OF_DATABASES = frozenset({"host", "hostaddr", "port", "service", "unix_socket"})
+"""Parameters of a URL that has no host: libpq's, and those of MySQL's drivers."""
 _FOR_PROGRAMS = frozenset({"LANG", "LC_ALL", "PATH", "PYTHONPATH", "TZ", "VIRTUAL_ENV"})
 
 
@@ -79,11 +81,14 @@ def scope_of(database: str, team: str | None) -> str:
     Other installations have schedulers of the same numbers, and may use the same namespace.
 
     Args:
-        database: The URL of the installation's database. User and password do not count: they may change.
+        database: The URL of the installation's database. User and password do not count: they may change; of its
+            parameters, those that say where it is.
         team: The team; None: there are none.
     """
     scheme, _, rest = database.partition("://")
-    place = rest.partition("?")[0].rpartition("@")[2]
+    path, _, query = rest.partition("?")
+    parameters = sorted(each for each in query.split("&") if each.partition("=")[0] in _PLACES_OF_DATABASES)
+    place = "?".join((path.rpartition("@")[2], *parameters))
     digest = hashlib.sha256(f"{scheme.partition('+')[0]}://{place}".encode()).hexdigest()[:8]
     return f"airflow-{digest}" + (f"-{team}" if team else "")
 

@@ -74,11 +74,20 @@ def test_a_team_has_a_scope_of_its_own(module: Any) -> None:
         ("postgresql+asyncpg://someone@db/airflow?sslmode=require", True),
         ("postgresql+psycopg2://airflow:secret@db/staging", False),
         ("postgresql+psycopg2://airflow:secret@other/airflow", False),
+        ("postgresql+psycopg2://airflow:secret@db/airflow?host=/cloudsql/one", False),
     ],
 )
 def test_each_installation_has_a_scope_of_its_own(module: Any, other: str, *, is_same: bool) -> None:
     """Its schedulers have the numbers of others' too: by them one installation would take over the other's pods."""
     assert (module.scope_of(other, None) == module.scope_of(DATABASE, None)) is is_same
+
+
+@pytest.mark.parametrize("parameter", ["host", "hostaddr", "port", "service", "unix_socket"])
+def test_the_parameters_of_a_database_url_that_say_where_it_is_count(module: Any, parameter: str) -> None:
+    """As of a database behind a socket: its URL has no host, and the name is ``airflow`` everywhere."""
+    one, other = (f"postgresql://airflow@/airflow?sslmode=off&{parameter}=/{place}" for place in ("a", "b"))
+    scopes = {module.scope_of(url, None) for url in (one, other, one.replace("sslmode=off&", ""))}
+    assert len(scopes) == 2
 
 
 def test_the_log_file_is_where_airflow_looks_for_it(module: Any) -> None:
