@@ -24,7 +24,7 @@ from podrunner.runner.retries import RetryPolicy
 from podrunner.workload import Workload, WorkloadKey
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from podrunner.config import RunnerConfig
     from podrunner.logs import LogDocument
@@ -34,7 +34,7 @@ __all__ = ["read_log"]
 
 def read_log(
     config: RunnerConfig,
-    key: WorkloadKey | Workload,
+    key: WorkloadKey | Workload | Sequence[WorkloadKey | Workload],
     *,
     namespace: str | None = None,
     container: str | None = None,
@@ -49,7 +49,8 @@ def read_log(
     Args:
         config: How to reach the cluster.
         key: The workload's key; or the workload, if it sets ``name`` or ``namespace``, as one of an Airflow task does.
-            A key with a ``relaunch`` means the pod of that launch alone.
+            A key with a ``relaunch`` means the pod of that launch alone. Or several, one launched after the other for
+            the same work under keys of their own: it is the log of the newest pod of all.
         namespace: The pod's namespace; None: that of the workload, which its overrides may name, else the
             configuration's.
         container: Which container; None: the main one.
@@ -65,13 +66,17 @@ def read_log(
         ApiError: The server refuses.
         TransportError: The server cannot be reached.
         ConfigError: The cluster cannot be reached as configured.
-        UsageError: The cluster is a LocalCluster that no other process shares.
+        UsageError: The cluster is a LocalCluster that no other process shares, or no key is given.
         CallFromEventLoopError: An event loop runs in this thread.
     """
     refuse_in_event_loop()
     config = with_namespace_of_cluster(_without_start(config))
-    place = namespace or (namespace_of(config, key) if isinstance(key, Workload) else config.namespace)
-    launches = _launches(config, key)
+    in_order = [key] if isinstance(key, WorkloadKey | Workload) else list(key)
+    if not in_order:
+        raise UsageError("read_log needs a key or a workload, and was given an empty sequence")
+    first = in_order[0]
+    place = namespace or (namespace_of(config, first) if isinstance(first, Workload) else config.namespace)
+    launches = {launch: name for each in in_order for launch, name in _launches(config, each).items()}
     name = next(iter(launches.values()))
 
     async def read() -> LogDocument:
@@ -88,7 +93,7 @@ def read_log(
 
 
 def _launches(config: RunnerConfig, given: WorkloadKey | Workload) -> dict[WorkloadKey, str]:
-    """Returns the keys of the attempt's launches with their pods' names: as many as a run makes at most."""
+    """Returns the keys of an attempt's launches with their pods' names: as many as a run makes at most."""
     first = given.key if isinstance(given, Workload) else given
     last = max(config.run_retry.infrastructure_retries, RetryPolicy().infrastructure_retries)
     numbers = [first.relaunch] if first.relaunch else range(last + 1)

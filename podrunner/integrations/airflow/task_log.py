@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from podrunner import Workload, WorkloadKey, read_log
 from podrunner.errors import SpecError
-from podrunner.integrations.airflow.launch import DISPATCH
+from podrunner.integrations.airflow.launch import AGAIN, DISPATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,15 @@ def pod_of_task(ti: Any, try_number: int) -> Workload:
     return made.model_copy(update={"key": key})
 
 
+def _launches(first: Workload, *, most: int) -> list[Workload]:
+    """Return the pods of a dispatch in their order: a lost one is followed by one with a key of its own."""
+    keys = (
+        WorkloadKey({**first.key.parts, AGAIN: str(again)}, attempt=first.key.attempt)
+        for again in range(1, most + 1)
+    )
+    return [first, *(first.model_copy(update={"key": key}) for key in keys)]
+
+
 def shown_log(
     ti: Any,
     try_number: int,
@@ -81,7 +90,9 @@ def shown_log(
         path = file(ti, try_number)
         if path.exists():
             return [f"The pod's output is left out: the log folder is shared with the worker ({path})"], [""]
-        found = read(config(), pod_of_task(ti, try_number), tail=LINES, timeout_s=TIMEOUT_S)
+        settings = config()
+        pods = _launches(pod_of_task(ti, try_number), most=settings.run_retry.infrastructure_retries)
+        found = read(settings, pods, tail=LINES, timeout_s=TIMEOUT_S)
     except Exception as error:  # noqa: BLE001 - whatever it is, the page shows it beside what else it has
         _log.warning("The log of the pod of %s is not read", ti, exc_info=True)
         return [f"Reading the log of the pod failed: {error}"], [""]

@@ -217,6 +217,27 @@ def test_of_an_attempt_that_was_launched_again_the_newest_pod_is_read(
     assert len(asked) == requests + 1
 
 
+def test_of_several_keys_the_newest_pod_is_read(serve):
+    """Such as those of an Airflow dispatch, which has one for each launch after its container may have started."""
+    keys = [podrunner.WorkloadKey({**workload().key.parts, "again": str(again)}) for again in range(3)]
+    names = [podrunner.pod_name(configured(), key) for key in keys]
+    known: dict[str, dict[str, object]] = {}
+    for key, name, phase in zip(keys[:2], names, ("Failed", "Running"), strict=False):
+        known[name] = with_ownership(pod(RUNNING), owner="o", scope="s", key=key)
+        known[name]["metadata"]["name"] = name
+        known[name]["status"]["phase"] = phase
+
+    def answer(path: str) -> Answer:
+        name = path.partition("/pods/")[2].partition("/")[0].partition("?")[0]
+        if name not in known:
+            return refusal(404, "NotFound")
+        return (200, f"2024-05-01T10:20:30.000000001Z {name}\n") if "/log" in path else (200, known[name])
+
+    assert podrunner.read_log(serve(answer), keys, timeout_s=20).lines == (names[1],)
+    with pytest.raises(UsageError, match="empty sequence"):
+        podrunner.read_log(serve(answer), [])
+
+
 def test_a_launch_that_is_named_is_read_alone(serve):
     key = podrunner.WorkloadKey(workload().key.parts, relaunch=1)
     with pytest.raises(LogError, match=podrunner.pod_name(configured(), key)):

@@ -146,8 +146,8 @@ def test_an_executor_that_only_reads_logs_opens_nothing(module: Any, monkeypatch
     """The API server's: constructed and never started."""
     read: list[Any] = []
 
-    def unread(config: Any, pod: Any, **_: Any) -> Any:
-        read.append((config.owner, pod.key))
+    def unread(config: Any, pods: Any, **_: Any) -> Any:
+        read.append((config.owner, pods[0].key))
         raise LogError("no such pod")
 
     monkeypatch.setattr(shown_log, "__kwdefaults__", {"read": unread})

@@ -31,8 +31,8 @@ class Reads:
         self.error = error
         self.asked: list[tuple[Any, ...]] = []
 
-    def __call__(self, config: RunnerConfig, pod: Workload, **limits: Any) -> LogDocument:
-        self.asked.append((config, pod, limits))
+    def __call__(self, config: RunnerConfig, pods: list[Workload], **limits: Any) -> LogDocument:
+        self.asked.append((config, pods, limits))
         if self.error is not None:
             raise self.error
         return LogDocument("pod", HEADER, self.lines)
@@ -104,3 +104,19 @@ def test_a_malformed_configuration_is_one_message() -> None:
 def test_a_task_instance_without_a_dispatch_has_no_pod() -> None:
     messages, _ = shown(Reads("line"), instance(external_executor_id=None))
     assert "names no dispatch" in messages[0]
+
+
+def test_the_pods_that_followed_a_lost_one_are_looked_for_too() -> None:
+    """Each launch of a dispatch after its container may have started has a key of its own; the newest is shown."""
+    read = Reads("line")
+    config = CONFIG.model_copy(
+        update={"run_retry": CONFIG.run_retry.model_copy(update={"infrastructure_retries": 2})}
+    )
+    shown(read, config=lambda: config)
+    ((_, pods, _),) = read.asked
+    task = Task(external_executor_id="d1")
+    launched = [
+        workload_of(task, dispatch="d1", version="3.3.2", owner="7", again=again) for again in range(3)
+    ]
+    assert [pod.key for pod in pods] == [each.key for each in launched]
+    assert [pod_name(config, pod) for pod in pods] == [pod_name(config, each) for each in launched]
