@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from podrunner.local.api.resources import BY_STORAGE
 from podrunner.local.api.status import StatusError
 
 if TYPE_CHECKING:
@@ -12,15 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["clean", "objects_in"]
 
-_RESOURCES: Final = (
-    "pods",
-    "secrets",
-    "configmaps",
-    "persistentvolumeclaims",
-    "leases",
-    "resourcequotas",
-    "events",
+_RESOURCES: Final = sorted(
+    (name for name, kind in BY_STORAGE.items() if kind.stored and name != "nodes"), key="namespaces".__ne__
 )
+"""Namespaces first: in one that is still there, its service account is made anew. The node is the cluster's own."""
 
 
 def objects_in(cluster: LocalCluster) -> frozenset[str]:
@@ -34,7 +30,7 @@ def objects_in(cluster: LocalCluster) -> frozenset[str]:
 
 
 def clean(cluster: LocalCluster, baseline: frozenset[str]) -> None:
-    """Removes what is not in the baseline; processes of pods are killed."""
+    """Removes what is not in the baseline, and all scripts; processes of pods are killed."""
 
     def remove() -> None:
         store = cluster.control.store
@@ -46,3 +42,4 @@ def clean(cluster: LocalCluster, baseline: frozenset[str]) -> None:
                         store.remove(resource, metadata.get("namespace", ""), metadata["name"])
 
     cluster.call(remove)
+    cluster.call(cluster.control.kubelet.forget_scripts)

@@ -113,11 +113,9 @@ def podrunner_faults(podrunner_cluster: LocalCluster) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def podrunner_script(podrunner_cluster: LocalCluster) -> Iterator[ScriptLife]:
+def podrunner_script(podrunner_cluster: LocalCluster) -> ScriptLife:
     """Scripts how pods end: ``podrunner_script("oom", {"task": "load"}, attempt=1)``."""
     from podrunner.testing.lives import life_named, matches
-
-    is_over = False
 
     def script(
         life: str | Lifecycle,
@@ -128,11 +126,10 @@ def podrunner_script(podrunner_cluster: LocalCluster) -> Iterator[ScriptLife]:
         **changes: Any,
     ) -> Lifecycle:
         is_its, lived = matches(key, attempt=attempt, labels=labels), life_named(life, changes)
-        podrunner_cluster.script(lambda pod: not is_over and is_its(pod), lived)
+        podrunner_cluster.script(is_its, lived)
         return lived
 
-    yield script
-    is_over = True  # the cluster keeps its rules
+    return script
 
 
 @pytest.fixture

@@ -149,6 +149,10 @@ class Kubelet:
         rule = matches if callable(matches) else _has_labels(dict(matches))
         self._scripts.add_rule(rule, lifecycle)
 
+    def forget_scripts(self) -> None:
+        """Let pods that come from now on be processes again."""
+        self._scripts.forget_rules()
+
     # --- for the API server ---
 
     async def read_log(self, pod: Json, container: str, options: LogOptions) -> AsyncIterator[bytes]:

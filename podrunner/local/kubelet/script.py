@@ -147,6 +147,10 @@ class ScriptedPods:
         """Script every pod that comes from now on and matches; the latest rule wins, an annotation before all."""
         self._rules.insert(0, (matches, script))
 
+    def forget_rules(self) -> None:
+        """Script no pod that comes from now on, but by its annotation."""
+        self._rules.clear()
+
     def find(self, pod: Json) -> Lifecycle | None:
         """Return the script of a pod, None if it is a real one.
 

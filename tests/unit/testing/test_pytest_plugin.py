@@ -111,6 +111,38 @@ def test_each_test_finds_the_cluster_empty(podrunner_cluster, podrunner_config, 
             assert runner.launch(job("a")).wait(timeout_s=20).succeeded, "no script is left"
 
 
+@pytest.mark.parametrize("turn", [1, 2])
+@pytest.mark.parametrize(
+    ("resource", "namespace"),
+    [
+        ("namespaces", ""),
+        ("limitranges", "default"),
+        ("persistentvolumes", ""),
+        ("priorityclasses", ""),
+        ("roles", "default"),
+        ("serviceaccounts", "default"),
+        ("services", "default"),
+        ("storageclasses", ""),
+    ],
+)
+def test_each_test_finds_none_of_the_other_kinds_either(
+    podrunner_cluster, resource: str, namespace: str, turn: int
+):
+    """Two tests that create the same namespace, or class, do not see each other."""
+    store = podrunner_cluster.control.store
+    assert podrunner_cluster.call(store.find, resource, namespace, "mine") is None
+    place = {"namespace": namespace} if namespace else {}
+    podrunner_cluster.call(store.create, resource, {"metadata": {"name": "mine", **place}})
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_each_test_finds_no_script_of_the_clusters_own(podrunner_cluster, podrunner_config, turn):
+    if turn == 1:
+        podrunner_cluster.script({}, podrunner.Lifecycle(exit_code=9))
+    with podrunner.PodRunner(podrunner_config) as runner:
+        assert runner.launch(job("a")).wait(timeout_s=20).succeeded is (turn == 2)
+
+
 def test_faults_stand_between_the_configuration_and_the_cluster(
     podrunner_config, podrunner_faults, podrunner_ledger
 ):
