@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.models.taskinstancekey import TaskInstanceKey
 
-from podrunner.errors import PodrunnerError
+from podrunner.errors import PodrunnerError, UsageError
 from podrunner.integrations.airflow.database import (
     alive_schedulers,
     dispatches_of_others,
@@ -55,7 +55,16 @@ class AdoptingExecutor(ConfiguredExecutor):
         self._stale_every_s = _STALE_EVERY_S
 
     def _open(self, make: Callable[[str], PodRunner]) -> None:
-        """Open the runner. The scheduler has set ``job_id`` just before."""
+        """Open the runner. The scheduler has set ``job_id`` just before.
+
+        Raises:
+            UsageError: There is no scheduler.
+        """
+        if self.job_id is None:
+            raise UsageError(
+                f"{type(self).__name__} works in a scheduler only, whose number its pods bear, and job_id is None: "
+                "use `airflow dags test` without --use-executor"
+            )
         every_s = float(self.conf.get("scheduler", "orphaned_tasks_check_interval"))
         job, team = int(self.job_id), self.team_name
         session = RunnerSession(make, lambda opened: owner_of(job, team, opened=opened))

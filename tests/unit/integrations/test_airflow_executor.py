@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from podrunner import EventKind, LaunchBatch, Workload
-from podrunner.errors import LogError
+from podrunner.errors import LogError, UsageError
 from podrunner.integrations.airflow.task_log import shown_log
 from tests.unit.integrations.airflow_stand_ins import (
     CallbackKey,
@@ -275,6 +275,14 @@ def test_the_users_hook_is_the_runners(module: Any, monkeypatch: pytest.MonkeyPa
 def test_a_team_has_its_own_parallelism(module: Any) -> None:
     executor = module.PodRunnerExecutor(team_name="red")
     assert executor.parallelism == executor.conf.getint("core", "parallelism")
+
+
+def test_it_says_that_it_works_in_a_scheduler_only(module: Any) -> None:
+    """``airflow dags test --use-executor`` starts executors without one."""
+    executor = module.PodRunnerExecutor(job_id=None)
+    with pytest.raises(UsageError, match=r"job_id is None.*without --use-executor"):
+        executor.start()
+    executor.end()
 
 
 def test_airflow_alone_decides_about_another_try(executor: Any) -> None:
