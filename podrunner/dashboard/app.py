@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from podrunner.dashboard.access import HEADERS, Access, Verdict
 from podrunner.dashboard.facts import legend
+from podrunner.errors import PodrunnerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,6 +61,7 @@ def make_app(board: Board, access: Access) -> Starlette:
             Route("/api/pods/{uid:path}", routes.pod),
         ],
         middleware=[Middleware(_Guard, access=access)],
+        exception_handlers={PodrunnerError: _not_open},
     )
 
 
@@ -130,6 +132,7 @@ class _Routes:
 
     async def changes(self, request: Request) -> Response:
         del request
+        self._board.check_open()  # later the answer has begun
         return _EventStream(self._board, self._board.changes)
 
     async def pod(self, request: Request) -> Response:
@@ -153,6 +156,11 @@ class _Routes:
 
 def _not_found(text: str) -> Response:
     return JSONResponse({"error": text}, 404)
+
+
+def _not_open(request: Request, error: Exception) -> Response:
+    del request
+    return JSONResponse({"error": str(error)}, 503)
 
 
 class _EventStream(Response):

@@ -62,6 +62,14 @@ class Board:
 
     # Messages to a viewer of the table
 
+    def check_open(self) -> None:
+        """Refuses viewers while there is nothing to show.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        self._source.check_open()
+
     async def changes(self, put: Put) -> None:
         """Puts a viewer's messages, as server-sent events: all pods, then what changes.
 

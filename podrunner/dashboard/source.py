@@ -12,7 +12,15 @@ from podrunner.gantt.runner_records import record_of_tracked
 from podrunner.logs import LocalFile, LogPlace, LogQuery, LogReader, LogStreamLimiter, PodLog
 from podrunner.outcome import NO_HISTORY, classify, remember, why
 from podrunner.ownership import stored_outcome
-from podrunner.runner.pod_changes import PodObserver, client_of, config_of, detach, observe, tracked_pods
+from podrunner.runner.pod_changes import (
+    PodObserver,
+    check_open,
+    client_of,
+    config_of,
+    detach,
+    observe,
+    tracked_pods,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +59,14 @@ class ShownPod(NamedTuple):
 
 class BoardSource(Protocol):
     """What the board asks."""
+
+    def check_open(self) -> None:
+        """Refuses to be watched while there is nothing to watch.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        ...
 
     def uids(self) -> list[str]:
         """Returns the UIDs of all pods, or what stands for them."""
@@ -141,6 +157,9 @@ class ClusterPods:
             sink=self._take,
         )
 
+    def check_open(self) -> None:
+        """There is always something to watch."""
+
     def _take(self, batch: Sequence[Observation]) -> None:
         if self._on_change is not None:
             for each in batch:
@@ -213,6 +232,14 @@ class RunnerPods:
         self._limiter = LogStreamLimiter(LOGS_AT_ONCE)
         self._observer: PodObserver | None = None
         self._named: WeakValueDictionary[str, TrackedPod] = WeakValueDictionary()
+
+    def check_open(self) -> None:
+        """Refuses to be watched while there is nothing to watch.
+
+        Raises:
+            RunnerClosedError: The runner is not open.
+        """
+        check_open(self._runner)
 
     def uids(self) -> list[str]:
         """Returns the UIDs of all pods; what stands for one that does not exist."""

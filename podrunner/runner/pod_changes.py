@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PodObserver",
+    "check_open",
     "client_of",
     "config_of",
     "detach",
@@ -73,13 +74,22 @@ class PodObserver:
             self._on_close()
 
 
+def check_open(runner: AsyncPodRunner) -> None:
+    """Refuses a runner that cannot be observed.
+
+    Raises:
+        RunnerClosedError: The runner is not open.
+    """
+    runner._entered().context.check_open("observe")  # noqa: SLF001
+
+
 def observe(runner: AsyncPodRunner, observer: PodObserver) -> None:
     """Begins to pass a runner's events on to an observer, which delivers nothing.
 
     Raises:
         RunnerClosedError: The runner is not open.
     """
-    runner._entered().context.check_open("observe")  # noqa: SLF001
+    check_open(runner)
     runner._bus.attach(observer)  # noqa: SLF001
 
 

@@ -226,6 +226,23 @@ def test_a_blocking_runner_is_refused():
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/api/changes", "/api/pods/x", "/api/pods/x/log"])
+async def test_a_runner_that_is_not_open_yet_is_an_answer(path: str):
+    """And no traceback in the service's log each time that the page tries again."""
+    answer = await get(podrunner.board_app(podrunner.AsyncPodRunner(), **OPEN), path)
+    assert (answer.status, answer.headers["content-type"]) == (503, "application/json")
+    assert "not open" in answer.json()["error"]
+
+
+@pytest.mark.anyio
+async def test_a_runner_that_is_closed_is_an_answer(cluster: Cluster):
+    async with running(cluster) as runner:
+        app = podrunner.board_app(runner, **OPEN)
+    answer = await get(app, "/api/changes")
+    assert (answer.status, "closed" in answer.json()["error"]) == (503, True)
+
+
+@pytest.mark.anyio
 async def test_it_is_mounted_inside_a_service(cluster: Cluster):
     async with running(cluster) as runner:
         service = Starlette(routes=[Mount("/jobs/board", app=board.app(runner, token="t"))])
