@@ -14,7 +14,7 @@ from airflow.executors.workloads.task import ExecuteTask
 from airflow.models.taskinstancekey import TaskInstanceKey
 
 from podrunner import EventKind, PodRunner, RetryPolicy
-from podrunner.errors import PodrunnerError, QueueFullError, SpecError
+from podrunner.errors import OwnershipError, PodrunnerError, QueueFullError, RunnerClosedError, SpecError
 from podrunner.integrations.airflow.adopting import AdoptingExecutor
 from podrunner.integrations.airflow.database import queued_workloads, task_rows
 from podrunner.integrations.airflow.dispatches import (
@@ -43,6 +43,9 @@ __all__ = ["LocalPodRunnerExecutor", "PodRunnerExecutor"]
 
 _BEFORE_ALL_TASKS = (2**31, "")
 """Priority and group of callbacks and connection tests: Airflow takes them before any task too."""
+
+_NOT_TAKEN = (QueueFullError, OwnershipError, RunnerClosedError)
+"""Errors of the runner, not of the workload: it is full, or lost its Lease in the midst of the batch."""
 
 
 class PodRunnerExecutor(AdoptingExecutor):
@@ -197,7 +200,7 @@ class PodRunnerExecutor(AdoptingExecutor):
 
     def _take(self, dispatch: Dispatch, item: Any, run: Any, error: PodrunnerError | None) -> None:
         """Note what became of one workload of a batch."""
-        if isinstance(error, QueueFullError):
+        if isinstance(error, _NOT_TAKEN):
             return  # it stays in the queue
         self._forget_queued(item)
         if error is not None:
@@ -226,15 +229,19 @@ class PodRunnerExecutor(AdoptingExecutor):
         for event, dispatch in found:
             outcome = event.outcome
             assert outcome is not None, "an end has one"
-            if dispatch is not None and (
-                event.will_retry or self._is_run_again(dispatch, event, rows, runner)
-            ):
+            is_again: bool | None = event.will_retry
+            if dispatch is not None and not is_again:
+                is_again = self._is_run_again(dispatch, event, rows, runner)
+            if is_again is None:
+                self._held.append(event)
+                continue
+            if dispatch is not None and is_again:
                 self.log.warning(
                     "%s: lost before its work began, and launched again: %s", dispatch.key, outcome
                 )
                 self.log_task_event(event="pod launched again", extra=str(outcome), ti_key=dispatch.key)
                 continue  # the next pod delivers this outcome
-            if event.will_retry:
+            if is_again:
                 continue
             if dispatch is None or not self._report_one(dispatch, outcome, rows):
                 self._reported.append(event)
@@ -243,8 +250,12 @@ class PodRunnerExecutor(AdoptingExecutor):
 
     def _is_run_again(
         self, dispatch: Dispatch, event: RunnerEvent, rows: dict[Primary, TaskRow], runner: PodRunner
-    ) -> bool:
-        """Launch the next pod of one that was lost before its task began; return whether there is one."""
+    ) -> bool | None:
+        """Launch the next pod of one that was lost before its task began.
+
+        Returns:
+            Whether there is one; None: the runner takes none just now, and the next heartbeat is to ask again.
+        """
         key, outcome = dispatch.key, event.outcome
         if not isinstance(key, TaskInstanceKey) or outcome is None:
             return False
@@ -254,23 +265,35 @@ class PodRunnerExecutor(AdoptingExecutor):
         )
         if again is None:
             return False
-        dispatch.is_adopted = False
         items = queued_workloads([key], executor=self)
         try:
             made = [(dispatch, item, self._workload(item, again=again)) for item in items]
-            runs = self._run(runner, made)
+            run = self._run_one(runner, made)
+        except _NOT_TAKEN:
+            return None
         except PodrunnerError as error:
             self.log.warning("No other pod is launched for %s: %s", key, error)
             return False
-        if not runs or runs.errors or runs[0].done:
+        if run is None:
             return False
-        self._replace(dispatch, made[0][2].key, runs[0], event)
+        self._replace(dispatch, made[0][2].key, run, event)
         return True
+
+    def _run_one(self, runner: PodRunner, made: Sequence[tuple[Dispatch, Any, Workload]]) -> Run | None:
+        """Launch one workload, or none; return its run, unless that is over by what earlier runners left.
+
+        Raises:
+            PodrunnerError: The runner does not take it.
+        """
+        batch = self._run(runner, made)
+        for failure in batch.errors:
+            raise failure.error
+        return next((run for run in batch if not run.done), None)
 
     def _replace(self, dispatch: Dispatch, pod_key: WorkloadKey, run: Run, event: RunnerEvent) -> None:
         """Go on with the next pod of a dispatch; the end of the one before is delivered once that exists."""
         if pod_key.identity == dispatch.pod_key.identity:
-            dispatch.handle = run  # podrunner delivers it
+            dispatch.handle, dispatch.is_adopted = run, False  # podrunner delivers it
             return
         self._dispatches.remove(dispatch)
         if self._dispatches.of_pod(pod_key) is not None:

@@ -9,8 +9,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from podrunner import EventKind, Fault, Workload, WorkloadKey
-from podrunner.errors import PodrunnerError, TransportError
+from podrunner import EventKind, FailedLaunch, Fault, Workload, WorkloadKey
+from podrunner.errors import (
+    OwnershipError,
+    PodrunnerError,
+    QueueFullError,
+    RunnerClosedError,
+    SpecError,
+    TransportError,
+)
 from podrunner.integrations.airflow.dispatches import TaskRow
 from podrunner.integrations.airflow.hand_overs import HandOvers
 from tests.unit.integrations.airflow_stand_ins import (
@@ -62,12 +69,18 @@ class Runner:
         self.acknowledged: list[Any] = []
         self.launched: list[Handle] = []
         self.fails: PodrunnerError | None = None
+        self.refuses: PodrunnerError | None = None
         self.are_done = False
 
     def run_many(self, workloads: list[Workload], **_: Any) -> Batch:
         if self.fails is not None:
             raise self.fails
         batch = Batch(Handle(workload.key) for workload in workloads)
+        batch.errors = tuple(
+            FailedLaunch(index, workload, self.refuses)
+            for index, workload in enumerate(workloads)
+            if self.refuses is not None
+        )
         for run in batch:
             run.done = self.are_done
         self.launched += batch
@@ -224,6 +237,30 @@ def test_workloads_wait_while_there_is_no_runner(airflow: Airflow) -> None:
     assert KEY in airflow.executor.queued_tasks
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        QueueFullError("10 wait already", limit=10),
+        OwnershipError("this runner lost its lease", namespace="", name=""),
+        RunnerClosedError("the runner is closed"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_runner_does_not_take_stays_queued(airflow: Airflow, refusal: PodrunnerError) -> None:
+    """A process that stands still within a batch loses its Lease there: no fault of the rest of the batch."""
+    airflow.runner.refuses = refusal
+    airflow.executor.queued_tasks[KEY] = ExecuteTask(TaskInstance(KEY, "d1"))
+    airflow.launch()
+    assert (list(airflow.executor.queued_tasks), airflow.reported) == ([KEY], {})
+    assert (airflow.executor.running, len(airflow.executor._dispatches)) == (set(), 0)
+
+
+def test_a_workload_that_makes_no_pod_fails_its_task(airflow: Airflow) -> None:
+    airflow.runner.refuses = SpecError("no image")
+    airflow.launch()
+    assert airflow.reported == {KEY: "failed"}
+
+
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +341,28 @@ def test_an_adopted_pod_whose_run_is_over_is_reported(airflow: Airflow) -> None:
     airflow.runner.are_done = True
     airflow.happens("finished", pod_key("d1"), outcome=LOST)
     assert airflow.reported == {KEY: "failed"}
+
+
+@pytest.mark.parametrize("raises", [True, False])
+@pytest.mark.parametrize("outcome", [LOST, BEGUN])
+def test_a_pod_that_cannot_follow_just_now_follows_in_the_next_heartbeat(
+    airflow: Airflow, outcome: Any, *, raises: bool
+) -> None:
+    """The runner is full, or has lost its Lease, which the next heartbeat finds out: the task keeps its try."""
+    airflow.is_row("queued")
+    airflow.adopt(Handle(pod_key("d1")))
+    if raises:
+        airflow.runner.fails = OwnershipError("this runner lost its lease", namespace="", name="")
+    else:
+        airflow.runner.refuses = QueueFullError("10 wait already", limit=10)
+    airflow.happens("finished", pod_key("d1"), outcome=outcome)
+    airflow.executor.sync()
+    assert (airflow.reported, airflow.runner.acknowledged, airflow.logged) == ({}, [], [])
+    assert airflow.executor.running == {KEY}
+    airflow.runner.fails = airflow.runner.refuses = None
+    airflow.executor.sync()
+    assert (airflow.reported, airflow.logged) == ({}, ["pod launched again"])
+    assert airflow.executor.running == {KEY}
 
 
 def test_a_launch_that_fails_is_reported(airflow: Airflow) -> None:
