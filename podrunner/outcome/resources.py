@@ -21,6 +21,9 @@ __all__ = ["Requested", "requested_of", "with_resource_seconds"]
 
 _GPU_SHARES: Final = ("gpu.", "mig-")
 """Of ``nvidia.com``: how a share of a GPU is named."""
+_INTEL: Final = "gpu.intel.com"
+_GPUS_OF_INTEL: Final = frozenset({"i915", "xe"})
+"""By driver. Beside them are ``memory.max`` in bytes, ``millicores``, and the right to watch all: ``xe_monitoring``."""
 
 
 class Requested(NamedTuple):
@@ -116,4 +119,6 @@ def _read_quantity(quantity: str | float) -> float:
 
 def _is_gpu(name: str) -> bool:
     domain, _, resource = name.partition("/")
+    if domain == _INTEL:
+        return resource in _GPUS_OF_INTEL
     return domain.startswith("gpu.") or resource == "gpu" or resource.startswith(_GPU_SHARES)

@@ -25,6 +25,8 @@ def pod(*containers: dict[str, Any], init: tuple[dict[str, Any], ...] = (), **sp
         ({"requests": {"cpu": 2}, "limits": {"cpu": "4", "memory": "1k"}}, Requested(2, 1000, 0)),
         ({"limits": {"nvidia.com/gpu": "2"}}, Requested(0, 0, 2)),
         ({"limits": {"gpu.intel.com/i915": "1", "nvidia.com/mig-1g.5gb": 3}}, Requested(0, 0, 4)),
+        ({"limits": {"gpu.intel.com/xe": 1, "gpu.intel.com/memory.max": "4G"}}, Requested(0, 0, 1)),
+        ({"limits": {"gpu.intel.com/i915_monitoring": 1, "gpu.intel.com/millicores": 500}}, Requested()),
         ({"limits": {"example.com/gpuless": "7", "ephemeral-storage": "1Gi"}}, Requested()),
         ({"requests": {"cpu": "a lot", "memory": None}}, Requested()),
         ({"requests": {"cpu": "1e400"}}, Requested()),
