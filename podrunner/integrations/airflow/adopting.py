@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow.configuration import conf as global_conf
 from airflow.models.taskinstancekey import TaskInstanceKey
 
 from podrunner.errors import PodrunnerError, UsageError
@@ -65,7 +66,7 @@ class AdoptingExecutor(ConfiguredExecutor):
                 f"{type(self).__name__} works in a scheduler only, whose number its pods bear, and job_id is None: "
                 "use `airflow dags test` without --use-executor"
             )
-        every_s = float(self.conf.get("scheduler", "orphaned_tasks_check_interval"))
+        every_s = float(global_conf.get("scheduler", "orphaned_tasks_check_interval"))
         job, team = int(self.job_id), self.team_name
         session = RunnerSession(make, lambda opened: owner_of(job, team, opened=opened))
         session.open()
@@ -119,7 +120,8 @@ class AdoptingExecutor(ConfiguredExecutor):
         session, hand_overs = self._opened()
         if session.runner is None:
             return  # it is being opened anew; what is sought stays so
-        threshold_s = self.conf.getint("scheduler", "scheduler_health_check_threshold")
+        # The scheduler's own settings: a team's configuration has the default where the team sets nothing.
+        threshold_s = global_conf.getint("scheduler", "scheduler_health_check_threshold")
         alive = alive_schedulers(threshold_s).difference(dead_jobs) | {int(self.job_id)}
         is_dead = dead_owners(alive=alive, team=self.team_name, current=session.runner.owner)
         hand_overs.begin(is_dead=is_dead, others=others)

@@ -530,6 +530,27 @@ def test_pods_of_finished_tasks_are_taken_from_dead_schedulers_only(airflow: Air
     assert [is_wanted(pod_key(dispatch)) for dispatch in ("finished", "theirs")] == [True, False]
 
 
+def test_which_schedulers_are_dead_is_said_for_all_teams_alike(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a team's own configuration Airflow gives the default where the team sets nothing, not the common value."""
+    adopting = sys.modules["podrunner.integrations.airflow.adopting"]
+    common = {"scheduler_health_check_threshold": "120", "orphaned_tasks_check_interval": "7.5"}
+    monkeypatch.setitem(sys.modules["airflow.configuration"].conf.sections, "scheduler", common)
+    asked: list[float] = []
+
+    def alive(threshold_s: float) -> set[int]:
+        asked.append(threshold_s)
+        return {JOB}
+
+    monkeypatch.setattr(adopting, "alive_schedulers", alive)
+    airflow.executor.sync()
+    assert asked == [120]
+    monkeypatch.setattr(adopting, "RunnerSession", lambda *_: SimpleNamespace(open=lambda: None))
+    airflow.executor._open(lambda _: None)
+    assert airflow.executor._hand_overs._every_s == 7.5
+
+
 def test_another_programs_pod_that_is_taken_over_is_no_dispatch(airflow: Airflow) -> None:
     key = WorkloadKey({"kind": "Another", "dispatch": "c1"}, attempt=1)
     airflow.adopt(Handle(key))
