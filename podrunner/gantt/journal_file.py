@@ -1,8 +1,9 @@
 """The file of a run's journal: JSON Lines, a header with its version and then one record of a pod a line. Pure.
 
 A later line about a pod replaces an earlier one, so a writer only ever appends. A line that a killed writer left half
-written is the last one, and is left out. Version 1 is the first; a reader takes all versions up to its own, in which
-fields that are not there have their defaults, and fields that it does not know are skipped.
+written is the last one, or the last one before the header of the next writer, and is left out. Version 1 is the first;
+a reader takes all versions up to its own, in which fields that are not there have their defaults, and fields that it
+does not know are skipped.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def read_records(data: bytes, *, source: str) -> list[PodRecord]:
             try:
                 records.append(decoder.decode(line))
             except msgspec.DecodeError as error:
+                if any(map(_is_header, lines[number : number + 1])):
+                    continue  # a killed writer left it
                 raise UsageError(f"{source}, line {number}: {error}") from error
     return records
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
+from os import SEEK_END
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -55,6 +56,15 @@ def journal(runner: AsyncPodRunner | PodRunner, path: str | PathLike[str]) -> Ru
     asynchronous, bridge = runner_behind(runner) if isinstance(runner, PodRunner) else (runner, None)
     make = partial(_begun, asynchronous, Path(path))
     return RunJournal(make() if bridge is None else bridge.run(make), bridge)
+
+
+def _ends_within_a_line(path: Path) -> bool:
+    """Whether a file has a last line without its end: its writer was killed, or its disk was full."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, SEEK_END)
+        return file.read() != b"\n"
 
 
 class RunJournal:
@@ -120,7 +130,8 @@ class _Writer:
         """
         observe(self._runner, self._observer)
         try:
-            self._append(header_line(owner_of_runner(self._runner)))
+            line_end = b"\n" if _ends_within_a_line(self.path) else b""
+            self._append(line_end + header_line(owner_of_runner(self._runner)))
             start_beside(self._runner, self._run)
         except BaseException:
             detach(self._runner, self._observer)

@@ -30,6 +30,11 @@ def test_a_second_writer_goes_on_with_the_file():
     assert [each.key for each in read_records(data, source="f")] == ["job=a", "job=b"]
 
 
+def test_the_half_line_of_a_killed_writer_is_left_out_before_a_second_ones_lines_too():
+    data = header_line("one") + record_lines([life()]) + b'{"key":"ha\n' + header_line("two")
+    assert read_records(data + record_lines([life("job=b")]), source="f") == [life(), life("job=b")]
+
+
 def test_fields_of_a_later_podrunner_are_skipped_and_missing_ones_have_their_defaults():
     data = b'{"podrunner_journal":1,"colour":"red"}\n{"key":"k","mood":"good"}\n'
     (record,) = read_records(data, source="f")
@@ -80,6 +85,20 @@ class TestWriting:
                 await until(lambda: len(read(tmp_path / "j")) == 1)
                 cluster.play(pod.name)
                 await until(lambda: [*read(tmp_path / "j").values()] == ["succeeded"])
+
+    @pytest.mark.parametrize("half", [b"", b'{"key":"ha'])
+    async def test_it_goes_on_behind_what_a_killed_writer_left(
+        self, cluster: Cluster, tmp_path: Path, half: bytes
+    ):
+        """Or one whose disk was full."""
+        path = tmp_path / "j"
+        path.write_bytes(header_line("killed") + record_lines([life()]) + half)
+        async with running(cluster) as runner:
+            with podrunner.journal(runner, path):
+                await runner.launch(workload(0))
+            assert len(read(path)) == 2
+            assert b"\n\n" not in path.read_bytes()
+            cluster.play_all()
 
     async def test_what_is_being_written_as_it_is_closed_is_not_the_last_word(
         self, cluster: Cluster, tmp_path: Path, monkeypatch
