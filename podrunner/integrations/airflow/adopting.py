@@ -52,6 +52,7 @@ class AdoptingExecutor(ConfiguredExecutor):
         self._session: RunnerSession | None = None
         self._hand_overs: HandOvers | None = None
         self._dispatches = Dispatches()
+        self._unlaunched: dict[str, Any] = {}
         self._next_stale_check = 0.0
         self._stale_every_s = _STALE_EVERY_S
 
@@ -144,11 +145,13 @@ class AdoptingExecutor(ConfiguredExecutor):
             if key is None:
                 continue  # of another program of the scope
             dispatch = Dispatch(pod.key.parts["dispatch"], key, pod.key, handle=pod, is_adopted=True)
+            self._unlaunched.pop(dispatch.id, None)
             self._dispatches.add(dispatch)
             self.running.add(dispatch.key)
 
     def _settle(self) -> None:
         _, hand_overs = self._opened()
+        self._queue_unlaunched()
         keys = hand_overs.unfound().values()
         if not keys:
             return
@@ -163,13 +166,30 @@ class AdoptingExecutor(ConfiguredExecutor):
         for key in (key for key, fate in fates if fate is Fate.FAIL):
             self.explain(key, "its pod is gone: none was found after its scheduler or runner was lost")
 
+    def _queue_unlaunched(self) -> None:
+        """Queue callbacks and connection tests again that had no pod when the runner was lost, and have none now."""
+        _, hand_overs = self._opened()
+        for dispatch in self._unlaunched.keys() & hand_overs.unfound().keys():
+            hand_overs.forget(dispatch)
+            item = self._unlaunched.pop(dispatch)
+            self.log.info("No pod is there: it is launched again: %s", item.key)
+            self.queue_workload(item, None)
+
+    def _forget_unlaunched(self, key: Any) -> None:
+        for dispatch in [each for each, item in self._unlaunched.items() if item.key == key]:
+            del self._unlaunched[dispatch]
+            self._opened()[1].forget(dispatch)
+
     def _lose_pods(self, lost: Collection[Dispatch]) -> None:
-        """Track dispatches no more whose pods this runner lost; those of tasks are sought."""
+        """Track dispatches no more whose pods this runner lost; those of tasks are sought, and what had no pod yet."""
         for dispatch in lost:
             if self._dispatches.remove(dispatch):
                 self.running.discard(dispatch.key)
-        tasks = (each for each in lost if isinstance(each.key, TaskInstanceKey) and not each.is_revoked)
-        self._opened()[1].seek({dispatch.id: dispatch.key for dispatch in tasks})
+        wanted = [each for each in lost if not each.is_revoked]
+        tasks = [each for each in wanted if isinstance(each.key, TaskInstanceKey)]
+        others = [each for each in wanted if each.item is not None and not each.had_pod]
+        self._unlaunched |= {each.id: each.item for each in others}
+        self._opened()[1].seek({each.id: each.key for each in (*tasks, *others)})
 
     # --- pods that are no longer wanted --------------------------------------------------------------------------
 

@@ -50,6 +50,9 @@ class Dispatch:
         is_cancelled: Whether its pod is being ended because it is stale.
         replaced: The end of the pod before, which is delivered once its successor exists; None: there is none.
         stale_since: Since when it has not been wanted; None: it is.
+        item: Airflow's workload of a callback or connection test, which Airflow hands over once only; None: it is a
+            task's, or was adopted.
+        had_pod: Whether its pod is known to have been there.
     """
 
     id: str
@@ -61,6 +64,8 @@ class Dispatch:
     is_cancelled: bool = False
     replaced: Any = None
     stale_since: float | None = None
+    item: Any = None
+    had_pod: bool = False
 
     @property
     def again(self) -> int:

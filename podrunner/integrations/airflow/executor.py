@@ -117,7 +117,7 @@ class PodRunnerExecutor(AdoptingExecutor):
         new = runner.poll_events()
         self._report_running(new)
         events = [*self._held, *new]
-        self._deliver_replaced(events)
+        self._note_pods(events)
         lost = (self._dispatches.of_pod(event.key) for event in events if event.kind is EventKind.LOST)
         self._lose_pods([dispatch for dispatch in lost if dispatch is not None])
         ended = [event for event in events if event.outcome is not None]
@@ -144,6 +144,7 @@ class PodRunnerExecutor(AdoptingExecutor):
         for dispatch in self._dispatches.of_key(key):
             dispatch.is_revoked = True
             self._cancel(dispatch)
+        self._forget_unlaunched(key)
         super().fail_connection_test(key)
 
     # --- launching ---------------------------------------------------------------------------------------------
@@ -207,6 +208,7 @@ class PodRunnerExecutor(AdoptingExecutor):
             self.explain(dispatch.key, error)
             return
         dispatch.handle = run
+        dispatch.item = None if isinstance(item, ExecuteTask) else item
         self._dispatches.add(dispatch)
         self.running.add(dispatch.key)
 
@@ -302,12 +304,18 @@ class PodRunnerExecutor(AdoptingExecutor):
         following = Dispatch(dispatch.id, dispatch.key, pod_key, handle=run, replaced=event)
         self._dispatches.add(following)
 
-    def _deliver_replaced(self, events: list[RunnerEvent]) -> None:
-        """Deliver the ends of pods whose successors exist, are another runner's, or are over without a pod."""
+    def _note_pods(self, events: list[RunnerEvent]) -> None:
+        """Note which dispatches have pods.
+
+        The end of a pod is delivered once its successor exists, is another runner's, or is over without a pod.
+        """
         for event in events:
             dispatch = self._dispatches.of_pod(event.key)
+            if dispatch is None:
+                continue
+            dispatch.had_pod |= bool(event.uid) or event.kind is EventKind.LOST
             is_over = event.kind in {EventKind.FINISHED, EventKind.LOST} and not event.will_retry
-            if dispatch is not None and dispatch.replaced is not None and (event.uid or is_over):
+            if dispatch.replaced is not None and (event.uid or is_over):
                 self._reported.append(dispatch.replaced)
                 dispatch.replaced = None
 

@@ -162,6 +162,7 @@ class HandOvers:
         """Drop the searches: their runner is lost, and so is what they have found."""
         self._searches = []
         self._has_failed = False
+        self._next = self._clock()
 
     def collect(self) -> list[Pod]:
         """Return the pods that have been found since the last call; their dispatches are sought no more."""

@@ -149,7 +149,8 @@ class BaseExecutor:
 
     def queue_workload(self, workload: Any, session: Any) -> None:
         del session
-        self.queued_tasks[workload.key] = workload
+        queue = self.queued_tasks if isinstance(workload, ExecuteTask) else self.queued_callbacks
+        queue[workload.key] = workload
 
     def fail_connection_test(self, key: Any) -> None:
         self.queued_connection_tests.pop(key, None)

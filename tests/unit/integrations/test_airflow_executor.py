@@ -64,13 +64,14 @@ class Runner:
         self.handles: list[Handle] = []
         self.events: list[Any] = []
         self.adoptable: list[Handle] = []
+        self.lease = "held"
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None: ...
 
     def health(self) -> Any:
-        return SimpleNamespace(lease="held")
+        return SimpleNamespace(lease=self.lease)
 
     def run_many(self, workloads: Any, *, retry: Any, priority: Any, group: Any) -> Any:
         self.retry = retry
@@ -212,6 +213,79 @@ def test_the_end_of_an_adopted_pod_is_reported(module: Any, executor: Any, item:
     runner_of(executor).events = [event(adopted, outcome=Outcome(succeeded=True))]
     executor.sync()
     assert executor.event_buffer == {item.key: ("success", None)}
+
+
+def lose_runner(executor: Any, *found: Handle) -> None:
+    """Let the runner lose its Lease, and the one that is opened then find pods."""
+    runner_of(executor).lease = "the cluster does not answer"
+    executor.sync()
+    find(executor, *found)
+
+
+def find(executor: Any, *found: Handle) -> None:
+    """Let a runner that is being opened find pods."""
+    opened = executor._opened()[0]._opening.result(10)
+    opened.adoptable = list(found)
+    executor.sync()
+    assert executor._opened()[1].wait(10)
+    executor.sync()
+
+
+def test_a_callback_that_had_no_pod_when_the_runner_was_lost_is_launched_again(executor: Any) -> None:
+    """Airflow dispatches it never again: it would be queued for good."""
+    executor._process_workloads([callback()])
+    (handle,) = runner_of(executor).handles
+    runner_of(executor).events = [SimpleNamespace(**{**vars(event(handle, status="")), "uid": ""})]
+    executor.sync()
+    lose_runner(executor)
+    assert list(executor.queued_callbacks) == [CallbackKey(ID)]
+    assert executor.running == set()
+    executor._process_workloads(list(executor.queued_callbacks.values()))
+    (again,) = runner_of(executor).handles
+    assert (again.key, executor.running) == (handle.key, {CallbackKey(ID)})
+    executor.sync()
+    assert (executor.queued_callbacks, executor.event_buffer) == ({}, {})
+
+
+def test_a_callback_whose_pod_is_found_is_not_launched_again(executor: Any) -> None:
+    """Nor one whose pod was there: it may have ended at another scheduler."""
+    executor._process_workloads([callback()])
+    (handle,) = runner_of(executor).handles
+    lose_runner(executor, Handle(handle.key))
+    assert (executor.queued_callbacks, executor.running) == ({}, {CallbackKey(ID)})
+    runner_of(executor).events = [event(handle)]
+    executor.sync()
+    lose_runner(executor)
+    assert executor.queued_callbacks == {}
+
+
+def test_a_callback_that_had_a_pod_is_not_launched_again(executor: Any) -> None:
+    executor._process_workloads([callback()])
+    runner_of(executor).events = [event(runner_of(executor).handles[0], status="Pending")]
+    executor.sync()
+    lose_runner(executor)
+    assert executor.queued_callbacks == {}
+
+
+def test_a_callback_whose_pod_is_another_runners_is_not_launched_again(executor: Any) -> None:
+    """Else it would be launched, and lost, in each heartbeat."""
+    executor._process_workloads([callback()])
+    (handle,) = runner_of(executor).handles
+    lost = SimpleNamespace(**{**vars(event(handle, status="")), "kind": EventKind.LOST, "uid": ""})
+    runner_of(executor).events = [lost]
+    for _ in range(3):
+        executor.sync()
+        assert executor._opened()[1].wait(10)
+    assert (executor.queued_callbacks, executor.running) == ({}, set())
+
+
+def test_a_connection_test_that_airflow_has_ended_is_not_launched_again(executor: Any) -> None:
+    executor._process_workloads([connection_test()])
+    runner_of(executor).lease = "lost"
+    executor.sync()
+    executor.fail_connection_test(ConnectionTestKey(ID))
+    find(executor)
+    assert executor.queued_callbacks == {}
 
 
 def test_a_connection_test_that_takes_too_long_for_airflow_leaves_no_pod(executor: Any) -> None:
