@@ -34,6 +34,7 @@ _SECRETS = (
     "AIRFLOW__CORE__FERNET_KEY",
     "AIRFLOW__CORE__SQL_ALCHEMY_CONN",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    "AIRFLOW__WEBSERVER__SECRET_KEY",  # that of [api] before 3.0.2
 )
 _PLACES_OF_DATABASES = frozenset({"host", "hostaddr", "port", "service", "unix_socket"})
 """Parameters of a URL that has no host: libpq's, and those of MySQL's drivers."""

@@ -90,6 +90,21 @@ def test_the_parameters_of_a_database_url_that_say_where_it_is_count(module: Any
     assert len(scopes) == 2
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AIRFLOW__API_AUTH__JWT_SECRET",
+        "AIRFLOW__API__SECRET_KEY_CMD",
+        "AIRFLOW__CORE__FERNET_KEY",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC",
+        "AIRFLOW__WEBSERVER__SECRET_KEY",  # its name before 3.0.2, which Airflow 3 still reads
+    ],
+)
+def test_workers_on_a_laptop_have_the_variables_of_airflow_but_its_secrets(module: Any, secret: str) -> None:
+    environ = {"AIRFLOW_HOME": "/a", "PATH": "/bin", "HOME": "/h", secret: "s"}
+    assert module.local_env(environ) == {"AIRFLOW_HOME": "/a", "PATH": "/bin"}
+
+
 def test_the_log_file_is_where_airflow_looks_for_it(module: Any) -> None:
     from types import SimpleNamespace
 
