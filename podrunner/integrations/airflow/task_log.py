@@ -31,6 +31,8 @@ TIMEOUT_S = 5.0
 """So long a reader of the page may wait for a cluster that does not answer."""
 LINES = 10_000
 """So many lines are read at most, the last ones."""
+_MOST_FOLLOWING = 10
+"""So many pods of one dispatch are looked for after its first, however many may follow: each costs a request."""
 _log = logging.getLogger(__name__)
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -64,7 +66,7 @@ def _launches(first: Workload, *, most: int) -> list[Workload]:
     """Return the pods of a dispatch in their order: a lost one is followed by one with a key of its own."""
     keys = (
         WorkloadKey({**first.key.parts, AGAIN: str(again)}, attempt=first.key.attempt)
-        for again in range(1, most + 1)
+        for again in range(1, min(most, _MOST_FOLLOWING) + 1)
     )
     return [first, *(first.model_copy(update={"key": key}) for key in keys)]
 

@@ -106,17 +106,18 @@ def test_a_task_instance_without_a_dispatch_has_no_pod() -> None:
     assert "names no dispatch" in messages[0]
 
 
-def test_the_pods_that_followed_a_lost_one_are_looked_for_too() -> None:
+@pytest.mark.parametrize(("most", "followed"), [(0, 0), (2, 2), (1000, 10)])
+def test_the_pods_that_followed_a_lost_one_are_looked_for_too(most: int, followed: int) -> None:
     """Each launch of a dispatch after its container may have started has a key of its own; the newest is shown."""
     read = Reads("line")
-    config = CONFIG.model_copy(
-        update={"run_retry": CONFIG.run_retry.model_copy(update={"infrastructure_retries": 2})}
-    )
+    retry = CONFIG.run_retry.model_copy(update={"infrastructure_retries": most})
+    config = CONFIG.model_copy(update={"run_retry": retry})
     shown(read, config=lambda: config)
     ((_, pods, _),) = read.asked
     task = Task(external_executor_id="d1")
     launched = [
-        workload_of(task, dispatch="d1", version="3.3.2", owner="7", again=again) for again in range(3)
+        workload_of(task, dispatch="d1", version="3.3.2", owner="7", again=again)
+        for again in range(followed + 1)
     ]
     assert [pod.key for pod in pods] == [each.key for each in launched]
     assert [pod_name(config, pod) for pod in pods] == [pod_name(config, each) for each in launched]
