@@ -7,7 +7,6 @@ What belongs here: which sections are read, and what an executor needs beside th
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,10 +69,11 @@ def config_of(
     if "scope" not in own:
         settings["scope"] = scope_of(global_conf.get("database", "sql_alchemy_conn"), team)
     if cluster == "local":
-        settings |= {"cluster": "local", "env": {**local_env(environ), **_env_of(own)}}
+        settings["cluster"] = "local"
         if not own.get("local__folder"):
             settings["local.folder"] = str(local_folder())
-    return RunnerConfig.from_airflow_conf(sections, overrides=settings)
+    made = RunnerConfig.from_airflow_conf(sections, overrides=settings)
+    return made.with_changes(env={**local_env(environ), **made.env}) if cluster == "local" else made
 
 
 def scope_of(database: str, team: str | None) -> str:
@@ -128,10 +128,6 @@ def log_file(ti: Any, try_number: int) -> Path:
     folder = Path(global_conf.get("logging", "base_log_folder")).expanduser()
     name: str = log_filename_template_renderer()(ti=ti, try_number=try_number)
     return folder / name
-
-
-def _env_of(own: Mapping[str, str]) -> dict[str, str]:
-    return dict(json.loads(own["env"])) if own.get("env") else {}
 
 
 def local_folder() -> Path:

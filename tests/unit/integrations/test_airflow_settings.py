@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from podrunner.errors import ConfigError
 from tests.unit.integrations.airflow_stand_ins import Conf, executor_module
 
 DATABASE = "postgresql+psycopg2://airflow:secret@db/airflow"
@@ -88,6 +89,29 @@ def test_the_parameters_of_a_database_url_that_say_where_it_is_count(module: Any
     one, other = (f"postgresql://airflow@/airflow?sslmode=off&{parameter}=/{place}" for place in ("a", "b"))
     scopes = {module.scope_of(url, None) for url in (one, other, one.replace("sslmode=off&", ""))}
     assert len(scopes) == 2
+
+
+@pytest.mark.parametrize("cluster", [None, "local"])
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [("nope", "is not JSON"), ('["a"]', "must be a mapping"), ('{"A": 1}', "A: must be text")],
+)
+def test_wrong_variables_are_refused_by_name(
+    module: Any, monkeypatch: pytest.MonkeyPatch, cluster: str | None, env: str, problem: str
+) -> None:
+    monkeypatch.setattr(module.global_conf, "sections", {**GLOBAL, "podrunner": {"env": env}})
+    with pytest.raises(ConfigError, match=rf"\[podrunner\] env: {problem}"):
+        module.config_of(Conf(), version="3.3.2", owner="o", team=None, cluster=cluster, environ={})
+
+
+def test_variables_of_the_configuration_win_over_the_schedulers(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"env": '{"TZ": "UTC", "MINE": "1"}'}
+    monkeypatch.setattr(module.global_conf, "sections", {**GLOBAL, "podrunner": own})
+    environ = {"TZ": "CET", "PATH": "/bin"}
+    made = module.config_of(Conf(), version="3.3.2", owner="o", team=None, cluster="local", environ=environ)
+    assert made.env == {"PATH": "/bin", "TZ": "UTC", "MINE": "1"}
 
 
 @pytest.mark.parametrize(
