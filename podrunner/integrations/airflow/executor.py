@@ -238,10 +238,9 @@ class PodRunnerExecutor(AdoptingExecutor):
                 self._held.append(event)
                 continue
             if dispatch is not None and is_again:
-                self.log.warning(
-                    "%s: lost before its work began, and launched again: %s", dispatch.key, outcome
-                )
-                self.log_task_event(event="pod launched again", extra=str(outcome), ti_key=dispatch.key)
+                lost = storable(str(outcome))
+                self.log.warning("%s: lost before its work began, and launched again: %s", dispatch.key, lost)
+                self.log_task_event(event="pod launched again", extra=lost, ti_key=dispatch.key)
                 continue  # the next pod delivers this outcome
             if is_again:
                 continue

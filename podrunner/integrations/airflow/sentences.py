@@ -33,7 +33,7 @@ def explained(cause: Outcome | PodrunnerError | str) -> str:
     """
     tail = getattr(cause, "log_tail", ())
     if not tail:
-        return str(cause)
+        return storable(str(cause))
     lines = _TOKEN.sub("***", "\n".join(tail))
     shown = lines if len(lines) <= _LONGEST_LOG else f"…{lines[-_LONGEST_LOG:]}"
-    return f"{cause}\nThe last lines of its log:\n{shown}"
+    return storable(f"{cause}\nThe last lines of its log:\n{shown}")

@@ -376,7 +376,7 @@ def test_the_providers_commands_are_airflows_if_it_is_installed(
     assert module.PodRunnerExecutor.get_cli_commands() == ["kubernetes"]
 
 
-def test_what_a_database_cannot_store_is_not_handed_to_it(executor: Any) -> None:
+def test_what_a_database_or_a_log_cannot_store_is_not_handed_to_it(executor: Any, caplog: Any) -> None:
     """PostgreSQL refuses NUL, and UTF-8 half of a pair: the scheduler would end at each start, for the pod is kept."""
     executor._process_workloads([task()])
     (handle,) = runner_of(executor).handles
@@ -385,6 +385,6 @@ def test_what_a_database_cannot_store_is_not_handed_to_it(executor: Any) -> None
     executor.sync()
     ((_, (_, info)),) = executor.event_buffer.items()
     (row,) = executor._task_event_logs
-    for text in (info, row.extra):
+    for text in (info, row.extra, *caplog.messages):
         assert "\x00" not in text
         text.encode()
