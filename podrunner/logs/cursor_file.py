@@ -53,6 +53,8 @@ class Mark(msgspec.Struct, frozen=True):
         segments: The number of the last segment.
         token: The writer's.
         owner: The runner that writes.
+        is_rest_noted: Whether a gap stands behind that length in place of all that was not read: whoever reads on after
+            all cuts it off, and nobody needs to write another one.
     """
 
     cursor: LogCursor
@@ -60,6 +62,7 @@ class Mark(msgspec.Struct, frozen=True):
     segments: int = msgspec.field(default=0, name="parts")
     token: WriterToken = WriterToken()
     owner: str = ""
+    is_rest_noted: bool = False
 
 
 _FOLDERS: Final = 5
@@ -85,7 +88,7 @@ class CursorFile:
         has_predecessor: Whether the log was begun by an earlier writer, which may have been stopped in the middle of
             a write.
         unread: Where the log of an earlier pod stands that was written to the same file and not read to its end; None:
-            there is none.
+            there is none, or the file says so already.
     """
 
     def __init__(self, log: Path, *, owner: str, adoptions: int, may_write: Callable[[], bool]) -> None:
@@ -163,12 +166,13 @@ class CursorFile:
             raise self._superseded(found)
         self._token = WriterToken(own, found.opening + 1 if found.adoptions == own else 0)
         self.has_predecessor = True
-        self._write(msgspec.structs.replace(mark, token=self._token, owner=self._owner))
+        taken = msgspec.structs.replace(mark, token=self._token, owner=self._owner, is_rest_noted=False)
+        self._write(taken)
         return mark
 
-    def save(self, cursor: LogCursor, *, size: int, segments: int) -> None:
+    def save(self, cursor: LogCursor, *, size: int, segments: int, is_rest_noted: bool = False) -> None:
         """Saves how far the log was written."""
-        self._write(Mark(cursor.compact(), size, segments, self._token, self._owner))
+        self._write(Mark(cursor.compact(), size, segments, self._token, self._owner, is_rest_noted))
 
     def forget(self) -> None:
         """Removes the file: no reader will resume there. A later owner's stays, and another pod's."""
@@ -206,7 +210,7 @@ class CursorFile:
             return None
         fresh = self._fresh
         is_ours = fresh and (mark.cursor.uid, mark.cursor.container) == (fresh.uid, fresh.container)
-        self.unread = None if is_ours or mark.cursor.complete else mark.cursor
+        self.unread = None if is_ours or mark.cursor.complete or mark.is_rest_noted else mark.cursor
         return mark if is_ours else None
 
     def _decode(self) -> Mark:

@@ -16,7 +16,7 @@ import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -91,6 +91,20 @@ def container_log_path(relative: str, container: str, *, main: str) -> str:
     return str(path.with_name(f"{path.stem}.{container}{path.suffix}"))
 
 
+class _Rest(NamedTuple):
+    """That the last thing in the file is a gap in place of all that was not read.
+
+    Attributes:
+        cursor: Where the reader stood.
+        size: The length of the file before the gap.
+        segments: The number of the last segment before it.
+    """
+
+    cursor: LogCursor
+    size: int
+    segments: int
+
+
 class FileLogSink:
     """Appends one container's log to one file.
 
@@ -128,6 +142,7 @@ class FileLogSink:
         self._segments = 0
         self._marked_at = 0.0
         self._is_torn = False  # a write failed, and its beginning may be in the file
+        self._rest: _Rest | None = None
 
     @property
     def cursor_path(self) -> Path:
@@ -143,8 +158,14 @@ class FileLogSink:
         await self._append(batch.content(timestamps=self._timestamps), cursor)
 
     async def gap(self, gap: LogGap, cursor: LogCursor) -> None:
-        """Appends a line that says what is missing."""
-        await self._append(f"{gap}\n".encode(), cursor)
+        """Appends a line that says what is missing.
+
+        One in place of all that was not read may turn out to be untrue: the pod was about to be deleted or marked as
+        reported when its runner ended, and neither was done. It stays behind the saved length, so that a runner that
+        reads on after all cuts it off.
+        """
+        is_rest = gap.reason is GapReason.UNAVAILABLE and gap.before is None
+        await self._append(f"{gap}\n".encode(), cursor, is_rest=is_rest)
 
     async def close(self, cursor: LogCursor) -> None:
         """Saves the cursor for good."""
@@ -155,9 +176,10 @@ class FileLogSink:
         """Removes the cursor: the pod is gone, and no reader will resume here. Another writer's stays."""
         await anyio.to_thread.run_sync(self._mark.forget)
 
-    async def _append(self, content: bytes, cursor: LogCursor) -> None:
+    async def _append(self, content: bytes, cursor: LogCursor, *, is_rest: bool = False) -> None:
         mark = current_time() - self._marked_at >= _CURSOR_INTERVAL_S
-        if await anyio.to_thread.run_sync(partial(self._append_now, content, cursor, mark=mark)):
+        append = partial(self._append_now, content, cursor, mark=mark, is_rest=is_rest)
+        if await anyio.to_thread.run_sync(append):
             self._marked_at = current_time()
 
     def _open(self, fresh: LogCursor) -> LogCursor | None:
@@ -192,10 +214,11 @@ class FileLogSink:
         self._cut_off()
         self._save(cursor)
 
-    def _append_now(self, content: bytes, cursor: LogCursor, *, mark: bool) -> bool:
+    def _append_now(self, content: bytes, cursor: LogCursor, *, mark: bool, is_rest: bool = False) -> bool:
         """Appends, and saves the cursor if it is due; returns whether it was saved."""
         mark = self._mark.check() or mark
         self._cut_off()
+        rest = _Rest(cursor, self._size, self._segments) if is_rest else None
         if self._max_bytes is not None and self._size > 0 and self._size + len(content) > self._max_bytes:
             self._begin_file()
         try:
@@ -205,6 +228,7 @@ class FileLogSink:
             with suppress(OSError):  # else before the next write
                 self._cut_off()
             raise
+        self._rest = rest
         return mark and self._has_saved(cursor)
 
     def _cut_off(self) -> None:
@@ -238,7 +262,11 @@ class FileLogSink:
                 compress_segment(self.path, self._segments)
 
     def _save(self, cursor: LogCursor) -> None:
-        self._mark.save(cursor, size=self._size, segments=self._segments)
+        rest = self._rest
+        if rest is not None and rest.cursor == cursor:
+            self._mark.save(cursor, size=rest.size, segments=rest.segments, is_rest_noted=True)
+        else:
+            self._mark.save(cursor, size=self._size, segments=self._segments)
 
 
 def _append(path: str, content: bytes) -> int:

@@ -47,6 +47,7 @@ class _Cursor(msgspec.Struct, frozen=True):
 class _Mark(msgspec.Struct, frozen=True):
     cursor: _Cursor = _Cursor()
     owner: str = ""
+    is_rest_noted: bool = False
 
 
 def remove_cursors(
@@ -81,7 +82,7 @@ def remove_cursors(
             left = mark.owner in owners and not is_needed(mark.cursor.uid)
         if left:
             with suppress(OSError):  # it is gone already, or another user's
-                if mark is not None and not mark.cursor.complete:
+                if mark is not None and not (mark.cursor.complete or mark.is_rest_noted):
                     _note_end(path, mark.cursor)
                 path.unlink()
                 removed += 1

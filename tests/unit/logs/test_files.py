@@ -10,7 +10,8 @@ import anyio
 import pytest
 from podrunner.errors import LogError
 from podrunner.logs import FileLogSink, GapReason, LogCursor, LogGap, container_log_path, safe_log_path
-from podrunner.logs.cursor import advance
+from podrunner.logs.cursor import advance, next_run
+from podrunner.logs.leftovers import remove_cursors
 from podrunner.logs.record import LogBatch
 from tests.unit.logs.conftest import stamped
 
@@ -345,3 +346,73 @@ async def test_the_unread_end_of_an_earlier_pods_log_in_the_file_is_a_gap(tmp_pa
     assert [gap.startswith("*** Log gap in container base (unavailable)") for gap in gaps] == [True] * (
         not is_complete
     )
+
+
+# The gap in place of the rest
+
+
+def rest_of(cursor: LogCursor) -> LogGap:
+    return LogGap(cursor.container, GapReason.UNAVAILABLE, after=cursor.stamp or None, message="ended early")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("max_bytes", [None, 10])
+async def test_a_gap_for_the_rest_goes_if_the_same_pods_log_is_read_on(tmp_path, max_bytes):
+    """G4: the pod was about to be deleted when its runner ended, and was not: nothing is missing."""
+    path = tmp_path / "1.log"
+    old, cursor = await opened(path, max_bytes=max_bytes)
+    cursor = await feed(old, cursor, stamped(1))
+    await old.gap(rest_of(cursor), cursor)
+    await old.close(cursor)
+    assert path.read_text().splitlines()[-1].startswith("*** Log gap")
+    new, found = await opened(path, 1)
+    assert found == cursor
+    await feed(new, found, stamped(2))
+    assert path.read_text() == "line 1\nline 2\n"
+    assert [it.name for it in tmp_path.iterdir() if it.is_file()] == ["1.log"]
+
+
+@pytest.mark.anyio
+async def test_a_gap_for_the_rest_is_written_once(tmp_path):
+    """G4: neither the next pod's log in the file, nor the removal of the cursor, says it again."""
+    for number, ends in enumerate(("open", "remove")):
+        path = tmp_path / f"{number}.log"
+        old, cursor = await opened(path, owner="gone")
+        cursor = await feed(old, cursor, stamped(1))
+        await old.gap(rest_of(cursor), cursor)
+        await old.close(cursor)
+        if ends == "open":
+            await FileLogSink(path, owner="other").open(uid="uid-2", container="base")
+        else:
+            assert remove_cursors(tmp_path, owners={"gone"}, is_needed=lambda _: False) == 1
+        assert path.read_text().count("*** Log gap") == 1
+
+
+@pytest.mark.anyio
+async def test_a_gap_behind_which_the_log_goes_on_stays(tmp_path):
+    """G3: a run whose log could not be had; a successor begins with the next one."""
+    path = tmp_path / "1.log"
+    old, cursor = await opened(path)
+    cursor = await feed(old, cursor, stamped(1))
+    await old.gap(rest_of(cursor), cursor)
+    following = next_run(cursor, 1, "")
+    await old.close(following)
+    new, found = await opened(path, 1)
+    assert found == following
+    await feed(new, found, stamped(2))
+    first, gap, last = path.read_text().splitlines()
+    assert (first, gap[:11], last) == ("line 1", "*** Log gap", "line 2")
+
+
+@pytest.mark.anyio
+async def test_a_gap_that_was_cut_off_is_written_again_if_it_comes_true_after_all(tmp_path):
+    """G4: who read on was killed before the first line, and then the pod went."""
+    path = tmp_path / "1.log"
+    old, cursor = await opened(path)
+    cursor = await feed(old, cursor, stamped(1))
+    await old.gap(rest_of(cursor), cursor)
+    await old.close(cursor)
+    await opened(path, 1, owner="gone")
+    assert path.read_text() == "line 1\n"
+    assert remove_cursors(tmp_path, owners={"gone"}, is_needed=lambda _: False) == 1
+    assert path.read_text().count("*** Log gap") == 1

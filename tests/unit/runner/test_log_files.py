@@ -261,3 +261,26 @@ async def test_the_log_of_an_earlier_pod_that_is_being_deleted_when_the_runner_c
         successor.submit(workload(log_path="1.log"))
         await until(lambda: "deletionTimestamp" in cluster.pods["default", pod.name]["metadata"])
     assert (tmp_path / "1.log").read_text().startswith("*** Log gap in container base (unavailable)")
+
+
+async def test_a_gap_for_a_pod_that_was_not_marked_in_time_goes_when_its_log_is_read_on(
+    cluster: Cluster, tmp_path
+):
+    """G4, H1: the mark was on its way when the runner left; nobody got it, and a successor reads the log."""
+    reading = Fault(lambda request: request.path.endswith("/log"), times=1_000, delay_s=600)
+    cluster.faults.append(reading)
+    marking = cluster.fail("PATCH", "/pods/", delay_s=600, times=1_000)
+    logs = {"folder": tmp_path, "follow": "end", "drain_timeout_s": 0.1, "tail_lines_on_failure": 0}
+    async with running(cluster, logs=logs, on_exit="detach") as runner:
+        pod = await runner.launch(workload(log_path="1.log"))
+        cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z hello"]
+        cluster.play(pod.name, 3)
+        await pod.wait(5)
+        await until(lambda: marking.times < 1_000)
+    assert (tmp_path / "1.log").read_text().startswith("*** Log gap in container base (unavailable)")
+    cluster.faults.remove(reading)
+    cluster.faults.remove(marking)
+    async with running(cluster, logs=logs) as successor:
+        assert len(await successor.adopt()) == 1
+        await successor.wait_all(5)
+    assert (tmp_path / "1.log").read_text() == "hello\n"
