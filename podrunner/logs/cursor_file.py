@@ -53,6 +53,8 @@ class Mark(msgspec.Struct, frozen=True):
         segments: The number of the last segment.
         token: The writer's.
         owner: The runner that writes.
+        lease: The UID of its Lease; "": it is not known.
+        namespace: The pod's; "": it is not known.
         is_rest_noted: Whether a gap stands behind that length in place of all that was not read: whoever reads on after
             all cuts it off, and nobody needs to write another one.
     """
@@ -62,6 +64,8 @@ class Mark(msgspec.Struct, frozen=True):
     segments: int = msgspec.field(default=0, name="parts")
     token: WriterToken = WriterToken()
     owner: str = ""
+    lease: str = ""
+    namespace: str = ""
     is_rest_noted: bool = False
 
 
@@ -80,7 +84,9 @@ class CursorFile:
 
     Args:
         log: The log file.
-        owner: The runner that writes: if it is killed, another one knows by it whose file this is.
+        owner: The runner that writes: if it is gone, another one knows by it whose file this is.
+        lease: The UID of its Lease: another cluster's runner of that name may write to the same folder.
+        namespace: The pod's: only a runner that sees it knows whether the pod exists.
         adoptions: How often the pod had gone over to another runner before it came to this one.
         may_write: Whether the pod is still this runner's.
 
@@ -91,12 +97,23 @@ class CursorFile:
             there is none, or the file says so already.
     """
 
-    def __init__(self, log: Path, *, owner: str, adoptions: int, may_write: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        log: Path,
+        *,
+        owner: str,
+        lease: str = "",
+        namespace: str = "",
+        adoptions: int,
+        may_write: Callable[[], bool],
+    ) -> None:
         self.has_predecessor: bool = False
         self.unread: LogCursor | None = None
         self._log = log
         self._may_write = may_write
         self._owner = owner
+        self._lease = lease
+        self._namespace = namespace
         self._token = WriterToken(adoptions)
         self._fresh: LogCursor | None = None
         self._place: Path | None = None  # once it is claimed
@@ -166,13 +183,24 @@ class CursorFile:
             raise self._superseded(found)
         self._token = WriterToken(own, found.opening + 1 if found.adoptions == own else 0)
         self.has_predecessor = True
-        taken = msgspec.structs.replace(mark, token=self._token, owner=self._owner, is_rest_noted=False)
-        self._write(taken)
+        self._write(self._mark(mark.cursor, mark.size, mark.segments))
         return mark
 
     def save(self, cursor: LogCursor, *, size: int, segments: int, is_rest_noted: bool = False) -> None:
         """Saves how far the log was written."""
-        self._write(Mark(cursor.compact(), size, segments, self._token, self._owner, is_rest_noted))
+        self._write(self._mark(cursor.compact(), size, segments, is_rest_noted=is_rest_noted))
+
+    def _mark(self, cursor: LogCursor, size: int, segments: int, *, is_rest_noted: bool = False) -> Mark:
+        return Mark(
+            cursor,
+            size,
+            segments,
+            self._token,
+            self._owner,
+            lease=self._lease,
+            namespace=self._namespace,
+            is_rest_noted=is_rest_noted,
+        )
 
     def forget(self) -> None:
         """Removes the file: no reader will resume there. A later owner's stays, and another pod's."""

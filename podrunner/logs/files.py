@@ -114,13 +114,19 @@ class FileLogSink:
         max_bytes: A file that would grow longer becomes a segment (``1.log.1``, ``1.log.2``, …), and a new one is
             begun: between two batches of lines, so that a file may be longer by less than one. None: one file.
         compress: Whether segments are compressed: ``1.log.1.gz``.
-        owner: The runner that writes: if it is killed, another one knows by it whose cursor file this is.
+        owner: The runner that writes: if it is gone, another one knows by it whose cursor file this is.
+        lease: The UID of the runner's Lease.
+        namespace: The pod's.
         may_write: Whether the pod is still this runner's: else log and cursor are a successor's, and stay as they are.
             Asked in worker threads, right before each write.
         adoptions: How often the pod had gone over to another runner before it came to this one.
+
+    Attributes:
+        path: The file.
+        is_unread: Whether the cursor file, as it was saved last, says that a part of the log is still to be read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # whose cursor file it is, too
         self,
         path: Path,
         *,
@@ -128,15 +134,20 @@ class FileLogSink:
         max_bytes: int | None = None,
         compress: bool = False,
         owner: str = "",
+        lease: str = "",
+        namespace: str = "",
         may_write: Callable[[], bool] = lambda: True,
         adoptions: int = 0,
     ) -> None:
-        self.path = path
+        self.path: Path = path
+        self.is_unread: bool = False
         self._timestamps = timestamps
         self._max_bytes = max_bytes
         self._compress = compress
         self._may_write = may_write
-        self._mark = CursorFile(path, owner=owner, adoptions=adoptions, may_write=may_write)
+        self._mark = CursorFile(
+            path, owner=owner, lease=lease, namespace=namespace, adoptions=adoptions, may_write=may_write
+        )
         self._file = str(path)
         self._size = 0
         self._segments = 0
@@ -175,6 +186,7 @@ class FileLogSink:
     async def forget(self) -> None:
         """Removes the cursor: the pod is gone, and no reader will resume here. Another writer's stays."""
         await anyio.to_thread.run_sync(self._mark.forget)
+        self.is_unread = False
 
     async def _append(self, content: bytes, cursor: LogCursor, *, is_rest: bool = False) -> None:
         mark = current_time() - self._marked_at >= _CURSOR_INTERVAL_S
@@ -197,6 +209,7 @@ class FileLogSink:
             self._note_unread()
             self._save(fresh)
             return None
+        self.is_unread = not mark.cursor.complete
         return mark.cursor
 
     def _note_unread(self) -> None:
@@ -265,8 +278,10 @@ class FileLogSink:
         rest = self._rest
         if rest is not None and rest.cursor == cursor:
             self._mark.save(cursor, size=rest.size, segments=rest.segments, is_rest_noted=True)
+            self.is_unread = False
         else:
             self._mark.save(cursor, size=self._size, segments=self._segments)
+            self.is_unread = not cursor.complete
 
 
 def _append(path: str, content: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Removing cursor files that runners left which were killed.
+"""Removing cursor files of runners that are gone.
 
 A cursor file lies in a folder beside a log for as long as its pod exists, so that a successor can go on. Whose pods
 exist no more, and which runners are gone, is decided by the caller. Nothing but cursor files is removed here. A log
@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -19,9 +19,17 @@ from podrunner.logs.record import GapReason, LogGap
 from podrunner.logs.segments import last_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-__all__ = ["CURSOR_FOLDER", "CURSOR_SUFFIX", "PARTIAL_PREFIX", "remove_cursors", "remove_if_empty"]
+__all__ = [
+    "CURSOR_FOLDER",
+    "CURSOR_SUFFIX",
+    "PARTIAL_PREFIX",
+    "LeftCursor",
+    "find_cursors",
+    "remove_cursors",
+    "remove_if_empty",
+]
 
 CURSOR_FOLDER: Final = ".cursors"
 """Beside the logs of a folder, for the cursor files of all of them."""
@@ -47,47 +55,96 @@ class _Cursor(msgspec.Struct, frozen=True):
 class _Mark(msgspec.Struct, frozen=True):
     cursor: _Cursor = _Cursor()
     owner: str = ""
+    lease: str = ""
+    namespace: str = ""
     is_rest_noted: bool = False
 
 
-def remove_cursors(
+class LeftCursor(NamedTuple):
+    """A cursor file as it was found.
+
+    Attributes:
+        path: The file.
+        content: What is in it.
+        mark: What that says.
+    """
+
+    path: Path
+    content: bytes
+    mark: _Mark
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the log was not read to its end, and does not say so."""
+        return not (self.mark.cursor.complete or self.mark.is_rest_noted)
+
+
+def find_cursors(
     folder: Path,
     *,
-    owners: Collection[str],
-    is_needed: Callable[[str], bool],
+    owners: Mapping[str, Collection[str]],
+    namespaces: Collection[str | None] = (None,),
     is_stopped: Callable[[], bool] = lambda: False,
     now_s: float | None = None,
-) -> int:
-    """Removes the cursor files that these runners wrote last, and files that never became one. Blocking.
+) -> list[LeftCursor]:
+    """Returns the cursor files that these runners wrote last; removes files that never became one. Blocking.
 
     Args:
         folder: The folder of logs; all that is below it is looked at. Links are not followed.
-        owners: The runners that are gone.
-        is_needed: Whether the pod of a UID may exist: its cursor stays.
+        owners: The runners that are gone, each with what its files may say of its Lease.
+        namespaces: The namespaces whose pods are known; None among them: all.
         is_stopped: Asked before each file: whether to end here.
         now_s: Seconds since the epoch; None: the time of day.
-
-    Returns:
-        How many files were removed.
     """
     before_s = (time.time() if now_s is None else now_s) - _PARTIAL_LIVES_S
-    removed = 0
+    found = []
     for path in _hidden(folder):
         if is_stopped():
             break
-        mark = None if path.name.startswith(PARTIAL_PREFIX) else _read(path)
-        if mark is None:
-            left = path.name.startswith(PARTIAL_PREFIX) and _is_older(path, before_s)
-        else:
-            left = mark.owner in owners and not is_needed(mark.cursor.uid)
-        if left:
-            with suppress(OSError):  # it is gone already, or another user's
-                if mark is not None and not (mark.cursor.complete or mark.is_rest_noted):
-                    _note_end(path, mark.cursor)
-                path.unlink()
-                removed += 1
-                remove_if_empty(path.parent)
-    return removed
+        if path.name.startswith(PARTIAL_PREFIX):
+            if _is_older(path, before_s):
+                with suppress(OSError):  # it is gone already, or another user's
+                    path.unlink()
+                    remove_if_empty(path.parent)
+        elif (left := _read(path)) is not None:
+            mark = left.mark
+            is_known = None in namespaces or not mark.namespace or mark.namespace in namespaces
+            if is_known and mark.lease in owners.get(mark.owner, ()):
+                found.append(left)
+    return found
+
+
+def remove_cursors(
+    found: Iterable[LeftCursor],
+    *,
+    is_needed: Callable[[str], bool],
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> list[LeftCursor]:
+    """Removes cursor files, each as it was found. Blocking.
+
+    Args:
+        found: The files.
+        is_needed: Whether the pod of a UID may exist: its cursor stays.
+        is_stopped: Asked before each file: whether to end here.
+
+    Returns:
+        Those that stay. One that was written since is another runner's, and not among them.
+    """
+    needed: list[LeftCursor] = []
+    rest = iter(found)
+    for left in rest:
+        if is_stopped():
+            return [*needed, left, *rest]
+        if is_needed(left.mark.cursor.uid):
+            needed.append(left)
+            continue
+        with suppress(OSError):  # it is gone already, or another user's
+            if left.path.read_bytes() == left.content:
+                if left.is_unread:
+                    _note_end(left.path, left.mark.cursor)
+                left.path.unlink()
+                remove_if_empty(left.path.parent)
+    return needed
 
 
 def _note_end(path: Path, cursor: _Cursor) -> None:
@@ -103,9 +160,12 @@ def _note_end(path: Path, cursor: _Cursor) -> None:
     gap = LogGap(cursor.container, GapReason.UNAVAILABLE, after, message=message, restart=cursor.restart)
     with log.open("a+b") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 1, 0))
-        is_torn = size and file.read(1) != b"\n"
-        file.write(b"\n" * bool(is_torn) + f"{gap}\n".encode())
+        line = f"{gap}\n".encode()
+        file.seek(max(size - len(line) - 1, 0))
+        end = file.read()
+        if end.removeprefix(b"\n") != line:  # else who wrote it was stopped before the cursor was removed
+            is_torn = end and not end.endswith(b"\n")
+            file.write(b"\n" * bool(is_torn) + line)
 
 
 def remove_if_empty(folder: Path) -> None:
@@ -131,9 +191,10 @@ def _is_older(path: Path, moment_s: float) -> bool:
         return False
 
 
-def _read(path: Path) -> _Mark | None:
+def _read(path: Path) -> LeftCursor | None:
     try:
         with path.open("rb") as file:
-            return msgspec.json.decode(file.read(_MOST_BYTES), type=_Mark)
+            content = file.read(_MOST_BYTES)
+        return LeftCursor(path, content, msgspec.json.decode(content, type=_Mark))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None

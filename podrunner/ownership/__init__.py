@@ -30,7 +30,7 @@ from podrunner.ownership.leases import (
     new_owner,
     utc_now,
 )
-from podrunner.ownership.leftovers import Leftovers
+from podrunner.ownership.leftovers import Leftovers, OldLease
 from podrunner.ownership.notes import (
     NotedWait,
     is_noted_as_started,
@@ -72,6 +72,7 @@ __all__ = [
     "LeaseState",
     "Leftovers",
     "NotedWait",
+    "OldLease",
     "OwnerAlive",
     "OwnerGone",
     "OwnerUnknown",

@@ -45,6 +45,8 @@ __all__ = [
     "LeaseKeeper",
     "LeaseState",
     "WallClock",
+    "given_back",
+    "is_given_back",
     "lease_end",
     "lease_name",
     "lease_state",
@@ -66,6 +68,8 @@ _READS_AFTER_INTERRUPTION_S: Final = (0.0, 0.5, 1.5)
 _PULSE_S: Final = 1.0
 _LATE_S: Final = 3.0
 _LATE_AFTER_S: Final = _PULSE_S + _LATE_S
+
+_OF_THE_HOLDER: Final = ("holderIdentity", "renewTime", "acquireTime")
 
 WallClock = Callable[[], dt.datetime]
 
@@ -128,6 +132,18 @@ def lease_end(lease: Mapping[str, Any]) -> dt.datetime | None:
     return renewed + dt.timedelta(seconds=float(spec.get("leaseDurationSeconds") or 0))
 
 
+def given_back(lease: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a Lease as its holder leaves it to those who come after; its version stays, for a compare-and-swap."""
+    kept = {name: value for name, value in lease["spec"].items() if name not in _OF_THE_HOLDER}
+    return {**lease, "spec": kept}
+
+
+def is_given_back(lease: Mapping[str, Any]) -> bool:
+    """Whether a Lease is one of :func:`given_back`; one that was revoked is not: its owner may live."""
+    spec = lease.get("spec") or {}
+    return "leaseDurationSeconds" in spec and not any(spec.get(name) for name in _OF_THE_HOLDER)
+
+
 def renewal_of(lease: Mapping[str, Any] | None) -> object:
     """Returns what each renewal of a Lease changes, and each change of its holder."""
     spec = (lease or {}).get("spec") or {}
@@ -167,6 +183,9 @@ class LeaseKeeper:
         duration_s: Seconds without renewal after which the runner counts as gone.
         namespaces: The namespaces of its pods, which the Lease says; None among them: all. Empty: it does not say.
         now: The time of day.
+
+    Attributes:
+        is_inherited: Whether an earlier process of this name left it.
     """
 
     def __init__(
@@ -182,6 +201,7 @@ class LeaseKeeper:
     ) -> None:
         self.name: str = lease_name(owner)
         self.lost: bool = False
+        self.is_inherited: bool = False
         self._client = client
         self._namespace = namespace
         self._owner = owner
@@ -199,6 +219,7 @@ class LeaseKeeper:
         self._is_releasing = False
         self._unanswered: _Sent | None = None  # when a renewal was sent that got no answer
         self._on_lost: Callable[[str], None] = lambda _: None
+        self._leaves_logs: Callable[[], bool] = lambda: False
         self._pulse: _Sent | None = None
         self._doubted_at: float | None = None
         self._urged, self._answered = make_event(), make_event()
@@ -213,9 +234,22 @@ class LeaseKeeper:
         if not await self._create():
             await self._take_over()
 
-    def guard(self, on_lost: Callable[[str], None]) -> None:
-        """Sets the function that is called, once, with the reason why the Lease is lost."""
-        self._on_lost = on_lost
+    @property
+    def uid(self) -> str:
+        """The Lease's UID, which no other Lease ever has; "": it is not known."""
+        return str(((self._lease or {}).get("metadata") or {}).get("uid") or "")
+
+    def guard(
+        self, on_lost: Callable[[str], None], *, leaves_logs: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Sets what the Lease asks its runner.
+
+        Args:
+            on_lost: Called once, with the reason why the Lease is lost.
+            leaves_logs: Whether log files are left that are not read to their ends. Then the Lease stays when it is
+                given back, without a holder: it shows the next runner whose they were.
+        """
+        self._on_lost, self._leaves_logs = on_lost, leaves_logs
 
     async def keep(self) -> None:
         """Renews until it is cancelled, or until the Lease is lost."""
@@ -329,16 +363,22 @@ class LeaseKeeper:
                 return
 
     async def _give_back(self, known: Mapping[str, Any]) -> None:
-        """Deletes the Lease at the version that is known, or that our own last renewal gave it: never another's.
+        """Gives it back at the version that is known, or that our own last renewal gave it: never another's.
 
         A process that was stopped past its Lease may end before it hears that another one of its name has it now.
         """
         try:
-            await self._delete_at(known)
+            await self._give_back_at(known)
         except ConflictError:
             found = await self._read()
             if found is not None and _holder(found) == self._holder:
-                await self._delete_at(found)
+                await self._give_back_at(found)
+
+    async def _give_back_at(self, lease: Mapping[str, Any]) -> None:
+        if self._leaves_logs():
+            await self._client.replace_lease(self._namespace, self.name, given_back(lease))
+        else:
+            await self._delete_at(lease)
 
     async def _delete_at(self, lease: Mapping[str, Any]) -> None:
         version = lease["metadata"]["resourceVersion"]
@@ -383,6 +423,7 @@ class LeaseKeeper:
             self._lease = await self._asked(asking)
         except ConflictError as error:
             raise self._taken("another runner took it just now") from error
+        self.is_inherited = version is not None and _holder(found) != self._holder
         self._noterenewal_of(sent)
 
     async def _wait_out(self, found: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ owns it in ``podrunner.ownership``. What users call is :mod:`podrunner.runner.ru
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import TYPE_CHECKING
 
 from podrunner.builder import PodBuilder, safe_label
@@ -22,6 +21,7 @@ from podrunner.ownership import (
     ExistingPods,
     LeaseRevoker,
     Leftovers,
+    OldLease,
     Owners,
     RetainedPods,
     ScopeReader,
@@ -35,6 +35,7 @@ from podrunner.runner.earlier import EarlierPods
 from podrunner.runner.finalize import Finalizer, PodDeleter
 from podrunner.runner.handles import AsyncPod
 from podrunner.runner.health import RunnerHealth, combine
+from podrunner.runner.left_logs import LeftCursors
 from podrunner.runner.log_collection import LogCollection
 from podrunner.runner.many import BulkSubmission
 from podrunner.runner.periodic import PeriodicTasks
@@ -115,6 +116,7 @@ class Engine:
             bus=self._bus,
             fence=self._fence,
             owner=owner,
+            lease=lambda: lease.uid,
         )
         self._finalizer = Finalizer(client, config, limiter=self._logs.limiter, fence=self._fence)
         self._deleter = PodDeleter(client, self._launcher, config, fence=self._fence)
@@ -240,7 +242,7 @@ class Engine:
 
     def start(self) -> None:
         """Starts all tasks."""
-        self._lease.guard(self._lose_lease)
+        self._lease.guard(self._lose_lease, leaves_logs=self._leaves_logs)
         for namespace, reflector in zip(self._watched, self.reflectors, strict=True):
             self.tasks.start_soon(reflector.run, name=f"watch {namespace or 'all namespaces'}", repeats=True)
         self._supervisor.start()
@@ -266,13 +268,22 @@ class Engine:
             random=self._random,
         )
 
+    def _leaves_logs(self) -> bool:
+        return any(sink.is_unread for pod in self.pods for sink in pod.files)
+
     def _leftovers(self) -> Leftovers:
+        def knows(uid: str) -> bool:
+            return self.pods.get(uid) is not None or self._logs.is_writing(uid)
+
+        lease, watched = self._lease, self._watched
+        own = OldLease(self._owner, lease.name, "", None, lease.uid) if lease.is_inherited else None
         return Leftovers(
             self._client,
             self._scope_reader(),
             lease_namespace=self._config.namespace,
             namespaces=self._watched,
-            forget=partial(self._logs.remove_leftovers, knows=lambda uid: self.pods.get(uid) is not None),
+            logs=LeftCursors(self._config.logs.folder, namespaces=watched, knows=knows),
+            own=own,
             before_send=self._fence.check_owner,
         )
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import anyio
-import anyio.to_thread
 
 from podrunner.builder.result import RESULT_CONTAINER
 from podrunner.log_fields import pod_fields
@@ -20,7 +17,6 @@ from podrunner.logs import (
     container_log_path,
     safe_log_path,
 )
-from podrunner.logs.leftovers import remove_cursors
 from podrunner.ownership import adoptions_of
 from podrunner.runner.events import EventKind
 
@@ -52,13 +48,14 @@ class LogCollection:
         bus: Takes an event for each gap or trouble of a log.
         fence: Whether the runner is still the owner of its pods: without its Lease it writes nothing.
         owner: The runner's name, which cursor files bear.
+        lease: Returns the UID of its Lease, which they bear too.
 
     Attributes:
         limiter: The connections that all readers of logs share.
         troubles: Gaps and other troubles with logs, ever.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the engine wires it
         self,
         source: LogSource,
         config: RunnerConfig,
@@ -69,6 +66,7 @@ class LogCollection:
         bus: EventBus,
         fence: Fence,
         owner: str = "",
+        lease: Callable[[], str] = lambda: "",
     ) -> None:
         self.troubles: int = 0
         self.limiter: LogStreamLimiter = LogStreamLimiter(config.logs.max_follows, turn_s=config.logs.turn_s)
@@ -80,6 +78,8 @@ class LogCollection:
         self._bus = bus
         self._fence = fence
         self._owner = owner
+        self._lease = lease
+        self._writing: set[str] = set()  # UIDs of the pods whose log files are not forgotten
 
     def begin(self, tracked: TrackedPod) -> None:
         """Starts collecting once one of the wanted containers has started, if that is wanted at all."""
@@ -94,10 +94,15 @@ class LogCollection:
         if sinks:
             self._collect(tracked, sinks, containers, follow=follow == "all")
 
+    def is_writing(self, uid: str) -> bool:
+        """Whether the log files of a pod are this runner's, and their cursors its to remove."""
+        return uid in self._writing
+
     def leave(self, tracked: TrackedPod) -> None:
         """Stops collecting: the pod is another runner's, which goes on with the same files."""
         if tracked.collector is not None:
             tracked.collector.stop()
+        self._writing.discard(tracked.uid)
 
     def remove_cursors(self, tracked: TrackedPod) -> None:
         """Removes the cursors of a pod that is gone: no successor will go on from them."""
@@ -167,40 +172,16 @@ class LogCollection:
                 max_bytes=logs.max_file_bytes,
                 compress=logs.compress,
                 owner=self._owner,
+                lease=self._lease(),
+                namespace=tracked.namespace,
                 may_write=lambda: tracked.collector is not None and tracked.collector.may_write_in_thread(),
                 adoptions=adoptions_of(tracked.pod) if tracked.pod is not None else 0,
             )
             tracked.files.append(sink)
+            self._writing.add(tracked.uid)
             return sink
 
         return [make]
-
-    async def remove_leftovers(
-        self, owners: frozenset[str], existing: frozenset[str], *, knows: Callable[[str], bool]
-    ) -> None:
-        """Removes the cursor files of runners that are gone.
-
-        Args:
-            owners: The runners.
-            existing: UIDs of pods that exist: their cursors stay.
-            knows: Whether we track the pod of a UID: its cursor stays too.
-        """
-        if (folder := self._config.logs.folder) is None:
-            return
-        stopped = threading.Event()
-        remove = partial(
-            remove_cursors,
-            folder,
-            owners=owners,
-            is_needed=lambda uid: uid in existing or knows(uid),
-            is_stopped=stopped.is_set,
-        )
-        try:
-            removed = await anyio.to_thread.run_sync(remove, abandon_on_cancel=True)
-        finally:
-            stopped.set()
-        if removed:
-            _logger.info("%d cursor files of runners that are gone were removed", removed)
 
     async def forget(self, tracked: TrackedPod) -> None:
         """Waits until the log of a pod that is gone is collected, and removes its cursors."""
@@ -213,3 +194,4 @@ class LogCollection:
                     await sink.forget()
                 except OSError as error:
                     _logger.info("a log's cursor was not removed: %s", error)
+            self._writing.discard(tracked.uid)

@@ -6,8 +6,9 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from podrunner.ownership.leases import lease_name, new_owner
+from podrunner.ownership.leases import given_back, lease_name, new_owner
 from podrunner.ownership.leftovers import OldLease, covers, old_lease
+from podrunner.ownership.revocation import without_holder
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 OWNER = "runner-0123456789ab"
@@ -48,6 +49,18 @@ def test_one_that_is_live_or_ran_out_just_now_is_none(ended_s: float):
 def test_a_name_that_was_given_is_none(owner: str):
     """H10: its program comes back under it, and goes on with that Lease."""
     assert old_lease(lease(ended_s=10_000, owner=owner), now=NOW) is None
+
+
+@pytest.mark.parametrize("owner", [OWNER, "scheduler"])
+def test_one_that_was_given_back_is_left_over_at_once(owner: str):
+    """H10: its runner left logs that are not read to their ends, and says that it is gone."""
+    given = given_back(lease(ended_s=-60, owner=owner))
+    assert old_lease(given, now=NOW) == OldLease(owner, lease_name(owner), "7", ("a", "b"))
+
+
+def test_one_that_was_revoked_is_not_given_back():
+    """H10: its owner may live, and write for some moments."""
+    assert old_lease(without_holder(lease(ended_s=-60)), now=NOW) is None
 
 
 def test_a_generated_name_is_recognised():

@@ -217,7 +217,8 @@ class Cluster(FakeServer):
 
     def _keep_lease(self, name: str, body: dict[str, Any], status: int) -> Response:
         self.version += 1
-        meta = {**body["metadata"], "resourceVersion": str(self.version)}
+        uid = self.leases.get(name, {"metadata": {}})["metadata"].get("uid") or f"uid-of-lease-{self.version}"
+        meta = {**body["metadata"], "uid": uid, "resourceVersion": str(self.version)}
         self.leases[name] = {**body, "metadata": meta}
         return _ok(self.leases[name], status)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -150,11 +151,14 @@ async def test_a_runner_that_lost_its_lease_removes_nothing(cluster: Cluster):
     def check() -> None:
         raise OwnershipError("the Lease is lost", namespace="default", name="me")
 
-    async def forget(owners: frozenset[str], existing: frozenset[str]) -> None:
-        assert (owners, existing) == ({GONE}, frozenset())
+    class Logs:
+        are_left = False
+
+        async def search(self, owners: Mapping[str, frozenset[str]]) -> None:
+            assert [*owners] == [GONE]
 
     leftovers = Leftovers(
-        client, reader, lease_namespace="default", namespaces=("default",), forget=forget, before_send=check
+        client, reader, lease_namespace="default", namespaces=("default",), logs=Logs(), before_send=check
     )
     with pytest.raises(OwnershipError):
         await leftovers.collect()

@@ -284,3 +284,40 @@ async def test_a_gap_for_a_pod_that_was_not_marked_in_time_goes_when_its_log_is_
         assert len(await successor.adopt()) == 1
         await successor.wait_all(5)
     assert (tmp_path / "1.log").read_text() == "hello\n"
+
+
+@pytest.mark.parametrize(("first", "second"), [("one", "other"), ("one", "one"), (None, None)])
+async def test_a_log_whose_pod_goes_while_no_runner_is_there_gets_its_gap(
+    cluster: Cluster, tmp_path, first: str | None, second: str | None
+):
+    """G4: the runner was detached, and gave its Lease back; the next one finds no pod."""
+    path = tmp_path / "dag" / "1.log"
+    async with running(cluster, owner=first, on_exit="detach", logs={"folder": tmp_path}) as runner:
+        pods = [await runner.launch(workload(number, log_path=f"dag/{number}.log")) for number in (1, 2)]
+        for pod in pods:
+            cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z before"]
+            cluster.run(pod.name)
+        await until(lambda: all((tmp_path / f"dag/{it}.log").exists() for it in (1, 2)))
+        await until(lambda: path.read_text() == "before\n")
+    cluster.remove(pods[0].name)
+    async with running(cluster, owner=second, on_exit="detach", logs={"folder": tmp_path}) as successor:
+        await until(lambda: len(path.read_text().splitlines()) == 2)
+        assert len(await successor.adopt()) == 1
+        cluster.logs[pods[1].name] += ["2024-05-01T10:20:31.000000001Z after"]
+        cluster.finish(pods[1].name)
+        await successor.wait_all(5)
+    assert (
+        path.read_text().splitlines()[1].startswith("*** Log gap in container base (unavailable), after 2024")
+    )
+    assert (tmp_path / "dag" / "2.log").read_text() == "before\nafter\n"
+    assert not (tmp_path / "dag" / ".cursors" / "1.log.cursor").exists()
+
+
+async def test_without_an_unread_log_no_lease_is_left(cluster: Cluster, tmp_path):
+    """H10."""
+    async with running(cluster, on_exit="detach", logs={"folder": tmp_path}) as runner:
+        pod = await runner.launch(workload(log_path="1.log"))
+        cluster.play(pod.name)
+        await pod.wait(5)
+        await runner.wait_all(5)
+    assert not cluster.leases
