@@ -215,6 +215,10 @@ class Launcher:
         key = self._unwanted.get((pod.metadata.namespace, pod.metadata.name))
         return key is not None and self._is_ours(pod, key)
 
+    def want(self, namespace: str, name: str) -> None:
+        """A pod of that name is not deleted as the leftover of an earlier launch."""
+        self._unwanted.pop((namespace, name), None)
+
     async def launch(
         self,
         plan: PodPlan,
@@ -245,7 +249,7 @@ class Launcher:
         intent = CreateIntent(namespace=namespace or plan.namespace, name=plan.name, key=key or plan.key)
         place = (intent.namespace, intent.name)
         self._intents[place] = intent
-        self._unwanted.pop(place, None)
+        self.want(*place)
         attempt = _Try(intent, self._stamped(plan, intent.key))
         try:
             return await self._launch(plan, attempt)
@@ -515,15 +519,23 @@ class Launcher:
             return None
         return None if found is None else self._as_requested(found, attempt)
 
-    async def discard(self, pod: Pod) -> None:
+    async def discard_unwanted(self, pod: Pod) -> None:
+        """Delete a pod for which :meth:`is_unwanted` holds, as :meth:`discard`, unless a launch of its name begins."""
+        await self.discard(pod, is_wanted=lambda: not self.is_unwanted(pod))
+
+    async def discard(self, pod: Pod, *, is_wanted: Callable[[], bool] = lambda: False) -> None:
         """Delete the pod of a launch that failed or was cancelled, as long as it has not started.
 
         A failure is logged, and garbage collection finds the pod by its label.
+
+        Args:
+            pod: The pod.
+            is_wanted: Asked before each request: whether the pod is to stay after all.
         """
         meta = pod.metadata
         with anyio.move_on_after(_CLEANUP_S, shield=True):
             try:
-                await self._discard(pod)
+                await self._discard(pod, is_wanted)
             except PodrunnerError as error:
                 _log.warning(
                     "pod %s/%s of a failed launch is left behind: %s",
@@ -533,9 +545,9 @@ class Launcher:
                     extra=pod_fields(meta),
                 )
 
-    async def _discard(self, pod: Pod) -> None:
+    async def _discard(self, pod: Pod, is_wanted: Callable[[], bool]) -> None:
         """Delete a pod only at a version that has not started; a kubelet may write its status at any time."""
-        while not self._has_begun(pod):
+        while not (self._has_begun(pod) or is_wanted()):
             try:
                 present = await self._discard_at(pod)
             except ConflictError:
@@ -545,7 +557,7 @@ class Launcher:
             if present is None:
                 return
             pod = present
-        if self._on_begun is not None:
+        if self._on_begun is not None and not is_wanted():
             self._check_owner(pod.metadata.namespace, pod.metadata.name)
             self._on_begun(pod)
 

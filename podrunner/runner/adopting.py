@@ -148,7 +148,8 @@ class PodAdoption:
         """Takes in the pod of a launch that was cancelled, though it has started."""
         ownership = read_ownership(pod.metadata.labels, pod.metadata.annotations)
         assert ownership is not None, "it was created by this runner"
-        self._supervisor.take_begun(self._as_tracked(pod, ownership), pod)
+        tracked = self._supervisor.take_begun(self._as_tracked(pod, ownership), pod)
+        self._queue.adopted(tracked)
 
     def _as_tracked(self, pod: Pod, ownership: OwnershipMetadata) -> TrackedPod:
         containers = pod.spec.containers

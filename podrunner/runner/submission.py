@@ -336,6 +336,10 @@ class SubmissionQueue:
         """Creates the pod of a launch, or finds it; returns what the launch waits for if it cannot go on."""
         await self._admitted()
         self._check_admission()
+        if not isinstance(turn.pod.state, Creating):
+            return await self._created(
+                turn.pod
+            )  # adopted or given up meanwhile: another pod would be a second one
         self._supervisor.begin_launch()
         try:
             if not turn.is_occupied:

@@ -70,7 +70,15 @@ from podrunner.runner.inputs import (
 )
 from podrunner.runner.lifecycle import replayed_state, step
 from podrunner.runner.monitor import UNSEEN_S, PodMonitor
-from podrunner.runner.states import Active, AwaitingFinalStatus, New, NotCreatedState, Terminating
+from podrunner.runner.states import (
+    Active,
+    AwaitingFinalStatus,
+    Creating,
+    New,
+    NotCreatedState,
+    Queued,
+    Terminating,
+)
 from podrunner.runner.tracked import TrackedPod
 from podrunner.watch import Kind
 
@@ -336,14 +344,20 @@ class Supervisor:
         self._pods.add_name(tracked)
         return tracked
 
-    def take_begun(self, pod: TrackedPod, record: Pod) -> None:
+    def take_begun(self, pod: TrackedPod, record: Pod) -> TrackedPod:
         """Takes in the pod of a launch that was cancelled: it has started, so it is ended as any other.
+
+        Another launch of its attempt, which still waits, has it instead, as if it had found it by its own create.
 
         Args:
             pod: A pod for it, unless its launch has one that is not over.
             record: Its record.
         """
         launched = self._pods.named(pod.namespace, pod.name)
+        is_undone = self._launcher.is_launching(pod.namespace, pod.name)
+        if launched is not None and isinstance(launched.state, Queued | Creating) and not is_undone:
+            self._launcher.want(pod.namespace, pod.name)
+            return self.adopt(pod, record)
         if launched is not None and isinstance(launched.state, NotCreatedState):
             pod = launched
         if isinstance(pod.state, New):
@@ -351,6 +365,7 @@ class Supervisor:
         tracked = self.track(pod, record)
         self._pods.add_name(tracked)
         self.send(tracked, TerminationRequested())
+        return tracked
 
     def prepared(self, plan: PodPlan) -> PodPlan:
         """Returns the plan of a pod that is about to be created, as the embedder's hooks want it."""
@@ -429,7 +444,7 @@ class Supervisor:
             if pod is not None:
                 self._take(pod, observation)
             elif self._is_unwanted(observation):
-                discard = partial(self._launcher.discard, observation.pod)
+                discard = partial(self._launcher.discard_unwanted, observation.pod)
                 self._tasks.start_soon(discard, name="delete unwanted pod", repeats=True)
             elif self.launching:
                 self._early[uid] = observation

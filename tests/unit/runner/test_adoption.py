@@ -251,3 +251,35 @@ async def test_a_mark_that_is_refused_holds_nothing_up(cluster: Cluster, caplog:
         await pod.wait(5)
         await runner.wait_all(5)
     assert "was not marked" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["launch", "submit"])
+async def test_a_launch_that_waits_for_room_makes_no_second_pod(cluster: Cluster, how: str):
+    """One launch: its attempt's pod was adopted meanwhile, ended, and is gone when there is room."""
+    async with running(cluster, owner="old") as old:
+        name = (await old.launch(workload(1))).name
+        cluster.run(name)
+    async with (
+        running(cluster, owner="new", max_active_pods=1, on_exit="cancel") as runner,
+        anyio.create_task_group() as group,
+    ):
+        other = await runner.launch(workload(2))
+        launched = []
+
+        async def launch() -> None:
+            launched.append(
+                await runner.launch(workload(1)) if how == "launch" else runner.submit(workload(1))
+            )
+
+        group.start_soon(launch)
+        await until(lambda: runner._engine.pods.newest(workload(1).key))
+        (adopted,) = await runner.adopt()
+        cluster.play(name)
+        assert (await adopted.wait(5)).succeeded
+        await until(lambda: adopted not in runner.pods())
+        cluster.play(other.name)
+        assert (await other.wait(5)).succeeded
+        await until(lambda: launched)
+        await runner.wait_all(5)
+        assert cluster.count("POST", "/pods") == 2
+        assert launched == [adopted]
