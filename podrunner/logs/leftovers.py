@@ -27,6 +27,7 @@ __all__ = [
     "PARTIAL_PREFIX",
     "LeftCursor",
     "find_cursors",
+    "is_read_on",
     "remove_cursors",
     "remove_if_empty",
 ]
@@ -166,6 +167,12 @@ def _note_end(path: Path, cursor: _Cursor) -> None:
         if end.removeprefix(b"\n") != line:  # else who wrote it was stopped before the cursor was removed
             is_torn = end and not end.endswith(b"\n")
             file.write(b"\n" * bool(is_torn) + line)
+
+
+def is_read_on(path: Path) -> bool:
+    """Whether a log's reader goes on, or another one may, given its cursor file. Blocking."""
+    left = _read(path)
+    return path.exists() if left is None else left.is_unread
 
 
 def remove_if_empty(folder: Path) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from podrunner.errors import ConfigError, LogError, NotFoundError
 from podrunner.logs.files import FileLogSink, below_folder, container_log_path, safe_log_path
 from podrunner.logs.kubelet_text import KubeletText, last_stamp
+from podrunner.logs.leftovers import is_read_on
 from podrunner.logs.lines import LineAssembler
 from podrunner.logs.polled import follow_pod
 from podrunner.logs.record import LogBatch, LogGap
@@ -109,8 +110,8 @@ class LogPlace(Protocol):
 class LocalFile:
     """The files under a log folder, which the collector writes, or the task itself on a shared volume.
 
-    Parts that were cut off are read before the file itself. A log is still being written while the cursor
-    beside it exists, which stays until the pod is gone.
+    Parts that were cut off are read before the file itself. A log is still being written while the cursor beside it,
+    which stays until the pod is gone, does not say that its reader has come to the end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -165,9 +166,8 @@ class _FileBatches:
             await anyio.sleep(_POLL_S)
 
     def _read_more(self) -> tuple[bool, bytes]:
-        goes_on = (
-            self._follow and self._cursor.exists()
-        )  # before reading: what was written before it went is read
+        # Before reading: what was written before the end is read.
+        goes_on = self._follow and is_read_on(self._cursor)
         try:
             return goes_on, self._files.read()
         except _UNREADABLE as error:

@@ -220,6 +220,18 @@ async def test_a_file_is_followed_while_its_cursor_stands_beside_it(tmp_path, pa
     assert (got, cursor.stamp) == (b"one\ntwo\nthree\n", "")
 
 
+async def test_the_file_of_a_pod_that_is_kept_is_not_waited_for(tmp_path, path, node):
+    """G7: its cursor stays as long as the pod does."""
+    path.write_text("one\n")
+    sink = FileLogSink(path)
+    await sink.open(uid="uid-1", container="base")
+    await sink.close(LogCursor("uid-1", "base", complete=True))
+    with anyio.fail_after(5):
+        async with reader(tmp_path, node).open(QUERY, follow=True) as found:
+            assert [batch async for batch in found.batches] == [b"one\n"]
+    assert sink.cursor_path.exists()
+
+
 async def test_a_finished_file_is_not_waited_for(tmp_path, path, node):
     path.write_text("one\n")
     with anyio.fail_after(5):
