@@ -22,7 +22,16 @@ from podrunner.logs.kubelet_text import last_stamp, stamp_at
 from podrunner.logs.recent import RecentLines, later_stamp, line_key, stamp_ns
 from podrunner.logs.record import GapReason, LogGap
 
-__all__ = ["Admitted", "LogCursor", "Resumption", "advance", "next_run", "since_time", "stamp_ns"]
+__all__ = [
+    "Admitted",
+    "LogCursor",
+    "Resumption",
+    "advance",
+    "lines_behind",
+    "next_run",
+    "since_time",
+    "stamp_ns",
+]
 
 _SECONDS: Final = 19  # characters of 2024-01-31T10:20:30
 _USUAL: Final = 30  # characters of 2024-01-31T10:20:30.123456789Z
@@ -106,6 +115,25 @@ def since_time(cursor: LogCursor) -> str | None:
     if cursor.recent:
         seconds = (dt.datetime.fromisoformat(seconds) - _SET_BACK).isoformat()
     return seconds + zone
+
+
+def lines_behind(cursor: LogCursor, data: bytes) -> int | None:
+    """Where, among whole lines of its run that come in order, those begin that are behind the cursor's.
+
+    Args:
+        cursor: The cursor; its line comes once, or not at all.
+        data: The lines.
+
+    Returns:
+        Their beginning; None: none is, as far as these lines show.
+    """
+    prefix, keys, at = cursor.stamp.encode() + b" ", cursor.recent.split(), 0
+    while not cursor.inherited and (at := _find(data, prefix, at)) >= 0:
+        end = data.index(b"\n", at) + 1
+        if not keys or line_key(data[at:end]) == keys[-1]:
+            return end
+        at = end
+    return _first_later(data, later_stamp(cursor.stamp, cursor.recent.compact().newest))
 
 
 class Admitted(NamedTuple):

@@ -91,13 +91,13 @@ def container_log_path(relative: str, container: str, *, main: str) -> str:
     return str(path.with_name(f"{path.stem}.{container}{path.suffix}"))
 
 
-class _Rest(NamedTuple):
-    """That the last thing in the file is a gap in place of all that was not read.
+class _Length(NamedTuple):
+    """How long the file was before the last thing that is in it.
 
     Attributes:
-        cursor: Where the reader stood.
-        size: The length of the file before the gap.
-        segments: The number of the last segment before it.
+        cursor: Where the reader stood then.
+        size: The length of the file.
+        segments: The number of the last segment.
     """
 
     cursor: LogCursor
@@ -153,7 +153,9 @@ class FileLogSink:
         self._segments = 0
         self._marked_at = 0.0
         self._is_torn = False  # a write failed, and its beginning may be in the file
-        self._rest: _Rest | None = None
+        self._at = LogCursor("", "")  # where the reader stands behind what is in the file
+        self._before = _Length(self._at, 0, 0)
+        self._has_rest = False  # the last thing in the file is a gap in place of all that was not read
 
     @property
     def cursor_path(self) -> Path:
@@ -205,6 +207,7 @@ class FileLogSink:
             if mark is not None:
                 _restore(file, mark)
             self._size = file.seek(0, os.SEEK_END)
+        self._at = fresh if mark is None else mark.cursor
         if mark is None:
             self._note_unread()
             self._save(fresh)
@@ -231,7 +234,7 @@ class FileLogSink:
         """Appends, and saves the cursor if it is due; returns whether it was saved."""
         mark = self._mark.check() or mark
         self._cut_off()
-        rest = _Rest(cursor, self._size, self._segments) if is_rest else None
+        before = _Length(self._at, self._size, self._segments)
         if self._max_bytes is not None and self._size > 0 and self._size + len(content) > self._max_bytes:
             self._begin_file()
         try:
@@ -241,7 +244,7 @@ class FileLogSink:
             with suppress(OSError):  # else before the next write
                 self._cut_off()
             raise
-        self._rest = rest
+        self._at, self._before, self._has_rest = cursor, before, is_rest
         return mark and self._has_saved(cursor)
 
     def _cut_off(self) -> None:
@@ -275,13 +278,14 @@ class FileLogSink:
                 compress_segment(self.path, self._segments)
 
     def _save(self, cursor: LogCursor) -> None:
-        rest = self._rest
-        if rest is not None and rest.cursor == cursor:
-            self._mark.save(cursor, size=rest.size, segments=rest.segments, is_rest_noted=True)
-            self.is_unread = False
+        before, is_rest_noted = self._before, self._has_rest and cursor == self._at
+        # The reader stands before the last item if another sink did not take that: a successor gives it again.
+        if is_rest_noted or (cursor == before.cursor and cursor != self._at):
+            size, segments = before.size, before.segments
         else:
-            self._mark.save(cursor, size=self._size, segments=self._segments)
-            self.is_unread = not cursor.complete
+            size, segments = self._size, self._segments
+        self._mark.save(cursor, size=size, segments=segments, is_rest_noted=is_rest_noted)
+        self.is_unread = not (cursor.complete or is_rest_noted)
 
 
 def _append(path: str, content: bytes) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from contextlib import suppress
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol
 
 import anyio
@@ -16,7 +16,8 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from podrunner.errors import LogError
 from podrunner.event_loop import current_time
-from podrunner.logs.cursor import LogCursor
+from podrunner.logs.cursor import LogCursor, lines_behind
+from podrunner.logs.recent import later_stamp, stamp_ns
 from podrunner.logs.record import GapReason, LogBatch, LogGap, split_stamp
 from podrunner.logs.sinks import ThreadSink
 
@@ -110,7 +111,7 @@ class SinkOutlet:
         self._feeds: list[_Feed] = []
 
     async def open(self, factories: Sequence[SinkFactory]) -> LogCursor:
-        """Makes and opens all sinks; returns the first cursor that a sink remembers.
+        """Makes and opens all sinks; returns the cursor of the one that is furthest behind.
 
         Raises:
             NotOursError: The pod is another runner's.
@@ -129,12 +130,15 @@ class SinkOutlet:
             except Exception as error:  # noqa: BLE001  # a sink may raise anything
                 self._feeds.remove(feed)
                 self._fail(what, error)
+        for feed in self._feeds:
+            feed.begin_at(self.start)
         return self.start
 
     @property
     def start(self) -> LogCursor:
-        """The first cursor that a sink remembers."""
-        return next((feed.start for feed in self._feeds if feed.start is not None), self._fresh)
+        """The first line that a sink remembers: the others have what follows, each up to its own."""
+        starts = [feed.start for feed in self._feeds if feed.start is not None]
+        return reduce(lambda one, other: other if _is_behind(other, one) else one, starts or [self._fresh])
 
     def leave_unopened(self) -> None:
         """Forgets each sink that is not open yet: a successor will open its own."""
@@ -145,9 +149,9 @@ class SinkOutlet:
         return _Retry(view, self._owner.may_write, drain_s=self._drain_s, random=self._random)
 
     async def emit(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
-        """Gives the item to each sink, one after the other, the first one last: a successor goes on where that stands.
+        """Gives the item to each sink, one after the other, the first one last.
 
-        So no sink has an item that is given again, but one without a memory, whose item came in the moment of the end.
+        A successor goes on where the reader stands, so that a sink that has the item by the end is given it again.
 
         Raises:
             NoSinkLeftError: No sink is left.
@@ -288,12 +292,28 @@ class _Feed:
         self._retry = retry
         self._at = fresh  # behind the last item that the sink has
         self._missing: tuple[LogGap, LogCursor] | None = None
+        self._ahead: LogCursor | None = None  # up to where the sink has what is read
         if isinstance(sink, ThreadSink):
             sink.may_write = owner.may_write_in_thread
 
     async def open(self) -> None:
         """Opens the sink, if that is possible before the drain time is over."""
         await self._retry.until_drained(self._open)
+
+    def begin_at(self, start: LogCursor) -> None:
+        """The reading begins there, which may be before what the sink has."""
+        self._ahead = None if self.start is None or self.start == start else self.start
+
+    def _without_known(self, item: LogBatch | LogGap) -> LogBatch | LogGap | None:
+        """Returns what the sink has not of an item; None: it has all."""
+        ahead = self._ahead
+        if ahead is None or isinstance(item, LogGap) or item.restart < ahead.restart:
+            return item if ahead is None or isinstance(item, LogGap) else None
+        begin = 0 if item.restart > ahead.restart or not ahead.stamp else lines_behind(ahead, item.data)
+        if begin is None:
+            return None
+        self._ahead = None
+        return LogBatch(item.container, item.restart, item.data[begin:]) if begin < len(item.data) else None
 
     async def _open_late(self) -> None:
         """Opens the sink after the reading has begun. One that an earlier reader began gets its gap, and no more.
@@ -321,7 +341,12 @@ class _Feed:
         self.is_open, self.start = True, start
         self._at = start or self._at
 
-    async def give(self, item: LogBatch | LogGap, cursor: LogCursor) -> None:
+    async def give(self, given: LogBatch | LogGap, cursor: LogCursor) -> None:
+        item = self._without_known(given)
+        if item is None:
+            return
+        if self._ahead is not None:
+            cursor = self._at  # a gap among what it has
         if self._missing is not None and not await self._note_missing(item):
             self._missing = self._missing[0], cursor
             return
@@ -366,6 +391,8 @@ class _Feed:
             await self._retry.until_done(partial(self._write_gap, *self._missing))
 
     async def close(self, cursor: LogCursor) -> None:
+        if self._ahead is not None and not cursor.complete:
+            cursor = self._ahead
         if self._missing is not None:
             error = await self._retry.attempt(self._write_gap, *self._missing)
             if error is not None:  # a successor reads on from where the sink stands
@@ -375,6 +402,22 @@ class _Feed:
             await self._retry.until_done(partial(self.sink.close, cursor))
         elif self._owner.may_write():
             self._owner.report(f"{type(self.sink).__name__}: it could not be opened")
+
+
+def _is_behind(one: LogCursor, other: LogCursor) -> bool:
+    """Whether a cursor comes before another one of the same log: by the lines that both know, else by time stamps."""
+    ones, others = one.recent.split(), other.recent.split()
+    if one.restart == other.restart and ones[-1:] != others[-1:]:
+        if ones and ones[-1] in others:
+            return True
+        if others and others[-1] in ones:
+            return False
+    return _place(one) < _place(other)
+
+
+def _place(cursor: LogCursor) -> tuple[int, int, int, bool]:
+    newest = later_stamp(cursor.stamp, cursor.recent.compact().newest)
+    return cursor.restart, stamp_ns(newest) if newest else 0, cursor.lines, cursor.complete
 
 
 def _first_stamp(item: LogBatch | LogGap) -> str | None:

@@ -11,6 +11,7 @@ import anyio
 import pytest
 from podrunner.errors import LogError
 from podrunner.logs import CallableSink, FileLogSink, FollowLimits, GapReason, LogCollector, LogCursor
+from podrunner.logs.cursor import advance
 from podrunner.logs.record import LogBatch
 from tests.support.waiting import until
 from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
@@ -326,3 +327,95 @@ async def test_a_function_in_a_thread_gets_nothing_of_a_pod_that_was_lost():
     with pytest.raises(LogError, match="another runner's"):
         await sink.write(batch, cursor)
     assert got == [batch]
+
+
+async def test_of_two_files_none_has_a_line_twice_if_one_was_held_up_when_the_runner_ended(
+    node, state, tmp_path
+):
+    """H8, G1: a successor goes on where the first one stands; the other had the line already."""
+
+    class Full(FileLogSink):
+        async def write(self, batch, cursor):
+            if b"line 2" in batch.data:
+                raise passing()
+            await super().write(batch, cursor)
+
+    async def quiet(data):
+        yield stamped(1) + b"\n"
+        await until(lambda: (tmp_path / "first.log").read_bytes() == b"line 1\n")
+        yield stamped(2) + b"\n"
+        await anyio.sleep_forever()
+
+    node.write(stamped(1), stamped(2))
+    node.scripts = [quiet]
+    paths = [tmp_path / f"{name}.log" for name in ("first", "second")]
+    async with anyio.create_task_group() as group:
+        group.start_soon(
+            collector(node, state, *(Full(path) for path in paths[:1]), FileLogSink(paths[1])).run
+        )
+        await until(lambda: paths[1].exists() and b"line 2" in paths[1].read_bytes())
+        group.cancel_scope.cancel()
+    state.end()
+    await collector(node, state, *map(FileLogSink, paths)).run()
+    assert [path.read_text() for path in paths] == ["line 1\nline 2\n"] * 2
+
+
+@pytest.mark.parametrize("behind", [0, 1])
+@pytest.mark.parametrize("lines", [1, 2, 3])
+async def test_of_two_files_none_misses_or_repeats_a_line_if_their_runner_was_killed(
+    node, state, tmp_path, behind, lines
+):
+    """G1: each saves its cursor when it is due for it, so that they remember different lines."""
+    paths = [tmp_path / f"{name}.log" for name in ("first", "second")]
+    for number, path in enumerate(paths):
+        sink = FileLogSink(path)
+        await sink.open(uid=ADDRESS.uid, container="base")
+        cursor = LogCursor(ADDRESS.uid, "base")
+        for line in range(1, lines + 1 + (number != behind)):
+            data = stamped(line) + b"\n"
+            cursor = advance(cursor, data)
+            await sink.write(LogBatch("base", 0, data), cursor)
+        await sink.close(cursor)
+    node.write(*map(stamped, range(1, 7)))
+    state.end()
+    job = collector(node, state, *map(FileLogSink, paths))
+    await job.run()
+    whole = "".join(f"line {number}\n" for number in range(1, 7))
+    assert [path.read_text() for path in paths] == [whole] * 2
+    assert job.status.complete
+
+
+async def test_a_clock_that_was_set_back_does_not_say_which_file_is_behind(node, state, tmp_path):
+    """G12: the later line has the earlier stamp, and the lines say which is later."""
+    lines = [stamped(number, second=second) for number, second in ((1, 30), (2, 20), (3, 25), (4, 26))]
+    paths = [tmp_path / f"{name}.log" for name in ("first", "second")]
+    for path, last in zip(paths, (3, 2), strict=True):
+        sink = FileLogSink(path)
+        await sink.open(uid=ADDRESS.uid, container="base")
+        cursor = LogCursor(ADDRESS.uid, "base")
+        for line in lines[:last]:
+            cursor = advance(cursor, line + b"\n")
+            await sink.write(LogBatch("base", 0, line + b"\n"), cursor)
+        await sink.close(cursor)
+    node.write(*lines)
+    state.end()
+    await collector(node, state, *map(FileLogSink, paths)).run()
+    assert [path.read_text() for path in paths] == ["line 1\nline 2\nline 3\nline 4\n"] * 2
+
+
+async def test_a_file_that_is_ahead_takes_what_is_later_though_its_own_line_is_gone(node, state, tmp_path):
+    """G3: rotation took the line meanwhile; nothing that is later than it was there before."""
+    paths = [tmp_path / f"{name}.log" for name in ("first", "second")]
+    for path, last in zip(paths, (1, 3), strict=True):
+        sink = FileLogSink(path)
+        await sink.open(uid=ADDRESS.uid, container="base")
+        data = b"".join(stamped(line) + b"\n" for line in range(1, last + 1))
+        cursor = advance(LogCursor(ADDRESS.uid, "base"), data)
+        await sink.write(LogBatch("base", 0, data), cursor)
+        await sink.close(cursor)
+    node.write(*map(stamped, range(5, 7)))
+    state.end()
+    await collector(node, state, *map(FileLogSink, paths)).run()
+    for path in paths:
+        assert path.read_text().splitlines()[-2:] == ["line 5", "line 6"]
+        assert "*** Log gap in container base (rotated)" in path.read_text()
