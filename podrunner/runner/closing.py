@@ -15,6 +15,7 @@ from podrunner.errors import CloseTimeoutError, RunnerClosedError, UsageError
 from podrunner.event_loop import current_time
 from podrunner.interruption import persist, withdraw_cancellation
 from podrunner.outcome import Category
+from podrunner.runner.states import SettledState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from podrunner.runner.event_queue import EventBus
     from podrunner.runner.finalize import Finalizer, PodDeleter
     from podrunner.runner.runs import Runs
+    from podrunner.runner.states import State
     from podrunner.runner.submission import SubmissionQueue
     from podrunner.runner.supervisor import Supervisor
     from podrunner.runner.tasks import SupervisedTasks
@@ -39,6 +41,8 @@ _CLOSE_WITHIN_S: Final = 90.0
 _ASK_WITHIN_S: Final = 5.0
 # After a drain all that is left is deleting pods whose processes have ended.
 _GONE_WITHIN_S: Final = 35.0
+# For the marks and deletions of pods whose outcomes are delivered, which are on their way when pods are left.
+_CONCLUDE_WITHIN_S: Final = 5.0
 # Pods in one line of the log.
 _NAMED: Final = 20
 
@@ -52,7 +56,9 @@ class ClosePolicy(StrEnum):
     CANCEL = "cancel"
     """End every pod that is not over, then as ``drain``; bounded in time. No run has another try."""
     DETACH = "detach"
-    """Leave the pods as they are, for a successor to adopt. No run has another try here."""
+    """Leave the pods as they are, for a successor to adopt. No run has another try here.
+
+    Those whose outcomes are delivered are not left: they are deleted or kept first, if that takes moments only."""
 
 
 class RunnerClose:
@@ -180,6 +186,8 @@ class RunnerClose:
             return self._not_ended()
         if policy is ClosePolicy.DETACH or self._is_lost():
             self._runs.stop(relinquish=True)
+            within_s = current_time() + _CONCLUDE_WITHIN_S
+            await persist(self._concluded, deadline_s=within_s, on_begin=self._note_cancelling)
             self._deleter.freeze()
             return []
         self._runs.stop(relinquish=False)
@@ -208,6 +216,11 @@ class RunnerClose:
         await self._pods.idle()
         with anyio.move_on_after(_GONE_WITHIN_S):
             await self._deleter.wait_gone()
+
+    async def _concluded(self) -> None:
+        """Returns when every pod whose outcome is delivered is marked or deleted: else a successor reports it again."""
+        while not self._is_lost() and any(_is_concluding(pod.state) for pod in self._pods):
+            await self._pods.changed()
 
     def _note_cancelling(self, scope: anyio.CancelScope) -> None:
         self._cancelling = scope
@@ -245,6 +258,11 @@ class RunnerClose:
                 named,
                 ", …" if len(lost) > _NAMED else "",
             )
+
+
+def _is_concluding(state: State) -> bool:
+    """Whether the outcome of a pod is delivered, and its log is still drained, or the pod deleted or marked."""
+    return isinstance(state, SettledState) and not state.is_undelivered
 
 
 def _is_unreported(pod: TrackedPod) -> bool:

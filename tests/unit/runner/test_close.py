@@ -11,6 +11,7 @@ import anyio
 import pytest
 from podrunner.errors import CloseTimeoutError
 from podrunner.interruption import persist
+from podrunner.logs import CallableSink
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner
 from tests.support.fake_server import ENDED
@@ -315,3 +316,25 @@ async def test_what_a_signal_raised_in_the_runners_own_task_does_not_stop_its_cl
     assert raised
     (pod,) = cluster.pods.values()
     assert pod["spec"].get("activeDeadlineSeconds"), "it was ended"
+
+
+async def ignore(_: object) -> None:
+    """Takes a log."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("exit_code", "method", "part"), [(0, "DELETE", "/pods/"), (1, "PATCH", "/pods/"), (0, "GET", "/log?")]
+)
+async def test_what_was_delivered_before_a_detach_is_not_reported_by_the_successor(
+    cluster: Cluster, exit_code: int, method: str, part: str
+):
+    """H1: the rest of the log, the deletion or the mark was on its way when the block ended without an error."""
+    given = {"logs": {"follow": "end"}, "log_sinks": lambda _: [lambda _: CallableSink(ignore)]}
+    async with running(cluster, on_exit="detach", **(given if method == "GET" else {})) as runner:
+        pod = await runner.launch(workload())
+        cluster.fail(method, part, status=503, delay_s=0.1)
+        cluster.play(pod.name, exit_code)
+        await pod.wait(5)
+    async with running(cluster) as successor:
+        assert await successor.adopt() == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from podrunner.errors import LogError
 from podrunner.logs import LocalFile, LogQuery, LogReader
+from podrunner.runner import closing
 from tests.support.event_loops import asyncio_only
 from tests.support.fake_server import Fault
 from tests.unit.runner.harness import Cluster, running, until, workload
@@ -264,9 +265,10 @@ async def test_the_log_of_an_earlier_pod_that_is_being_deleted_when_the_runner_c
 
 
 async def test_a_gap_for_a_pod_that_was_not_marked_in_time_goes_when_its_log_is_read_on(
-    cluster: Cluster, tmp_path
+    cluster: Cluster, tmp_path, monkeypatch
 ):
     """G4, H1: the mark was on its way when the runner left; nobody got it, and a successor reads the log."""
+    monkeypatch.setattr(closing, "_CONCLUDE_WITHIN_S", 0.1)
     reading = Fault(lambda request: request.path.endswith("/log"), times=1_000, delay_s=600)
     cluster.faults.append(reading)
     marking = cluster.fail("PATCH", "/pods/", delay_s=600, times=1_000)
