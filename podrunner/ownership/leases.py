@@ -231,8 +231,13 @@ class LeaseKeeper:
             OwnershipError: A living runner has this name.
             ApiError: The server refuses Leases, such as for want of rights.
         """
-        if not await self._create():
+        if await self._create():
+            return
+        try:
             await self._take_over()
+        except NotFoundError as error:  # another runner has just removed what was given back
+            if not await self._create():
+                raise self._taken("another runner took it just now") from error
 
     @property
     def uid(self) -> str:

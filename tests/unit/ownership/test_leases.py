@@ -11,7 +11,9 @@ import anyio.to_thread
 import pytest
 from podrunner.errors import ForbiddenError, OwnershipError, TransportError
 from podrunner.ownership import LeaseKeeper, LeaseState, lease_name, lease_state, new_owner
+from podrunner.ownership.leases import is_given_back
 from tests.support.event_loops import virtual_time
+from tests.support.waiting import until
 from tests.unit.runner.harness import Cluster
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -296,3 +298,39 @@ async def test_a_thread_knows_that_the_lease_is_over_before_the_event_loop_has_r
     assert reasons == [], "the loss is noted in the event loop"
     assert not lease.is_held()
     assert len(reasons) == 1
+
+
+@pytest.mark.anyio
+async def test_a_lease_that_leaves_logs_stays_without_a_holder(cluster):
+    """G4: it shows the next runner whose cursor files they are; also that of the same name."""
+    lease = keeper(cluster)
+    await lease.acquire()
+    lease.guard(lambda _: None, leaves_logs=lambda: True)
+    await lease.release()
+    await lease.release()
+    left = cluster.leases["podrunner-me"]
+    assert is_given_back(left)
+    assert lease_state(left, now=NOW) is LeaseState.RELEASED
+    successor = keeper(cluster)
+    await successor.acquire()
+    assert (successor.is_inherited, successor.uid) == (True, left["metadata"]["uid"])
+    assert not lease.is_inherited
+    await successor.release()
+    assert not cluster.leases
+
+
+@pytest.mark.anyio
+async def test_a_lease_that_is_removed_while_it_is_taken_over_is_made_anew(cluster):
+    """H10: by a runner that finds that its owner gave it back."""
+    lease = keeper(cluster)
+    await lease.acquire()
+    lease.guard(lambda _: None, leaves_logs=lambda: True)
+    await lease.release()
+    successor = keeper(cluster)
+    slow = cluster.fail("PUT", "/leases", delay_s=1.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(successor.acquire)
+        await until(lambda: not slow.times)
+        cluster.leases.clear()
+    assert not successor.is_inherited
+    assert cluster.leases["podrunner-me"]["spec"]["holderIdentity"] == successor._holder
