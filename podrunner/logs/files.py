@@ -228,7 +228,7 @@ class FileLogSink:
     def _close(self, cursor: LogCursor) -> None:
         self._mark.check()
         self._cut_off()
-        self._save(cursor)
+        self._save(cursor, is_last=True)
 
     def _append_now(self, content: bytes, cursor: LogCursor, *, mark: bool, is_rest: bool = False) -> bool:
         """Appends, and saves the cursor if it is due; returns whether it was saved."""
@@ -277,10 +277,11 @@ class FileLogSink:
             with suppress(OSError):  # then it stays plain, and reads the same
                 compress_segment(self.path, self._segments)
 
-    def _save(self, cursor: LogCursor) -> None:
-        before, is_rest_noted = self._before, self._has_rest and cursor == self._at
+    def _save(self, cursor: LogCursor, *, is_last: bool = False) -> None:
+        before, has_rest = self._before, self._has_rest and cursor == self._at
+        is_rest_noted = has_rest and is_last  # else the log may go on behind the gap, with the next run
         # The reader stands before the last item if another sink did not take that: a successor gives it again.
-        if is_rest_noted or (cursor == before.cursor and cursor != self._at):
+        if has_rest or (cursor == before.cursor and cursor != self._at):
             size, segments = before.size, before.segments
         else:
             size, segments = self._size, self._segments

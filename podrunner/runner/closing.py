@@ -187,8 +187,10 @@ class RunnerClose:
         if policy is ClosePolicy.DETACH or self._is_lost():
             self._runs.stop(relinquish=True)
             within_s = current_time() + _CONCLUDE_WITHIN_S
-            await persist(self._concluded, deadline_s=within_s, on_begin=self._note_cancelling)
-            self._deleter.freeze()
+            try:
+                await persist(self._concluded, deadline_s=within_s, on_begin=self._note_cancelling)
+            finally:
+                self._deleter.freeze()
             return []
         self._runs.stop(relinquish=False)
         within_s = current_time() + _CLOSE_WITHIN_S

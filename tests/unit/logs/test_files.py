@@ -416,3 +416,15 @@ async def test_a_gap_that_was_cut_off_is_written_again_if_it_comes_true_after_al
     assert path.read_text() == "line 1\n"
     remove_cursors(find_cursors(tmp_path, owners={"gone": {""}}), is_needed=lambda _: False)
     assert path.read_text().count("*** Log gap") == 1
+
+
+@pytest.mark.anyio
+async def test_a_gap_behind_which_the_log_went_on_is_not_the_last_one(tmp_path):
+    """G4: the writer was killed behind it, with lines of the next run that its cursor does not know yet."""
+    path = tmp_path / "1.log"
+    old, cursor = await opened(path, owner="gone")
+    old._marked_at = float("-inf")
+    await old.gap(rest_of(cursor), cursor)
+    await feed(old, next_run(cursor, 1, ""), stamped(1))
+    remove_cursors(find_cursors(tmp_path, owners={"gone": {""}}), is_needed=lambda _: False)
+    assert [line[:11] for line in path.read_text().splitlines()] == ["*** Log gap", "line 1", "*** Log gap"]
