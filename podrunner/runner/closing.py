@@ -213,6 +213,7 @@ class RunnerClose:
         return False
 
     async def _drain(self, *, is_clean: bool) -> None:
+        self._queue.drain()
         await self.idle()
         self._deliveries.close(is_drain=True, is_clean=is_clean)
         await self._pods.idle()

@@ -41,6 +41,20 @@ class FairPriorityQueue(Generic[T]):
         self._levels.setdefault(priority, OrderedDict()).setdefault(group, deque()).appendleft(item)
         self._count += 1
 
+    def remove(self, item: T, *, priority: int = 0, group: str = "") -> bool:
+        """Takes an item out of its group; False: it does not wait there."""
+        groups = self._levels.get(priority, OrderedDict())
+        waiting = groups.get(group, deque())
+        if item not in waiting:
+            return False
+        waiting.remove(item)
+        self._count -= 1
+        if not waiting:
+            del groups[group]
+        if not groups:
+            del self._levels[priority]
+        return True
+
     def take(self) -> T:
         """Takes the next item; its group is then behind the others.
 

@@ -33,7 +33,7 @@ from podrunner.runner.states import Creating, NotCreatedState, Queued, Rules
 from podrunner.runner.tracked import TrackedPod
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from anyio.abc import TaskGroup
 
@@ -112,7 +112,9 @@ class SubmissionQueue:
         self._deferred = DeferredLaunches(tasks)
         self._workers = 0
         self._scopes: dict[TrackedPod, anyio.CancelScope] = {}
+        self._queued: dict[TrackedPod, LaunchTurn] = {}  # those whose turns wait in the queue
         self._refusing = False
+        self._is_closing = False
         self._is_warned = False
 
     # Looking
@@ -334,7 +336,7 @@ class SubmissionQueue:
 
     async def _create(self, turn: LaunchTurn) -> TrackedPod | Deferral:
         """Creates the pod of a launch, or finds it; returns what the launch waits for if it cannot go on."""
-        await self._admitted()
+        await self._admitted(lambda: isinstance(turn.pod.state, Creating))
         self._check_admission()
         if not isinstance(turn.pod.state, Creating):
             return await self._created(
@@ -392,9 +394,9 @@ class SubmissionQueue:
 
     # Admission
 
-    async def _admitted(self) -> None:
-        """Returns when one more pod is within the limits, or when launches are refused."""
-        while self._is_full() and not self._refusing:
+    async def _admitted(self, is_wanted: Callable[[], object]) -> None:
+        """Returns when one more pod is within the limits, or none is wanted any more, or launches are refused."""
+        while self._is_full() and is_wanted() and not self._refusing:
             self._warn_of_undelivered()
             await self._pods.changed()
         self._is_warned = self._is_warned and self._undelivered_beyond()
@@ -417,7 +419,7 @@ class SubmissionQueue:
         return limit is not None and self._pods.active + self._supervisor.launching >= limit
 
     def _undelivered_beyond(self) -> bool:
-        return self._pods.undelivered >= self._config.max_undelivered_pods
+        return self._pods.undelivered >= self._config.max_undelivered_pods and not self._is_closing
 
     @property
     def waits_for(self) -> str:
@@ -433,6 +435,11 @@ class SubmissionQueue:
         if not self._deferred:
             return ""
         return "; ".join(f"{count} for {why}" for why, count in self._deferred.reasons().most_common(3))
+
+    def drain(self) -> None:
+        """What waits is launched, however many outcomes are not delivered: nobody may read them any more."""
+        self._is_closing = True
+        self._pods.notify()
 
     def refuse(self) -> None:
         """Launches nothing any more."""
@@ -494,7 +501,8 @@ class SubmissionQueue:
             return known
         pod = self._register(plan)
         self._supervisor.send(pod, Submitted())
-        self._queue.put(LaunchTurn(plan, pod, priority, group), priority=priority, group=group)
+        turn = self._queued[pod] = LaunchTurn(plan, pod, priority, group)
+        self._queue.put(turn, priority=priority, group=group)
         self._start_worker()
         return pod
 
@@ -507,11 +515,12 @@ class SubmissionQueue:
         """One worker: launches submissions until none waits."""
         try:
             while self._queue:
-                await self._admitted()
+                await self._admitted(lambda: self._queue)
                 if not self._queue:
                     return
                 # Taken no sooner than it is admitted: until then one of a higher priority may be put before it.
                 turn = self._queue.take()
+                del self._queued[turn.pod]
                 self._pods.notify()
                 if isinstance(turn.pod.state, Queued):  # not withdrawn, adopted or relinquished meanwhile
                     self._supervisor.send(turn.pod, LaunchStarted())
@@ -558,6 +567,7 @@ class SubmissionQueue:
             except PodrunnerError as error:
                 self._refuse(turn.pod, error, is_reported=True)
             else:
+                self._queued[turn.pod] = turn
                 self._queue.put_back(turn, priority=turn.priority, group=turn.group)
                 self._start_worker()
         self._pods.notify()
@@ -573,7 +583,7 @@ class SubmissionQueue:
                 await pod.changed()
         if isinstance(pod.state, Queued):
             deferral = self._deferred.deferral_of(pod)
-            self._deferred.discard(pod)
+            self._forget(pod)
             self._withdraw(pod, lost=None if deferral is None else deferral.if_cancelled)
             self._pods.notify()
 
@@ -586,13 +596,21 @@ class SubmissionQueue:
 
     def adopted(self, pod: TrackedPod) -> None:
         """A pod was adopted: its launch waits no more."""
-        self._deferred.discard(pod)
+        self._forget(pod)
         self._pods.notify()
+
+    def _forget(self, pod: TrackedPod) -> None:
+        """The launch of a pod waits for nothing any more: it counts no longer, also while there is no room."""
+        self._deferred.discard(pod)
+        turn = self._queued.pop(pod, None)
+        if turn is not None:
+            self._queue.remove(turn, priority=turn.priority, group=turn.group)
 
     def relinquish(self, why: str) -> None:
         """The Lease is lost: gives up what waits or is being created. A successor will see whether there are pods."""
         given_up = [*self.waiting(), *self.creating()]
         self._queue.clear()
+        self._queued.clear()
         for pod in given_up:
             self._deferred.discard(pod)
             self._supervisor.send(pod, LeaseLost(why))

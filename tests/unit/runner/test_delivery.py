@@ -597,6 +597,51 @@ async def test_a_warning_comes_each_time_that_the_limit_is_reached(
     assert len([record for record in caplog.records if "max_undelivered" in record.message]) == 3
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_drain_launches_what_waits_for_undelivered_outcomes(cluster: Cluster, mode: str):
+    """S1: the block has ended, and nobody reads: the close would never end."""
+    with anyio.fail_after(60):
+        async with (
+            anyio.create_task_group() as group,
+            running(cluster, outcome_delivery=mode, max_undelivered_pods=1, on_exit="drain") as runner,
+        ):
+            pod = await runner.launch(workload(1))
+            cluster.play(pod.name)
+            await until(lambda: runner.health().undelivered)
+            waiting = runner.submit(workload(2))
+            await a_moment()
+            assert not waiting.uid
+            group.start_soon(play_when_there, cluster, waiting)
+        assert waiting.done
+        assert cluster.count("POST", "/pods") == 2
+
+
+async def play_when_there(cluster: Cluster, pod: AsyncPod) -> None:
+    await until(lambda: pod.uid)
+    cluster.play(pod.name)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "adopted"])
+async def test_what_waits_no_more_does_not_keep_the_runner_busy(cluster: Cluster, how: str):
+    """S1: though there is no room for it, and will be none."""
+    async with running(cluster, owner="old") as old:
+        name = (await old.launch(workload(2))).name
+    async with running(cluster, owner="new", max_undelivered_pods=1, submit_queue_size=1) as runner:
+        pod = await runner.launch(workload(1))
+        cluster.play(pod.name)
+        await until(lambda: runner.health().undelivered)
+        waiting = runner.submit(workload(2) if how == "adopted" else workload(3))
+        if how == "adopted":
+            await runner.adopt()
+            cluster.play(name)
+            await until(lambda: waiting.done)
+        else:
+            await waiting.cancel()
+        await runner.wait_all(5)
+        assert runner.health().submitted == 0
+        await runner.submit(workload(4)).cancel()
+
+
 async def test_undelivered_pods_take_no_place_of_active_ones(cluster: Cluster):
     async with with_ended_pod(cluster, max_active_pods=1) as (runner, pod):
         assert (runner.health().active, runner.health().undelivered) == (0, 1)
