@@ -137,6 +137,11 @@ class BaseState(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it has an outcome that is not delivered."""
         return False
 
+    @property
+    def waits_for_reader(self) -> bool:
+        """Whether it has an outcome that only a reader delivers, and not another try of its run."""
+        return False
+
 
 class NotCreatedState(BaseState, frozen=True):
     """Whether there is a pod is not known."""
@@ -280,6 +285,11 @@ class SettledState(BaseState, frozen=True):
     def is_undelivered(self) -> bool:
         """Whether the outcome is not delivered."""
         return self.delivery.has_next_try or not self.delivery.is_taken
+
+    @property
+    def waits_for_reader(self) -> bool:
+        """Whether only a reader delivers the outcome, and not another try of the run."""
+        return not (self.delivery.has_next_try or self.delivery.is_taken)
 
 
 class Draining(SettledState, frozen=True):

@@ -419,13 +419,14 @@ class SubmissionQueue:
         return limit is not None and self._pods.active + self._supervisor.launching >= limit
 
     def _undelivered_beyond(self) -> bool:
-        return self._pods.undelivered >= self._config.max_undelivered_pods and not self._is_closing
+        # Not those that wait for another try of their run: they are delivered by its pod, which waits here.
+        return self._pods.unread >= self._config.max_undelivered_pods and not self._is_closing
 
     @property
     def waits_for(self) -> str:
         """What keeps launches waiting; "": nothing does."""
         if self._undelivered_beyond():
-            limit, count = self._config.max_undelivered_pods, self._pods.undelivered
+            limit, count = self._config.max_undelivered_pods, self._pods.unread
             return (
                 f"max_undelivered_pods={limit}: the outcomes of {count} pods are not delivered; "
                 "take them (poll_events, events, wait) or acknowledge them"

@@ -246,6 +246,7 @@ class TrackedPods:
         active: How many exist and have no outcome.
         open: How many exist and have something still to be done about them, besides delivering their outcomes.
         undelivered: How many have an outcome that is not delivered.
+        unread: How many of them wait for a reader, and not for another try of their run.
         by_uid: Those that exist, by UID; to be read only.
     """
 
@@ -253,6 +254,7 @@ class TrackedPods:
         self.active: int = 0
         self.open: int = 0
         self.undelivered: int = 0
+        self.unread: int = 0
         self.by_uid: dict[str, TrackedPod] = {}
         self._by_name: dict[tuple[str, str], TrackedPod] = {}
         self._by_key: dict[WorkloadKey, list[TrackedPod]] = {}
@@ -324,10 +326,12 @@ class TrackedPods:
         if type(state) is type(before) and not isinstance(state, SettledState):
             return  # it counts as it did
         undelivered = state.is_undelivered - before.is_undelivered
+        unread = state.waits_for_reader - before.waits_for_reader
         active, opened = state.is_active - before.is_active, state.is_open - before.is_open
-        if undelivered or active or opened:
+        if undelivered or unread or active or opened:
             # Another thread that looks at the counts, as health() does, may count a pod twice, but never misses one.
             self.undelivered += undelivered
+            self.unread += unread
             self.active += active
             self.open += opened
             self._change.notify_all()

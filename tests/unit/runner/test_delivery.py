@@ -616,6 +616,20 @@ async def test_a_drain_launches_what_waits_for_undelivered_outcomes(cluster: Clu
         assert cluster.count("POST", "/pods") == 2
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_runs_that_all_fail_at_once_are_tried_again(cluster: Cluster, mode: str):
+    """L7: as many as the limit, as in an outage: each outcome is delivered by the next try, which must not wait."""
+    async with running(cluster, max_undelivered_pods=2, outcome_delivery=mode, on_exit="cancel") as runner:
+        policy = RetryPolicy(attempts=2, wait=0.1, retry_if=lambda outcome: not outcome.succeeded)
+        runs = [runner.run(workload(number), retry=policy) for number in range(3)]
+        await until(lambda: len(cluster.pods) == 3)
+        cluster.play_all(1)
+        await until(lambda: cluster.count("POST", "/pods") == 6)
+        cluster.play_all(0)
+        for run in runs:
+            assert (await run.wait(5)).succeeded
+
+
 async def play_when_there(cluster: Cluster, pod: AsyncPod) -> None:
     await until(lambda: pod.uid)
     cluster.play(pod.name)
