@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from podrunner.redaction import syntax_problem
+from podrunner.yaml_loader import BoundedLoader
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -24,8 +25,8 @@ BEYOND = "has a number that is too long, or is nested too deeply"
 """What a parser of any format cannot hold."""
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with the scalars of JSON, and octal numbers (file modes of volumes)."""
+class _Loader(BoundedLoader):
+    """A safe loader with the scalars of JSON, and octal numbers (file modes of volumes)."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own
 

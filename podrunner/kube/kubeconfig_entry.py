@@ -196,7 +196,9 @@ def _loader() -> type[yaml.SafeLoader]:
     """
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    from podrunner.yaml_loader import BoundedLoader
+
+    class Loader(BoundedLoader):
         pass
 
     def construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:

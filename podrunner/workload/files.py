@@ -83,12 +83,12 @@ def _parsed(path: Path, text: str) -> Any:
 
 def _loader() -> type[yaml.SafeLoader]:
     """Return a YAML loader without timestamps: Kubernetes reads a date in an annotation as text."""
-    import yaml
+    from podrunner.yaml_loader import BoundedLoader
 
-    class ManifestLoader(yaml.SafeLoader):
+    class ManifestLoader(BoundedLoader):
         yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML declares it so
             first: [resolver for resolver in resolvers if resolver[0] != "tag:yaml.org,2002:timestamp"]
-            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+            for first, resolvers in BoundedLoader.yaml_implicit_resolvers.items()
         }
 
     return ManifestLoader
