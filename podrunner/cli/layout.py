@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from podrunner.cells import ELLIPSIS, clipped, head_of, middle_clipped, width_of
+from podrunner.cells import ELLIPSIS, cells_of_character, clipped, middle_clipped, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,16 +31,33 @@ class Column(NamedTuple):
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most so many cells, broken between words, or within one that is longer."""
+    """Return a text in lines of at most so many cells, broken between words, or within one that is longer.
+
+    A character that is wider than a line has a line of its own.
+    """
     lines: list[str] = []
-    rest = text.strip()
-    while width_of(rest) > width:
-        head = head_of(rest, width) or rest[:1]
-        blank = head.rfind(" ") if rest[len(head)] != " " else len(head)
-        cut = blank if blank > 0 else len(head)
-        lines.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
-    return [*lines, rest] if rest else lines
+    whole = text.strip()
+    begin = 0
+    while begin < len(whole):
+        end = _line_end(whole, begin, width)
+        lines.append(whole[begin:end].rstrip())
+        begin = next((at for at in range(end, len(whole)) if not whole[at].isspace()), len(whole))
+    return lines
+
+
+def _line_end(text: str, begin: int, width: int) -> int:
+    """Return where the line ends that begins here."""
+    taken = 0
+    for end in range(begin, len(text)):
+        taken += cells_of_character(text[end])
+        if taken > width:
+            break
+    else:
+        return len(text)
+    if text[end] == " " and end > begin:
+        return end
+    blank = text.rfind(" ", begin, end)
+    return blank if blank > begin else max(end, begin + 1)
 
 
 def fitted(
@@ -82,9 +99,15 @@ def _widths(
     columns: Sequence[Column], natural: Sequence[int], shown: Sequence[int], width: int | None
 ) -> dict[int, int]:
     """Return the cells of each column that is shown."""
-    widths = {index: natural[index] for index in shown}
     if width is None:
-        return widths
+        return {index: natural[index] for index in shown}
+    # No column that may be shortened needs more than a whole line: a text of megabytes is not shortened one by one.
+    widths = {
+        index: natural[index] - max(0, _slack(columns[index], natural[index]) - width)
+        if columns[index].least
+        else natural[index]
+        for index in shown
+    }
     while (excess := _total(widths) - width) > 0:
         flexible = [index for index in widths if columns[index].least]
         if sum(_slack(columns[index], widths[index]) for index in flexible) >= excess:

@@ -92,6 +92,23 @@ def test_wrapped_text_fits_and_loses_no_word(text, width) -> None:
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
+@given(st.text("a 日\u0301", max_size=20), st.integers(-1, 1))
+def test_where_no_character_fits_each_has_a_line(text, width) -> None:
+    lines = wrapped(text, width)
+    assert all(len(line.replace("\u0301", "")) <= 1 for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@pytest.mark.timeout(10)
+def test_a_text_of_megabytes_costs_no_more_than_its_length() -> None:
+    """An annotation has 256 KiB, and an outcome's message may have more."""
+    assert len(wrapped("é" * 400_000, 80)) == 5_000
+    assert len(wrapped("é " * 200_000, 8)) == 50_000
+    columns = (Column("A", least=4), Column("B", least=9, rank=1), Column("C"))
+    rows = [("x" * 30_000_000, "é" * 300_000, "c")]
+    assert [len(line) for line in fitted(columns, rows, width=60)] == [60, 60]
+
+
 def test_text_is_wrapped_between_words() -> None:
     assert wrapped("one two three", 8) == ["one two", "three"]
     assert wrapped("one two three", 7) == ["one two", "three"]
