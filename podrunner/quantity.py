@@ -20,10 +20,12 @@ _DECIMAL = {-9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 1
 _EXPONENT = {suffix: power for power, suffix in _DECIMAL.items()}
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _NANO = Decimal("1e-9")
+_MAX = Decimal(2**63 - 1)
+"""The largest amount; apimachinery takes it for all that is larger (``maxAllowed``)."""
 
 
 def parse_quantity(value: str | float) -> Decimal:
-    """Return the number that a quantity stands for.
+    """Return the number that a quantity stands for, which is 2^63-1 at most, as in the API server.
 
     Args:
         value: The quantity; a number is read as its decimal text, as the API server reads a JSON number.
@@ -41,11 +43,16 @@ def _parsed(text: str) -> Decimal:
         raise ValueError(FORMAT_MESSAGE)
     number, binary, decimal, exponent = match.groups()
     if binary:
-        return Decimal(number) * Decimal(1024) ** _BINARY.index(binary)
+        return _capped(_capped(Decimal(number)) * Decimal(1024) ** _BINARY.index(binary))
     try:
-        return Decimal(number + (exponent or f"e{_EXPONENT[decimal]}"))
+        return _capped(Decimal(number + (exponent or f"e{_EXPONENT[decimal]}")))
     except InvalidOperation:  # an exponent beyond 18 digits, which Kubernetes does not parse either
         raise ValueError(FORMAT_MESSAGE) from None
+
+
+def _capped(value: Decimal) -> Decimal:
+    """Return a number within the limits: arithmetic with 1e999999999 fails, or takes all memory."""
+    return max(-_MAX, min(_MAX, value)) if value < -_MAX or value > _MAX else value
 
 
 @lru_cache(maxsize=4096)

@@ -73,6 +73,27 @@ def test_an_exponent_stands_alone_and_is_bounded(text):
         canonical_quantity(text)
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "text", ["1e999999999", "9" * 1_000_001 + "Ki", "9" * 4_000, "1e30", "8Ei", "9.3E", "9223372036854775808"]
+)
+def test_what_is_larger_than_an_int64_is_its_largest(text):
+    """As ``resource.ParseQuantity`` has it: "numbers larger … will be capped"."""
+    assert parse_quantity(text) == 2**63 - 1
+    assert parse_quantity(f"-{text}") == -(2**63 - 1)
+    assert canonical_quantity(text)
+
+
+@given(
+    st.from_regex(
+        r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,12})?", fullmatch=True
+    )
+)
+def test_any_quantity_has_a_canonical_form_that_is_stable(text):
+    canonical = canonical_quantity(text)
+    assert canonical_quantity(canonical) == canonical
+
+
 @given(st.integers(0, 10**9), st.sampled_from(["", "m", "k", "M", "Ki", "Mi", "Gi", "u"]))
 def test_the_canonical_form_means_the_same_and_is_stable(number, suffix):
     canonical = canonical_quantity(f"{number}{suffix}")

@@ -111,3 +111,8 @@ def test_a_plan_at_the_limits_is_taken():
     assert checked(most) is most
     many = msgspec.structs.replace(most, target=Target.STUB, pods=MAX_PODS, concurrency=MAX_PODS)
     assert checked(many) is many
+
+
+@pytest.mark.parametrize("cpu", ["1e999999999", "1e25", "9" * 3_000])
+def test_any_amount_is_announced(cpu):
+    assert announcement(checked(plan(cpu=cpu)), namespace="jobs", server="s")

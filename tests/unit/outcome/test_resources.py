@@ -29,7 +29,7 @@ def pod(*containers: dict[str, Any], init: tuple[dict[str, Any], ...] = (), **sp
         ({"limits": {"gpu.intel.com/i915_monitoring": 1, "gpu.intel.com/millicores": 500}}, Requested()),
         ({"limits": {"example.com/gpuless": "7", "ephemeral-storage": "1Gi"}}, Requested()),
         ({"requests": {"cpu": "a lot", "memory": None}}, Requested()),
-        ({"requests": {"cpu": "1e400"}}, Requested()),
+        ({"requests": {"cpu": "1e400"}}, Requested(2.0**63)),
     ],
 )
 def test_what_a_container_asks_for(asked, expected):
