@@ -56,8 +56,9 @@ _CANDIDATES: Final = 8
 _NEAREST: Final = 3
 _is_pod_name = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?").fullmatch
 _WITH_ATTEMPT: Final = re.compile(
-    r"(?P<word>.+?)\s*#(?P<attempt>[0-9]+)(?:\.(?P<relaunch>[0-9]+))?", re.DOTALL
+    r"(?P<word>.+)#(?P<attempt>[0-9]{1,9})(?:\.(?P<relaunch>[0-9]{1,9}))?", re.DOTALL
 )
+"""Digits as of :data:`_is_number`; Python refuses to read thousands."""
 _KINDS: Final = frozenset({"pod", "pods", "po"})
 """kubectl's words for pods."""
 _is_number = re.compile(r"[0-9]{1,9}").fullmatch
@@ -236,7 +237,8 @@ def _ways(word: str) -> Iterator[Callable[[PodIdentity], bool]]:
     yield lambda one: word == one.pod
     yield lambda one: word in one.texts() or (one.parts != {} and pairs == one.parts)
     if numbered := _WITH_ATTEMPT.fullmatch(word):
-        alone, wanted = numbered["word"], _pairs_of(numbered["word"])
+        alone = numbered["word"].rstrip()
+        wanted = _pairs_of(alone)
         launch = (
             int(numbered["attempt"]),
             None if numbered["relaunch"] is None else int(numbered["relaunch"]),
@@ -273,7 +275,8 @@ def _latest(pods: Sequence[Pod], namespace: str | None) -> Pod:
     if not created:
         raise NoSuchPodError(namespace, [LATEST])
     # The server's times are whole seconds in UTC, all written alike.
-    return _only(LATEST, [pod for pod in pods if (pod.metadata.creation_timestamp or "") == max(created)])
+    last = max(created)
+    return _only(LATEST, [pod for pod, each in zip(pods, created, strict=True) if each == last])
 
 
 def _launch(pod: Pod) -> tuple[int, int, str]:
@@ -302,7 +305,7 @@ def _nearest(word: str, pods: Sequence[Pod]) -> list[str]:
         ):
             known.setdefault(near.lower(), {})[name] = None
     numbered = _WITH_ATTEMPT.fullmatch(_bare(word))
-    wanted = numbered["word"] if numbered else _bare(word)
+    wanted = numbered["word"].rstrip() if numbered else _bare(word)
     found = difflib.get_close_matches(wanted.lower(), known, n=_NEAREST)
     return [*dict.fromkeys(name for near in found for name in known[near])][:_NEAREST]
 

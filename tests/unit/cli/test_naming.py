@@ -231,3 +231,13 @@ async def test_in_all_namespaces_a_pod_is_found_in_its_own() -> None:
     assert (await resolve(server, None, "report-4444")).metadata.namespace == "other"
     with pytest.raises(NoSuchPodError, match="no such pod in any namespace: nope"):
         await resolve(server, None, "nope")
+
+
+@pytest.mark.timeout(20)
+def test_a_word_and_a_namespace_of_any_size_cost_no_more_than_their_sizes() -> None:
+    with pytest.raises(NoSuchPodError):
+        choose(" " * 120_000, [LOAD_2], namespace="jobs")
+    with pytest.raises(NoSuchPodError):
+        choose("none#" + "9" * 5_000, [LOAD_2], namespace="jobs")
+    pods = [_pod(f"a-{number}", {"a": "b"}, attempt=number + 1) for number in range(20_000)]
+    assert choose("@latest", pods, namespace="jobs") is pods[-1]
