@@ -11,7 +11,7 @@ import msgspec
 
 from podrunner.blocking import PodRunner, runner_behind
 from podrunner.errors import UsageError
-from podrunner.gantt.journal_file import read_records
+from podrunner.gantt.journal_file import content_of, read_records
 from podrunner.gantt.layout import layout
 from podrunner.gantt.runner_records import records_of_runner
 from podrunner.gantt.text import text_lines
@@ -40,7 +40,8 @@ def timeline(source: AsyncPodRunner | PodRunner | str | PathLike[str]) -> Timeli
     """
     if isinstance(source, str | PathLike):
         path = Path(source)
-        return TimelineChart(read_records(path.read_bytes(), source=str(path)))
+        with path.open("rb") as file:
+            return TimelineChart(read_records(content_of(file), source=str(path)))
     if isinstance(source, PodRunner):
         asynchronous, bridge = runner_behind(source)
         return TimelineChart(bridge.run(partial(records_of_runner, asynchronous)))
@@ -107,7 +108,7 @@ class TimelineChart:
         """The chart as text.
 
         Args:
-            width: Columns, at least 60.
+            width: Columns, from 60 to 10,000.
             most_rows: How many keys are shown at most; None: all.
             ascii_only: Whether no other characters may be used.
         """

@@ -17,10 +17,12 @@ from podrunner.gantt.records import PodRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import BinaryIO
 
-__all__ = ["VERSION", "header_line", "read_records", "record_lines"]
+__all__ = ["VERSION", "content_of", "header_line", "read_records", "record_lines"]
 
 VERSION: Final = 1
+_LONGEST_HEADER: Final = 64 * 1024
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -43,6 +45,12 @@ def header_line(owner: str) -> bytes:
 def record_lines(records: Iterable[PodRecord]) -> bytes:
     """Return records as lines of a journal."""
     return b"".join(_encoder.encode(record) + b"\n" for record in records)
+
+
+def content_of(file: BinaryIO) -> bytes:
+    """Return the content of a journal's file; of another file no more than its first line: a device may have no end."""
+    first = file.readline(_LONGEST_HEADER)
+    return first + file.read() if _is_header(first) else first
 
 
 def read_records(data: bytes, *, source: str) -> list[PodRecord]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from podrunner.gantt.legend import mark_of, tone_of
-from podrunner.gantt.records import PodRecord, Span, spans_of
+from podrunner.gantt.records import PodRecord, Span, in_calendar, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -110,7 +110,7 @@ def layout(records: Iterable[PodRecord], *, now_s: float | None = None) -> Chart
         records: The pods; of several records of one pod the last counts.
         now_s: The present, in seconds since 1970; None: when the last record was made.
     """
-    found = newest(records)
+    found = [in_calendar(record) for record in newest(records)]
     present_s = max((each.seen for each in found), default=0.0) if now_s is None else now_s
     spans = [tuple(spans_of(each, now_s=present_s)) for each in found]
     origin_s = min((own[0].begin_s for own in spans if own), default=present_s)

@@ -27,10 +27,17 @@ if TYPE_CHECKING:
     from podrunner.outcome.record import ContainerStatus, Pod
     from podrunner.workload import WorkloadKey
 
-__all__ = ["Phase", "PodRecord", "Span", "record_of", "spans_of"]
+__all__ = ["Phase", "PodRecord", "Span", "in_calendar", "record_of", "spans_of"]
 
 _LONGEST_KEY: Final = 300
 _LONGEST_MESSAGE: Final = 400
+_FIRST_S: Final = -62_135_596_800.0
+_LAST_S: Final = 253_402_300_799.0
+"""The first second of the year 1 and the last of 9999, from 1970 on: what a datetime can hold."""
+_TIMES: Final = (
+    *("submitted", "created", "scheduled", "initializing", "initialized", "started", "finished", "deleted"),
+    *("gone", "seen"),
+)
 
 
 class Phase(StrEnum):
@@ -242,7 +249,7 @@ def _deletion_asked(pod: Pod) -> float | None:
 
 
 def _seconds(time: datetime | None) -> float | None:
-    return None if time is None or time.tzinfo is None else time.timestamp()
+    return None if time is None else time.timestamp()
 
 
 def _since(pod: Pod, kind: str) -> float | None:
@@ -273,6 +280,17 @@ def _finished(status: ContainerStatus | None) -> float | None:
         return None
     end = status.state.terminated
     return None if end is None else _seconds(parse_time(end.finished_at))
+
+
+def in_calendar(record: PodRecord) -> PodRecord:
+    """Return a record whose times are in the years from 1 to 9999: the next of them stands for another."""
+    times = {name: time for name in _TIMES if (time := getattr(record, name)) is not None}
+    odd = {name: time for name, time in times.items() if not _FIRST_S <= time <= _LAST_S}
+    if not odd:
+        return record
+    return msgspec.structs.replace(
+        record, **{name: min(_LAST_S, max(_FIRST_S, time)) for name, time in odd.items()}
+    )
 
 
 def spans_of(record: PodRecord, *, now_s: float) -> list[Span]:

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from podrunner.gantt.layout import Bar, Chart, Row
 
-__all__ = ["LEAST_WIDTH", "text_lines"]
+__all__ = ["LEAST_WIDTH", "MOST_WIDTH", "text_lines"]
 
 LEAST_WIDTH: Final = 60
+MOST_WIDTH: Final = 10_000
+"""No terminal is wider; each row costs memory for each column."""
 _TICK_EVERY: Final = 12
 
 
@@ -28,11 +30,11 @@ def text_lines(
 
     Args:
         chart: The chart.
-        width: How many columns a line has at most; at least 60.
+        width: How many columns a line has at most, from 60 to 10,000.
         most_rows: How many rows are shown at most; None: all.
         ascii_only: Whether no other characters may be used.
     """
-    width = max(LEAST_WIDTH, width)
+    width = min(MOST_WIDTH, max(LEAST_WIDTH, width))
     keys = [_plain(row.key, ascii_only=ascii_only) for row in chart.rows]
     label = min(max(map(width_of, keys), default=3), width // 3)
     scale = _Scale(chart.length_s, width - label - 2)
@@ -113,14 +115,15 @@ def _fitted(text: str, width: int, *, ellipsis: str) -> str:
 def _legend(chart: Chart, width: int, *, ascii_only: bool) -> Iterator[str]:
     phases = [f"{look.letter} {look.label}" for look in PHASES.values()]
     marks = [
-        f"{_mark(MARKS.get(category, '?'), ascii_only=ascii_only)} {category} ({count})"
+        f"{_mark(MARKS.get(category, '?'), ascii_only=ascii_only)} {_plain(category, ascii_only=ascii_only)} ({count})"
         for category, count in chart.categories.items()
         if category
     ]
     for items in (phases, marks):
         line = ""
-        for item in items:
-            if line and len(line) + 3 + len(item) > width:
+        for each in items:
+            item = middle_clipped(each, width, ellipsis="..." if ascii_only else ELLIPSIS)
+            if line and width_of(line) + 3 + width_of(item) > width:
                 yield line
                 line = ""
             line += f"   {item}" if line else item

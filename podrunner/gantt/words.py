@@ -28,7 +28,7 @@ def duration(seconds: float) -> str:
 
 def clock(seconds: float) -> str:
     """Return a time since 1970 as ``2026-11-28 17:40:13 UTC``."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{datetime.fromtimestamp(seconds, UTC).replace(microsecond=0, tzinfo=None)} UTC"
 
 
 def headline(chart: Chart) -> str:

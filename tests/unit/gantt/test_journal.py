@@ -9,7 +9,7 @@ import anyio
 import podrunner
 import pytest
 from podrunner.errors import RunnerClosedError, UsageError
-from podrunner.gantt import journal_view
+from podrunner.gantt import journal_view, timeline
 from podrunner.gantt.journal_file import header_line, read_records, record_lines
 from tests.unit.gantt.lives import HOSTILE, life
 from tests.unit.runner.harness import Cluster, running, until, workload
@@ -23,6 +23,12 @@ def test_records_are_read_back_as_they_were_written():
 def test_the_half_line_of_a_killed_writer_is_left_out():
     data = header_line("me") + record_lines([life()])
     assert read_records(data + b'{"key":"ha', source="f") == [life()]
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom"])
+def test_a_device_without_an_end_is_no_journal(path):
+    with pytest.raises(UsageError, match="is no journal of podrunner"):
+        timeline(path)
 
 
 def test_a_second_writer_goes_on_with_the_file():

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from podrunner.gantt.chart import TimelineChart
 from podrunner.gantt.layout import layout, newest, ticks
 from podrunner.gantt.records import Phase, PodRecord, spans_of
 from tests.unit.gantt.lives import T0, life
@@ -78,6 +79,35 @@ def test_any_times_make_ordered_stages_inside_the_chart(known, category):
     spans = chart.rows[0].bars[0].spans
     assert all(one.end_s <= other.begin_s for one, other in pairwise(spans))
     assert all(0 <= span.begin_s <= span.end_s <= chart.length_s + 1e-6 for span in spans)
+
+
+TIMES = (
+    "submitted",
+    "created",
+    "scheduled",
+    "initializing",
+    "initialized",
+    "started",
+    "finished",
+    "deleted",
+    "gone",
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(TIMES), st.floats(allow_nan=False, allow_infinity=False)),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "succeeded", "failed"]),
+)
+@example({"created": -1e308, "finished": 1e308}, 0.0, "failed")
+@example({"created": -62_135_596_801.0}, 253_402_300_800.0, "")
+def test_any_times_are_drawn_in_all_forms(known, seen, category):
+    """A journal is a file: a number in it may be in no year that a calendar has."""
+    chart = TimelineChart([PodRecord(key="a", seen=seen, category=category, **known)])
+    assert chart.text(width=60)
+    assert chart.svg()
+    assert chart.html()
+    assert chart.to_dict()["length_s"] > 0
 
 
 def test_the_tries_of_a_key_are_one_row_and_overlap_in_no_lane():

@@ -140,6 +140,22 @@ def test_no_line_of_the_text_is_wider_than_the_terminal_or_moves_the_cursor(keys
     assert all(line.isprintable() for line in text.split("\n"))
 
 
+@given(categories=st.lists(st.text(max_size=90), min_size=1, max_size=4), ascii_only=st.booleans())
+@example(categories=["\x1b[2J" * 30, "日本" * 40], ascii_only=False)
+def test_no_category_of_a_journal_is_wider_than_the_terminal_or_moves_the_cursor(categories, ascii_only):
+    text = TimelineChart([life(str(at), category=each) for at, each in enumerate(categories)]).text(
+        width=60, ascii_only=ascii_only
+    )
+    assert all(columns(line) <= 60 for line in text.split("\n"))
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert text.isascii() or not ascii_only
+
+
+def test_a_terminal_without_an_end_costs_no_more_than_a_wide_one():
+    text = TimelineChart([life()]).text(width=10**12)
+    assert max(map(len, text.split("\n"))) <= 10_000
+
+
 def test_the_text_in_ascii_is_ascii_and_shows_the_whole_key():
     text = TimelineChart([life("job=ü日本")]).text(ascii_only=True)
     assert text.isascii()
