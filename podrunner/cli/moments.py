@@ -47,7 +47,7 @@ def since_time(text: str, *, now: datetime) -> str:
         moment = None
     if moment is None:
         moment = now - timedelta(seconds=seconds_of(text, option="--since"))
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 def duration(seconds: float) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from podrunner.cli.moments import duration
 from podrunner.cli.rows import main_container_of
 from podrunner.outcome import main_status, timings_of
-from podrunner.outcome.result import parse_time
+from podrunner.outcome.result import later_by, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -110,9 +110,7 @@ def _known(begins: Sequence[tuple[str, datetime | None]]) -> Iterator[tuple[str,
 def _deletion_asked(pod: Pod) -> datetime | None:
     """Return when the deletion was asked for: the record has the time at which its grace period ends."""
     until = parse_time(pod.metadata.deletion_timestamp)
-    if until is None:
-        return None
-    return until - timedelta(seconds=pod.metadata.deletion_grace_period_seconds or 0)
+    return None if until is None else later_by(until, -(pod.metadata.deletion_grace_period_seconds or 0))
 
 
 def _moment(event: Event) -> datetime | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from podrunner.cli.output import column_line
 from podrunner.outcome import NO_HISTORY, printer_status, ready_column, remember, restarts_of, why
 from podrunner.outcome.record import Pod
+from podrunner.outcome.result import parse_time
 
 __all__ = ["PodTable", "age"]
 
@@ -78,10 +79,11 @@ def _what_it_waits_for(pod: Pod) -> str:
 
 
 def age(created: str | None, now: datetime) -> str:
-    """Return how long ago, in kubectl's short form: ``5s``, ``12m``, ``3h``, ``8d``."""
-    if created is None:
+    """Return how long ago, in kubectl's short form: ``5s``, ``12m``, ``3h``, ``8d``; else ``<unknown>``."""
+    since = parse_time(created)
+    if since is None:
         return "<unknown>"
-    seconds = max(0, int((now - datetime.fromisoformat(created)).total_seconds()))
+    seconds = max(0, int((now - since).total_seconds()))
     for size, unit in _UNITS:
         if seconds >= 2 * size:
             return f"{seconds // size}{unit}"

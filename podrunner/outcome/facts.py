@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -20,10 +19,11 @@ from podrunner.outcome.containers import (
     native_sidecars,
 )
 from podrunner.outcome.messages import signal_of
-from podrunner.outcome.result import parse_time
+from podrunner.outcome.result import later_by, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from podrunner.outcome.history import History
     from podrunner.outcome.record import (
@@ -299,7 +299,8 @@ def past_deadline(pod: Pod, finished_at: str | None) -> bool | None:
     limit_s = pod.spec.active_deadline_seconds
     if finished is None or began is None or limit_s is None:
         return None
-    return finished >= began + timedelta(seconds=limit_s)
+    until = later_by(began, limit_s)
+    return until is not None and finished >= until
 
 
 def deletion_asked_at(pod: Pod) -> datetime | None:
@@ -313,4 +314,4 @@ def deletion_asked_at(pod: Pod) -> datetime | None:
     grace_s = pod.metadata.deletion_grace_period_seconds or 0
     if marked is None or (not grace_s and pod.status.phase in _ENDED):
         return None
-    return marked - timedelta(seconds=grace_s)
+    return later_by(marked, -grace_s)

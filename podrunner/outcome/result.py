@@ -6,7 +6,7 @@ Records only. How they come about does not belong here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -17,20 +17,29 @@ from podrunner.outcome.category import Category, Fault
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Evidence", "Outcome", "Timings", "parse_time", "timed"]
+__all__ = ["Evidence", "Outcome", "Timings", "later_by", "parse_time", "timed"]
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Read an RFC 3339 time as the API server writes it; None for nothing, and for what is no time."""
+    """Read an RFC 3339 time as the API server writes it; None for nothing, and for what is no time or has no zone."""
     try:
-        return datetime.fromisoformat(text) if text else None
+        found = datetime.fromisoformat(text) if text else None
     except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
+
+
+def later_by(moment: datetime, seconds: float) -> datetime | None:
+    """Return the time so many seconds later, or earlier if they are negative; None: it is in no year from 1 to 9999."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
         return None
 
 
 def _seconds_between(first: str | None, second: str | None) -> float | None:
     start, end = parse_time(first), parse_time(second)
-    if start is None or end is None or (start.tzinfo is None) != (end.tzinfo is None):
+    if start is None or end is None:
         return None
     return max(0.0, (end - start).total_seconds())
 

@@ -23,6 +23,8 @@ def test_an_age_is_short(ago, shown) -> None:
 
 def test_an_unknown_age_says_so() -> None:
     assert age(None, NOW) == "<unknown>"
+    assert age("2026-02-30T00:00:00Z", NOW) == "<unknown>"
+    assert age("2026-01-01T00:00:00", NOW) == "<unknown>"
 
 
 def _pod(name: str, node: str | None = None) -> Pod:

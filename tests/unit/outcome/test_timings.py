@@ -25,3 +25,4 @@ def test_times_are_datetimes_with_a_zone():
 def test_what_is_not_known_or_no_time_is_none():
     assert Timings().started_at is None
     assert Timings(started="yesterday").started_at is None
+    assert Timings(started="2026-01-02T03:04:05").started_at is None  # of no zone
