@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from decimal import ROUND_UP, Decimal
 from enum import StrEnum
+from math import isfinite
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -121,6 +122,13 @@ def checked(plan: Plan) -> Plan:
     Raises:
         UsageError: It is not; says which limit.
     """
+    for name, number in (
+        ("running", plan.running_s),
+        ("failing", plan.failing),
+        ("time-limit", plan.time_limit_s),
+    ):
+        if not isfinite(number):
+            raise UsageError(f"--{name} must be a finite number, not {number}")
     for name, amount in (("cpu", plan.cpu), ("memory", plan.memory)):
         try:
             is_negative = parse_quantity(amount) < 0

@@ -15,6 +15,7 @@ from podrunner.cli.description import Description, Owner, lines_of, sorted_event
 from podrunner.cli.failures import one_line
 from podrunner.cli.naming import resolve, without_kind
 from podrunner.cli.options import (
+    MOST_LINES,
     AllNamespaces,
     AsJson,
     Config,
@@ -43,7 +44,7 @@ def describe(
         list[str],
         typer.Argument(metavar="POD", autocompletion=pod_words, help="The pod's key or name, or @latest."),
     ],
-    tail: Annotated[int, typer.Option(min=0, help="Last lines of its log; 0: none.")] = 10,
+    tail: Annotated[int, typer.Option(min=0, max=MOST_LINES, help="Last lines of its log; 0: none.")] = 10,
     container: Container = None,
     all_namespaces: AllNamespaces = False,
     as_json: AsJson = False,

@@ -17,6 +17,7 @@ from podrunner.cli.failures import run_async
 from podrunner.cli.moments import since_time
 from podrunner.cli.naming import OURS, resolve, selector_of
 from podrunner.cli.options import (
+    MOST_LINES,
     NO_POD_SECRETS,
     NO_SECRETS,
     AllNamespaces,
@@ -53,7 +54,9 @@ def logs(
     all_namespaces: AllNamespaces = False,
     container: Container = None,
     timestamps: Annotated[bool, typer.Option(help="Put the node's time before each line.")] = False,
-    tail: Annotated[int | None, typer.Option(min=0, help="Only the last so many lines of each.")] = None,
+    tail: Annotated[
+        int | None, typer.Option(min=0, max=MOST_LINES, help="Only the last so many lines of each.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(help="Only from then on: a duration such as 10m, or an RFC 3339 time.")
     ] = None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from podrunner.config import LoadedConfig, RunnerConfig
 
 __all__ = [
+    "MOST_LINES",
     "NO_POD_SECRETS",
     "NO_SECRETS",
     "AllNamespaces",
@@ -61,6 +62,9 @@ AllowCommands = Annotated[
     bool,
     typer.Option("--allow-commands", help="Run the commands that an airflow.cfg's _cmd options name."),
 ]
+
+MOST_LINES: int = 2**31 - 1
+"""Lines of a log that can be asked for: more has no log, and a list no room."""
 
 NO_SECRETS: tuple[str, ...] = ("sql_alchemy_conn", "git_password", "secret_key", "jwt_secret")
 """What a command does not read that makes no pod and asks no worker."""

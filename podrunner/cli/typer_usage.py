@@ -69,4 +69,6 @@ def _in_our_words(error: Any, said: str) -> str:
     first = details()[0]
     if first["type"] == "value_error":
         return said.replace(first["msg"], wrong_value(first["type"], first["ctx"], ""))
+    if str(first.get("input")).strip(" +-").lower() == "nan":  # on the right side of no limit
+        return said.replace(first["msg"], f"it {wrong_value('finite_number', {}, first['msg'])}")
     return said.replace(first["msg"], f"it {wrong_value(first['type'], first.get('ctx', {}), first['msg'])}")

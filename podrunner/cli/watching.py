@@ -21,6 +21,8 @@ __all__ = ["PodChange", "PodWatching"]
 
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 30.0
+_DOUBLED: Final = 5
+"""After so many failures in a row the wait is the longest; of a thousand, a float cannot hold the power of two."""
 _WATCH_S: Final = 290.0
 """Common load balancers cut a connection after 300 s."""
 _SILENT_S: Final = 120.0
@@ -83,7 +85,7 @@ class PodWatching:
                 if not has_listed or not self._may_go_on(error):
                     raise
                 await self._on_change(PodChange(trouble=one_line(str(error))))
-            await anyio.sleep(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**self._failures))
+            await anyio.sleep(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(self._failures, _DOUBLED)))
 
     def _may_go_on(self, error: PodrunnerError) -> bool:
         self._failures += 1

@@ -5,10 +5,11 @@ Settings of the pod itself do not belong here. Pure data: no I/O, no clock.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from podrunner.config.frozen import Secret, Settings
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _DAY_S = 86_400
+_is_server_url: Final = re.compile(r"https?://[^/@?#\s]+(?P<path>/[^?#\s]*)").fullmatch
 
 Seconds = Annotated[float, Field(ge=0, le=366 * _DAY_S)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=366 * _DAY_S)]
@@ -210,7 +212,7 @@ class LogSettings(Settings):
     compress: bool = False
     tail_lines_on_failure: int = Field(default=100, ge=0, le=10_000)
     drain_timeout_s: Seconds = 30.0
-    server_url: str | None = Field(default=None, pattern=r"^https?://[^/@?#\s]+/[^?#\s]*\{path\}[^?#\s]*$")
+    server_url: str | None = None
     server_secret_key: Secret | None = None
     max_follows: int = Field(default=500, ge=2, le=100_000)
     turn_s: PositiveSeconds = 30.0
@@ -218,6 +220,17 @@ class LogSettings(Settings):
     if TYPE_CHECKING:
 
         def __init__(self, **arguments: Unpack[LogArguments]) -> None: ...
+
+    @field_validator("server_url")
+    @classmethod
+    def _url_of_logs(cls, url: str | None) -> str | None:
+        found = None if url is None else _is_server_url(url)
+        if url is not None and (found is None or "{path}" not in found["path"]):
+            raise ValueError(
+                "must be an http or https URL with {path} in its path, without user, query and fragment; "
+                "Write it as http://{host}:8793/log/{path}"
+            )
+        return url
 
     @model_validator(mode="after")
     def _compressed_in_parts(self) -> LogSettings:

@@ -16,6 +16,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -158,9 +159,10 @@ def _token_expiry(value: str) -> float | None:
         return None
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        return float(claims["exp"])
-    except (binascii.Error, ValueError, KeyError, TypeError):
+        ends = float(claims["exp"])
+    except (binascii.Error, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+    return ends if isfinite(ends) else None
 
 
 def tls_of_configuration(configuration: Any) -> TlsSettings:

@@ -28,6 +28,11 @@ def _said(*words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         (["bench", "--pods", "x"], "bench: invalid value for '--pods': it must be a whole number"),
         (["bench", "--pods", "0"], "bench: invalid value for '--pods': it must be at least 1"),
         (["bench", "--running", "x"], "bench: invalid value for '--running': it must be a number"),
+        (["bench", "--running", "nan"], "bench: invalid value for '--running': it must be a finite number"),
+        (
+            ["logs", "x", "--tail", "9" * 20],
+            "logs: invalid value for '--tail': it must be at most 2147483647",
+        ),
         (["run", "--retries", "9999", "x"], "run: invalid value for '--retries': it must be at most 1000"),
         (["local", "up", "--port", "x"], "local up: invalid value for '--port': it must be a whole number"),
     ],

@@ -100,6 +100,14 @@ async def test_failures_in_a_row_are_bounded() -> None:
     assert len(seen) == 3
 
 
+async def test_failures_in_a_row_without_a_bound_go_on(monkeypatch) -> None:
+    monkeypatch.setattr(watching, "_LONGEST_WAIT_S", 0.0)
+    monkeypatch.setattr(watching, "_FIRST_WAIT_S", 1.0)
+    seen, error = await _seen(_Server([RUNNING], *[BROKEN] * 1_100), attempts=0)
+    assert isinstance(error, ForbiddenError)
+    assert len(seen) == 1_101
+
+
 async def test_a_first_list_that_fails_is_the_commands_error() -> None:
     seen, error = await _seen(_Server(BROKEN))
     assert (seen, error) == ([], BROKEN)

@@ -194,3 +194,31 @@ def test_other_label_keys_are_refused(key):
 def test_pydantic_may_revalidate_without_loss():
     config = RunnerConfig(airflow={"dags": {"kind": "claim", "claim": "dags"}}, secret_env={"A": "b=c"})
     assert RunnerConfig.model_validate(config.model_dump()) == config
+
+
+@pytest.mark.parametrize("url", ["http://{host}:8793/log/{path}", "https://x/{path}", "http://h/a{path}b"])
+def test_a_log_server_is_named_by_a_url_with_a_path(url):
+    assert RunnerConfig(logs={"server_url": url}).logs.server_url == url
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "",
+            "ftp://h/{path}",
+            "http://{path}",
+            "http://h/log",
+            "http://u:p@h/{path}",
+            "http://h/{path}?a=b",
+        ),
+        *("http://h/{path}\n", "http://h/{path} x", "http://h/" + "{path}" * 20_000 + "?"),
+    ],
+)
+def test_another_url_of_a_log_server_is_refused_in_words(url):
+    with pytest.raises(
+        ConfigError, match=r"must be an http or https URL with \{path\} in its path"
+    ) as caught:
+        RunnerConfig(logs={"server_url": url})
+    assert "^http" not in str(caught.value)

@@ -112,3 +112,10 @@ async def test_an_expired_oidc_token_without_a_way_to_another_is_reported(write)
 async def test_a_token_that_does_not_say_when_it_ends(plugin, write, value):
     granted = await fetch_grant(read_kubeconfig([write(plugin({"token": value}))]))
     assert granted.grant.expires_at_s is None
+
+
+@pytest.mark.parametrize("exp", ["9" * 400, "1e400", "NaN", "-Infinity", "[" * 50_000])
+async def test_a_token_that_ends_at_no_time_says_nothing(plugin, write, exp):
+    claims = base64.urlsafe_b64encode(f'{{"exp": {exp}}}'.encode()).decode().rstrip("=")
+    granted = await fetch_grant(read_kubeconfig([write(plugin({"token": f"a.{claims}.c"}))]))
+    assert granted.grant.expires_at_s is None
