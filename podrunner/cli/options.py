@@ -115,19 +115,39 @@ def on_cluster(
             "--local and --kubeconfig exclude each other", source="command line", remedy="Keep one of them"
         )
     changes: dict[str, Any] = {}
-    kubeconfig = kubeconfig and _readable_again(kubeconfig)
+    named = None if local else kubeconfig or config.kubeconfig
+    readable = named and _readable_again(named)
     if local:
         changes = {"cluster": "local", "kubeconfig": None, "context": None}
     elif kubeconfig or context:
-        changes = {"cluster": "kubeconfig", "kubeconfig": kubeconfig or config.kubeconfig, "context": context}
+        changes = {"cluster": "kubeconfig", "kubeconfig": readable, "context": context}
+    elif readable != named:
+        changes = {"kubeconfig": readable}
+    if named is None and not local and (context or config.cluster in {"auto", "kubeconfig"}):
+        _keep_listed_pipes()
     if namespace:
         changes["namespace"] = namespace
     return config.with_changes(**changes) if changes else config
 
 
+def _keep_listed_pipes() -> None:
+    """Put what can be read again in place of each pipe in ``KUBECONFIG``: a kubeconfig is read several times."""
+    names = os.environ.get("KUBECONFIG", "").split(os.pathsep)
+    kept = [str(_readable_again(Path(name))) if _is_pipe(Path(name)) else name for name in names]
+    if kept != names:
+        os.environ["KUBECONFIG"] = os.pathsep.join(kept)
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return path.is_fifo()
+    except (OSError, ValueError):  # reading it says why
+        return False
+
+
 def _readable_again(path: Path) -> Path:
     """Return the path; of a pipe (``<(…)`` of a shell), that of its content in memory, which lasts as the process."""
-    if not (hasattr(os, "memfd_create") and path.is_fifo()):
+    if not (hasattr(os, "memfd_create") and _is_pipe(path)):
         return path
     from podrunner.workload.files import read_bounded
 
