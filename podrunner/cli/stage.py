@@ -34,6 +34,7 @@ PROGRAM = "airflow"
 _POLL_S = 0.05
 _HELPER_WITHIN_S = 60
 _LEAVES_WITHIN_S = 60
+_COMES_WITHIN_S = 60
 
 
 def local_image(folder: Path) -> Image:
@@ -179,13 +180,18 @@ class Stage:
 
     async def _until_exists(self, path: str) -> None:
         """A real cluster makes a new namespace's service account a moment later."""
-        while True:
-            try:
-                await self._client.call("GET", path)
-            except NotFoundError:
-                await anyio.sleep(_POLL_S)
-            else:
-                return
+        with anyio.move_on_after(_COMES_WITHIN_S):
+            while True:
+                try:
+                    await self._client.call("GET", path)
+                except NotFoundError:
+                    await anyio.sleep(_POLL_S)
+                else:
+                    return
+        raise SpecError(
+            f"the cluster made no service account in the new namespace in {_COMES_WITHIN_S} s: {path}; does its "
+            "controller manager run?"
+        )
 
 
 PROGRAM_MAP = "podrunner-demo-program"

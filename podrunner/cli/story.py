@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from podrunner.cli.table import PodTable
+from podrunner.cli.watching import PodWatching
+from podrunner.errors import LogError
 from podrunner.logs import LocalFile, LogDocument, LogQuery, LogReader
 from podrunner.outcome import Category, printer_status, ready_column, restarts_of
 from podrunner.runner import AsyncPodRunner
 
 if TYPE_CHECKING:
+    from podrunner.cli.watching import PodChange
     from podrunner.config import RunnerConfig
     from podrunner.kube import KubeClient
     from podrunner.outcome import Outcome
@@ -98,7 +101,7 @@ class Story:
 
 async def tell(client: KubeClient, config: RunnerConfig, workload: Workload, narrator: Narrator) -> Story:
     """Run the workload and tell what happens."""
-    life = _Life(client, config.namespace, narrator)
+    life = _Life(client, config, narrator)
     async with AsyncPodRunner(config, client=client) as runner, anyio.create_task_group() as tasks:
         await tasks.start(life.watch, name="podrunner-demo-watch")
         pod = await runner.launch(workload)
@@ -106,6 +109,7 @@ async def tell(client: KubeClient, config: RunnerConfig, workload: Workload, nar
             f"Launched pod {pod.namespace}/{pod.name}. Its life, as `kubectl get pod -w` shows it:\n"
         )
         manifest = await pod.manifest()
+        tasks.start_soon(life.end_with, pod, name="podrunner-demo-end")
         await life.running.wait()
         looks = [await _look(pod, command, narrator) for command in LOOK_INSIDE] if not life.ended else []
         outcome = await pod.wait()
@@ -120,7 +124,10 @@ async def tell(client: KubeClient, config: RunnerConfig, workload: Workload, nar
 
 async def _read_log(config: RunnerConfig, workload: Workload) -> LogDocument:
     assert config.logs.folder is not None, "the stage sets it"
-    return await LogReader([LocalFile(config.logs.folder)]).read(LogQuery(log_path=workload.log_path))
+    try:
+        return await LogReader([LocalFile(config.logs.folder)]).read(LogQuery(log_path=workload.log_path))
+    except LogError as error:  # a pod that never ran has none
+        return LogDocument("file", f"*** {error}", ())
 
 
 async def _look(pod: AsyncPod, command: list[str], narrator: Narrator) -> Look:
@@ -135,9 +142,16 @@ async def _look(pod: AsyncPod, command: list[str], narrator: Narrator) -> Look:
 class _Life:
     """Follows the pods of a namespace and prints each change of what kubectl would show."""
 
-    def __init__(self, client: KubeClient, namespace: str, narrator: Narrator) -> None:
-        self._client = client
-        self._namespace = namespace
+    def __init__(self, client: KubeClient, config: RunnerConfig, narrator: Narrator) -> None:
+        self._watched = PodWatching(
+            client,
+            config.namespace,
+            selector="dag_id=sample_k8s",
+            attempts=config.retry.attempts,
+            on_change=self._changed,
+        )
+        self._before: set[str] | None = None
+        self._listed = anyio.Event()
         self._narrator = narrator
         self._table = PodTable()
         self.states: list[State] = []
@@ -146,18 +160,31 @@ class _Life:
         self.ended = False
 
     async def watch(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        before = await self._client.list_pods(self._namespace)
-        async with self._client.watch_pods(
-            self._namespace, resource_version=before.resource_version, label_selector="dag_id=sample_k8s"
-        ) as stream:
+        """Print until cancelled; a watch that ends is begun anew."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watched.run, name="podrunner-demo-pods")
+            await self._listed.wait()
             task_status.started()
-            async for batch in stream:
-                for event in batch:
-                    if event.pod is not None:
-                        self._see(event.type, event.pod)
 
-    def _see(self, kind: str, pod: Pod) -> None:
-        if kind == "DELETED":
+    async def end_with(self, pod: AsyncPod) -> None:
+        """Wait for the pod's outcome: one that never runs has one, too."""
+        await pod.wait()
+        self.ended = True
+        self.running.set()
+
+    async def _changed(self, change: PodChange) -> None:
+        if self._before is None:
+            self._before = {pod.metadata.uid for pod in change.pods}
+            self._listed.set()
+            return
+        pods = [pod for pod in change.pods if pod.metadata.uid not in self._before]
+        for pod in pods:
+            self._see(pod, is_gone=change.is_gone)
+        if change.is_list and self.states and not pods:
+            self.gone.set()
+
+    def _see(self, pod: Pod, *, is_gone: bool) -> None:
+        if is_gone:
             self.gone.set()
         state = State(printer_status(pod, classic=True), ready_column(pod), restarts_of(pod))
         self.ended = pod.status.phase in {"Succeeded", "Failed"}
