@@ -17,7 +17,7 @@ import anyio
 from podrunner.errors import ConfigError, TransportError
 from podrunner.kube.impersonation import is_header_value
 from podrunner.redaction import harmless, redact_output
-from podrunner.workload.files import shown_path
+from podrunner.workload.files import read_bounded, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -125,11 +125,11 @@ class TokenFileCredentials:
     def _read(self) -> str:
         try:
             # A short file, in memory wherever a kubelet wrote it.
-            token = self._path.read_bytes().decode().strip()
+            token = read_bounded(self._path).decode().strip()
         except OSError as error:
             raise self._error(f"the token cannot be read: {error.strerror}") from error
-        except ValueError as error:  # also a path that no system takes
-            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "no system takes its path"
+        except ValueError as error:  # also what is too large, and a path that no system takes
+            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
             raise self._error(f"the token cannot be read: {why}") from None
         if not token:
             raise self._error("the token file is empty")

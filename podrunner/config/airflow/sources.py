@@ -9,11 +9,14 @@ Order, as Airflow documents it: ``AIRFLOW__SECTION__KEY``, ``…_CMD``, ``…_SE
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from podrunner.config.airflow.options import OPTIONS, SENSITIVE, Option
@@ -34,6 +37,8 @@ PREFIX = "AIRFLOW__"
 UNREAD = "(not read)"
 """The value of a secret that is not needed, and that only a command or a secrets backend could tell."""
 _COMMAND_TIMEOUT_S = 60
+_LONGEST_OUTPUT = 1024 * 1024
+"""Bytes of a value: a program that never stops writing must not fill the memory."""
 _DEEPEST_EXPANSION = 10
 _BY_KEY = {option.key: option for option in OPTIONS}
 
@@ -250,22 +255,54 @@ def run_command(command: str, location: SourceLocation) -> str:
     """Run a command of a ``…_cmd`` option, without a shell, and return its output without the final newline.
 
     Raises:
-        ConfigError: It cannot be started, fails, or takes longer than a minute. Its output is not shown: it
-            may hold the secret.
+        ConfigError: It cannot be started, fails, takes longer than a minute, or writes more than a value has. Its
+            output is not shown: it may hold the secret.
     """
     try:
-        done = subprocess.run(  # noqa: S603 - the user allowed it, and no shell reads it
-            shlex.split(command), capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=True
+        process = subprocess.Popen(  # noqa: S603 - the user allowed it, and no shell reads it
+            shlex.split(command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-    except subprocess.CalledProcessError as error:
-        raise location.error(
-            f"the command failed with exit code {error.returncode}", remedy="Run it by hand to see why"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise location.error(f"the command did not end within {_COMMAND_TIMEOUT_S} s") from None
     except (OSError, ValueError, IndexError) as error:
         raise location.error(f"the command cannot be run: {_why_not(error)}") from None
-    return done.stdout.rstrip("\r\n")
+    with process:
+        try:
+            output = _output_of(process)
+        except subprocess.TimeoutExpired:
+            raise location.error(f"the command did not end within {_COMMAND_TIMEOUT_S} s") from None
+        finally:
+            process.kill()  # has no effect on one that has ended
+    if len(output) > _LONGEST_OUTPUT:
+        raise location.error(f"the command wrote more than {_LONGEST_OUTPUT >> 10} KiB")
+    if process.returncode:
+        raise location.error(
+            f"the command failed with exit code {process.returncode}", remedy="Run it by hand to see why"
+        )
+    try:
+        return output.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise location.error("the command wrote what is not UTF-8") from None
+
+
+def _output_of(process: subprocess.Popen[bytes]) -> bytes:
+    """Return what a command writes until it ends, or as much as is too much.
+
+    Raises:
+        TimeoutExpired: It takes too long.
+    """
+    assert process.stdout is not None, "it is a pipe"
+    until_s = monotonic() + _COMMAND_TIMEOUT_S
+    output = bytearray()
+    with DefaultSelector() as selector:
+        selector.register(process.stdout, EVENT_READ)
+        while len(output) <= _LONGEST_OUTPUT:
+            if not selector.select(max(0.0, until_s - monotonic())):
+                raise subprocess.TimeoutExpired(process.args, _COMMAND_TIMEOUT_S)
+            part = os.read(process.stdout.fileno(), 65_536)
+            if not part:
+                process.wait(max(0.0, until_s - monotonic()))
+                break
+            output += part
+    return bytes(output)
 
 
 def _why_not(error: Exception) -> str:

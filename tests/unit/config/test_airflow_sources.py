@@ -194,6 +194,22 @@ def test_a_command_that_hangs_is_ended(load, monkeypatch):
         load(MINIMAL, {f"{CONN}_CMD": "sleep 30"}, allow_commands=True)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("cat /dev/zero", "wrote more than 1024 KiB"),
+        (r"printf '\377'", "is not UTF-8"),
+        ("sh -c 'exec >&-; sleep 30'", "did not end within"),
+        ("sh -c 'sleep 30 & echo x'", "did not end within"),
+    ],
+)
+def test_a_command_without_an_end_is_ended(load, monkeypatch, command, says):
+    monkeypatch.setattr("podrunner.config.airflow.sources._COMMAND_TIMEOUT_S", 2)
+    with pytest.raises(ConfigError, match=says):
+        load(MINIMAL, {f"{CONN}_CMD": command}, allow_commands=True)
+
+
 @pytest.mark.parametrize(
     ("text", "environ"), [("[core]\nsql_alchemy_conn_secret = path\n", {}), ("", {f"{CONN}_SECRET": "path"})]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import anyio
 import pytest
@@ -182,6 +183,11 @@ async def test_a_token_file_that_is_gone_for_a_moment_does_no_harm(tmp_path, clo
     assert await credentials.authorization() == "Bearer one"
     assert "cannot be read" in caplog.text
     assert not await credentials.renew("Bearer one")
+
+
+def test_a_device_without_an_end_is_no_token_file():
+    with pytest.raises(ConfigError, match="the token cannot be read: it is larger than 16 MiB"):
+        TokenFileCredentials(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
