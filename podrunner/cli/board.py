@@ -25,9 +25,7 @@ __all__ = ["board"]
 def board(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0: a free one.")] = 0,
     selector: Selector = "",
-    every: Annotated[
-        bool, typer.Option("--all", "-a", help="Also pods that podrunner did not make.")
-    ] = False,
+    others: Annotated[bool, typer.Option("--others", help="Also pods that podrunner did not make.")] = False,
     all_namespaces: AllNamespaces = False,
     config: Config = None,
     kubeconfig: Kubeconfig = None,
@@ -43,7 +41,7 @@ def board(
     check_installed()
     settings = settings_of(config, kubeconfig=kubeconfig, context=context, namespace=namespace)
     place = place_of(settings, namespace=namespace, everywhere=all_namespaces)
-    chosen = selector_of("" if every else OURS, selector)
+    chosen = selector_of("" if others else OURS, selector)
     with_client(
         settings, lambda client: _serve(client, settings, namespace=place, selector=chosen, port=port)
     )

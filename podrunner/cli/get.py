@@ -69,9 +69,7 @@ def get(
         typer.Option("--output", "-o", help="Another form; json and yaml are Kubernetes' own objects."),
     ] = None,
     selector: Selector = "",
-    every: Annotated[
-        bool, typer.Option("--all", "-a", help="Also pods that podrunner did not make.")
-    ] = False,
+    others: Annotated[bool, typer.Option("--others", help="Also pods that podrunner did not make.")] = False,
     all_namespaces: AllNamespaces = False,
     as_json: AsJson = False,
     config: Config = None,
@@ -86,7 +84,7 @@ def get(
         raise UsageError("--watch shows lines: with -o wide, -o name or --json")
     settings = settings_of(config, kubeconfig=kubeconfig, context=context, namespace=namespace)
     place = place_of(settings, namespace=namespace, everywhere=all_namespaces)
-    wanted = _Choice(place, tuple(without_kind(names)), selector=selector, every=every)
+    wanted = _Choice(place, tuple(without_kind(names)), selector=selector, others=others)
     view = _View(wanted, output=output, as_json=as_json)
     if watch:
         with_client(settings, lambda client: view.follow(client, attempts=settings.retry.attempts))
@@ -100,17 +98,17 @@ class _Choice(NamedTuple):
     namespace: str | None
     names: tuple[str, ...]
     selector: str
-    every: bool
+    others: bool
 
     @property
     def labels(self) -> str:
         """The labels of the pods that are listed."""
-        return selector_of("" if self.every else OURS, self.selector)
+        return selector_of("" if self.others else OURS, self.selector)
 
     def none_found(self) -> str:
         """Return what is said where there are none: kubectl's words, and that others were not looked for."""
         where = "" if self.namespace is None else f" in {self.namespace} namespace"
-        return f"No resources found{where}.{'' if self.every else ' Pods that podrunner did not make: --all'}"
+        return f"No resources found{where}.{'' if self.others else ' Pods that podrunner did not make: --others'}"
 
     async def find(self, client: KubeClient) -> tuple[list[Pod], NoSuchPodError | None]:
         """Return the pods that are wanted, and the error about those that are not there."""

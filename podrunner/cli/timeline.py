@@ -48,16 +48,14 @@ def timeline(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     selector: Selector = "",
-    every: Annotated[
-        bool, typer.Option("--all", "-a", help="Also pods that podrunner did not make.")
-    ] = False,
+    others: Annotated[bool, typer.Option("--others", help="Also pods that podrunner did not make.")] = False,
     config: Config = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: Namespace = None,
 ) -> None:
     """Draw the lives of pods: queued, scheduled, created, running, deleted; the tries of a workload in one row."""
-    if journal is not None and (selector or every or kubeconfig or context or namespace):
+    if journal is not None and (selector or others or kubeconfig or context or namespace):
         raise UsageError("a journal is read from its file alone: leave out the options of the cluster")
     from podrunner.gantt import timeline as timeline_of
 
@@ -65,7 +63,7 @@ def timeline(
         chart = timeline_of(journal)
     else:
         settings = settings_of(config, kubeconfig=kubeconfig, context=context, namespace=namespace)
-        chart = _of_cluster(settings, selector_of("" if every else OURS, selector))
+        chart = _of_cluster(settings, selector_of("" if others else OURS, selector))
     for path, make in ((html, chart.html), (svg, chart.svg), (png, chart.png)):
         if path is not None:
             made = make()

@@ -51,7 +51,7 @@ COMMANDS: dict[str, list[str]] = {
         *("--image", "--name", "--env", "--json", "--allow-commands", "--workload", "--label", "--volume"),
         *("--cpu", "--memory", "--gpu", "--timeout", "--retries", "--rm", "--detach"),
     ],
-    "get": [*COMMON, "--all-namespaces", "--watch", "--output", "--all", "--selector", "--json", "NAMES"],
+    "get": [*COMMON, "--all-namespaces", "--watch", "--output", "--others", "--selector", "--json", "NAMES"],
     "describe": [*COMMON, "--all-namespaces", "--tail", "--container", "--json", "NAMES"],
     "logs": [
         *COMMON,
@@ -77,9 +77,9 @@ COMMANDS: dict[str, list[str]] = {
     "demo": ["--kubeconfig", "--context", "--config", "--image", "--json", "--allow-commands", "--folder"],
     "timeline": [
         *COMMON,
-        *("--html", "--svg", "--png", "--text", "--width", "--json", "--selector", "--all", "JOURNAL"),
+        *("--html", "--svg", "--png", "--text", "--width", "--json", "--selector", "--others", "JOURNAL"),
     ],
-    "board": [*COMMON, "--port", "--selector", "--all", "--all-namespaces"],
+    "board": [*COMMON, "--port", "--selector", "--others", "--all-namespaces"],
     "bench": [
         *COMMON,
         *(
@@ -119,7 +119,17 @@ NOT_DRAWN = {
 }
 """Options that no input has, and why: "" for all commands."""
 FLAGS = {
-    *("--json", "--allow-commands", "--watch", "--all", "--follow", "--timestamps", "--stdin", "--tty"),
+    *(
+        "--json",
+        "--allow-commands",
+        "--watch",
+        "--all",
+        "--others",
+        "--follow",
+        "--timestamps",
+        "--stdin",
+        "--tty",
+    ),
     *("--all-namespaces", "--all-owners", "--yes", "--explain", "--strict", "--show", "--text"),
     *("--port=70000", "--image=none", "--rm", "--detach", "--detached", "--prefix", "--no-prefix"),
     *("--no-pod", "--strict-images", "--target=cluster"),

@@ -19,7 +19,7 @@ WAIT_FOR_TERM = 'trap "exit 0" TERM; echo ready; while :; do sleep 0.1; done'
 
 
 def _pods(podrunner) -> list[str]:
-    return podrunner("get", "--all", "-o", "name").stdout.split()
+    return podrunner("get", "--others", "-o", "name").stdout.split()
 
 
 def _until(holds: Callable[[], bool]) -> None:
@@ -114,7 +114,7 @@ def test_run_acknowledges_the_outcome_that_it_shows(podrunner, tmp_path) -> None
 def test_no_pods_are_said_to_be_none(podrunner, config) -> None:
     got = podrunner("get")
     assert (got.returncode, got.stdout) == (0, "")
-    others = "Pods that podrunner did not make: --all"
+    others = "Pods that podrunner did not make: --others"
     assert got.stderr == f"No resources found in {config.namespace} namespace. {others}\n"
 
 

@@ -59,7 +59,7 @@ def test_the_pods_of_the_cluster_are_drawn_as_they_are(podrunner, journal: Path)
     [
         (["nowhere.jsonl"], 74, "nowhere.jsonl: No such file or directory"),
         ([__file__], 64, "is no journal of podrunner"),
-        (["j", "--all"], 64, "leave out the options of the cluster"),
+        (["j", "--others"], 64, "leave out the options of the cluster"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(podrunner, words, code, said) -> None:
