@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 from typing import Annotated, Any, Final
@@ -11,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from podrunner.cli.failures import guarded
+from podrunner.cli.screen import drop_odd_sizes
 from podrunner.cli.side_reports import one_line_reports
 from podrunner.cli.streams import own_streams
 from podrunner.cli.typer_usage import Command
@@ -115,5 +117,6 @@ def podrunner(
 
 def run() -> None:
     """Run the command that the process's arguments name, and end the process with its exit code."""
+    drop_odd_sizes(os.environ)
     with own_streams(), one_line_reports():
         guarded(lambda: app(prog_name="podrunner", standalone_mode=False))

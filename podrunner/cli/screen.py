@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+from collections.abc import MutableMapping
 from typing import TextIO
 
 from podrunner.cli.streams import takes_unicode
 
-__all__ = ["ellipsis_of", "is_terminal", "shows_colour", "table_width"]
+__all__ = ["drop_odd_sizes", "ellipsis_of", "is_terminal", "shows_colour", "table_width"]
+
+_is_size = re.compile(r"[1-9][0-9]{0,4}").fullmatch
+
+
+def drop_odd_sizes(environ: MutableMapping[str, str]) -> None:
+    """Remove ``COLUMNS`` and ``LINES`` where they name no size of a terminal: the terminal's own counts then.
+
+    rich reads ``²`` as a digit that is no number, and 0 as a terminal without room.
+    """
+    for name in ("COLUMNS", "LINES"):
+        if name in environ and not _is_size(environ[name]):
+            del environ[name]
 
 
 def is_terminal(stream: TextIO) -> bool:

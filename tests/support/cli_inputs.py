@@ -43,6 +43,7 @@ VARIABLES = [
     "KUBECONFIG",
     "HOME",
     "COLUMNS",
+    "LINES",
     "TERM",
     "NO_COLOR",
     "https_proxy",

@@ -39,7 +39,7 @@ TEXTS = [
         "{",
         "..",
     ),
-    *("0", "-1", "1e9", "x" * 3000),
+    *("0", "-1", "1e9", "²", "nan", "9" * 30, "x" * 3000),
 ]
 NAMES = [*["web-1"] * len(TEXTS), "pod", *TEXTS]
 PLACES = ["", ".", "/", "/dev/null", "/dev/full", "/nowhere/x", "none", "x" * 300, "folder"]
