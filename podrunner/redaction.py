@@ -300,7 +300,12 @@ def shown_value(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple | set | frozenset):
         return "a list"
-    text = redact(repr(value))
+    try:
+        text = redact(repr(value))
+    except (
+        ValueError
+    ):  # TOML's hexadecimal numbers have any length, and Python writes no more than 4,300 digits
+        return "a number of thousands of digits"
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 

@@ -15,9 +15,12 @@ __all__ = ["MAX_REPEATED", "BoundedLoader"]
 MAX_REPEATED: Final = 1_000_000
 """Characters and items that aliases may add to a document: ten lists of nine aliases each would be 9^10 items."""
 
+_LONGEST_INT_BITS: Final = 14_000
+"""4,215 digits; ``sys.set_int_max_str_digits`` allows 4,300."""
+
 
 class BoundedLoader(yaml.SafeLoader):
-    """A safe loader that refuses what no reader could walk through: aliases of aliases, and a value in itself.
+    """A safe loader that refuses what no reader could walk through or show: aliases of aliases, a value in itself.
 
     Raises:
         ConstructorError: The document is such a one.
@@ -29,6 +32,16 @@ class BoundedLoader(yaml.SafeLoader):
         if _size(node, sizes) - sum(_own_size(each) for each in _nodes(node)) > MAX_REPEATED:
             raise _refused(node, "its aliases repeat more than any document means")
         return super().construct_document(node)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Return a number that can be written again: Python reads any hexadecimal one, and writes 4,300 digits."""
+        value: int = super().construct_yaml_int(node)
+        if value.bit_length() > _LONGEST_INT_BITS:
+            raise _refused(node, "a number is too long")
+        return value
+
+
+BoundedLoader.add_constructor("tag:yaml.org,2002:int", BoundedLoader.construct_yaml_int)
 
 
 def _refused(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:

@@ -73,3 +73,22 @@ def test_what_is_read_is_no_larger_than_the_limit(data):
     except yaml.constructor.ConstructorError:
         return
     assert len(json.dumps(found)) < 10 * (MAX_REPEATED + len(document))
+
+
+HUGE = "0x" + "f" * 5_000
+
+
+def test_a_number_that_python_cannot_write_is_refused_in_each_kind_of_file(tmp_path):
+    path = tmp_path / "file.yaml"
+    path.write_text(f"key: {{a: b}}\nimage: {HUGE}\n")
+    with pytest.raises(SpecError, match="is malformed: line 2, column 8: a number is too long"):
+        Workload.from_file(path)
+    with pytest.raises(ConfigError, match="a number is too long"):
+        load_file(path)
+    path.write_text(f"contexts: [{{name: {HUGE}}}]")
+    with pytest.raises(ConfigError, match=r"the kubeconfig is not YAML \(line 1\)"):
+        context_names([path])
+    toml = tmp_path / "podrunner.toml"
+    toml.write_text(f"image = {HUGE}\n")
+    with pytest.raises(ConfigError, match=r"image: must be text .*thousands of digits"):
+        load_file(toml)
