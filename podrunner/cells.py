@@ -25,8 +25,8 @@ def cells_of_character(character: str) -> int:
 
 
 def clipped(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
-    """Return a text in at most so many cells; what is cut off is an ellipsis."""
-    if width_of(text) <= width:
+    """Return a text in at most so many cells; what is cut off is an ellipsis. What is cut off costs nothing."""
+    if len(head_of(text, width)) == len(text):
         return text
     return head_of(text, max(0, width - width_of(ellipsis))) + ellipsis[: max(0, width)]
 
@@ -42,6 +42,8 @@ def middle_clipped(text: str, width: int, *, ellipsis: str = ELLIPSIS) -> str:
 
 def head_of(text: str, width: int) -> str:
     """Return as many of the first characters as take at most so many cells."""
+    if text.isascii():
+        return text[: max(0, width)]
     taken = 0
     for index, character in enumerate(text):
         taken += cells_of_character(character)

@@ -25,6 +25,8 @@ _LABEL: Final = 11
 _WIDEST: Final = 120
 _NARROWEST: Final = 8
 _EVENTS: Final = 12
+_LONGEST_LINE: Final = 16_384
+"""Characters of a log's line that are looked at."""
 
 
 class Owner(NamedTuple):
@@ -107,8 +109,14 @@ def lines_of(
     lines += _events(described, room, ellipsis)
     if described.log is not None:
         lines += ["", "Log"]
-        lines += [f"  {clipped(one_line(line), room - 2, ellipsis=ellipsis)}" for line in described.log]
+        lines += [f"  {_of_log(line, room - 2, ellipsis)}" for line in described.log]
     return lines
+
+
+def _of_log(line: str, room: int, ellipsis: str) -> str:
+    """Return the beginning of a line; a progress bar's may have megabytes."""
+    cut = ellipsis if len(line) > _LONGEST_LINE else ""
+    return clipped(one_line(line[:_LONGEST_LINE]) + cut, room, ellipsis=ellipsis)
 
 
 def _identity(described: Description, room: int) -> Iterator[str]:

@@ -175,3 +175,14 @@ def test_the_page_is_json_too() -> None:
     assert document["stages"][0] == {"stage": "queued", "seconds": 10, "present": False}
     assert document["owner"]["name"] == "runner-1"
     assert document["log"] == ["a"]
+
+
+@pytest.mark.timeout(10)
+def test_a_line_of_megabytes_is_shown_by_its_beginning() -> None:
+    """A progress bar draws itself without line ends: ``\\r 10% ██``."""
+    bar = "\r 10% ██" * 5_000_000
+    lines = lines_of(_described(OOM, log=[bar, " " * 20_000 + "x", "end"]), width=80)
+    assert lines[-3].startswith("  10% ██ 10% ██")
+    assert lines[-3].endswith("…")
+    assert [line.strip() for line in lines[-2:]] == ["…", "end"]
+    assert max(map(width_of, lines)) <= 80
