@@ -140,7 +140,7 @@ CASES: dict[str, tuple[str, Handler, list[str]]] = {
     "a gzip bomb in a watch": ("watch", exploding(), ["longer than 16777216 bytes, which is the limit"]),
     "lines that are no events": (
         "watch",
-        endless(b"{}\n" * 10_000),
+        endless((b'{"message":"' + b"x" * 86 + b'"}\n') * 10_000),
         ["16777216 bytes without an event, which is the limit"],
     ),
     "blank lines": ("watch", endless(b"\n" * MIB), ["16777216 bytes without an event"]),
