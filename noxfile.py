@@ -33,7 +33,8 @@ CONTRACT = (
 )
 LOCAL_TIERS = ["tests/unit", "tests/contract", "tests/simulation", "tests/processes"]
 # With one hash seed the worlds are the same each time: CI answers for the change under test.
-FULL_SIZE = {"SEEDS": "25", "HYPOTHESIS_PROFILE": "full", "PYTHONHASHSEED": "0"}
+# Each draws five times the examples of the fast tier: a test that hangs is ended later.
+FULL_SIZE = {"SEEDS": "25", "HYPOTHESIS_PROFILE": "full", "PYTHONHASHSEED": "0", "PYTEST_TIMEOUT": "180"}
 CLUSTER_TESTS = ["tests/cluster", *(f"tests/contract/{part}" for part in CONTRACT)]
 # What CI has the time for: triggered by REST, pods, logs, and a killed worker.
 AIRFLOW_STORIES = {
