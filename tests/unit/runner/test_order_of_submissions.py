@@ -50,6 +50,39 @@ def test_an_empty_queue_says_so():
         FairPriorityQueue().take()
 
 
+def test_what_is_removed_is_not_served():
+    line: FairPriorityQueue[str] = FairPriorityQueue()
+    for item, group in (("a 0", "a"), ("b 0", "b"), ("a 1", "a"), ("c 0", "c")):
+        line.put(item, group=group)
+    line.remove("a 0", group="a")
+    line.remove("c 0", group="c")
+    assert (len(line), list(line)) == (2, ["a 1", "b 0"])
+    with pytest.raises(KeyError):
+        line.remove("c 0", group="c")
+    assert taken(line) == ["a 1", "b 0"]
+
+
+def test_removing_the_last_costs_what_removing_the_first_does():
+    """Of 100,000 submissions that are cancelled, in whatever order."""
+
+    class Item:
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Item.compared += 1
+            return self is other
+
+        __hash__ = object.__hash__
+
+    line: FairPriorityQueue[Item] = FairPriorityQueue()
+    items = [Item() for _ in range(1_000)]
+    for item in items:
+        line.put(item)
+    for item in reversed(items):
+        line.remove(item)
+    assert (len(line), Item.compared) == (0, 0)
+
+
 @given(st.lists(st.tuples(st.integers(-2, 2), st.sampled_from("abc"))))
 def test_everybody_is_served_once_by_priority_and_in_order_in_a_group(orders: list[tuple[int, str]]):
     line: FairPriorityQueue[tuple[int, str, int]] = FairPriorityQueue()
