@@ -66,7 +66,7 @@ _SECRETS: Final = (
     # A header, however it is spelt: `Authorization: x`, `'Authorization': 'x'`, `(b'authorization', b'x')`.
     (
         re.compile(
-            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:token|key|secret))\b"
+            r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,64}(?:token|key|secret))\b"
             r"""(\\*["']?\s*[:=,]\s*(?:b(?=["']))?\\*["']?)(?!(?:bearer|basic|negotiate)\s+\*\*\*)[^\s"'\\][^\r\n"'\\]*"""
         ),
         r"\1\2***",
