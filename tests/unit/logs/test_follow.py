@@ -12,7 +12,7 @@ from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Si
 
 pytestmark = pytest.mark.anyio
 
-QUICK = FollowLimits(idle_s=30, drain_s=0.05)
+QUICK = FollowLimits(idle_s=30, drain_s=0.5)
 
 
 def follower(node: FakeNode, state: FakeState, sink: Sink, *, limits=QUICK, cursor=None) -> ContainerFollower:
