@@ -55,8 +55,8 @@ class Mark(msgspec.Struct, frozen=True):
         owner: The runner that writes.
         lease: The UID of its Lease; "": it is not known.
         namespace: The pod's; "": it is not known.
-        is_rest_noted: Whether a gap stands behind that length in place of all that was not read: whoever reads on after
-            all cuts it off, and nobody needs to write another one.
+        is_rest_noted: Whether a gap stands behind that length in place of all that was not read. A runner that reads
+            the log on after all cuts it off; no other gap is written for it.
     """
 
     cursor: LogCursor

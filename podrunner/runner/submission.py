@@ -438,7 +438,7 @@ class SubmissionQueue:
         return "; ".join(f"{count} for {why}" for why, count in self._deferred.reasons().most_common(3))
 
     def drain(self) -> None:
-        """What waits is launched, however many outcomes are not delivered: nobody may read them any more."""
+        """Launches what waits, however many outcomes are not delivered: the caller may read none any more."""
         self._is_closing = True
         self._pods.notify()
 
