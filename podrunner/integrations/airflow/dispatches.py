@@ -191,14 +191,14 @@ def report_of(dispatch: Dispatch, outcome: Outcome, *, try_number: int, row: Tas
     return Report.NOTHING if row.state in _GONE_ON else Report.SUCCESS
 
 
-def is_unheard(dispatch: Dispatch, *, try_number: int, row: TaskRow | None, job: int) -> bool:
+def is_unheard(dispatch: str, *, try_number: int, row: TaskRow | None, job: int) -> bool:
     """Return whether the scheduler has not acted on the reported end of a dispatch, though it is to.
 
     It passes over a task instance whose row is locked by another transaction, such as that of a worker's heartbeat, and
     keeps nothing of the event.
 
     Args:
-        dispatch: The dispatch.
+        dispatch: The dispatch's id.
         try_number: The try that was dispatched.
         row: What the database says now; None: the task instance is no longer there.
         job: This scheduler's job: it acts on its own task instances only.
@@ -206,7 +206,7 @@ def is_unheard(dispatch: Dispatch, *, try_number: int, row: TaskRow | None, job:
     return (
         row is not None
         and row.try_number == try_number
-        and row.external_executor_id in {None, dispatch.id}
+        and row.external_executor_id in {None, dispatch}
         and row.queued_by_job_id == job
         and row.state in _UNDER_WAY
     )

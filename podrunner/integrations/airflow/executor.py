@@ -6,7 +6,7 @@ What belongs here: Airflow's interface. What is decided of a dispatch is in ``di
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from airflow import __version__ as airflow_version
 from airflow import settings as airflow_settings
@@ -48,6 +48,22 @@ _NOT_TAKEN = (QueueFullError, OwnershipError, RunnerClosedError)
 """Errors of the runner, not of the workload: it is full, or lost its Lease in the midst of the batch."""
 
 
+class _ToActOn(NamedTuple):
+    """An end that was reported, and on which the scheduler is to act.
+
+    Attributes:
+        key: The task's.
+        dispatch: The dispatch's id.
+        failure: Why it failed; None: it succeeded.
+        event: The end of its pod; None: it had none.
+    """
+
+    key: TaskInstanceKey
+    dispatch: str
+    failure: str | None
+    event: RunnerEvent | None
+
+
 class PodRunnerExecutor(AdoptingExecutor):
     """Runs each task of Airflow 3 in a pod of its own.
 
@@ -68,7 +84,7 @@ class PodRunnerExecutor(AdoptingExecutor):
             self.parallelism: int = self.conf.getint("core", "parallelism")
         self._retry = RetryPolicy()
         self._reported: list[RunnerEvent] = []
-        self._acted_on: list[tuple[RunnerEvent, Dispatch]] = []
+        self._to_act_on: list[_ToActOn] = []
         self._held: list[RunnerEvent] = []
 
     # --- the scheduler's calls ---------------------------------------------------------------------------------
@@ -103,7 +119,8 @@ class PodRunnerExecutor(AdoptingExecutor):
         self.forget_stored_rows()
         session, hand_overs = self._opened()
         if session.look():
-            self._reported, self._acted_on, self._held = [], [], []
+            self._reported, self._held = [], []
+            self._to_act_on = [each for each in self._to_act_on if each.event is None]
             hand_overs.lose()
             self._lose_pods(tuple(self._dispatches))
         runner = session.runner
@@ -170,8 +187,7 @@ class PodRunnerExecutor(AdoptingExecutor):
             try:
                 workload = self._workload(item)
             except SpecError as error:
-                self._forget_queued(item)
-                self.explain(item.key, error)
+                self._refuse(item, error)
                 continue
             dispatch = Dispatch(dispatch_id(item), item.key, workload.key)
             if self._is_wanted(dispatch, item, rows):
@@ -203,14 +219,21 @@ class PodRunnerExecutor(AdoptingExecutor):
         """Note what became of one workload of a batch."""
         if isinstance(error, _NOT_TAKEN):
             return  # it stays in the queue
-        self._forget_queued(item)
         if error is not None:
-            self.explain(dispatch.key, error)
+            self._refuse(item, error)
             return
+        self._forget_queued(item)
         dispatch.handle = run
         dispatch.item = None if isinstance(item, ExecuteTask) else item
         self._dispatches.add(dispatch)
         self.running.add(dispatch.key)
+
+    def _refuse(self, item: Any, error: PodrunnerError) -> None:
+        """Report a workload that makes no pod."""
+        self._forget_queued(item)
+        self.explain(item.key, error)
+        if isinstance(item, ExecuteTask):
+            self._to_act_on.append(_ToActOn(item.key, dispatch_id(item), str(error), None))
 
     def _forget_queued(self, item: Any) -> None:
         for queued in (self.queued_tasks, self.queued_callbacks, self.queued_connection_tests):
@@ -247,7 +270,8 @@ class PodRunnerExecutor(AdoptingExecutor):
             if dispatch is None or not self._report_one(dispatch, outcome, rows):
                 self._reported.append(event)
             else:
-                self._acted_on.append((event, dispatch))
+                failure = None if outcome.succeeded else str(outcome)
+                self._to_act_on.append(_ToActOn(dispatch.key, dispatch.id, failure, event))
 
     def _is_run_again(
         self, dispatch: Dispatch, event: RunnerEvent, rows: dict[Primary, TaskRow], runner: PodRunner
@@ -332,33 +356,29 @@ class PodRunnerExecutor(AdoptingExecutor):
             self.success(key)
         elif report is Report.FAILURE:
             self.explain(key, outcome)
-        return report is not Report.NOTHING and self._is_unheard(dispatch, rows)
+        return report is not Report.NOTHING and self._is_unheard(key, dispatch.id, rows)
 
-    def _is_unheard(self, dispatch: Dispatch, rows: dict[Primary, TaskRow]) -> bool:
-        key = dispatch.key
+    def _is_unheard(self, key: Any, dispatch: str, rows: dict[Primary, TaskRow]) -> bool:
         if not isinstance(key, TaskInstanceKey) or key in self.running or key in self.queued_tasks:
             return False  # Airflow passes over what the executor has again
-        return is_unheard(
-            dispatch, try_number=key.try_number, row=rows.get(key.primary), job=int(self.job_id)
-        )
+        row = rows.get(key.primary)
+        return is_unheard(dispatch, try_number=key.try_number, row=row, job=int(self.job_id))
 
     def _report_unheard(self) -> None:
         """Report once more on what the scheduler has not acted; all else that it was to act on is stored."""
-        acted_on, self._acted_on = self._acted_on, []
-        if not acted_on:
+        to_act_on, self._to_act_on = self._to_act_on, []
+        if not to_act_on:
             return
-        rows = task_rows([dispatch.key for _, dispatch in acted_on])
-        for event, dispatch in acted_on:
-            if not self._is_unheard(dispatch, rows):
-                self._reported.append(event)
-                continue
-            self._acted_on.append((event, dispatch))
-            outcome = event.outcome
-            assert outcome is not None, "an end has one"
-            if outcome.succeeded:
-                self.success(dispatch.key)
-            else:
-                self.fail(dispatch.key, info=storable(str(outcome)))
+        rows = task_rows([end.key for end in to_act_on])
+        for end in to_act_on:
+            if self._is_unheard(end.key, end.dispatch, rows):
+                self._to_act_on.append(end)
+                if end.failure is None:
+                    self.success(end.key)
+                else:
+                    self.fail(end.key, info=storable(end.failure))
+            elif end.event is not None:
+                self._reported.append(end.event)
 
 
 class LocalPodRunnerExecutor(PodRunnerExecutor):

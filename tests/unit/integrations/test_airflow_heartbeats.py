@@ -261,6 +261,33 @@ def test_a_workload_that_makes_no_pod_fails_its_task(airflow: Airflow) -> None:
     assert airflow.reported == {KEY: "failed"}
 
 
+def unbuildable(item: Any, **_: Any) -> Workload:
+    raise SpecError(f"no pod can be made of {item.key}")
+
+
+@pytest.mark.parametrize("where", ["by the runner", "before it"])
+def test_a_refusal_that_the_scheduler_passed_over_is_reported_again(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """There is no pod whose end would be reported later, and Airflow's time-out names no cause."""
+    if where == "by the runner":
+        airflow.runner.refuses = SpecError("no image")
+    else:
+        monkeypatch.setattr(sys.modules[type(airflow.executor).__module__], "workload_of", unbuildable)
+    airflow.is_row("queued")
+    airflow.executor._process_workloads([ExecuteTask(TaskInstance(KEY, "d1"))])
+    for heartbeat in range(3):
+        airflow.session.is_lost = heartbeat == 1
+        airflow.executor.sync()
+        assert airflow.reported == {KEY: "failed"}
+        airflow.executor.event_buffer.clear()
+    assert (airflow.logged, airflow.runner.acknowledged) == (["pod failed"], [])
+    airflow.is_row("up_for_retry")
+    airflow.executor.sync()
+    airflow.executor.sync()
+    assert airflow.reported == {}
+
+
 # --- ends ----------------------------------------------------------------------------------------------------------
 
 
