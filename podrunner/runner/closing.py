@@ -114,9 +114,10 @@ class RunnerClose:
 
     async def idle(self) -> None:
         """Returns when nothing is queued, every run is over, and of every pod no more than delivery is left to do."""
-        await self._runs.idle()
-        await self._queue.idle()
-        await self._pods.idle()
+        with self._queue.all_waited_for():
+            await self._runs.idle()
+            await self._queue.idle()
+            await self._pods.idle()
 
     def acknowledge(self, pods: Sequence[TrackedPod]) -> None:
         """The caller stored the outcomes of these pods.

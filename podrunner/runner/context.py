@@ -274,6 +274,14 @@ class RunnerContext:
             self.deliveries.take_pod(pod)
         return outcome
 
+    def wait_begins(self, pod: TrackedPod) -> None:
+        """A caller waits for the end of a pod."""
+        self._queue.wait_begins(pod)
+
+    def wait_ends(self, pod: TrackedPod) -> None:
+        """A caller waits no more for the end of a pod."""
+        self._queue.wait_ends(pod)
+
     async def cancel(self, pod: TrackedPod, *, grace_period_s: int | None = None) -> None:
         """Ends a pod, wherever it is. Does nothing to one that is over, or another runner's."""
         if not pod.uid:

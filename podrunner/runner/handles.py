@@ -188,16 +188,27 @@ class AsyncPod:
             RunnerClosedError: The runner was closed meanwhile and left the pod alone.
         """
         if timeout_s is None or self.done:
-            await self._tracked.ended()
+            await self._ended()
         else:
             with anyio.move_on_after(timeout_s):
-                await self._tracked.ended()
+                await self._ended()
         outcome = self._take_outcome()
         if outcome is not None:
             return outcome
         raise TimeoutError(
             f"pod {self.namespace}/{self.name} was not over after {timeout_s:g} s: it {self._stands()}"
         )
+
+    async def _ended(self) -> None:
+        tracked, context = self._tracked, self._context
+        if tracked.uid:
+            await tracked.ended()
+            return
+        context.wait_begins(tracked)  # it is launched, whatever the caller has not read
+        try:
+            await tracked.ended()
+        finally:
+            context.wait_ends(tracked)
 
     def result(self) -> Outcome:
         """The outcome of a pod that is over, without waiting. Returning it takes it (``outcome_delivery``).

@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 from podrunner.errors import PodrunnerError, QueueFullError, SpecError
 from podrunner.outcome import Outcome, refused_by_api
-from podrunner.runner.run_handle import AsyncRun
+from podrunner.runner.run_handle import AsyncRun, wait_until_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -99,7 +99,7 @@ class RunWindow:
     async def _first(self) -> Outcome:
         first = self._begun[0]
         if isinstance(first, AsyncRun):
-            await first._run.ended()  # noqa: SLF001  # the handle's own room: nothing is taken yet
+            await wait_until_over(first)
         self._begun.popleft()
         match first:
             case AsyncRun():

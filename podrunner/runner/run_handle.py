@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from podrunner.runner.runs import Runs, TrackedRun
     from podrunner.workload import WorkloadKey
 
-__all__ = ["AsyncRun", "is_over", "on_end", "peek_outcome", "standing", "when_over"]
+__all__ = ["AsyncRun", "is_over", "on_end", "peek_outcome", "standing", "wait_until_over", "when_over"]
 
 
 class AsyncRun:
@@ -87,11 +87,20 @@ class AsyncRun:
             RunnerClosedError: The runner was closed meanwhile and left the run to a successor.
         """
         with anyio.move_on_after(timeout_s):
-            await self._run.ended()
+            await self._ended()
         outcome = self._take_outcome()
         if outcome is not None:
             return outcome
         raise TimeoutError(f"run {self.key} was not over after {timeout_s:g} s: {self._stands()}")
+
+    async def _ended(self) -> None:
+        if self._run.is_over:
+            return
+        self._runs.wait_begins(self._run)  # its tries are launched, whatever the caller has not read
+        try:
+            await self._run.ended()
+        finally:
+            self._runs.wait_ends(self._run)
 
     def result(self) -> Outcome:
         """The outcome of a run that is over, without waiting. Returning it takes it (``outcome_delivery``).
@@ -182,12 +191,24 @@ def standing(handle: AsyncPod | AsyncRun) -> str:
     return f"{handle!r} is over by now"
 
 
-def when_over(handle: AsyncPod | AsyncRun, callback: Callable[[], object]) -> None:
-    """Calls a function when a pod or a run is over: at once, if it is."""
-    if handle.done:
+def when_over(pod: AsyncPod, callback: Callable[[], object]) -> None:
+    """Calls a function when a pod is over: at once, if it is. Until then a caller waits for it."""
+    tracked, context = pod._tracked, pod._context  # noqa: SLF001
+
+    def end() -> None:
+        context.wait_ends(tracked)
+        callback()
+
+    if pod.done:
         callback()
     else:
-        on_end(handle, callback)
+        context.wait_begins(tracked)
+        on_end(pod, end)
+
+
+async def wait_until_over(run: AsyncRun) -> None:
+    """Returns when a run is over, and takes nothing."""
+    await run._ended()  # noqa: SLF001
 
 
 def peek_outcome(handle: AsyncPod | AsyncRun) -> Outcome | None:

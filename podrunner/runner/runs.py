@@ -67,6 +67,7 @@ class TrackedRun:
         is_relinquished: Whether another runner goes on with it: no outcome will come from here.
         cancelled: Whether there shall be no further try.
         pause: What ends the wait for the next try; None while a pod is under way.
+        waits: How many callers wait for its end.
     """
 
     def __init__(self, workload: Workload, policy: RetryPolicy, *, priority: int, group: str) -> None:
@@ -79,6 +80,7 @@ class TrackedRun:
         self.is_relinquished: bool = False
         self.cancelled: bool = False
         self.pause: anyio.CancelScope | None = None
+        self.waits: int = 0
         self._end = Notify()
 
     @property
@@ -258,6 +260,8 @@ class Runs:
 
     def _take(self, run: TrackedRun, tracked: TrackedPod) -> None:
         run.tries.append(tracked)
+        for _ in range(run.waits):
+            self._queue.wait_begins(tracked)
         if tracked.state.is_ended:
             self._note_end(run, tracked)
         else:
@@ -344,7 +348,23 @@ class Runs:
             with anyio.move_on_after(self._config.logs.drain_timeout_s + _PRIOR_MARGIN_S):
                 await run.tries[-1].drained()
         await anyio.sleep_until(until)
-        await self._queue.wait_for_room()
+        await self._queue.wait_for_room(is_waited_for=lambda: run.waits)
+
+    # Waiting
+
+    def wait_begins(self, run: TrackedRun) -> None:
+        """A caller waits for the end of a run, and so of its present try and of each further one."""
+        run.waits += 1
+        if run.tries:
+            self._queue.wait_begins(run.tries[-1])
+        else:
+            self._queue.look_again()
+
+    def wait_ends(self, run: TrackedRun) -> None:
+        """A caller waits no more for the end of a run."""
+        run.waits -= 1
+        if run.tries:
+            self._queue.wait_ends(run.tries[-1])
 
     def _end(self, run: TrackedRun, outcome: Outcome | None) -> None:
         run.end(outcome)

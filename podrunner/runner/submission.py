@@ -8,7 +8,7 @@ decided in ``podrunner.ownership``, and what becomes of a pod that is this runne
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -113,8 +113,10 @@ class SubmissionQueue:
         self._workers = 0
         self._scopes: dict[TrackedPod, anyio.CancelScope] = {}
         self._queued: dict[TrackedPod, LaunchTurn] = {}  # those whose turns wait in the queue
+        self._waited_for: dict[TrackedPod, None] = {}  # those of them for whose end a caller waits
         self._refusing = False
         self._is_closing = False
+        self._waits_for_all = 0
         self._is_warned = False
 
     # Looking
@@ -336,7 +338,8 @@ class SubmissionQueue:
 
     async def _create(self, turn: LaunchTurn) -> TrackedPod | Deferral:
         """Creates the pod of a launch, or finds it; returns what the launch waits for if it cannot go on."""
-        await self._admitted(lambda: isinstance(turn.pod.state, Creating))
+        pod = turn.pod
+        await self._admitted(lambda: isinstance(pod.state, Creating), is_waited_for=lambda: pod.waits > 0)
         self._check_admission()
         if not isinstance(turn.pod.state, Creating):
             return await self._created(
@@ -394,9 +397,14 @@ class SubmissionQueue:
 
     # Admission
 
-    async def _admitted(self, is_wanted: Callable[[], object]) -> None:
-        """Returns when one more pod is within the limits, or none is wanted any more, or launches are refused."""
-        while self._is_full() and is_wanted() and not self._refusing:
+    async def _admitted(
+        self, is_wanted: Callable[[], object], *, is_waited_for: Callable[[], object]
+    ) -> None:
+        """Returns when one more pod is within the limits, or none is wanted any more, or launches are refused.
+
+        One for whose end a caller waits goes beyond ``max_undelivered_pods``: it may read the others only then.
+        """
+        while self._is_full(is_waited_for) and is_wanted() and not self._refusing:
             self._warn_of_undelivered()
             await self._pods.changed()
         self._is_warned = self._is_warned and self._undelivered_beyond()
@@ -411,8 +419,8 @@ class SubmissionQueue:
             raise RunnerClosedError("the runner is being closed")
         self._fence.check_owner()
 
-    def _is_full(self) -> bool:
-        return self._active_beyond() or self._undelivered_beyond()
+    def _is_full(self, is_waited_for: Callable[[], object]) -> bool:
+        return self._active_beyond() or (self._undelivered_beyond() and not is_waited_for())
 
     def _active_beyond(self) -> bool:
         limit = self._config.max_active_pods
@@ -420,7 +428,9 @@ class SubmissionQueue:
 
     def _undelivered_beyond(self) -> bool:
         # Not those that wait for another try of their run: they are delivered by its pod, which waits here.
-        return self._pods.unread >= self._config.max_undelivered_pods and not self._is_closing
+        if self._is_closing or self._waits_for_all:
+            return False
+        return self._pods.unread >= self._config.max_undelivered_pods
 
     @property
     def waits_for(self) -> str:
@@ -436,6 +446,34 @@ class SubmissionQueue:
         if not self._deferred:
             return ""
         return "; ".join(f"{count} for {why}" for why, count in self._deferred.reasons().most_common(3))
+
+    def wait_begins(self, pod: TrackedPod) -> None:
+        """A caller waits for the end of a pod."""
+        pod.waits += 1
+        if pod in self._queued:
+            self._waited_for[pod] = None
+        self.look_again()
+
+    def wait_ends(self, pod: TrackedPod) -> None:
+        """A caller waits no more for the end of a pod."""
+        pod.waits -= 1
+        if not pod.waits:
+            self._waited_for.pop(pod, None)
+
+    def look_again(self) -> None:
+        """What waits for room may have it: a caller waits for its end by now."""
+        if self._undelivered_beyond() or not self.has_room:
+            self._pods.notify()
+
+    @contextmanager
+    def all_waited_for(self) -> Iterator[None]:
+        """Meanwhile a caller waits for all pods, and may read their outcomes only then."""
+        self._waits_for_all += 1
+        self._pods.notify()
+        try:
+            yield
+        finally:
+            self._waits_for_all -= 1
 
     def drain(self) -> None:
         """Launches what waits, however many outcomes are not delivered: the caller may read none any more."""
@@ -481,9 +519,9 @@ class SubmissionQueue:
             await self.wait_for_room()
         return self.submit(workload, priority=priority, group=group)
 
-    async def wait_for_room(self) -> None:
-        """Returns when one more submission may wait, or none may any more."""
-        while not (self.has_room or self._refusing or self._fence.is_closed):
+    async def wait_for_room(self, *, is_waited_for: Callable[[], object] = lambda: False) -> None:
+        """Returns when one more submission may wait, or a caller waits for its end, or none may wait any more."""
+        while not (self.has_room or is_waited_for() or self._refusing or self._fence.is_closed):
             await self._pods.changed()
 
     def enqueue(
@@ -507,6 +545,18 @@ class SubmissionQueue:
         self._start_worker()
         return pod
 
+    def _next_turn(self) -> LaunchTurn:
+        """Takes the next turn out of the queue; beyond ``max_undelivered_pods``, that of a pod that is waited for."""
+        pod = next(iter(self._waited_for), None) if self._undelivered_beyond() else None
+        if pod is None:
+            turn = self._queue.take()
+        else:
+            turn = self._queued[pod]
+            self._queue.remove(turn, priority=turn.priority, group=turn.group)
+        del self._queued[turn.pod]
+        self._waited_for.pop(turn.pod, None)
+        return turn
+
     def _start_worker(self) -> None:
         if self._workers < self._config.connections:
             self._workers += 1
@@ -516,12 +566,11 @@ class SubmissionQueue:
         """One worker: launches submissions until none waits."""
         try:
             while self._queue:
-                await self._admitted(lambda: self._queue)
+                await self._admitted(lambda: self._queue, is_waited_for=lambda: self._waited_for)
                 if not self._queue:
                     return
                 # Taken no sooner than it is admitted: until then one of a higher priority may be put before it.
-                turn = self._queue.take()
-                del self._queued[turn.pod]
+                turn = self._next_turn()
                 self._pods.notify()
                 if isinstance(turn.pod.state, Queued):  # not withdrawn, adopted or relinquished meanwhile
                     self._supervisor.send(turn.pod, LaunchStarted())
@@ -570,6 +619,8 @@ class SubmissionQueue:
             else:
                 self._queued[turn.pod] = turn
                 self._queue.put_back(turn, priority=turn.priority, group=turn.group)
+                if turn.pod.waits:
+                    self._waited_for[turn.pod] = None
                 self._start_worker()
         self._pods.notify()
 
@@ -604,6 +655,7 @@ class SubmissionQueue:
         """The launch of a pod waits for nothing any more: it counts no longer, also while there is no room."""
         self._deferred.discard(pod)
         turn = self._queued.pop(pod, None)
+        self._waited_for.pop(pod, None)
         if turn is not None:
             self._queue.remove(turn, priority=turn.priority, group=turn.group)
 
@@ -612,6 +664,7 @@ class SubmissionQueue:
         given_up = [*self.waiting(), *self.creating()]
         self._queue.clear()
         self._queued.clear()
+        self._waited_for.clear()
         for pod in given_up:
             self._deferred.discard(pod)
             self._supervisor.send(pod, LeaseLost(why))

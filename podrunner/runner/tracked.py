@@ -62,6 +62,7 @@ class TrackedPod:
         replayed: Whether it had ended before this launch of its attempt: the outcome is that of an earlier launch.
         stopwatch: How long its stages took here.
         submitted_at_s: When this runner began to track it, in seconds since 1970: for displays.
+        waits: How many callers wait for its end.
     """
 
     __slots__ = (
@@ -86,6 +87,7 @@ class TrackedPod:
         "stopwatch",
         "submitted_at_s",
         "uid",
+        "waits",
     )
 
     def __init__(
@@ -109,6 +111,7 @@ class TrackedPod:
         self.replayed: bool = False
         self.stopwatch: Stopwatch = Stopwatch()
         self.submitted_at_s: float = time.time()
+        self.waits: int = 0
         self._change = Notify()
         self._end = Notify()
 

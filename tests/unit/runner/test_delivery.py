@@ -12,7 +12,15 @@ import pytest
 from podrunner.builder.labels import OUTCOME, REPORTED, VERDICT
 from podrunner.errors import RunnerClosedError, UsageError
 from podrunner.outcome import Category
-from podrunner.runner import AsyncPod, AsyncPodRunner, EventKind, RetryPolicy, RunnerEvent
+from podrunner.runner import (
+    AsyncPod,
+    AsyncPodRunner,
+    AsyncRun,
+    EventKind,
+    RetryPolicy,
+    RunnerEvent,
+    when_over,
+)
 from podrunner.workload import WorkloadKey
 from tests.unit.runner.harness import Cluster, running, until, workload
 
@@ -630,9 +638,105 @@ async def test_runs_that_all_fail_at_once_are_tried_again(cluster: Cluster, mode
             assert (await run.wait(5)).succeeded
 
 
-async def play_when_there(cluster: Cluster, pod: AsyncPod) -> None:
-    await until(lambda: pod.uid)
-    cluster.play(pod.name)
+FAILS_ONCE = RetryPolicy(attempts=2, wait=0.1, retry_if=lambda outcome: not outcome.succeeded)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("queue", [1, 100])
+async def test_runs_that_are_read_in_order_end_though_the_first_is_tried_again(
+    cluster: Cluster, mode: str, queue: int
+):
+    """L7: the others are over by then, and nobody reads them before the first."""
+    async with running(
+        cluster,
+        max_undelivered_pods=2,
+        submit_queue_size=queue,
+        outcome_delivery=mode,
+        on_exit="cancel",
+    ) as runner:
+        first = runner.run(workload(0), retry=FAILS_ONCE)
+        await until(lambda: len(cluster.pods) == 1)
+        others = []
+        for number in (1, 2):
+            others.append(runner.run(workload(number), retry=FAILS_ONCE))
+            await until(lambda: len(cluster.pods) == len(others) + 1)
+        cluster.play(first.pods[0].name, 1)
+        for run in others:
+            cluster.play(run.pods[0].name)
+        await until(lambda: runner.health().undelivered >= 2)
+        runner.submit(workload(3))  # fills the shortest queue
+        await a_moment()
+        assert cluster.count("POST", "/pods") == 3
+        async with anyio.create_task_group() as group:
+            group.start_soon(play_when_there, cluster, first)
+            assert (await first.wait(60)).succeeded
+        assert [(await run.wait(5)).succeeded for run in others] == [True, True]
+
+
+async def reads(how: str, pod: AsyncPod) -> None:
+    """Waits as the asynchronous or the blocking face does."""
+    if how == "await":
+        await pod
+        return
+    over = anyio.Event()
+    when_over(pod, over.set)
+    await over.wait()
+
+
+@pytest.mark.parametrize("how", ["await", "when_over"])
+async def test_a_pod_that_is_waited_for_is_launched_before_others_are_read(cluster: Cluster, how: str):
+    """L7: those of a higher priority are over, and it is the only one that goes beyond the limit."""
+    async with running(cluster, max_undelivered_pods=2, on_exit="cancel") as runner:
+        await runner.launch_many(workload(n) for n in range(2))
+        cluster.play_all()
+        await until(lambda: runner.health().undelivered == 2)
+        before = runner.submit(workload(3), priority=1)
+        late = runner.submit(workload(4))
+        await a_moment()
+        assert not before.uid
+        assert not late.uid
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(play_when_there, cluster, late)
+                await reads(how, late)
+        await a_moment()
+        assert late.outcome is not None
+        assert not before.uid
+
+
+async def test_a_wait_that_is_over_goes_beyond_no_limit(cluster: Cluster):
+    async with running(cluster, max_undelivered_pods=1, max_active_pods=1, on_exit="cancel") as runner:
+        first = await runner.launch(workload(1))
+        pod = runner.submit(workload(2))
+        with pytest.raises(TimeoutError):
+            await pod.wait(5)
+        cluster.play(first.name)
+        await until(lambda: runner.health().undelivered)
+        await a_moment()
+        assert not pod.uid
+        assert runner.health().launches_wait_for.startswith("max_undelivered_pods=1")
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_waiting_for_all_launches_all(cluster: Cluster, mode: str):
+    """L7: a program that reads the outcomes after that, of more pods than may be unread."""
+    settings: dict[str, Any] = {"max_undelivered_pods": 1, "max_active_pods": 1, "outcome_delivery": mode}
+    async with running(cluster, on_exit="cancel", **settings) as runner:
+        pods = [runner.submit(workload(number)) for number in range(4)]
+        async with anyio.create_task_group() as group:
+            for pod in pods:
+                group.start_soon(play_when_there, cluster, pod)
+            await runner.wait_all(60)
+        assert len(finished(runner.poll_events())) == 4
+
+
+async def play_when_there(cluster: Cluster, what: AsyncPod | AsyncRun) -> None:
+    """Plays a pod, or the second try of a run."""
+    if isinstance(what, AsyncRun):
+        await until(lambda: len(what.pods) == 2)
+        what = what.pods[1]
+    await until(lambda: what.uid)
+    cluster.play(what.name)
 
 
 @pytest.mark.parametrize("how", ["cancelled", "adopted"])
