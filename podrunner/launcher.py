@@ -37,6 +37,7 @@ from podrunner.errors import (
     ServerError,
     TransportError,
 )
+from podrunner.event_loop import make_event
 from podrunner.kube import Deletion, RequestRetry, retrying
 from podrunner.log_fields import pod_fields
 from podrunner.outcome import ever_started, main_status
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from podrunner.builder import PodPlan
     from podrunner.config import RunnerConfig
+    from podrunner.event_loop import Event
     from podrunner.outcome.record import Pod
     from podrunner.workload import WorkloadKey
 
@@ -200,6 +202,7 @@ class Launcher:
         self._on_begun = on_begun
         self._intents: dict[tuple[str, str], CreateIntent] = {}
         self._unwanted: OrderedDict[tuple[str, str], WorkloadKey] = OrderedDict()
+        self._discards: dict[tuple[str, str], list[Event]] = {}  # that are under way; set at their ends
 
     @property
     def intents(self) -> tuple[CreateIntent, ...]:
@@ -252,6 +255,7 @@ class Launcher:
         self.want(*place)
         attempt = _Try(intent, self._stamped(plan, intent.key))
         try:
+            await self._discards_end(place)
             return await self._launch(plan, attempt)
         except anyio.get_cancelled_exc_class():
             with anyio.move_on_after(_CLEANUP_S, shield=True):
@@ -533,6 +537,8 @@ class Launcher:
             is_wanted: Asked before each request: whether the pod is to stay after all.
         """
         meta = pod.metadata
+        place, ended = (meta.namespace, meta.name), make_event()
+        self._discards.setdefault(place, []).append(ended)
         with anyio.move_on_after(_CLEANUP_S, shield=True):
             try:
                 await self._discard(pod, is_wanted)
@@ -544,6 +550,16 @@ class Launcher:
                     error,
                     extra=pod_fields(meta),
                 )
+            finally:
+                self._discards[place].remove(ended)
+                if not self._discards[place]:
+                    del self._discards[place]
+                ended.set()
+
+    async def _discards_end(self, place: tuple[str, str]) -> None:
+        """Return when no clean-up is under way there, whose request would delete the pod that a launch takes."""
+        while place in self._discards:
+            await self._discards[place][0].wait()
 
     async def _discard(self, pod: Pod, is_wanted: Callable[[], bool]) -> None:
         """Delete a pod only at a version that has not started; a kubelet may write its status at any time."""

@@ -402,6 +402,27 @@ async def test_a_pod_that_appears_after_the_launch_gave_up_is_unwanted():
     assert not at_work.is_unwanted(await client.read_pod("default", name))
 
 
+async def test_a_launch_takes_no_pod_that_is_being_deleted_as_unwanted():
+    """L1, C1: the request for that is under way, and would end the pod of the new launch."""
+    server = FakeServer()
+    server.fail("POST", times=1, lose_reply=True)
+    server.fail("GET", times=9, refuse=True)
+    at_work = launcher(server)
+    with pytest.raises(TransportError):
+        await at_work.launch(plan())
+    server.faults.clear()
+    ((_, name),) = server.pods
+    leftover = await server.client().read_pod("default", name)
+    server.fail("DELETE", delay_s=5)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(at_work.discard_unwanted, leftover)
+        await anyio.sleep(1)
+        launched = await at_work.launch(plan())
+    assert isinstance(launched, Launched)
+    ((_, remaining),) = server.pods
+    assert (await server.client().read_pod("default", remaining)).metadata.uid == launched.pod.metadata.uid
+
+
 async def test_a_pod_by_an_unwanted_name_that_another_client_made_is_not_unwanted():
     """L2: a name alone does not make a pod ours to delete."""
     server = FakeServer()
