@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, cast
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -22,6 +23,7 @@ from podrunner.runner.events import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from random import Random
 
     from podrunner.config import RunnerConfig
@@ -80,6 +82,7 @@ class LogCollection:
         self._owner = owner
         self._lease = lease
         self._writing: set[str] = set()  # UIDs of the pods whose log files are not forgotten
+        self._writers: WeakValueDictionary[Path, TrackedPod] = WeakValueDictionary()  # the last of each file
 
     def begin(self, tracked: TrackedPod) -> None:
         """Starts collecting once one of the wanted containers has started, if that is wanted at all."""
@@ -165,9 +168,10 @@ class LogCollection:
             return []
 
         def make(container: str) -> FileLogSink:
-            path = container_log_path(relative, container, main=tracked.main_container)
+            path = safe_log_path(folder, container_log_path(relative, container, main=tracked.main_container))
+            self._note_writer(path, tracked)
             sink = FileLogSink(
-                safe_log_path(folder, path),
+                path,
                 timestamps=logs.timestamps,
                 max_bytes=logs.max_file_bytes,
                 compress=logs.compress,
@@ -182,6 +186,16 @@ class LogCollection:
             return sink
 
         return [make]
+
+    def _note_writer(self, path: Path, tracked: TrackedPod) -> None:
+        """Reports it if another pod's log goes into the same file just now: their lines and cursors mingle there."""
+        other = self._writers.get(path)
+        self._writers[path] = tracked
+        if other is None or other is tracked or other.collector is None or other.collector.done.is_set():
+            return
+        problem = f"{path} has the log of pod {other.name} too: give each workload a log_path of its own"
+        _logger.warning("log of pod %s: %s", tracked.name, problem, extra=pod_fields(tracked))
+        self._report(tracked, problem)
 
     async def forget(self, tracked: TrackedPod) -> None:
         """Waits until the log of a pod that is gone is collected, and removes its cursors."""

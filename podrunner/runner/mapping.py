@@ -31,8 +31,8 @@ _UNDER_WAY: Final = 1_000
 def window_size(config: RunnerConfig, concurrency: int | None) -> int:
     """Returns how many workloads ``map`` has under way at most.
 
-    The outcomes of all but the first may be there and not delivered: were they ``max_undelivered_pods``, the next try
-    of the first would never be created.
+    The outcomes of all but the first may be there and not delivered: were they ``max_undelivered_pods``, nothing but
+    the first would be launched, one try after the other.
     """
     wanted = max(_UNDER_WAY, config.max_active_pods or 0) if concurrency is None else concurrency
     return max(1, min(wanted, config.max_undelivered_pods // 2))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from podrunner.errors import LogError
 from podrunner.logs import LocalFile, LogQuery, LogReader
-from podrunner.runner import closing
+from podrunner.runner import EventKind, closing
 from tests.support.event_loops import asyncio_only
 from tests.support.fake_server import Fault
 from tests.unit.runner.harness import Cluster, running, until, workload
@@ -33,6 +33,26 @@ async def test_the_log_is_in_its_file_when_the_pod_is_gone(cluster: Cluster, tmp
         assert str(document) == f"*** Reading local file: {path}\nhello\n"
         assert [line async for line in pod.logs()] == ["hello"]
         assert pod.log_path == str(path)
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+async def test_two_logs_in_one_file_are_reported(cluster: Cluster, tmp_path, *, is_over: bool):
+    """G8: unless the first is over."""
+    async with running(cluster, logs={"folder": tmp_path, "follow": "all"}, on_exit="cancel") as runner:
+        first = await runner.launch(workload(1, log_path="out.log"))
+        cluster.run(first.name)
+        await until((tmp_path / "out.log").exists)
+        if is_over:
+            cluster.finish(first.name)
+            await first.wait(5)
+            await until(lambda: not cluster.pods)
+        second = await runner.launch(workload(2, log_path="out.log"))
+        cluster.run(second.name)
+        await until(lambda: second.log_status is not None)
+        troubles = [event for event in runner.poll_events() if event.kind is EventKind.LOG_TROUBLE]
+        said = f"{tmp_path / 'out.log'} has the log of pod {first.name} too: give each workload a log_path of its own"
+        expected = [] if is_over else [(second.name, said)]
+        assert [(event.name, event.message) for event in troubles] == expected
 
 
 async def test_a_log_that_cannot_be_written_does_not_fail_the_pod(cluster: Cluster, tmp_path):
