@@ -183,7 +183,7 @@ class RunnerConfig(Settings):
             ``taken``: when its reader comes back for more, or ``wait`` has returned it. ``acknowledged``: only when
             the scheduler calls ``acknowledge``.
         max_undelivered_pods: Pods at most whose outcome is not delivered yet; beyond that no pod is created until some
-            are. They hold no place of ``max_active_pods``.
+            are, but one that a caller waits for. They hold no place of ``max_active_pods``.
         outcome_finalizer: Whether each pod bears the finalizer ``podrunner.io/outcome`` until its outcome is delivered,
             so that no other client's deletion, and no garbage collector, can take it before. Costs one request more
             per pod.
