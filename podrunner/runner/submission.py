@@ -65,12 +65,16 @@ class _Batch:
     """What the tasks of one ``launch_many`` share."""
 
     def __init__(
-        self, workloads: Iterator[tuple[int, Workload]], group: TaskGroup, permits: anyio.Semaphore
+        self,
+        workloads: Iterator[tuple[int, Workload]],
+        group: TaskGroup,
+        permits: anyio.Semaphore,
+        results: dict[int, LaunchResult],
     ) -> None:
         self.workloads = workloads
         self.group = group
         self.permits = permits
-        self.results: dict[int, LaunchResult] = {}
+        self.results = results
 
 
 class SubmissionQueue:
@@ -117,6 +121,7 @@ class SubmissionQueue:
         self._refusing = False
         self._is_closing = False
         self._waits_for_all = 0
+        self._unreadable = 0  # pods of calls that are under way: their callers cannot have read them
         self._is_warned = False
 
     # Looking
@@ -246,11 +251,16 @@ class SubmissionQueue:
         """Launches all, so many at once; returns each pod with its failure, in the workloads' order."""
         self._fence.check_open("launch_many")
         at_once = concurrency or self._config.connections
-        async with anyio.create_task_group() as group:
-            batch = _Batch(enumerate(workloads), group, anyio.Semaphore(at_once, fast_acquire=True))
-            for number in range(at_once):
-                group.start_soon(self._launch_each, batch, name=f"launch-many {number}")
-        return [batch.results[index] for index in sorted(batch.results)]
+        results: dict[int, LaunchResult] = {}
+        try:
+            async with anyio.create_task_group() as group:
+                permits = anyio.Semaphore(at_once, fast_acquire=True)
+                batch = _Batch(enumerate(workloads), group, permits, results)
+                for number in range(at_once):
+                    group.start_soon(self._launch_each, batch, name=f"launch-many {number}")
+        finally:
+            self._unreadable -= len(results)
+        return [results[index] for index in sorted(results)]
 
     async def _launch_each(self, batch: _Batch) -> None:
         """Launches one workload after the other. One that has to wait does so in a task of its own."""
@@ -277,12 +287,18 @@ class SubmissionQueue:
         try:
             begun = await launching
         except PodrunnerError as error:
-            batch.results[index] = self.not_taken(workload, error), error
+            self._note(batch, index, (self.not_taken(workload, error), error))
             return None
         if isinstance(begun, _Deferred):
             return begun
-        batch.results[index] = begun, None
+        self._note(batch, index, (begun, None))
         return None
+
+    def _note(self, batch: _Batch, index: int, result: LaunchResult) -> None:
+        batch.results[index] = result
+        self._unreadable += 1
+        if self._is_warned:  # others wait for room
+            self._pods.notify()
 
     def not_taken(self, workload: Workload, error: PodrunnerError) -> TrackedPod:
         """Returns a pod for the handle of a workload of a batch that was not launched, or not taken for want of room.
@@ -430,7 +446,7 @@ class SubmissionQueue:
         # Not those that wait for another try of their run: they are delivered by its pod, which waits here.
         if self._is_closing or self._waits_for_all:
             return False
-        return self._pods.unread >= self._config.max_undelivered_pods
+        return self._pods.unread >= self._config.max_undelivered_pods + self._unreadable
 
     @property
     def waits_for(self) -> str:

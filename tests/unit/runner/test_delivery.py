@@ -717,6 +717,22 @@ async def test_a_wait_that_is_over_goes_beyond_no_limit(cluster: Cluster):
         assert runner.health().launches_wait_for.startswith("max_undelivered_pods=1")
 
 
+async def test_a_batch_does_not_wait_for_its_own_outcomes(cluster: Cluster):
+    """L7: its caller has no handles yet. Afterwards the limit holds."""
+    async with running(cluster, max_undelivered_pods=2, max_active_pods=1, on_exit="cancel") as runner:
+        async with anyio.create_task_group() as group:
+            group.start_soon(play_each, cluster, 6)
+            with anyio.fail_after(60):
+                pods = await runner.launch_many(workload(n) for n in range(6))
+        await until(lambda: runner.health().undelivered == 6)
+        late = runner.submit(workload(7))
+        await a_moment()
+        assert not late.uid
+        for pod in pods[:5]:
+            await pod
+        await until(lambda: late.uid)
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_waiting_for_all_launches_all(cluster: Cluster, mode: str):
     """L7: a program that reads the outcomes after that, of more pods than may be unread."""
@@ -728,6 +744,16 @@ async def test_waiting_for_all_launches_all(cluster: Cluster, mode: str):
                 group.start_soon(play_when_there, cluster, pod)
             await runner.wait_all(60)
         assert len(finished(runner.poll_events())) == 4
+
+
+async def play_each(cluster: Cluster, count: int) -> None:
+    """Plays so many pods, one after the other as they come."""
+    played: set[str] = set()
+    while len(played) < count:
+        for _, name in set(cluster.pods) - {("default", each) for each in played}:
+            cluster.play(name)
+            played.add(name)
+        await anyio.sleep(0.1)
 
 
 async def play_when_there(cluster: Cluster, what: AsyncPod | AsyncRun) -> None:
