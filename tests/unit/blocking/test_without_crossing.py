@@ -60,7 +60,7 @@ def test_what_happened_is_given_and_what_was_taken_is_delivered(cluster, opened,
 def test_health_says_what_the_event_loop_would(cluster, opened, act):
     with opened(max_active_pods=2) as runner:
         runner.submit_many(workload(number) for number in range(5))
-        until_blocking(lambda: len(cluster.pods) == 2)
+        until_blocking(lambda: len(cluster.pods) == 2 and runner.health().active == 2)
         began = time.monotonic()
         looked, asked = runner.health(), act(runner, runner._runner.health)
         ended = time.monotonic()
