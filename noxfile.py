@@ -31,7 +31,7 @@ CONTRACT = (
     "transport/test_against_a_cluster.py",
     "watch",
 )
-LOCAL_TIERS = ["tests/unit", "tests/contract", "tests/simulation"]
+LOCAL_TIERS = ["tests/unit", "tests/contract", "tests/simulation", "tests/processes"]
 # With one hash seed the worlds are the same each time: CI answers for the change under test.
 # Each draws five times the examples of the fast tier: a test that hangs is ended later.
 FULL_SIZE = {"SEEDS": "25", "HYPOTHESIS_PROFILE": "full", "PYTHONHASHSEED": "0", "PYTEST_TIMEOUT": "180"}
@@ -104,7 +104,7 @@ def run_tier(session: nox.Session, *paths: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Unit, contract and simulation at their full size, with the coverage floor; then the model."""
+    """All tiers that need no real cluster, at their full size, with the coverage floor."""
     install(session)
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *(session.posargs or LOCAL_TIERS), env=FULL_SIZE)

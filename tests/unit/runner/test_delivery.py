@@ -646,7 +646,7 @@ FAILS_ONCE = RetryPolicy(attempts=2, wait=0.1, retry_if=lambda outcome: not outc
 async def test_runs_that_are_read_in_order_end_though_the_first_is_tried_again(
     cluster: Cluster, mode: str, queue: int
 ):
-    """L7: the others are over by then, and nobody reads them before the first."""
+    """L7: the pods of the other runs have ended by then; the program reads their outcomes after the first run's."""
     async with running(
         cluster,
         max_undelivered_pods=2,
