@@ -114,7 +114,7 @@ class RunnerClose:
 
     async def idle(self) -> None:
         """Returns when nothing is queued, every run is over, and of every pod no more than delivery is left to do."""
-        with self._queue.all_waited_for():
+        with self._queue.admission.all_waited_for():
             await self._runs.idle()
             await self._queue.idle()
             await self._pods.idle()
@@ -214,7 +214,7 @@ class RunnerClose:
         return False
 
     async def _drain(self, *, is_clean: bool) -> None:
-        self._queue.drain()
+        self._queue.admission.drain()
         await self.idle()
         self._deliveries.close(is_drain=True, is_clean=is_clean)
         await self._pods.idle()

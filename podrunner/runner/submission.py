@@ -1,22 +1,24 @@
-"""Launching: the queue of submissions, the admission of creates, and the workers.
+"""Launching: the queue of submissions, and the workers.
 
-What belongs here: in which order workloads become pods, how many at once, and stopping one that has no pod yet. How a
-pod is created exactly once is the launcher's business; what becomes of a pod of an earlier launch of the attempt is
-decided in ``podrunner.ownership``, and what becomes of a pod that is this runner's, by the supervisor.
+What belongs here: in which order workloads become pods, how many at once, and stopping one that has no pod yet. Whether
+one more may be created is decided in ``podrunner.runner.admission``. How a pod is created exactly once is the
+launcher's business; what becomes of a pod of an earlier launch of the attempt is decided in ``podrunner.ownership``,
+and what becomes of a pod that is this runner's, by the supervisor.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
 from podrunner.builder.overrides import namespace_of
-from podrunner.errors import PodrunnerError, QueueFullError, RunnerClosedError
+from podrunner.errors import PodrunnerError, QueueFullError
 from podrunner.launcher import Launched, Occupied
+from podrunner.runner.admission import Admission
 from podrunner.runner.deferred import Deferral, DeferredLaunches
 from podrunner.runner.earlier import LaunchTurn, check_same_workload, is_attempt_lost
 from podrunner.runner.fair_queue import FairPriorityQueue
@@ -89,6 +91,9 @@ class SubmissionQueue:
         config: The limits.
         fence: Whether the runner may act.
         tasks: Where the workers run.
+
+    Attributes:
+        admission: The limits that launches wait for.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class SubmissionQueue:
         fence: Fence,
         tasks: SupervisedTasks,
     ) -> None:
+        self.admission: Admission = Admission(pods, supervisor, config, fence)
         self._pods = pods
         self._launcher = launcher
         self._builder = builder
@@ -118,11 +124,6 @@ class SubmissionQueue:
         self._scopes: dict[TrackedPod, anyio.CancelScope] = {}
         self._queued: dict[TrackedPod, LaunchTurn] = {}  # those whose turns wait in the queue
         self._waited_for: dict[TrackedPod, None] = {}  # those of them for whose end a caller waits
-        self._refusing = False
-        self._is_closing = False
-        self._waits_for_all = 0
-        self._unreadable = 0  # pods of calls that are under way: their callers cannot have read them
-        self._is_warned = False
 
     # Looking
 
@@ -259,7 +260,7 @@ class SubmissionQueue:
                 for number in range(at_once):
                     group.start_soon(self._launch_each, batch, name=f"launch-many {number}")
         finally:
-            self._unreadable -= len(results)
+            self.admission.unreadable(-len(results))
         return [results[index] for index in sorted(results)]
 
     async def _launch_each(self, batch: _Batch) -> None:
@@ -296,9 +297,7 @@ class SubmissionQueue:
 
     def _note(self, batch: _Batch, index: int, result: LaunchResult) -> None:
         batch.results[index] = result
-        self._unreadable += 1
-        if self._is_warned:  # others wait for room
-            self._pods.notify()
+        self.admission.unreadable(1)
 
     def not_taken(self, workload: Workload, error: PodrunnerError) -> TrackedPod:
         """Returns a pod for the handle of a workload of a batch that was not launched, or not taken for want of room.
@@ -355,8 +354,10 @@ class SubmissionQueue:
     async def _create(self, turn: LaunchTurn) -> TrackedPod | Deferral:
         """Creates the pod of a launch, or finds it; returns what the launch waits for if it cannot go on."""
         pod = turn.pod
-        await self._admitted(lambda: isinstance(pod.state, Creating), is_waited_for=lambda: pod.waits > 0)
-        self._check_admission()
+        await self.admission.admitted(
+            lambda: isinstance(pod.state, Creating), is_waited_for=lambda: pod.waits > 0
+        )
+        self.admission.check()
         if not isinstance(turn.pod.state, Creating):
             return await self._created(
                 turn.pod
@@ -397,7 +398,7 @@ class SubmissionQueue:
         self._deferred.add(pod, deferral, resume)
         try:
             while not results and isinstance(pod.state, Queued):
-                self._check_admission()
+                self.admission.check()
                 await pod.changed()
         finally:
             self._deferred.discard(pod)
@@ -411,54 +412,13 @@ class SubmissionQueue:
             raise result
         self._earlier.resume(turn, result)
 
-    # Admission
-
-    async def _admitted(
-        self, is_wanted: Callable[[], object], *, is_waited_for: Callable[[], object]
-    ) -> None:
-        """Returns when one more pod is within the limits, or none is wanted any more, or launches are refused.
-
-        One for whose end a caller waits goes beyond ``max_undelivered_pods``: it may read the others only then.
-        """
-        while self._is_full(is_waited_for) and is_wanted() and not self._refusing:
-            self._warn_of_undelivered()
-            await self._pods.changed()
-        self._is_warned = self._is_warned and self._undelivered_beyond()
-
-    def _warn_of_undelivered(self) -> None:
-        if self._undelivered_beyond() and not self._is_warned:
-            self._is_warned = True
-            _logger.warning("no pod is created: %s", self.waits_for)
-
-    def _check_admission(self) -> None:
-        if self._refusing:
-            raise RunnerClosedError("the runner is being closed")
-        self._fence.check_owner()
-
-    def _is_full(self, is_waited_for: Callable[[], object]) -> bool:
-        return self._active_beyond() or (self._undelivered_beyond() and not is_waited_for())
-
-    def _active_beyond(self) -> bool:
-        limit = self._config.max_active_pods
-        return limit is not None and self._pods.active + self._supervisor.launching >= limit
-
-    def _undelivered_beyond(self) -> bool:
-        # Not those that wait for another try of their run: they are delivered by its pod, which waits here.
-        if self._is_closing or self._waits_for_all:
-            return False
-        return self._pods.unread >= self._config.max_undelivered_pods + self._unreadable
+    # What launches wait for
 
     @property
     def waits_for(self) -> str:
         """What keeps launches waiting; "": nothing does."""
-        if self._undelivered_beyond():
-            limit, count = self._config.max_undelivered_pods, self._pods.unread
-            return (
-                f"max_undelivered_pods={limit}: the outcomes of {count} pods are not delivered; "
-                "take them (poll_events, events, wait) or acknowledge them"
-            )
-        if self._active_beyond():
-            return f"max_active_pods={self._config.max_active_pods}: {self._pods.active} pods are not over"
+        if full := self.admission.full:
+            return full
         if not self._deferred:
             return ""
         return "; ".join(f"{count} for {why}" for why, count in self._deferred.reasons().most_common(3))
@@ -478,30 +438,14 @@ class SubmissionQueue:
 
     def look_again(self) -> None:
         """What waits for room may have it: a caller waits for its end by now."""
-        if self._undelivered_beyond() or not self.has_room:
+        if self.admission.is_undelivered_beyond() or not self.has_room:
             self._pods.notify()
-
-    @contextmanager
-    def all_waited_for(self) -> Iterator[None]:
-        """Meanwhile a caller waits for all pods, and may read their outcomes only then."""
-        self._waits_for_all += 1
-        self._pods.notify()
-        try:
-            yield
-        finally:
-            self._waits_for_all -= 1
-
-    def drain(self) -> None:
-        """Launches what waits, however many outcomes are not delivered: the caller may read none any more."""
-        self._is_closing = True
-        self._pods.notify()
 
     def refuse(self) -> None:
         """Launches nothing any more."""
-        self._refusing = True
+        self.admission.refuse()
         for pod in self._deferred.pods():
             pod.notify()
-        self._pods.notify()
 
     # Submissions
 
@@ -537,7 +481,7 @@ class SubmissionQueue:
 
     async def wait_for_room(self, *, is_waited_for: Callable[[], object] = lambda: False) -> None:
         """Returns when one more submission may wait, or a caller waits for its end, or none may wait any more."""
-        while not (self.has_room or is_waited_for() or self._refusing or self._fence.is_closed):
+        while not (self.has_room or is_waited_for() or self.admission.is_refusing or self._fence.is_closed):
             await self._pods.changed()
 
     def enqueue(
@@ -563,7 +507,7 @@ class SubmissionQueue:
 
     def _next_turn(self) -> LaunchTurn:
         """Takes the next turn out of the queue; beyond ``max_undelivered_pods``, that of a pod that is waited for."""
-        pod = next(iter(self._waited_for), None) if self._undelivered_beyond() else None
+        pod = next(iter(self._waited_for), None) if self.admission.is_undelivered_beyond() else None
         if pod is None:
             turn = self._queue.take()
         else:
@@ -582,7 +526,7 @@ class SubmissionQueue:
         """One worker: launches submissions until none waits."""
         try:
             while self._queue:
-                await self._admitted(lambda: self._queue, is_waited_for=lambda: self._waited_for)
+                await self.admission.admitted(lambda: self._queue, is_waited_for=lambda: self._waited_for)
                 if not self._queue:
                     return
                 # Taken no sooner than it is admitted: until then one of a higher priority may be put before it.
