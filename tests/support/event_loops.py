@@ -6,6 +6,8 @@ loops, in real time. A test that is no coroutine (hypothesis, a world of a seed)
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,13 +16,14 @@ import trio.testing
 from tests.support.virtual_asyncio import VirtualTimeLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 __all__ = [
     "LOOPS",
     "asyncio_only",
     "both_in_virtual_time",
     "both_loops",
+    "machine_stands_still",
     "run_in_virtual_time",
     "virtual_time",
 ]
@@ -53,16 +56,27 @@ def asyncio_only() -> str:
     return "asyncio"
 
 
+@contextmanager
+def machine_stands_still() -> Iterator[None]:
+    """Let Leases go by the loop's clock alone: by the machine's, they are lost while the process is off the CPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        stopped = SimpleNamespace(monotonic=lambda: 1_000_000.0, time=lambda: 1_000_000.0)
+        patch.setattr("podrunner.ownership.leases.time", stopped)
+        yield
+
+
 @pytest.fixture
-def virtual_time() -> Backend:
+def virtual_time() -> Iterator[Backend]:
     """No test waits: what takes minutes is over at once."""
-    return _virtual_trio()
+    with machine_stands_still():
+        yield _virtual_trio()
 
 
 @pytest.fixture(params=LOOPS)
-def both_in_virtual_time(request: pytest.FixtureRequest) -> Backend:
+def both_in_virtual_time(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """Each test runs on both loops, and none waits."""
-    return _virtual_asyncio() if request.param == "asyncio" else _virtual_trio()
+    with machine_stands_still():
+        yield _virtual_asyncio() if request.param == "asyncio" else _virtual_trio()
 
 
 def run_in_virtual_time(function: Callable[..., Awaitable[Any]], *arguments: Any, loop: str = "trio") -> Any:
@@ -70,8 +84,9 @@ def run_in_virtual_time(function: Callable[..., Awaitable[Any]], *arguments: Any
 
     Before 4.14 ``anyio.run`` gave trio none of the ``backend_options``, and so no clock: trio is asked itself.
     """
-    if loop == "trio":
-        _, options = _virtual_trio()
-        return trio.run(function, *arguments, **options)
-    backend, options = _virtual_asyncio()
-    return anyio.run(function, *arguments, backend=backend, backend_options=options)
+    with machine_stands_still():
+        if loop == "trio":
+            _, options = _virtual_trio()
+            return trio.run(function, *arguments, **options)
+        backend, options = _virtual_asyncio()
+        return anyio.run(function, *arguments, backend=backend, backend_options=options)

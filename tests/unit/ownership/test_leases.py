@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
 from podrunner.errors import ForbiddenError, OwnershipError, TransportError
-from podrunner.ownership import LeaseKeeper, LeaseState, lease_name, lease_state, new_owner
+from podrunner.ownership import LeaseKeeper, LeaseState, lease_name, lease_state, leases, new_owner
 from podrunner.ownership.leases import is_given_back
 from tests.support.event_loops import virtual_time
 from tests.support.waiting import until
@@ -292,7 +291,7 @@ async def test_a_thread_knows_that_the_lease_is_over_before_the_event_loop_has_r
     lease.guard(reasons.append)
     await lease.acquire()
     assert lease.has_time_left()
-    woken = time.monotonic() + 61
+    woken = leases.time.monotonic() + 61
     monkeypatch.setattr("podrunner.ownership.leases.time.monotonic", lambda: woken)
     assert not await anyio.to_thread.run_sync(lease.has_time_left)
     assert reasons == [], "the loss is noted in the event loop"

@@ -14,6 +14,7 @@ from podrunner.interruption import persist
 from podrunner.logs import CallableSink
 from podrunner.outcome import Category
 from podrunner.runner import AsyncPodRunner
+from tests.support.event_loops import machine_stands_still
 from tests.support.fake_server import ENDED
 from tests.support.virtual_asyncio import VirtualTimeLoop
 from tests.unit.runner.harness import Cluster, configured, running, until, workload
@@ -23,7 +24,7 @@ PODS = 8
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
     """Run a program of asyncio: its ``Task.cancel()`` reaches what no scope shields."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+    with machine_stands_still(), asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(main())
 
 

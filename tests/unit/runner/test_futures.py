@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 from podrunner.errors import InvalidError, NotDoneError, RunnerClosedError, StaleError
 from podrunner.outcome import Category
 from podrunner.runner import EventKind
+from tests.support.event_loops import machine_stands_still
 from tests.support.virtual_asyncio import VirtualTimeLoop
 from tests.unit.runner.harness import Cluster, running, until, workload
 
@@ -113,8 +115,9 @@ class TestWithAsyncio:
     """What asyncio does with awaitables."""
 
     @pytest.fixture
-    def anyio_backend(self) -> object:
-        return "asyncio", {"loop_factory": VirtualTimeLoop}
+    def anyio_backend(self) -> Iterator[object]:
+        with machine_stands_still():
+            yield "asyncio", {"loop_factory": VirtualTimeLoop}
 
     async def test_pods_are_gathered(self, cluster: Cluster):
         async with running(cluster) as runner:

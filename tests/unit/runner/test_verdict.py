@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import anyio
 import pytest
 from podrunner.errors import ForbiddenError, OwnershipError
-from podrunner.ownership import lease_name
+from podrunner.ownership import lease_name, leases
 from tests.unit.runner.harness import Cluster, kinds, running, until, workload
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +15,8 @@ pytestmark = pytest.mark.anyio
 
 def skip_s(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """The process was stopped: the machine's clock went on, the event loop's did not."""
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
+    before = leases.time
+    clock = SimpleNamespace(monotonic=lambda: before.monotonic() + seconds, time=before.time)
     monkeypatch.setattr("podrunner.ownership.leases.time", clock)
 
 
