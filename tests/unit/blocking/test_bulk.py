@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
+import anyio
 from podrunner.blocking import Run
 from podrunner.outcome import Category
+from tests.support.waiting import until_blocking
 from tests.unit.runner.harness import workload
 
 
@@ -36,20 +40,31 @@ def test_a_batch_crosses_once(opened, monkeypatch):
         runner.cancel_many([*pods, *runs], wait=False)
         assert crossings.count == 3
         for one in (*pods, *runs):
-            assert one.wait(20).category is Category.CANCELLED
+            assert one.wait(30).category is Category.CANCELLED
 
 
-def test_cancel_and_delete_return_at_once(cluster, opened):
+def test_cancel_and_delete_return_at_once(cluster, opened, monkeypatch):
+    """While the server has not answered."""
+    is_answering, arrive = threading.Event(), cluster._arrive
+
+    async def held(request):
+        while request.method == "DELETE" and not is_answering.is_set():
+            await anyio.sleep(0.01)
+        return await arrive(request)
+
     with opened() as runner:
         cancelled, deleted, run = (
             runner.launch(workload(1)),
             runner.launch(workload(2)),
             runner.run(workload(3)),
         )
-        cluster.fail("DELETE", delay_s=0.3, times=3)
+        until_blocking(lambda: run.pod and run.pod.uid)
+        monkeypatch.setattr(cluster, "_arrive", held)
         cancelled.cancel(wait=False)
         deleted.delete(wait=False)
         run.cancel(wait=False)
-        assert [one.outcome for one in (cancelled, deleted, run)] == [None] * 3
+        outcomes = [one.outcome for one in (cancelled, deleted, run)]
+        is_answering.set()
+        assert outcomes == [None] * 3
         for one in (cancelled, deleted, run):
-            assert one.wait(20).category is Category.CANCELLED
+            assert one.wait(30).category is Category.CANCELLED
