@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Self
 
+import anyio
 import pytest
 import trio
-from podrunner.blocking import Pod, PodRunner
+from podrunner.blocking import Pod, PodRunner, bridge
 from podrunner.errors import CallFromEventLoopError, InvalidError, RunnerClosedError
 from podrunner.outcome import Category
 from tests.unit.runner.harness import configured, workload
@@ -24,9 +28,9 @@ def test_the_whole_walk(cluster, opened, act):
         cluster.logs[pod.name] = [LINE]
         act(runner, cluster.play, pod.name)
         assert list(pod.logs()) == ["hello"]
-        outcome = pod.wait(5)
+        outcome = pod.wait(30)
         assert outcome.category is Category.SUCCEEDED
-        runner.wait_all(5)
+        runner.wait_all(30)
         assert runner.health().synced
         assert next(str(event.kind) for event in runner.poll_events() if event.is_terminal) == "finished"
         assert pod.timeline.created
@@ -77,7 +81,7 @@ def test_handles_compare_and_tell(cluster, opened):
         assert pod.manifest()["metadata"]["name"] == pod.name
         assert runner.adopt() == []
         pod.delete()
-        assert pod.wait(5).category is Category.CANCELLED
+        assert pod.wait(30).category is Category.CANCELLED
 
 
 def test_log_records_and_reading_back(cluster, opened, act):
@@ -179,23 +183,74 @@ def test_foreign_threads_may_call(cluster, opened):
     assert not cluster.pods
 
 
-def interrupt_soon(after_s: float = 0.2) -> None:
-    def fire() -> None:
-        time.sleep(after_s)
-        signal.pthread_kill(main, signal.SIGINT)
+class CtrlC:
+    """Presses Ctrl-C when this thread waits for the event loop's, not a moment sooner or later, however slow both are.
 
-    main = threading.main_thread().ident
-    threading.Thread(target=fire, daemon=True).start()
+    Args:
+        times: How often: again when the one before was taken, and the thread waits on.
+        when: What else must hold.
+    """
+
+    def __init__(self, times: int = 1, when: Callable[[], object] = lambda: True) -> None:
+        self.are_taken = threading.Event()
+        self._times, self._when = times, when
+        self._taken = 0
+        self._may_begin, self._is_over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._press, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._take)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+        signal.signal(signal.SIGINT, self._before)
+
+    def begin(self) -> None:
+        """From now on."""
+        self._may_begin.set()
+
+    def _take(self, *_: object) -> None:
+        self._taken += 1
+        raise KeyboardInterrupt
+
+    def _press(self) -> None:
+        for number in range(self._times):
+            while not (self._may_begin.is_set() and self._when() and self._is_waited()):
+                if self._is_over.wait(0.01):
+                    return
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            while self._taken == number:
+                if self._is_over.wait(0.01):
+                    return
+        self.are_taken.set()
+
+    def _is_waited(self) -> bool:
+        """Whether the main thread waits, at the same instruction as a moment ago."""
+        before = _where_it_waits()
+        self._is_over.wait(0.02)
+        return before is not None and before == _where_it_waits()
+
+
+def _where_it_waits() -> tuple[object, int] | None:
+    """The instruction at which the main thread waits for the event loop's; None: it does something else."""
+    frame = top = sys._current_frames()[threading.main_thread().ident]
+    while frame is not None and frame.f_code.co_filename != bridge.__file__:
+        frame = frame.f_back
+    is_waiting = frame is not None and top.f_code.co_filename == threading.__file__
+    return (top.f_code, top.f_lasti) if is_waiting else None
 
 
 def test_ctrl_c_ends_a_call_and_cancels_the_pods(cluster, opened):
     """S1: bounded, no thread and no pod is left."""
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+    with pytest.raises(KeyboardInterrupt), CtrlC() as ctrl_c, opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
         pod = runner.launch(workload())
-        interrupt_soon()
+        ctrl_c.begin()
         pod.wait()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert not cluster.pods
     assert not [it for it in threading.enumerate() if it.name == "podrunner"]
 
@@ -204,28 +259,35 @@ def test_ctrl_c_while_a_create_is_in_flight_leaves_no_pod(cluster, opened):
     """C1, S1."""
     cluster.fail("POST", delay_reply_s=30)
     with opened() as runner:
-        interrupt_soon()
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt), CtrlC(when=lambda: cluster.pods) as ctrl_c:  # noqa: PT012
+            ctrl_c.begin()
             runner.launch(workload())
         assert not cluster.pods
 
 
 def test_ctrl_c_while_leaving_cancels_what_it_waits_for(cluster, opened):
     """S1: the drain is cut short, in order."""
-    with pytest.raises(KeyboardInterrupt), opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+    with pytest.raises(KeyboardInterrupt), CtrlC() as ctrl_c, opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
         runner.launch(workload())
-        interrupt_soon()
+        ctrl_c.begin()
     assert not cluster.pods
     assert not [it for it in threading.enumerate() if it.name == "podrunner"]
 
 
-def test_ctrl_c_again_and_again_while_leaving_goes_on_to_the_end(cluster, opened):
+def test_ctrl_c_again_and_again_while_leaving_goes_on_to_the_end(cluster, opened, monkeypatch):
     """H3: the thread ends when nothing runs any more, however often it is pressed; then it is raised, once."""
-    cluster.fail("DELETE", part="/pods", delay_s=1)
-    with pytest.raises(KeyboardInterrupt), opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+    ctrl_c, arrive = CtrlC(times=4), cluster._arrive
+
+    async def held(request):
+        while request.method == "DELETE" and "/pods" in request.path and not ctrl_c.are_taken.is_set():
+            await anyio.sleep(0.01)
+        return await arrive(request)
+
+    monkeypatch.setattr(cluster, "_arrive", held)
+    with pytest.raises(KeyboardInterrupt), ctrl_c, opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
         runner.launch(workload())
-        for after_s in (0.2, 0.4, 0.6, 0.8):
-            interrupt_soon(after_s)
+        ctrl_c.begin()
+    assert ctrl_c.are_taken.is_set()
     assert not cluster.pods
     assert not cluster.leases
     assert not [it for it in threading.enumerate() if it.name == "podrunner"]
@@ -234,11 +296,16 @@ def test_ctrl_c_again_and_again_while_leaving_goes_on_to_the_end(cluster, opened
 @pytest.mark.parametrize("after_s", [0.0, 0.001, 0.01, 0.05])
 def test_ctrl_c_while_it_opens_leaves_nothing(cluster, after_s: float):
     """H3: no thread, and no Lease, although the server takes its time to answer."""
-    cluster.fail("POST", part="/leases", delay_reply_s=0.3)
+
+    def press() -> None:
+        time.sleep(after_s)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    cluster.fail("POST", part="/leases", delay_reply_s=5)
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # wherever it comes
-        interrupt_soon(after_s)
+        threading.Thread(target=press, daemon=True).start()
         with PodRunner(configured(), client=cluster.client()):
-            time.sleep(5)
+            time.sleep(60)
     assert not cluster.leases
     assert not [it for it in threading.enumerate() if it.name == "podrunner"]
 
@@ -260,10 +327,10 @@ def test_what_did_not_end_is_a_note_of_ctrl_c(cluster, opened, monkeypatch):
     """H3: the names of the pods, in what is raised."""
     monkeypatch.setattr("podrunner.runner.closing._CLOSE_WITHIN_S", 0.5)
     cluster.obedient = False
-    with pytest.raises(KeyboardInterrupt) as raised, opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
+    with pytest.raises(KeyboardInterrupt) as raised, CtrlC() as ctrl_c, opened(on_exit="drain") as runner:  # noqa: PT012  # the way out
         pod = runner.launch(workload())
         runner._bridge.run(cluster.run, pod.name)
-        interrupt_soon()
+        ctrl_c.begin()
     assert any(pod.name in note for note in raised.value.__notes__)
     assert not [it for it in threading.enumerate() if it.name == "podrunner"]
 
@@ -276,8 +343,8 @@ def test_events_carry_blocking_handles(cluster, opened, act):
         first = next(iter(events))
         assert isinstance(first.pod, Pod)
         assert first.pod == pod
-        assert first.pod.wait(5).category is Category.SUCCEEDED
-        runner.wait_all(5)
+        assert first.pod.wait(30).category is Category.SUCCEEDED
+        runner.wait_all(30)
         given = [*events.next_batch(), *runner.poll_events()]
         assert {type(event.pod) for event in given} == {Pod}
         finished = next(event for event in given if event.kind == "finished")
