@@ -9,6 +9,7 @@ import warnings
 
 import pytest
 from podrunner.errors import RunnerClosedError
+from tests.support.waiting import until_blocking
 from tests.unit.runner.harness import workload
 
 
@@ -25,8 +26,8 @@ def test_closing_ends_the_calls_of_other_threads(cluster, opened):
     with opened(on_exit="detach") as runner:
         waiting = threading.Thread(target=wait, args=(runner.launch(workload()),))
         waiting.start()
-        time.sleep(0.1)
-    waiting.join(10)
+        until_blocking(lambda: runner._bridge._waits)
+    waiting.join(30)
     assert not waiting.is_alive()
     assert len(raised) == 1
 
@@ -40,7 +41,7 @@ def test_a_forked_child_gets_an_error_and_does_not_hang(cluster, opened):
             child = os.fork()
         if not child:
             _in_the_child(runner)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
             if time.monotonic() > deadline:
                 os.kill(child, 9)

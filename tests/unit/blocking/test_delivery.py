@@ -28,7 +28,7 @@ def with_ended(cluster: Cluster, opened: Opened, act: Act) -> Callable[..., Any]
         with opened(on_exit="detach", **settings) as runner:
             pods = [runner.launch(workload(number)) for number in range(count)]
             act(runner, cluster.play_all)
-            runner.wait_all(20)
+            runner.wait_all(30)
             yield runner, pods
 
     return open_with
@@ -69,7 +69,7 @@ def iterate(runner: PodRunner, _: Pod) -> None:
 
 
 def wait(_: PodRunner, pod: Pod) -> None:
-    assert pod.wait(5).succeeded
+    assert pod.wait(30).succeeded
 
 
 def read_the_outcome(_: PodRunner, pod: Pod) -> None:
@@ -114,9 +114,9 @@ def test_a_runs_outcome_is_taken_from_the_run_too(
         run = runner.run(workload())
         until_blocking(lambda: run.pods and run.pods[0].uid)
         act(runner, cluster.play_all)
-        runner.wait_all(20)
+        runner.wait_all(30)
         assert are_there(cluster, runner, run.pods) == [True]
-        outcome = run.wait(5) if how == "wait" else run.outcome
+        outcome = run.wait(30) if how == "wait" else run.outcome
         assert outcome is not None
         assert outcome.succeeded
         assert (runner.health().undelivered, mode) in {(0, "taken"), (1, "acknowledged")}
@@ -269,7 +269,7 @@ def test_what_a_body_that_fails_leaves(cluster: Cluster, opened: Opened, act: Ac
     with pytest.raises(ZeroDivisionError), opened(on_exit="drain", outcome_delivery=mode) as runner:  # noqa: PT012  # the way out
         runner.launch(workload())
         act(runner, cluster.play_all)
-        runner.wait_all(20)
+        runner.wait_all(30)
         assert finished(runner.poll_events())
         raise ZeroDivisionError
     assert len(cluster.pods) == 1

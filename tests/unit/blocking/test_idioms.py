@@ -48,8 +48,8 @@ def test_handles_as_futures(cluster, opened, act):
             pod.result()
         until_blocking(lambda: run.pod and run.pod.uid)
         act(runner, cluster.play_all)
-        assert run.wait(5) is run.result()
-        assert pod.wait(5) is pod.result()
+        assert run.wait(30) is run.result()
+        assert pod.wait(30) is pod.result()
         assert pod.done
         assert run.done
     assert pod.result().raise_for_failure().succeeded
@@ -70,7 +70,7 @@ def test_the_next_event(cluster, opened):
 def test_pods_as_they_end(cluster, opened, act):
     with opened() as runner:
         first, second = runner.launch_many([workload(1), workload(2)])
-        ended = runner.as_completed([first, second], timeout_s=10)
+        ended = runner.as_completed([first, second], timeout_s=30)
         act(runner, cluster.play, second.name)
         assert next(ended) is second
         act(runner, cluster.play, first.name)

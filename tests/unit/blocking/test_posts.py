@@ -23,7 +23,7 @@ class Thread:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self.loop.run_until_complete, args=(self._live(),))
         self._thread.start()
-        self._ready.wait(10)
+        self._ready.wait(30)
 
     async def _live(self) -> None:
         self.posts = Posts()
@@ -46,7 +46,7 @@ class Thread:
     def end(self) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._leave.set)
-            self._thread.join(10)
+            self._thread.join(30)
             self.loop.close()
 
 
@@ -85,10 +85,10 @@ def test_what_was_posted_is_called_before_what_comes_later_by_one_wake_up(thread
 
     def hold() -> None:
         busy.set()
-        go_on.wait(10)
+        go_on.wait(30)
 
     thread.posts.post(hold)
-    busy.wait(10)
+    busy.wait(30)
     thread.count_wake_ups()
     for number in range(100):
         thread.posts.post(lambda number=number: called.append(number))
@@ -134,7 +134,7 @@ def test_ctrl_c_while_the_event_loop_is_woken_keeps_no_other_call_waiting(thread
     monkeypatch.setattr(thread.loop, "call_soon_threadsafe", waking)
     with pytest.raises(KeyboardInterrupt):
         thread.posts.post(lambda: None)
-    other.join(5)
+    other.join(30)
     assert answers == ["called"]
 
 
@@ -169,7 +169,7 @@ def test_a_call_on_the_event_loops_thread_is_made_at_once(thread):
     nested = partial(thread.posts.call, lambda: answers.append("nested"))
     other = threading.Thread(target=thread.posts.call, args=(nested,), daemon=True)
     other.start()
-    other.join(5)
+    other.join(30)
     assert answers == ["nested"]
 
 
@@ -188,5 +188,5 @@ def test_posts_that_never_end_leave_the_event_loop_its_other_work(thread):
         again()
 
     posts.post(begin)
-    assert renewed.wait(10)
+    assert renewed.wait(30)
     assert posts.call(lambda: posted) < 100_000

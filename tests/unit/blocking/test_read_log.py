@@ -84,7 +84,7 @@ def test_the_last_lines_of_a_running_pod(serve):
         asked.append(path)
         return (200, LINES) if "/log" in path else (200, pod(RUNNING))
 
-    read = podrunner.read_log(serve(answer), workload().key, tail=2, timeout_s=20)
+    read = podrunner.read_log(serve(answer), workload().key, tail=2, timeout_s=30)
     assert read.lines == ("one", "two")
     assert "Reading the log of pod default/" in read.header
     assert "tailLines=2" in asked[1]
@@ -92,14 +92,14 @@ def test_the_last_lines_of_a_running_pod(serve):
 
 
 def test_a_pod_that_has_not_started_says_why(serve):
-    read = podrunner.read_log(serve(lambda _: (200, pod(WAITING))), workload(), timeout_s=20)
+    read = podrunner.read_log(serve(lambda _: (200, pod(WAITING))), workload(), timeout_s=30)
     assert read.lines == ()
     assert "has not started yet: ContainerCreating" in read.header
 
 
 def test_no_pod_is_an_error(serve):
     with pytest.raises(LogError, match="does not exist: it is not created yet, or is deleted"):
-        podrunner.read_log(serve(lambda _: refusal(404, "NotFound")), workload().key, timeout_s=20)
+        podrunner.read_log(serve(lambda _: refusal(404, "NotFound")), workload().key, timeout_s=30)
 
 
 def test_a_pod_that_goes_between_the_two_requests_is_an_error(serve):
@@ -107,23 +107,23 @@ def test_a_pod_that_goes_between_the_two_requests_is_an_error(serve):
         return refusal(404, "NotFound") if "/log" in path else (200, pod(RUNNING))
 
     with pytest.raises(LogError, match="is deleted"):
-        podrunner.read_log(serve(answer), workload().key, timeout_s=20)
+        podrunner.read_log(serve(answer), workload().key, timeout_s=30)
 
 
 def test_another_workloads_pod_of_that_name_is_not_read(serve):
     with pytest.raises(LogError, match="is not the one of"):
-        podrunner.read_log(serve(lambda _: (200, pod(RUNNING, number=2))), workload().key, timeout_s=20)
+        podrunner.read_log(serve(lambda _: (200, pod(RUNNING, number=2))), workload().key, timeout_s=30)
 
 
 def test_a_container_that_is_not_there_is_named(serve):
     config = serve(lambda _: (200, pod(RUNNING)))
     with pytest.raises(LogError, match=r"no container 'x', only base"):
-        podrunner.read_log(config, workload().key, container="x", timeout_s=20)
+        podrunner.read_log(config, workload().key, container="x", timeout_s=30)
 
 
 def test_what_the_server_refuses_comes_as_it_is(serve):
     with pytest.raises(ForbiddenError):
-        podrunner.read_log(serve(lambda _: refusal(403, "Forbidden")), workload().key, timeout_s=20)
+        podrunner.read_log(serve(lambda _: refusal(403, "Forbidden")), workload().key, timeout_s=30)
 
 
 @pytest.mark.parametrize("hangs", ["/pods/", "/log"])
@@ -147,7 +147,7 @@ def test_a_server_that_hangs_ends_it_in_time(serve, hangs: str):
 def test_it_ends_in_time_though_its_own_thread_does_not(serve, monkeypatch):
     """As of a credential plugin, or a name server, that blocks a thread."""
     release = threading.Event()
-    monkeypatch.setattr("podrunner.blocking.log._run", lambda *_: release.wait(20))
+    monkeypatch.setattr("podrunner.blocking.log._run", lambda *_: release.wait(30))
     with pytest.raises(TimeoutError):
         podrunner.read_log(serve(lambda _: (200, {})), workload().key, timeout_s=0.05)
     release.set()
@@ -212,7 +212,7 @@ def test_of_an_attempt_that_was_launched_again_the_newest_pod_is_read(
             return refusal(404, "NotFound")
         return (200, f"2024-05-01T10:20:30.000000001Z {name}\n") if "/log" in path else (200, known[name])
 
-    read = podrunner.read_log(serve(answer), workload().key, timeout_s=20)
+    read = podrunner.read_log(serve(answer), workload().key, timeout_s=30)
     assert read.lines == (launched(newest)["metadata"]["name"],)
     assert len(asked) == requests + 1
 
@@ -233,7 +233,7 @@ def test_of_several_keys_the_newest_pod_is_read(serve):
             return refusal(404, "NotFound")
         return (200, f"2024-05-01T10:20:30.000000001Z {name}\n") if "/log" in path else (200, known[name])
 
-    assert podrunner.read_log(serve(answer), keys, timeout_s=20).lines == (names[1],)
+    assert podrunner.read_log(serve(answer), keys, timeout_s=30).lines == (names[1],)
     with pytest.raises(UsageError, match="empty sequence"):
         podrunner.read_log(serve(answer), [])
 
@@ -241,7 +241,7 @@ def test_of_several_keys_the_newest_pod_is_read(serve):
 def test_a_launch_that_is_named_is_read_alone(serve):
     key = podrunner.WorkloadKey(workload().key.parts, relaunch=1)
     with pytest.raises(LogError, match=podrunner.pod_name(configured(), key)):
-        podrunner.read_log(serve(lambda _: refusal(404, "NotFound")), key, timeout_s=20)
+        podrunner.read_log(serve(lambda _: refusal(404, "NotFound")), key, timeout_s=30)
 
 
 def test_the_namespace_that_overrides_name_is_the_pods(serve):
@@ -253,7 +253,7 @@ def test_the_namespace_that_overrides_name_is_the_pods(serve):
 
     moved = workload(pod_override={"metadata": {"namespace": "theirs"}})
     with pytest.raises(LogError, match="pod theirs/"):
-        podrunner.read_log(serve(answer), moved, timeout_s=20)
+        podrunner.read_log(serve(answer), moved, timeout_s=30)
     assert all("/namespaces/theirs/" in path for path in asked)
 
 
