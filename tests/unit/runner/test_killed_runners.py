@@ -117,6 +117,7 @@ async def test_without_the_right_it_is_said_once(cluster: Cluster, method: str, 
     assert lease_name(GONE) in cluster.leases
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # virtual time does not wait for threads
 async def test_cursors_beside_finished_logs_are_removed(cluster: Cluster, tmp_path: Path):
     """H10: those of its pods that are gone; the cursor of a pod that another runner took over stays."""
     await kill_one(cluster, pods=1)
