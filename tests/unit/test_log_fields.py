@@ -72,7 +72,7 @@ async def test_a_library_for_structured_logs_has_them(library):
             pod = runner.submit(workload())
             await until(lambda: pod.uid)
             cluster.play(pod.name)
-            await pod.wait(5)
+            await pod.wait(30)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)

@@ -55,10 +55,10 @@ async def test_log_sinks_that_fail_are_the_trouble_of_one_pods_log(cluster: Clus
             pod = await runner.launch(workload(number, log_path=f"{number}.log"))
             cluster.logs[pod.name] = [LINE]
             cluster.play(pod.name)
-            assert (await pod.wait(5)).succeeded
+            assert (await pod.wait(30)).succeeded
             await until(lambda pod=pod: ("default", pod.name) not in cluster.pods)
             assert (tmp_path / f"{number}.log").read_text() == "hello\n"
-        await runner.wait_all(5)
+        await runner.wait_all(30)
         troubles = [event for event in runner.poll_events() if event.kind is EventKind.LOG_TROUBLE]
         assert [event.key for event in troubles] == [workload(number).key for number in range(2)], (
             "once for each pod"
@@ -72,8 +72,8 @@ async def test_without_another_sink_the_log_is_lost_and_the_event_says_so(cluste
         cluster.logs[pod.name] = [LINE]
         cluster.run(pod.name)
         cluster.finish(pod.name, exit_code=3)
-        assert (await pod.wait(5)).exit_code == 3
-        await runner.wait_all(5)
+        assert (await pod.wait(30)).exit_code == 3
+        await runner.wait_all(30)
         [trouble] = [event for event in runner.poll_events() if event.kind is EventKind.LOG_TROUBLE]
         assert (trouble.name, "log_sinks failed: ZeroDivisionError" in trouble.message) == (pod.name, True)
         assert runner.health().log_troubles == 1
@@ -113,7 +113,7 @@ async def test_a_pod_hook_that_fails_is_the_trouble_of_one_launch(cluster: Clust
         broken[0] = False
         pod = await runner.launch(workload(2))
         cluster.play(pod.name)
-        assert (await pod.wait(5)).succeeded
+        assert (await pod.wait(30)).succeeded
 
 
 async def test_a_pod_hook_that_fails_at_the_second_try_ends_that_run_alone(cluster: Cluster):
@@ -129,12 +129,12 @@ async def test_a_pod_hook_that_fails_at_the_second_try_ends_that_run_alone(clust
         await until(lambda: cluster.pods)
         broken[0] = True
         cluster.play(next(iter(cluster.pods))[1], exit_code=3)
-        outcome = await run.wait(5)
+        outcome = await run.wait(30)
         assert "the pod hook failed" in str(outcome)
         broken[0] = False
         pod = await runner.launch(workload(2))
         cluster.play(pod.name)
-        assert (await pod.wait(5)).succeeded
+        assert (await pod.wait(30)).succeeded
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_a_retry_policy_that_fails_ends_that_run_alone(cluster: Cluster, p
         run = runner.run(workload(1), retry=RetryPolicy(attempts=3, **policy))
         await until(lambda: cluster.pods)
         cluster.play(next(iter(cluster.pods))[1], exit_code=3)
-        assert (await run.wait(5)).exit_code == 3
+        assert (await run.wait(30)).exit_code == 3
         pod = await runner.launch(workload(2))
         cluster.play(pod.name)
-        assert (await pod.wait(5)).succeeded
+        assert (await pod.wait(30)).succeeded

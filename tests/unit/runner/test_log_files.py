@@ -24,7 +24,7 @@ async def test_the_log_is_in_its_file_when_the_pod_is_gone(cluster: Cluster, tmp
         pod = await runner.launch(workload(log_path="dag/task/1.log"))
         cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z hello"]
         cluster.play(pod.name)
-        await pod.wait(5)
+        await pod.wait(30)
         await until(lambda: not runner.pods())
         path = tmp_path / "dag" / "task" / "1.log"
         await until(lambda: [it.name for it in path.parent.iterdir()] == ["1.log"])
@@ -44,7 +44,7 @@ async def test_two_logs_in_one_file_are_reported(cluster: Cluster, tmp_path, *, 
         await until((tmp_path / "out.log").exists)
         if is_over:
             cluster.finish(first.name)
-            await first.wait(5)
+            await first.wait(30)
             await until(lambda: not cluster.pods)
         second = await runner.launch(workload(2, log_path="out.log"))
         cluster.run(second.name)
@@ -61,7 +61,7 @@ async def test_a_log_that_cannot_be_written_does_not_fail_the_pod(cluster: Clust
     async with running(cluster, logs={"folder": tmp_path}) as runner:
         pod = await runner.launch(workload(log_path="dag/1.log"))
         cluster.play(pod.name)
-        assert (await pod.wait(5)).succeeded
+        assert (await pod.wait(30)).succeeded
         await until(lambda: not cluster.pods)
         assert pod.log_status is not None
         assert pod.log_status.errors
@@ -76,8 +76,8 @@ async def test_a_log_that_takes_too_long_is_a_gap(cluster: Cluster, tmp_path, *,
     async with running(cluster, logs=logs, delete_pods_on_failure=is_deleted) as runner:
         pod = await runner.launch(workload(log_path="1.log"))
         cluster.play(pod.name, 3)
-        await pod.wait(5)
-        await runner.wait_all(5)
+        await pod.wait(30)
+        await runner.wait_all(30)
     assert (tmp_path / "1.log").read_text().startswith("*** Log gap in container base (unavailable)")
 
 
@@ -100,8 +100,8 @@ async def test_a_rerun_of_an_attempt_loses_no_line_of_the_earlier_pod(cluster: C
         assert (tmp_path / "1.log").read_text() == "of the first pod\n"
         cluster.logs[name] = ["2024-05-01T10:20:31.000000001Z of the second pod"]
         cluster.play(pod.name)
-        assert (await pod.wait(5)).succeeded
-        await runner.wait_all(5)
+        assert (await pod.wait(30)).succeeded
+        await runner.wait_all(30)
     assert (tmp_path / "1.log").read_text() == "of the first pod\nof the second pod\n"
 
 
@@ -112,15 +112,15 @@ async def test_a_rerun_of_a_reported_attempt_writes_after_the_earlier_log(cluste
         pod = await old.launch(given)
         cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z of the first pod"]
         cluster.play(pod.name, 3)
-        await pod.wait(5)
-        await old.wait_all(5)
+        await pod.wait(30)
+        await old.wait_all(30)
         await until(lambda: "podrunner.io/told" in str(cluster.pods))
     async with running(cluster, reported_attempt="rerun", logs={"folder": tmp_path}) as runner:
         again = await runner.launch(given)
         cluster.logs[pod.name] = ["2024-05-01T10:20:31.000000001Z of the second pod"]
         cluster.play(again.name)
-        assert (await again.wait(5)).succeeded
-        await runner.wait_all(5)
+        assert (await again.wait(30)).succeeded
+        await runner.wait_all(30)
     assert (tmp_path / "1.log").read_text() == "of the first pod\nof the second pod\n"
 
 
@@ -131,20 +131,20 @@ async def test_a_replayed_attempt_leaves_the_log_as_it_is(cluster: Cluster, tmp_
         pod = await old.launch(given)
         cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z a line"]
         cluster.play(pod.name, 3)
-        await pod.wait(5)
-        await old.wait_all(5)
+        await pod.wait(30)
+        await old.wait_all(30)
         await until(lambda: "podrunner.io/told" in str(cluster.pods))
     async with running(cluster, logs={"folder": tmp_path}) as runner:
         again = await runner.launch(given)
         assert again.replayed
         assert again.log_path == str(tmp_path / "1.log")
-        await runner.wait_all(5)
+        await runner.wait_all(30)
     assert (tmp_path / "1.log").read_text() == "a line\n"
 
 
 async def test_a_runner_without_its_lease_leaves_the_log_to_its_successor(cluster: Cluster, tmp_path):
     """A3, G1: what it still reads, it does not write: the successor may write to the same file."""
-    async with running(cluster, owner="me", lease_duration_s=1.0, logs={"folder": tmp_path}) as runner:
+    async with running(cluster, owner="me", logs={"folder": tmp_path}) as runner:
         pod = await runner.launch(workload(log_path="1.log"))
         path = tmp_path / "1.log"
         cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z before"]
@@ -153,6 +153,7 @@ async def test_a_runner_without_its_lease_leaves_the_log_to_its_successor(cluste
         lease = cluster.leases["podrunner-me"]
         taken = {**lease, "spec": {**lease["spec"], "holderIdentity": "other"}}
         cluster._keep_lease("podrunner-me", taken, 200)
+        runner._engine._lease.doubt()  # it is renewed now; a short one is lost while the process is off the CPU
         await until(lambda: runner.health().lease != "held")
         cursor = path.with_name(".cursors") / "1.log.cursor"
         cursor.write_text("the successor's")
@@ -224,12 +225,12 @@ async def test_a_container_that_the_status_has_forgotten_has_a_log(
         cluster.change(
             pod.name, status={"phase": "Failed", "reason": "NodeAffinity", "containerStatuses": None}
         )
-        assert (await pod.wait(5)).started
-        await runner.wait_all(5)
+        assert (await pod.wait(30)).started
+        await runner.wait_all(30)
     if is_adopted:
         async with running(cluster, logs=logs) as successor:
             await successor.adopt()
-            await successor.wait_all(5)
+            await successor.wait_all(30)
     assert (tmp_path / "1.log").read_text() == "hello\n"
 
 
@@ -242,12 +243,12 @@ async def test_a_successor_reads_on_what_took_too_long(cluster: Cluster, tmp_pat
         pod = await runner.launch(workload(log_path="1.log"))
         cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z hello"]
         cluster.play(pod.name, 3)
-        await pod.wait(5)
-        await runner.wait_all(5)
+        await pod.wait(30)
+        await runner.wait_all(30)
     cluster.faults.remove(fault)
     async with running(cluster, logs=logs) as successor:
         await successor.adopt()
-        await successor.wait_all(5)
+        await successor.wait_all(30)
     assert (tmp_path / "1.log").read_text() == "hello\n"
 
 
@@ -260,7 +261,7 @@ async def test_a_sidecar_that_is_being_deleted_when_the_runner_closes_is_a_gap(c
         ended = {"terminated": {"exitCode": 0, "startedAt": "2024-05-01T10:20:30Z"}}
         running_now = {"running": {"startedAt": "2024-05-01T10:20:30Z"}}
         cluster.tell(pod.name, "Running", init=("proxy",), proxy=running_now, base=ended)
-        await pod.wait(5)
+        await pod.wait(30)
         await until(lambda: "deletionTimestamp" in cluster.pods["default", pod.name]["metadata"])
     assert (tmp_path / "1.proxy.log").read_text().startswith("*** Log gap in container proxy (unavailable)")
     assert (tmp_path / "1.log").read_text() == ""
@@ -273,8 +274,8 @@ async def test_the_log_of_an_earlier_pod_that_is_being_deleted_when_the_runner_c
     async with running(cluster, outcome_delivery="acknowledged") as runner:
         pod = await runner.launch(workload(log_path="1.log"))
         cluster.play(pod.name, 3)
-        await pod.wait(5)
-        await runner.wait_all(5)
+        await pod.wait(30)
+        await runner.wait_all(30)
     cluster.hold(pod.name, "example.org/held")
     cluster.faults.append(Fault(lambda request: request.path.endswith("/log"), times=1_000, delay_s=600))
     logs = {"folder": tmp_path, "drain_timeout_s": 0.1}
@@ -297,14 +298,14 @@ async def test_a_gap_for_a_pod_that_was_not_marked_in_time_goes_when_its_log_is_
         pod = await runner.launch(workload(log_path="1.log"))
         cluster.logs[pod.name] = ["2024-05-01T10:20:30.000000001Z hello"]
         cluster.play(pod.name, 3)
-        await pod.wait(5)
+        await pod.wait(30)
         await until(lambda: marking.times < 1_000)
     assert (tmp_path / "1.log").read_text().startswith("*** Log gap in container base (unavailable)")
     cluster.faults.remove(reading)
     cluster.faults.remove(marking)
     async with running(cluster, logs=logs) as successor:
         assert len(await successor.adopt()) == 1
-        await successor.wait_all(5)
+        await successor.wait_all(30)
     assert (tmp_path / "1.log").read_text() == "hello\n"
 
 
@@ -327,7 +328,7 @@ async def test_a_log_whose_pod_goes_while_no_runner_is_there_gets_its_gap(
         assert len(await successor.adopt()) == 1
         cluster.logs[pods[1].name] += ["2024-05-01T10:20:31.000000001Z after"]
         cluster.finish(pods[1].name)
-        await successor.wait_all(5)
+        await successor.wait_all(30)
     assert (
         path.read_text().splitlines()[1].startswith("*** Log gap in container base (unavailable), after 2024")
     )
@@ -340,6 +341,6 @@ async def test_without_an_unread_log_no_lease_is_left(cluster: Cluster, tmp_path
     async with running(cluster, on_exit="detach", logs={"folder": tmp_path}) as runner:
         pod = await runner.launch(workload(log_path="1.log"))
         cluster.play(pod.name)
-        await pod.wait(5)
-        await runner.wait_all(5)
+        await pod.wait(30)
+        await runner.wait_all(30)
     assert not cluster.leases
