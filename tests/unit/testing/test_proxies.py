@@ -40,7 +40,7 @@ def token_of(kubeconfig: Path) -> str:
 
 def client(proxy: FaultProxy | TcpProxy) -> httpx.Client:
     headers = {"Authorization": f"Bearer {token_of(proxy.kubeconfig)}"}
-    return httpx.Client(base_url=proxy.url, headers=headers, verify=False, trust_env=False, timeout=5)
+    return httpx.Client(base_url=proxy.url, headers=headers, verify=False, trust_env=False, timeout=30)
 
 
 @pytest.mark.parametrize("kind", [FaultProxy, TcpProxy])
@@ -69,7 +69,7 @@ async def test_it_is_an_async_context_manager_too(cluster: LocalCluster):
 
 def test_no_other_client_gets_through(cluster: LocalCluster, proxy: FaultProxy):
     """The proxy has an administrator's credentials: its own token is needed, and no other is in its kubeconfig."""
-    assert httpx.get(proxy.url + PODS, trust_env=False).status_code == 401
+    assert httpx.get(proxy.url + PODS, trust_env=False, timeout=30).status_code == 401
     assert cluster.token not in proxy.kubeconfig.read_text()
     assert cluster.token not in repr(vars(proxy))
 
@@ -130,7 +130,7 @@ def test_an_unknown_upstream_resets(tmp_path: Path, cluster: LocalCluster):
 def test_a_body_that_ends_too_early_looks_whole_or_broken(proxy: FaultProxy):
     proxy.faults.on("GET", "pods").truncate(after_bytes=10)
     proxy.faults.on("GET", "pods").cut(after_bytes=10)
-    connection = HTTPConnection(proxy.url.removeprefix("http://"), timeout=5)
+    connection = HTTPConnection(proxy.url.removeprefix("http://"), timeout=30)
     headers = {"Authorization": f"Bearer {token_of(proxy.kubeconfig)}"}
     connection.request("GET", PODS, headers=headers)
     assert len(connection.getresponse().read()) == 10
