@@ -73,7 +73,7 @@ def test_an_exponent_stands_alone_and_is_bounded(text):
         canonical_quantity(text)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "text", ["1e999999999", "9" * 1_000_001 + "Ki", "9" * 4_000, "1e30", "8Ei", "9.3E", "9223372036854775808"]
 )
