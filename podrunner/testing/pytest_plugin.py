@@ -23,7 +23,7 @@ __all__ = ["ScriptLife"]
 
 _QUICK: Final[Mapping[str, Any]] = {
     "image": "any",
-    "pending": {"image_grace_s": 0, "config_grace_s": 1, "unschedulable_grace_s": 0.1},
+    "pending": {"image_grace_s": 0, "config_grace_s": 1, "unschedulable_grace_s": 1},
     "retry": {"initial_s": 0.05, "max_s": 0.4},
     "create_retry": {"initial_s": 0.05, "max_s": 0.4},
     "watch": {"backoff_initial_s": 0.05, "backoff_max_s": 0.4, "inactivity_s": 2},
