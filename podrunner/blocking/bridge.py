@@ -116,7 +116,10 @@ class Bridge:
         """
         portal = self._check(function)
         done = threading.Event()
-        future = portal.start_task_soon(_told, partial(function, *args, **kwargs), done)
+        try:
+            future = portal.start_task_soon(_told, partial(function, *args, **kwargs), done)
+        except RuntimeError as error:  # it has ended since it was looked at
+            raise called_after_close(_name_of(function)) from error
         try:
             return future.result()
         except BaseException:
@@ -175,21 +178,23 @@ class Bridge:
 
     def _checked_posts(self, function: Callable[..., Any] | str) -> Posts:
         self._check(function)
-        if self._posts is None:
+        posts = self._posts  # the event loop's thread may set it to None at any time
+        if posts is None:
             raise called_after_close(_name_of(function))
-        return self._posts
+        return posts
 
     def _check(self, function: Callable[..., Any] | str) -> BlockingPortal:
         refuse_in_event_loop()
-        if self._portal is None and self._process is not None:
+        portal = self._portal  # the event loop's thread may set it to None at any time
+        if portal is None and self._process is not None:
             raise called_after_close(_name_of(function))
-        if self._portal is None:
+        if portal is None:
             raise RunnerClosedError("the runner is not open; use it as a context manager")
         if self._is_forked():
             raise RunnerClosedError(
                 "the runner was opened before a fork, in the parent; open one in this process"
             )
-        return self._portal
+        return portal
 
     def _is_forked(self) -> bool:
         """Whether this is a child: threads are not inherited, so waiting for the event loop's would never end."""

@@ -79,6 +79,15 @@ def test_what_a_handle_is_asked_in_the_moment_of_closing_is_answered(opened):
         assert noted == [threading.get_ident()]
 
 
+def test_a_call_that_the_close_overtakes_says_what_was_called(opened, monkeypatch):
+    """S1: the event loop was there when its thread looked, and is gone when it calls."""
+    with opened() as runner:
+        portal = runner._bridge._portal
+    monkeypatch.setattr(runner._bridge, "_check", lambda _: portal)
+    with pytest.raises(RunnerClosedError, match=r"^`launch` was called after the runner was closed"):
+        runner.launch(workload())
+
+
 def test_a_call_after_the_close_says_what_was_called(cluster, opened):
     with opened() as runner:
         pod = runner.launch(workload())
