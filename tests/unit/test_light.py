@@ -78,7 +78,7 @@ def _modules_of(program: str, *arguments: str) -> set[str]:
         name: value for name, value in os.environ.items() if not name.startswith(("PODRUNNER_", "COV"))
     }
     command = [sys.executable, "-c", program, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ, timeout=150)
     return {*done.stderr.splitlines()}
 
 
@@ -140,7 +140,7 @@ from podrunner import AirflowSettings, RunnerConfig, Workload
 assert not any(model.__pydantic_complete__ for model in (AirflowSettings, RunnerConfig, Workload))
 assert RunnerConfig(image="x").__pydantic_complete__ and not Workload.__pydantic_complete__
 """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=50)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=150)
 
 
 def test_a_live_pod_holds_few_bytes_in_the_whole_runner(monkeypatch: pytest.MonkeyPatch):
