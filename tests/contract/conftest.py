@@ -114,6 +114,7 @@ def kubeconfig(cluster: Cluster, namespace: str, tmp_path: Path) -> Path:
         return cluster.kubeconfig
     with cluster.http() as http:
         _grant(http, namespace)
+        _until_granted(http, namespace)
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/podrunner/token"
         answer = http.post(path, json={"spec": {"expirationSeconds": 3600}}).raise_for_status()
     return _kubeconfig_for(cluster, answer.json()["status"]["token"], tmp_path / "podrunner.kubeconfig")
@@ -126,6 +127,18 @@ def _grant(http: httpx.Client, namespace: str) -> None:
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         url = f"{root}/namespaces/{namespace}/{plurals[document['kind']]}"
         http.post(url, json=document).raise_for_status()
+
+
+def _until_granted(http: httpx.Client, namespace: str) -> None:
+    """Wait until the API server's authorizer, which follows roles by watches of its own, has read these."""
+    user = f"system:serviceaccount:{namespace}:podrunner"
+    wanted = {"namespace": namespace, "verb": "list", "resource": "pods"}
+    body = {"spec": {"user": user, "resourceAttributes": wanted}}
+    reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    deadline = time.monotonic() + USABLE_WITHIN_S
+    while not http.post(reviews, json=body).raise_for_status().json()["status"]["allowed"]:
+        assert time.monotonic() < deadline, f"podrunner has no rights in {namespace}"
+        time.sleep(0.02)
 
 
 def _kubeconfig_for(cluster: Cluster, token: str, path: Path) -> Path:
