@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from podrunner import Category, Fault, Resources
 
@@ -36,13 +38,37 @@ async def test_a_claim_that_does_not_exist(outcome_of, workload):
     assert 'persistentvolumeclaim "no-such-claim" not found' in outcome.message
 
 
-async def test_a_cordoned_node(outcome_of, workload, admin):
+def until_unschedulable(admin, namespace) -> None:
+    """Wait until the scheduler, which watches nodes and pods apart, has seen what keeps pods off."""
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    container = {"name": "base", "image": "localhost/nowhere:1", "imagePullPolicy": "Never"}
+    probe = {"metadata": {"generateName": "probe-"}, "spec": {"containers": [container]}}
+    deadline = time.monotonic() + 90
+    while True:
+        path = f"{pods}/{admin.post(pods, json=probe).raise_for_status().json()['metadata']['name']}"
+        while not is_decided(pod := admin.get(path).raise_for_status().json()):
+            assert time.monotonic() < deadline, "the scheduler does not look at the pod"
+            time.sleep(0.05)
+        admin.delete(path, params={"gracePeriodSeconds": 0}).raise_for_status()
+        if "nodeName" not in pod["spec"]:
+            return
+
+
+def is_decided(pod) -> bool:
+    """Whether the scheduler has found a node for it, or has found none."""
+    return "nodeName" in pod["spec"] or any(
+        condition["type"] == "PodScheduled" for condition in pod["status"].get("conditions", ())
+    )
+
+
+async def test_a_cordoned_node(outcome_of, workload, admin, namespace):
     """P13: a node that takes no pods for a while is the infrastructure's."""
     (node,) = admin.get("/api/v1/nodes").json()["items"]
     path = f"/api/v1/nodes/{node['metadata']['name']}"
     kind = {"Content-Type": "application/merge-patch+json"}
     admin.patch(path, json={"spec": {"unschedulable": True}}, headers=kind).raise_for_status()
     try:
+        until_unschedulable(admin, namespace)
         outcome = await outcome_of(workload("true"), pending={"unschedulable_grace_s": 0})
     finally:
         admin.patch(path, json={"spec": {"unschedulable": None}}, headers=kind).raise_for_status()
