@@ -13,14 +13,17 @@ import time
 
 import pytest
 from podrunner import AsyncPodRunner
+from podrunner.runner import closing
 from tests.processes.closing.left import in_cluster
 from tests.processes.closing.programs import Plan, play_and_judge
 from tests.processes.delivery.campaign import Place
 
 ROUNDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(int(os.environ.get("ROUNDS", "10")))
 HELD = "example.com/another-party"
+GONE_WITHIN_S = 300.0
+"""For so long a close waits here for pods that are to be gone: longer than all else that it does."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_eight_pods_are_ended_though_the_close_is_cancelled_twice(config, worklo
     """H3: ``task.cancel()`` 10 ms into the close, and again."""
 
     async def main() -> None:
-        closing = asyncio.Event()
+        over = asyncio.Event()
 
         async def use() -> None:
             async with AsyncPodRunner(config, on_exit="cancel") as runner:
@@ -57,10 +60,10 @@ def test_eight_pods_are_ended_though_the_close_is_cancelled_twice(config, worklo
                 pods = await runner.launch_many(listed)
                 while any(pod.phase != "Running" for pod in pods):
                     await asyncio.sleep(0.2)
-                closing.set()
+                over.set()
 
         task = asyncio.create_task(use())
-        await closing.wait()
+        await over.wait()
         for _ in range(2):
             await asyncio.sleep(0.01)
             task.cancel()
@@ -73,9 +76,10 @@ def test_eight_pods_are_ended_though_the_close_is_cancelled_twice(config, worklo
 
 @pytest.mark.anyio
 async def test_a_finalizer_of_another_party_does_not_hold_the_close(
-    config, workload, admin, namespace, place
+    config, workload, admin, namespace, place, monkeypatch
 ):
     """H3: the pod has ended, and stays for the finalizer alone."""
+    monkeypatch.setattr(closing, "_GONE_WITHIN_S", GONE_WITHIN_S)
     names: list[str] = []
     try:
         async with AsyncPodRunner(config, on_exit="drain") as runner:
@@ -84,9 +88,9 @@ async def test_a_finalizer_of_another_party_does_not_hold_the_close(
             patch = {"metadata": {"finalizers": [HELD]}}
             headers = {"Content-Type": "application/merge-patch+json"}
             admin.patch(names[0], json=patch, headers=headers).raise_for_status()
-            assert (await pod.wait(60)).succeeded
+            assert (await pod.wait(150)).succeeded
             began = time.monotonic()
-        assert time.monotonic() - began < 30  # less than a close waits for pods that are to be gone
+        assert time.monotonic() - began < GONE_WITHIN_S  # it did not wait for the pod to be gone
         assert "deletionTimestamp" in admin.get(names[0]).raise_for_status().json()["metadata"]
         assert in_cluster(place) == []
     finally:

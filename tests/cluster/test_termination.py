@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import anyio
 import pytest
 from podrunner import AsyncPodRunner, Category, Fault
@@ -26,22 +24,20 @@ async def test_a_cancelled_pod_may_handle_sigterm(config, workload, tmp_path, po
     async with AsyncPodRunner(config.with_changes(logs={"folder": tmp_path})) as runner:
         pod = await runner.launch(workload(POLITE, log_path="polite.log"))
         await started(pod)
-        await pod.cancel(grace_period_s=20)
-        outcome = await pod.wait(40)
+        await pod.cancel(grace_period_s=60)
+        outcome = await pod.wait(150)
     assert (outcome.category, outcome.fault) == (Category.CANCELLED, Fault.CALLER)
     assert "bye" in (tmp_path / "polite.log").read_text()
     assert pods() == []
 
 
 async def test_a_pod_that_ignores_sigterm_is_killed(config, workload, pods):
-    """It is killed after its grace period."""
+    """It is killed after the grace period of the cancellation; its own is longer than the test waits."""
     async with AsyncPodRunner(config) as runner:
-        pod = await runner.launch(workload(DEAF))
+        pod = await runner.launch(workload(DEAF, termination_grace_period_s=3600))
         await started(pod)
-        began = time.monotonic()
         await pod.cancel(grace_period_s=1)
-        assert (await pod.wait(40)).category is Category.CANCELLED
-        assert time.monotonic() - began < 20
+        assert (await pod.wait(150)).category is Category.CANCELLED
     assert pods() == []
 
 
@@ -51,7 +47,7 @@ async def test_a_pending_pod_is_cancelled(config, workload, pods):
     async with AsyncPodRunner(config) as runner:
         pod = await runner.launch(wanted)
         await pod.cancel()
-        outcome = await pod.wait(20)
+        outcome = await pod.wait(90)
     assert (outcome.category, outcome.started) == (Category.CANCELLED, False)
     assert pods() == []
 
@@ -72,10 +68,10 @@ async def test_the_runner_ends_a_pod_after_its_timeout(outcome_of, workload, pod
 async def test_another_client_deletes_the_pod(config, workload, admin, namespace):
     """W5: one outcome, which names the cause."""
     async with AsyncPodRunner(config) as runner:
-        pod = await runner.launch(workload("echo ready; sleep 60", termination_grace_period_s=1))
+        pod = await runner.launch(workload("echo ready; sleep 600", termination_grace_period_s=1))
         await started(pod)
         admin.delete(f"/api/v1/namespaces/{namespace}/pods/{pod.name}").raise_for_status()
-        with anyio.fail_after(40):
+        with anyio.fail_after(150):
             outcome = await pod.wait()
     assert (outcome.category, outcome.fault) == (Category.DELETED_BY_OTHERS, Fault.INFRASTRUCTURE)
     assert outcome.started
