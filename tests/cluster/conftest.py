@@ -94,7 +94,7 @@ def outcome_of(config):
 
     async def run(workload, **changes):
         async with AsyncPodRunner(config.with_changes(**changes)) as runner:
-            return await (await runner.launch(workload)).wait(90)
+            return await (await runner.launch(workload)).wait(240)
 
     return run
 

@@ -111,7 +111,7 @@ class Control:
 
     def _ask(self, do: str, **arguments: object) -> Any:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(240)
+            connection.settimeout(600)
             connection.connect(str(self.folder / SOCKET))
             connection.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
             answer = json.loads(connection.makefile().readline())

@@ -33,6 +33,9 @@ NODE = "node1"
 _SERVER = "kube-apiserver"
 _PROBE = {"name": "probe", "image": "localhost/busybox:1", "imagePullPolicy": "Never", "command": ["true"]}
 READY_WITHIN_S = 180
+_ANSWER_WITHIN_S = 60
+"""For a request that is sent once. What is asked again and again has less time, so that an end is noticed meanwhile."""
+_LOOK_WITHIN_S = 10
 NODE_SILENT_S = 20
 """Seconds without a heartbeat after which a node is not ready; Kubernetes' default of 50 would make the tests long."""
 EVICTIONS_PER_S = 2
@@ -420,17 +423,26 @@ def _run(*command: str) -> None:
 
 def _fetch(url: str, *, token: str = "") -> bytes | None:
     try:
-        return _open(url, token=token)
+        return _open(url, token=token, timeout_s=_LOOK_WITHIN_S)
     except (urllib.error.URLError, OSError):
         return None
 
 
-def _open(url: str, *, token: str = "", data: bytes | None = None, method: str = "GET") -> bytes:
+def _open(
+    url: str,
+    *,
+    token: str = "",
+    data: bytes | None = None,
+    method: str = "GET",
+    timeout_s: float = _ANSWER_WITHIN_S,
+) -> bytes:
     headers = {"Content-Type": "application/json"} if data else {}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, data=data, headers=headers, method=method)
-    with urllib.request.urlopen(request, timeout=10, context=ssl._create_unverified_context()) as answer:
+    with urllib.request.urlopen(
+        request, timeout=timeout_s, context=ssl._create_unverified_context()
+    ) as answer:
         body: bytes = answer.read()
         return body
 

@@ -15,7 +15,7 @@ from podrunner import AsyncPodRunner, Category, EventKind
 from podrunner.testing.faults import Line, TcpProxy
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.disturbing, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.disturbing, pytest.mark.timeout(900)]
 
 PODS = 36
 DELETED = 4
@@ -64,7 +64,7 @@ def _make_trouble(proxy: TcpProxy, over: threading.Event, done: Counter[str]) ->
 
 def until_answered(ask) -> httpx.Response:
     """Repeat a request while the API server is down."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         try:
             return ask().raise_for_status()
@@ -80,7 +80,7 @@ def exit_code(pod: dict) -> int:
 
 def settled(ask) -> dict[str, int]:
     """Return the exit code of each remaining pod, by UID, once the deleted pods are gone."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while True:
         pods = until_answered(ask).json()["items"]
         if not any("deletionTimestamp" in pod["metadata"] for pod in pods):
@@ -104,15 +104,15 @@ async def test_each_uid_has_one_outcome_and_it_is_the_servers(
             for number in KILLS_AFTER:
                 await until(
                     lambda number=number: sum(pod.outcome is not None for pod in pods) >= number,
-                    within_s=120,
+                    within_s=240,
                     every_s=0.1,
                 )
                 await to_thread.run_sync(node.restart_api)
             for pod in doomed:
-                await until(lambda pod=pod: pod.timeline.started, within_s=120)
+                await until(lambda pod=pod: pod.timeline.started, within_s=240)
                 gone = f"{path}/{pod.name}"
                 await to_thread.run_sync(until_answered, lambda gone=gone: admin.delete(gone))
-            outcomes = {pod.uid: await pod.wait(120) for pod in (*pods, *doomed)}
+            outcomes = {pod.uid: await pod.wait(240) for pod in (*pods, *doomed)}
             events = runner.poll_events()
     truth = await to_thread.run_sync(settled, lambda: admin.get(path))
     assert {uid: outcomes[uid].exit_code for uid in truth} == truth

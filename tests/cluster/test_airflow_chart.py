@@ -76,7 +76,7 @@ async def test_a_worker_of_the_chart_runs(chart, config):
     of_chart = RunnerConfig.from_airflow_cfg(chart / "airflow.cfg", environ=environ)
     async with AsyncPodRunner(of_chart) as runner:
         pod = await runner.launch(Workload.from_file(CHART / "task.json"))
-        outcome = await pod.wait(90)
+        outcome = await pod.wait(240)
         async with pod.logs() as log:
             lines = [line async for line in log]
     assert outcome.succeeded, outcome

@@ -27,12 +27,12 @@ async def test_a_missing_object_is_named(outcome_of, workload, pods, settings, n
 
 async def test_a_secret_that_is_created_later(config, workload, admin, namespace):
     """If the Secret is created within the grace period, the pod starts."""
-    late = config.with_changes(secret_env={"PASSWORD": "late=key"})
+    late = config.with_changes(secret_env={"PASSWORD": "late=key"}, pending={"config_grace_s": 150})
     secret = {"metadata": {"name": "late"}, "stringData": {"key": "hush"}}
     async with AsyncPodRunner(late) as runner:
         pod = await runner.launch(workload('test "$PASSWORD" = hush'))
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             while pod.status != "CreateContainerConfigError":
                 await anyio.sleep(0.05)
         admin.post(f"/api/v1/namespaces/{namespace}/secrets", json=secret).raise_for_status()
-        assert (await pod.wait(60)).succeeded
+        assert (await pod.wait(150)).succeeded

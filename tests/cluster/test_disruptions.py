@@ -23,7 +23,7 @@ async def evict(admin, pod) -> None:
 
 
 async def until(pod, *statuses: str) -> None:
-    with anyio.fail_after(60):
+    with anyio.fail_after(120):
         while pod.status not in statuses:
             await anyio.sleep(0.05)
 
@@ -31,10 +31,10 @@ async def until(pod, *statuses: str) -> None:
 async def test_evicted_while_it_works(config, workload, admin):
     """P4: by the eviction API, as a drain uses it."""
     async with AsyncPodRunner(config) as runner:
-        pod = await runner.launch(workload("sleep 60"))
+        pod = await runner.launch(workload("sleep 600", termination_grace_period_s=1))
         await until(pod, "Running")
         await evict(admin, pod)
-        outcome = await pod.wait(60)
+        outcome = await pod.wait(150)
     assert (outcome.category, outcome.fault, outcome.started) == (
         Category.EVICTED,
         Fault.INFRASTRUCTURE,
@@ -51,7 +51,7 @@ async def test_evicted_before_it_works(config, workload, admin):
         )
         await until(pod, "ErrImagePull", "ImagePullBackOff")
         await evict(admin, pod)
-        outcome = await pod.wait(60)
+        outcome = await pod.wait(150)
     assert (outcome.category, outcome.fault, outcome.started) == (
         Category.EVICTED,
         Fault.INFRASTRUCTURE,
@@ -82,9 +82,9 @@ async def test_preempted_by_priority(config, workload, urgent, most_cpu):
     """P5: the scheduler preempts the pod for one of higher priority."""
     big = {"cpu_request": most_cpu}
     async with AsyncPodRunner(config) as runner:
-        victim = await runner.launch(workload("sleep 60", resources=big, termination_grace_period_s=1))
+        victim = await runner.launch(workload("sleep 600", resources=big, termination_grace_period_s=1))
         await until(victim, "Running")
         winner = await runner.launch(workload("true", resources=big, priority_class_name=urgent))
-        lost = await victim.wait(60)
-        assert (await winner.wait(60)).succeeded
+        lost = await victim.wait(150)
+        assert (await winner.wait(150)).succeeded
     assert (lost.category, lost.fault, lost.started) == (Category.PREEMPTED, Fault.INFRASTRUCTURE, True)

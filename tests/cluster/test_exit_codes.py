@@ -20,7 +20,7 @@ async def test_exit_codes_and_signals(config, workload):
     """Each end has its exit code, and the signal if there was one."""
     async with AsyncPodRunner(config) as runner:
         launched = await runner.launch_many([workload(script) for script in ENDS])
-        outcomes = [await pod.wait(60) for pod in launched]
+        outcomes = [await pod.wait(150) for pod in launched]
     ends = {
         script: (outcome.category, outcome.exit_code, outcome.signal)
         for script, outcome in zip(ENDS, outcomes, strict=True)
@@ -44,7 +44,7 @@ async def test_a_failed_pod_is_retained(config, workload, pods):
     async with AsyncPodRunner(config) as runner:
         launched = await runner.launch_many([workload("exit 1") for _ in range(5)])
         for pod in launched:
-            await pod.wait(60)
+            await pod.wait(150)
     assert [pod["metadata"].get("deletionTimestamp") for pod in pods()] == [None] * 5
 
 

@@ -32,6 +32,6 @@ async def test_a_second_container_does_not_hide_the_end(config, workload, cluste
     injected = {"spec": {"containers": [{"name": "istio", "image": cluster.image, "command": FOREVER}]}}
     async with AsyncPodRunner(config) as runner:
         pod = await runner.launch(workload("echo done", overrides=injected))
-        outcome = await pod.wait(60)
+        outcome = await pod.wait(150)
         assert (outcome.category, outcome.container) == (Category.SUCCEEDED, "base")
     assert pods() == []

@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from node import CLIENTS
 
-pytestmark = [pytest.mark.disturbing, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.disturbing, pytest.mark.timeout(600)]
 
 
 def pids(node) -> dict[str, int]:
