@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from podrunner import RunnerConfig
 from podrunner.testing.faults import FaultProxy, Faults, TcpProxy
+from tests.contract.conftest import Cluster
 from tests.support.event_loops import asyncio_only
 
 QUICK = {
@@ -45,9 +46,10 @@ def tcp(kubeconfig: Path) -> Iterator[TcpProxy]:
 
 
 @pytest.fixture
-def quick(config: RunnerConfig, proxy: FaultProxy) -> RunnerConfig:
-    """Through the HTTP proxy."""
-    return through(config, proxy.kubeconfig)
+def quick(config: RunnerConfig, proxy: FaultProxy, cluster: Cluster) -> RunnerConfig:
+    """Through the HTTP proxy; a real API server that is busy may take longer for an answer than LocalCluster."""
+    patient = {} if cluster.is_local else {"request_timeout_s": 15.0}
+    return through(config, proxy.kubeconfig, **patient)
 
 
 def through(config: RunnerConfig, kubeconfig: Path, **settings: object) -> RunnerConfig:

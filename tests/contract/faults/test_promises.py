@@ -21,7 +21,8 @@ SAY_LINES = "for i in $(seq 0 39); do echo line $i; sleep 0.01; done; "
 
 
 def job(script: str) -> Workload:
-    return Workload(key={"job": uuid.uuid4().hex}, command=["sh", "-c", script])
+    # The first process of a container gets no SIGTERM that it does not handle: it is killed after its grace period.
+    return Workload(key={"job": uuid.uuid4().hex}, command=["sh", "-c", script], termination_grace_period_s=1)
 
 
 def pods_in(cluster: Cluster, namespace: str) -> list[str]:
@@ -53,14 +54,14 @@ class TestOneLaunch:
     def test_blocking(self, cluster: Cluster, quick: RunnerConfig, faults: Faults):
         with PodRunner(quick, on_exit=ClosePolicy.CANCEL) as runner:
             faults.on("POST", "pods").lose_reply()
-            pod = runner.launch(job("sleep 60"))
+            pod = runner.launch(job("sleep 600"))
             assert pods_in(cluster, quick.namespace) == [pod.name]
 
     @pytest.mark.anyio
     async def test_async(self, cluster: Cluster, quick: RunnerConfig, faults: Faults):
         async with AsyncPodRunner(quick, on_exit=ClosePolicy.CANCEL) as runner:
             faults.on("POST", "pods").lose_reply()
-            pod = await runner.launch(job("sleep 60"))
+            pod = await runner.launch(job("sleep 600"))
             assert pods_in(cluster, quick.namespace) == [pod.name]
 
 
@@ -96,7 +97,7 @@ class TestEveryLineOnce:
         with PodRunner(quick, on_exit=ClosePolicy.CANCEL) as runner:
             faults.on("GET", "pods/log").cut(after_bytes=133)
             faults.on("GET", "pods/log").answer(500)
-            pod = runner.launch(job(SAY_LINES + "sleep 60"))
+            pod = runner.launch(job(SAY_LINES + "sleep 600"))
             with pod.logs() as lines:
                 assert list(islice(lines, len(LINES))) == LINES
 
@@ -105,7 +106,7 @@ class TestEveryLineOnce:
         async with AsyncPodRunner(quick, on_exit=ClosePolicy.CANCEL) as runner:
             faults.on("GET", "pods/log").cut(after_bytes=133)
             faults.on("GET", "pods/log").answer(500)
-            pod = await runner.launch(job(SAY_LINES + "sleep 60"))
+            pod = await runner.launch(job(SAY_LINES + "sleep 600"))
             seen: list[str] = []
             async with pod.logs() as lines:
                 async for line in lines:
@@ -123,8 +124,8 @@ class TestNoLeak:
 
     def test_blocking(self, cluster: Cluster, quick: RunnerConfig, faults: Faults):
         with suppress(ZeroDivisionError), PodRunner(quick) as runner:
-            runner.launch(job("sleep 60"))
-            runner.submit(job("sleep 60"))
+            runner.launch(job("sleep 600"))
+            runner.submit(job("sleep 600"))
             faults.on("DELETE", "pods").answer(500, times=2)
             faults.on("PATCH", "pods").answer(500, times=2)
             raise ZeroDivisionError
@@ -134,8 +135,8 @@ class TestNoLeak:
     async def test_async(self, cluster: Cluster, quick: RunnerConfig, faults: Faults):
         with suppress(ZeroDivisionError):
             async with AsyncPodRunner(quick) as runner:
-                await runner.launch(job("sleep 60"))
-                runner.submit(job("sleep 60"))
+                await runner.launch(job("sleep 600"))
+                runner.submit(job("sleep 600"))
                 faults.on("DELETE", "pods").answer(500, times=2)
                 faults.on("PATCH", "pods").answer(500, times=2)
                 raise ZeroDivisionError

@@ -35,7 +35,7 @@ def test_blocking_walk(config: RunnerConfig):
     with PodRunner(config) as runner:
         pod = runner.launch(shell("walk", SAY + "exit 3"))
         assert list(pod.logs()) == ["line 1", "line 2", "line 3"]
-        outcome = pod.wait(30)
+        outcome = pod.wait(120)
         assert (outcome.category, outcome.fault, outcome.exit_code) == (Category.FAILED, Fault.WORKLOAD, 3)
         assert outcome.log_tail == ("line 1", "line 2", "line 3")
         assert outcome.timings.run_s is not None
@@ -48,7 +48,7 @@ async def test_async_walk(config: RunnerConfig):
     async with AsyncPodRunner(config) as runner, runner.events() as events:
         pod = await runner.launch(shell("walk", SAY))
         assert [line async for line in pod.logs()] == ["line 1", "line 2", "line 3"]
-        assert (await pod.wait(30)).succeeded
+        assert (await pod.wait(120)).succeeded
         kinds = []
         async for event in events:
             kinds.append(event.kind)
@@ -81,7 +81,7 @@ async def test_a_log_is_followed_as_it_is_written(config: RunnerConfig):
 @pytest.mark.anyio
 async def test_exec_while_it_runs(config: RunnerConfig):
     async with AsyncPodRunner(config, on_exit=ClosePolicy.CANCEL) as runner:
-        pod = await runner.launch(shell("exec", "echo up; exec sleep 60", termination_grace_period_s=1))
+        pod = await runner.launch(shell("exec", "echo up; exec sleep 600", termination_grace_period_s=1))
         async for line in pod.logs():
             assert line == "up"
             break
@@ -102,7 +102,7 @@ async def test_cancel_ends_the_process(config: RunnerConfig):
             if line == "up":
                 await pod.cancel(grace_period_s=5)
         assert lines[:2] == ["up", "bye"]
-        outcome = await pod.wait(30)
+        outcome = await pod.wait(120)
         assert (outcome.category, outcome.started) == (Category.CANCELLED, True)
 
 
@@ -112,7 +112,7 @@ async def test_an_error_in_the_body_ends_its_pods(config: RunnerConfig):
     with pytest.raises(ZeroDivisionError):  # noqa: PT012  # the way out
         async with AsyncPodRunner(config) as runner:
             pods = await runner.launch_many(
-                Workload(key={"n": str(n)}, command=["sleep", "60"], termination_grace_period_s=1)
+                Workload(key={"n": str(n)}, command=["sleep", "600"], termination_grace_period_s=1)
                 for n in range(5)
             )
             raise ZeroDivisionError
@@ -129,8 +129,8 @@ async def test_fifty_processes_with_complete_logs(config: RunnerConfig, tmp_path
     ]
     async with AsyncPodRunner(here) as runner:
         pods = await runner.launch_many(workloads)
-        outcomes = [await pod.wait(60) for pod in pods]
-        await runner.wait_all(60)
+        outcomes = [await pod.wait(300) for pod in pods]
+        await runner.wait_all(300)
     assert {outcome.category for outcome in outcomes} == {Category.SUCCEEDED}
     for number, pod in enumerate(pods):
         assert pod.log_path is not None
@@ -140,9 +140,13 @@ async def test_fifty_processes_with_complete_logs(config: RunnerConfig, tmp_path
 
 @pytest.mark.anyio
 async def test_a_successor_adopts_what_a_runner_left(config: RunnerConfig, tmp_path):
-    """A5, and the log goes on where it stopped."""
+    """A5, and the log goes on where it stopped; the pod does not end before it is adopted."""
+    go = f"/tmp/podrunner-test-{uuid.uuid4().hex}"
     here = config.model_copy(update={"logs": config.logs.model_copy(update={"folder": tmp_path})})
-    script = "i=0; while [ $i -lt 20 ]; do echo line $i; i=$((i+1)); sleep 0.1; done"
+    script = (
+        "i=0; while [ $i -lt 20 ]; do echo line $i; i=$((i+1)); sleep 0.1; "
+        f"while [ $i -eq 15 ] && [ ! -e {go} ]; do sleep 0.05; done; done; rm {go}"
+    )
     async with AsyncPodRunner(here, on_exit=ClosePolicy.DETACH) as first:
         left = await first.launch(shell("left", script))
         async for line in left.logs():
@@ -151,8 +155,9 @@ async def test_a_successor_adopts_what_a_runner_left(config: RunnerConfig, tmp_p
     async with AsyncPodRunner(here) as second:
         (pod,) = await second.adopt()
         assert (pod.key, pod.uid) == (left.key, left.uid)
-        assert (await pod.wait(30)).succeeded
-        await second.wait_all(30)
+        assert (await pod.exec(["touch", go])).exit_code == 0
+        assert (await pod.wait(120)).succeeded
+        await second.wait_all(120)
     assert pod.log_path is not None
     assert (tmp_path / pod.log_path).read_text() == "".join(f"line {i}\n" for i in range(20))
 
@@ -162,7 +167,7 @@ async def test_a_refused_pod_is_reported(config: RunnerConfig):
     """L6 on a cluster: the server's own words."""
     bad = shell("bad", "true", overrides={"spec": {"restartPolicy": "Sometimes"}})
     async with AsyncPodRunner(config) as runner:
-        outcome = await runner.submit(bad).wait(30)
+        outcome = await runner.submit(bad).wait(120)
         assert (outcome.category, outcome.retryable) == (Category.REJECTED_BY_API, False)
         assert "restartPolicy" in outcome.message
 
@@ -175,7 +180,7 @@ def test_on_trio(config: RunnerConfig):
         async with AsyncPodRunner(config) as runner:
             pod = await runner.launch(shell("trio", SAY))
             assert [line async for line in pod.logs()] == ["line 1", "line 2", "line 3"]
-            with anyio.fail_after(30):
+            with anyio.fail_after(120):
                 assert (await pod.wait()).succeeded
 
     trio.run(walk)
@@ -184,7 +189,7 @@ def test_on_trio(config: RunnerConfig):
 def test_an_embedded_cluster_lives_as_long_as_its_runner():
     """Without any cluster: nothing to install, nothing left."""
     with PodRunner(RunnerConfig(cluster="local")) as runner:
-        assert runner.launch(shell("embedded", "exit 0")).wait(30).succeeded
+        assert runner.launch(shell("embedded", "exit 0")).wait(120).succeeded
 
 
 @pytest.mark.anyio
@@ -198,7 +203,7 @@ async def test_an_embedders_own_client_is_used_and_stays_open(config: RunnerConf
         elsewhere = config.model_copy(update={"kubeconfig": None})
         async with AsyncPodRunner(elsewhere, client=api_client) as runner:
             pod = await runner.launch(shell("embedder", "exit 0"))
-            assert (await pod.wait(30)).succeeded
+            assert (await pod.wait(120)).succeeded
         left = await client.CoreV1Api(api_client).list_namespaced_pod(config.namespace)
         assert left.items == []
     await anyio.sleep(0.25)  # kubernetes-asyncio's sockets end TLS politely, after its session is closed

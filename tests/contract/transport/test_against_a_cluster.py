@@ -20,7 +20,9 @@ from podrunner.kube import connect, explicit_access
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
-TALKING = "for i in 1 2 3; do echo line $i; done; exec sleep 60"
+EVENTS = {"Scheduled", "Created", "Started"}
+"""Of scheduler and kubelet; each sends its own when it has the time."""
+TALKING = "for i in 1 2 3; do echo line $i; done; exec sleep 600"
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def manifest(cluster, script=TALKING, **meta):
 
 async def until_running(client, namespace, pod):
     selector = f"metadata.name={pod.metadata.name}"
-    async with client.watch_pods(namespace, field_selector=selector, timeout_s=60) as stream:
+    async with client.watch_pods(namespace, field_selector=selector, timeout_s=150) as stream:
         async for batch in stream:
             if any(event.pod is not None and event.pod.status.phase == "Running" for event in batch):
                 return
@@ -52,7 +54,7 @@ async def until_running(client, namespace, pod):
 
 async def until_gone(client, namespace, name):
     """With no grace at all, a real API server may still wait for the node's final status."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(50):
         # A cluster has no event of ours to set.
         while (await client.list_pods(namespace, field_selector=f"metadata.name={name}")).items:
             await anyio.sleep(0.1)
@@ -115,14 +117,13 @@ async def test_events_name_the_pod(connected, cluster, namespace):
     async with connected() as client:
         pod = await client.create_pod(namespace, manifest(cluster))
         await until_running(client, namespace, pod)
-        with anyio.fail_after(10):
+        with anyio.fail_after(50):
             reasons = set()
-            while "Started" not in reasons:
+            while not reasons >= EVENTS:
                 events = await client.list_events(
                     namespace, field_selector=f"involvedObject.uid={pod.metadata.uid}"
                 )
                 reasons = {event.reason for event in events}
-        assert {"Scheduled", "Created"} <= reasons
         await client.delete_pod(namespace, pod.metadata.name, grace_period_s=0)
 
 

@@ -57,7 +57,7 @@ class Scene:
 
     async def until(self, *kinds: Kind) -> Observation:
         """Wait for an observation of some kind."""
-        with anyio.fail_after(40):
+        with anyio.fail_after(120):
             while True:
                 found = next((o for o in self.reported if o.kind in kinds), None)
                 if found is not None:
@@ -66,7 +66,7 @@ class Scene:
 
     async def outcome(self) -> Outcome:
         """Wait for the end of the pod."""
-        with anyio.fail_after(40):
+        with anyio.fail_after(120):
             while True:
                 for observation in self.reported:
                     gone = observation.kind in {Kind.DELETED, Kind.VANISHED}
@@ -84,7 +84,7 @@ async def scene(config: RunnerConfig, *, streaming: str = "auto") -> AsyncIterat
     async with connect(config) as client, anyio.create_task_group() as tasks:
         made = Scene(client, config, streaming=streaming)
         tasks.start_soon(made.reflector.run)
-        with anyio.fail_after(20):
+        with anyio.fail_after(90):
             await made.reflector.wait_synced()
         yield made
         tasks.cancel_scope.cancel()
@@ -110,7 +110,7 @@ async def test_a_running_pod_that_another_client_deletes_is_reported_as_such(con
     async with scene(config) as at:
         launched = await at.launcher.launch(at.plan("sleep", "600"))
         while not any(o.pod.status.phase == "Running" for o in at.reported):
-            with anyio.fail_after(40):
+            with anyio.fail_after(120):
                 await at.changed()
         await at.client.delete_pod(config.namespace, launched.pod.metadata.name, grace_period_s=1)
         assert (await at.outcome()).category is Category.DELETED_BY_OTHERS
@@ -165,6 +165,6 @@ async def test_a_cancelled_launch_leaves_nothing(config: RunnerConfig):
                 await at.launcher.delete(
                     config.namespace, at.plan("x", task=str(delay_s)).name, grace_period_s=0
                 )
-        with anyio.fail_after(40):
+        with anyio.fail_after(120):
             while (await at.client.list_pods(config.namespace)).items:  # a cluster has no event of ours
                 await anyio.sleep(0.1)
