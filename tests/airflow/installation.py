@@ -24,7 +24,11 @@ from typing import Any
 __all__ = ["Installation", "free_port"]
 
 HERE = Path(__file__).parent
+_SOON_S = 600
+"""A limit for what does not come, on a busy machine too; a quiet one needs a tenth of it at most."""
 _REQUEST_TIMEOUT_S = 120  # the first call of the execution API can block the API server for half a minute
+_LOCKED_S = 60  # another process that has the database may be off the CPU; SQLite's 5 s end a scheduler then
+_PARSED_WITHIN_S = 300  # importing Airflow and the models of Kubernetes takes long on a busy machine
 _END = {"success", "failed"}
 _PAGE = 100
 """As many things as Airflow gives in one answer at most (``[api] maximum_page_limit``)."""
@@ -92,10 +96,13 @@ class Installation:
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": self._secret[:32],
             "AIRFLOW__API_AUTH__JWT_SECRET": self._secret,
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db?timeout={_LOCKED_S}",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": str(_PARSED_WITHIN_S),
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": str(_PARSED_WITHIN_S),
+            "AIRFLOW__DAG_PROCESSOR__STALE_DAG_THRESHOLD": str(_PARSED_WITHIN_S),
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(_REQUEST_TIMEOUT_S),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(self.log_ports[0]),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.log_ports[1]),
@@ -135,7 +142,7 @@ class Installation:
         """Kill a process as a power failure would: it and all of its session, at once."""
         self._signal(self._processes.pop(part), signal.SIGKILL)
 
-    def wait_killed(self, part: str, *, timeout_s: float = 60) -> None:
+    def wait_killed(self, part: str, *, timeout_s: float = _SOON_S) -> None:
         """Wait until a process has killed itself."""
         assert self._processes.pop(part).wait(timeout_s) == -signal.SIGKILL
 
@@ -175,7 +182,7 @@ class Installation:
             env={**self.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=2 * _SOON_S,
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
@@ -204,7 +211,7 @@ class Installation:
         with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_S) as answer:
             return json.loads(answer.read())
 
-    def wait_ready(self, *dags: str, timeout_s: float = 180) -> None:
+    def wait_ready(self, *dags: str, timeout_s: float = _SOON_S) -> None:
         """Wait until the API server answers and knows the DAGs; unpause them."""
         self.until(self._logged_in, timeout_s, "the API server answers")
         for dag in dags:
@@ -225,7 +232,7 @@ class Installation:
             return False
         return True
 
-    def wait_until(self, condition: Callable[[], Any], what: str, *, timeout_s: float = 120) -> None:
+    def wait_until(self, condition: Callable[[], Any], what: str, *, timeout_s: float = _SOON_S) -> None:
         """Wait until a condition holds while all processes run."""
         self.until(condition, timeout_s, what)
 
@@ -234,7 +241,7 @@ class Installation:
         body = {"logical_date": None, "conf": conf or {}}
         return str(self.call("POST", f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"])
 
-    def wait_run(self, dag: str, run: str, *, timeout_s: float = 300) -> str:
+    def wait_run(self, dag: str, run: str, *, timeout_s: float = 2 * _SOON_S) -> str:
         """Wait until a run has ended; return its state."""
         state = ""
 
@@ -256,7 +263,9 @@ class Installation:
             if not answer["task_instances"] or len(found) >= answer["total_entries"]:
                 return found
 
-    def wait_states(self, dag: str, run: str, wanted: dict[str, set[str]], *, timeout_s: float = 120) -> None:
+    def wait_states(
+        self, dag: str, run: str, wanted: dict[str, set[str]], *, timeout_s: float = _SOON_S
+    ) -> None:
         """Wait until each of the tasks named has one of its states."""
         self.until(
             lambda: all(

@@ -22,7 +22,7 @@ from installation import HERE, Installation, free_port
 __all__ = ["PAGE", "Laptop", "commands_of"]
 
 PAGE = HERE.parents[1] / "docs" / "how-to" / "run-airflow.md"
-_END_S = 60
+_END_S = 300
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 

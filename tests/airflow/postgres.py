@@ -16,7 +16,7 @@ from typing import Any
 
 __all__ = ["Postgres", "programs"]
 
-_START_WITHIN_S = 60.0
+_START_WITHIN_S = 300.0
 
 
 def programs() -> Path | None:
@@ -74,7 +74,7 @@ class Postgres:
             [self._programs / program, *arguments],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
             **self._as,
         )
@@ -98,5 +98,5 @@ class Postgres:
     def stop(self) -> None:
         """End the server and remove its data."""
         self._server.send_signal(signal.SIGINT)
-        self._server.wait(30)
+        self._server.wait(120)
         shutil.rmtree(self._home)

@@ -45,7 +45,7 @@ class Kubectl:
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         """Run a command in Airflow's namespace and return what it prints."""
         done = subprocess.run(
-            self._command(*arguments), input=stdin, capture_output=True, text=True, timeout=60, check=False
+            self._command(*arguments), input=stdin, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -45,7 +45,7 @@ class Cluster:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not self.kubeconfig.exists():
             assert self._process.poll() is None, (folder / "cluster.out").read_text()
             assert time.monotonic() < deadline, "the cluster does not start"
@@ -149,7 +149,7 @@ class Scene:
         self.airflow.settings |= settings
         self.airflow.start("scheduler")
 
-    def until(self, condition: Any, what: str, *, within_s: float = 120) -> None:
+    def until(self, condition: Any, what: str, *, within_s: float = 600) -> None:
         """Wait for a condition; no process may end meanwhile."""
         self.airflow.until(condition, within_s, what)
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 DAGS = ("on_a_node", "killed_on_a_node", "cannot_start", "out_of_memory")
-ENDS_WITHIN_S = 60
+ENDS_WITHIN_S = 300
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_a_killed_supervisor_has_its_cause_in_the_event_log(airflow: Installatio
     from real_node import supervisor_of
 
     run = airflow.trigger("killed_on_a_node")
-    until((airflow.home / "shared" / "supervised").exists, "the task runs", 120)
+    until((airflow.home / "shared" / "supervised").exists, "the task runs", 600)
     (ti,) = airflow.task_instances("killed_on_a_node", run)
     os.kill(supervisor_of(ti["id"]), signal.SIGKILL)
     assert airflow.wait_run("killed_on_a_node", run) == "success"

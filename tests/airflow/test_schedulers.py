@@ -66,7 +66,7 @@ def two(scene: Scene) -> Iterator[Two]:
 
 def check(scene: Scene, run: str) -> None:
     """Every task has run once, in its first try, and no pod is left."""
-    assert scene.airflow.wait_run("crowd", run, timeout_s=400) == "success"
+    assert scene.airflow.wait_run("crowd", run) == "success"
     tries = {(ti["state"], ti["try_number"]) for ti in scene.airflow.task_instances("crowd", run)}
     assert tries == {("success", 1)}
     assert scene.ran(run) == {f"{number}": 1 for number in range(COUNT)}
