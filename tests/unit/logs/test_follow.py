@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import anyio
 import anyio.lowlevel
 import pytest
 from podrunner.errors import ForbiddenError, NotFoundError, ServerError, TransportError
 from podrunner.logs import ContainerFollower, FollowLimits, GapReason, LogCursor
 from podrunner.logs.cursor import advance
-from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
+from tests.support.event_loops import both_in_virtual_time
+from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, Sink, stamped
 
 pytestmark = pytest.mark.anyio
+anyio_backend = both_in_virtual_time
 
-QUICK = FollowLimits(idle_s=30, drain_s=0.5)
+LIMITS = FollowLimits(idle_s=30, drain_s=10)
 
 
-def follower(node: FakeNode, state: FakeState, sink: Sink, *, limits=QUICK, cursor=None) -> ContainerFollower:
+def follower(
+    node: FakeNode, state: FakeState, sink: Sink, *, limits=LIMITS, cursor=None
+) -> ContainerFollower:
     async def emit(item, cursor):
         await (sink.gap(item, cursor) if hasattr(item, "reason") else sink.write(item, cursor))
 
@@ -26,7 +32,7 @@ def follower(node: FakeNode, state: FakeState, sink: Sink, *, limits=QUICK, curs
         emit,
         cursor=cursor or LogCursor("uid-1", "base"),
         limits=limits,
-        random=NoWaiting(),
+        random=Random(1),
     )
 
 
@@ -79,7 +85,7 @@ async def test_answers_that_end_each_time_within_another_line_are_a_gap(node, st
         return script
 
     node.scripts = [ended_at(45 + n % 30) for n in range(10_000)]
-    with anyio.fail_after(10):
+    with anyio.fail_after(15):
         await follower(node, state, sink).run()
     assert sink.texts == ["line 1"]
     assert [gap.reason for gap in sink.gaps] == [GapReason.UNAVAILABLE]
@@ -156,7 +162,7 @@ async def test_a_follow_that_hangs_is_ended_by_the_pods_state(node, state, sink)
         await anyio.sleep_forever()
 
     node.scripts = [hanging]
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as group:
             group.start_soon(follower(node, state, sink).run)
             await anyio.wait_all_tasks_blocked()
@@ -368,7 +374,7 @@ async def test_a_request_that_is_never_answered_is_given_up(node, state, sink):
     node.write(stamped(1))
     state.end()
     node.never_open = 1
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         await follower(node, state, sink).run()
     assert sink.texts == ["line 1"]
 

@@ -8,9 +8,11 @@ import pytest
 from podrunner.errors import LogError, NotFoundError, ServerError, TransportError
 from podrunner.logs import LogQuery, LogReader, PodLog, polled, states
 from podrunner.outcome.record import Pod
+from tests.support.event_loops import both_in_virtual_time
 from tests.unit.logs.conftest import FakeNode, stamped, whole
 
 pytestmark = pytest.mark.anyio
+anyio_backend = both_in_virtual_time
 
 QUERY = LogQuery(namespace="default", pod="pod-1", main_container="")
 RUNNING = {"running": {}}
