@@ -9,7 +9,7 @@ from random import Random
 import anyio
 import pytest
 from podrunner.errors import PodrunnerError
-from podrunner.logs import ContainerView, LogCursor, LogGap, PodAddress
+from podrunner.logs import ContainerView, LogCursor, LogGap, PodAddress, collect, outlet
 from podrunner.logs.record import LogBatch
 
 ADDRESS = PodAddress("default", "pod-1", "uid-1")
@@ -152,3 +152,10 @@ def sink() -> Sink:
 @pytest.fixture
 def line() -> Callable[..., bytes]:
     return stamped
+
+
+@pytest.fixture
+def _time_to_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sink whose thread is late, in real time, is not taken for one that hangs."""
+    for module in (collect, outlet):
+        monkeypatch.setattr(module, "CLOSE_S", 60.0)

@@ -13,7 +13,7 @@ from podrunner.logs import CallableSink, FileLogSink, FollowLimits, LogCollector
 from tests.support.waiting import until
 from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_time_to_close")]
 
 
 def collector(node: FakeNode, state: FakeState, *sinks, containers=("base",), **options) -> LogCollector:
@@ -23,7 +23,7 @@ def collector(node: FakeNode, state: FakeState, *sinks, containers=("base",), **
         state,
         containers=containers,
         sinks=sinks,
-        limits=FollowLimits(drain_s=0.05),
+        limits=FollowLimits(drain_s=20),  # no test waits for its end
         random=NoWaiting(),
         **options,
     )

@@ -16,10 +16,12 @@ from podrunner.logs.record import LogBatch
 from tests.support.waiting import until
 from tests.unit.logs.conftest import ADDRESS, FakeNode, FakeState, NoWaiting, Sink, stamped
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_time_to_close")]
+
+SOON_S = 0.05  # where the drain time is to be over
 
 
-def collector(node: FakeNode, state: FakeState, *sinks, drain_s: float = 0.05, **options) -> LogCollector:
+def collector(node: FakeNode, state: FakeState, *sinks, drain_s: float = 20, **options) -> LogCollector:
     return LogCollector(
         node,
         ADDRESS,
@@ -74,7 +76,7 @@ async def test_an_error_that_passes_costs_no_line(node, state, number, method):
     node.write(stamped(1), stamped(2))
     state.end()
     sink, other = Failing(passing(number), times=3, method=method), Sink()
-    job = collector(node, state, sink, other, drain_s=20)
+    job = collector(node, state, sink, other)
     await job.run()
     assert sink.texts == other.texts == ["line 1", "line 2"]
     assert sink.closed_at is not None
@@ -99,7 +101,7 @@ async def test_what_a_sink_could_not_take_until_the_drain_time_is_a_gap_in_it(no
     sink, other = Failing(passing(), times=0), Sink()
     node.scripts = [later]
     state.end()
-    job = collector(node, state, sink, other, on_trouble=heard.append)
+    job = collector(node, state, sink, other, drain_s=SOON_S, on_trouble=heard.append)
     gaps = []
     sink.method = "write"
     original = sink.gap
@@ -127,7 +129,7 @@ async def test_a_gap_at_the_end_is_written_as_soon_as_it_can_be(node, state):
     node.write(stamped(1))
     state.end()
     heard, sink = [], Failing(passing(), times=float("inf"))
-    job = collector(node, state, sink, on_trouble=heard.append)
+    job = collector(node, state, sink, drain_s=SOON_S, on_trouble=heard.append)
     blocked = True
     original = sink.gap
 
@@ -156,7 +158,7 @@ async def test_a_gap_that_cannot_be_written_holds_up_no_end(node, state):
         raise passing()
 
     sink.gap = gap
-    job = collector(node, state, sink, on_trouble=heard.append)
+    job = collector(node, state, sink, drain_s=SOON_S, on_trouble=heard.append)
     async with anyio.create_task_group() as group:
         group.start_soon(job.run)
         await until(lambda: heard)
@@ -201,7 +203,7 @@ async def test_a_file_that_could_not_be_opened_gets_its_gap(node, state, tmp_pat
     heard: list = []
     sink = FileLogSink(tmp_path / "1.log")
     await late(sink, heard)
-    await collector(node, state, sink, on_trouble=heard.append).run()
+    await collector(node, state, sink, drain_s=SOON_S, on_trouble=heard.append).run()
     assert sink.path.read_text() == (
         f"*** Log gap in container base (unwritten), after the start, before {stamped(2).split()[0].decode()}: "
         f"the sink could not take them: {os.strerror(errno.EMFILE)}\nline 2\n"
@@ -228,7 +230,7 @@ async def test_a_file_that_was_begun_and_is_opened_too_late_gets_no_line_twice(n
     heard: list = []
     sink = FileLogSink(path)
     await late(sink, heard)
-    await collector(node, state, sink, on_trouble=heard.append).run()
+    await collector(node, state, sink, drain_s=SOON_S, on_trouble=heard.append).run()
     first, gap = path.read_text().splitlines()
     assert first == "line 1"
     assert gap.startswith("*** Log gap in container base (unwritten)")
@@ -279,7 +281,7 @@ async def test_a_sink_that_remembers_nonsense_is_left_out(node, state):
 
 async def test_a_sink_that_never_closes_holds_up_no_end(node, state, monkeypatch):
     """H9: the runner ends within a bounded time."""
-    monkeypatch.setattr("podrunner.logs.outlet.CLOSE_S", 0.05)
+    monkeypatch.setattr("podrunner.logs.outlet.CLOSE_S", SOON_S)
     state.end()
     hanging, other = Sink(), Sink()
 
@@ -287,7 +289,7 @@ async def test_a_sink_that_never_closes_holds_up_no_end(node, state, monkeypatch
         await anyio.sleep_forever()
 
     hanging.close = close
-    job = collector(node, state, hanging, other)
+    job = collector(node, state, hanging, other, drain_s=SOON_S)
     await job.run()
     assert other.closed_at is not None
     assert "not closed" in job.status.errors[0]

@@ -203,7 +203,7 @@ async def test_a_file_is_followed_while_its_cursor_stands_beside_it(tmp_path, pa
     cursor = LogCursor("uid-1", "base")
     await sink.open(uid="uid-1", container="base")
     got = b""
-    with anyio.fail_after(20):
+    with anyio.fail_after(30):
         async with reader(tmp_path, node).open(QUERY, follow=True) as found:
             for number, text in enumerate((b"one\n", b"two\n", b"three\n")):
                 with path.open("ab") as file:
@@ -226,7 +226,7 @@ async def test_the_file_of_a_pod_that_is_kept_is_not_waited_for(tmp_path, path, 
     sink = FileLogSink(path)
     await sink.open(uid="uid-1", container="base")
     await sink.close(LogCursor("uid-1", "base", complete=True))
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with reader(tmp_path, node).open(QUERY, follow=True) as found:
             assert [batch async for batch in found.batches] == [b"one\n"]
     assert sink.cursor_path.exists()
@@ -234,7 +234,7 @@ async def test_the_file_of_a_pod_that_is_kept_is_not_waited_for(tmp_path, path, 
 
 async def test_a_finished_file_is_not_waited_for(tmp_path, path, node):
     path.write_text("one\n")
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with reader(tmp_path, node).open(QUERY, follow=True) as found:
             assert [batch async for batch in found.batches] == [b"one\n"]
 

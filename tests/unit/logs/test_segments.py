@@ -68,10 +68,8 @@ async def test_a_crash_in_the_middle_of_a_cut_is_undone(tmp_path, compress):
     await sink.open(uid="uid-1", container="base")
     cursor = await feed(sink, FRESH, 1)
     await sink.close(cursor)
+    sink._marked_at = float("inf")  # the next cursor is never written
     await feed(sink, cursor, 2)
-    sink.cursor_path.write_bytes(
-        sink.cursor_path.read_bytes().replace(b'"size":14', b'"size":7')
-    )  # the next cursor was never written
     number = rotate(sink.path)
     if compress:
         compress_segment(sink.path, number)
