@@ -61,9 +61,12 @@ async def serving(*answers: bytes, tls: ssl.SSLContext | None = None):
 
 @pytest.fixture
 def kubeconfig(tmp_path):
-    """Write a kubeconfig whose context is ``dev``, for a server; return the configuration."""
+    """Write a kubeconfig whose context is ``dev``, for a server; return the configuration.
 
-    def write(server: str, **cluster) -> RunnerConfig:
+    ``tried_for_s``: where no server is found, and no longer than the test may take.
+    """
+
+    def write(server: str, *, tried_for_s: float = 30, **cluster) -> RunnerConfig:
         path = tmp_path / "config"
         document = {
             "current-context": "dev",
@@ -72,7 +75,9 @@ def kubeconfig(tmp_path):
             "users": [{"name": "u", "user": {}}],
         }
         path.write_text(yaml.safe_dump(document))
-        return RunnerConfig(kubeconfig=path, retry={"initial_connect_timeout_s": 0.3})
+        return RunnerConfig(
+            kubeconfig=path, connect_timeout_s=30, retry={"initial_connect_timeout_s": tried_for_s}
+        )
 
     return write
 
@@ -89,7 +94,7 @@ async def ask(config: RunnerConfig) -> UnreachableError:
     [
         (CLOSED, {}, "refused"),
         ("https://127.0.0.1:9", {}, "refused"),
-        ("https://no-such-host.invalid:6443", {}, ""),
+        ("https://no-such-host.invalid:6443", {"tried_for_s": 0.3}, ""),
         ("https://10.0.0.1:6443", {"proxy-url": CLOSED}, f"by way of the proxy {CLOSED}"),
     ],
     ids=["refused", "refused-tls", "unresolvable", "proxy"],
@@ -195,7 +200,7 @@ async def test_a_handshake_with_another_server(kubeconfig):
 
 
 async def test_opening_a_runner_says_it(kubeconfig):
-    config = kubeconfig(CLOSED)
+    config = kubeconfig(CLOSED, tried_for_s=0.3)
     with pytest.raises(UnreachableError, match="context dev") as caught:
         async with AsyncPodRunner(config):
             pytest.fail("opened")
@@ -203,7 +208,7 @@ async def test_opening_a_runner_says_it(kubeconfig):
 
 
 def test_opening_a_blocking_runner_says_it(kubeconfig):
-    with pytest.raises(UnreachableError, match="context dev"), PodRunner(kubeconfig(CLOSED)):
+    with pytest.raises(UnreachableError, match="context dev"), PodRunner(kubeconfig(CLOSED, tried_for_s=0.3)):
         pytest.fail("opened")
 
 

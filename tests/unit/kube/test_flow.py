@@ -135,7 +135,7 @@ async def test_a_cancelled_wait_takes_no_turn(clock):
         await limit.acquire()
     assert limit.waiting == 0
     limit.release(began)
-    with anyio.fail_after(1):
+    with anyio.fail_after(30):
         limit.release(await limit.acquire())
     assert limit.in_flight == 0
 

@@ -15,7 +15,7 @@ import anyio
 import httpx
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from podrunner import AsyncPodRunner, RunnerConfig, Workload
 from podrunner.errors import ApiError, ConfigError, ExecError, LogError, PodrunnerError, TransportError
@@ -31,7 +31,7 @@ from podrunner.kube.remote_command import exit_code_of
 from tests.unit.runner.harness import Cluster
 from tests.unit.secrets.showing import ECHOES, START, check, check_error, raised, secrets, tokens
 
-FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=25)
 SCHEMES = st.sampled_from(["Bearer", "Basic"])
 PASSWORD = f"{START}hunter2/secret+1"
 
@@ -368,7 +368,7 @@ async def test_a_whole_run_shows_nothing(caplog):
     async with AsyncPodRunner(config, client=cluster.client(), on_exit="cancel") as runner:
         cluster.refuse("POST", "/pods", 422)
         refused = runner.submit(Workload(key={"n": "1"}))
-        outcome = await refused.wait(10)
+        outcome = await refused.wait(30)
         assert outcome.category == "rejected-by-api"
         cluster.refuse("POST", "/secrets", 403)
         with raised(ApiError, START):
@@ -376,7 +376,7 @@ async def test_a_whole_run_shows_nothing(caplog):
         pod = await runner.launch(Workload(key={"n": "3"}))
         cluster.refuse("GET", "/log", 400)
         cluster.play(pod.name, 3)
-        await pod.wait(10)
+        await pod.wait(30)
         events = runner.poll_events()
         assert events
         shown = [repr(it) for it in (*events, outcome, runner, pod, refused, runner.health(), config)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from podrunner import RunnerConfig, Workload
 from podrunner.builder import PodBuilder
@@ -36,7 +36,7 @@ NAMES = st.sampled_from(
 PARENTS = st.sampled_from(
     [(), ("airflow",), ("logs",), ("watch",), ("airflow", "dags"), ("credentails",), ("secrets",)]
 )
-IN_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+IN_FOLDER = settings(max_examples=40)
 
 
 def nested(parents: tuple[str, ...], values: dict[str, Any]) -> dict[str, Any]:
