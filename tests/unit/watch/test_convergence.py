@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import anyio
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from podrunner.watch import Kind
@@ -135,6 +136,7 @@ async def scenario(steps: list[tuple[Any, ...]], *, streaming: str, broken: dict
         assert len(server.requests) - asked < 80
 
 
+@pytest.mark.timeout(600)  # at full size, with coverage, it computes for most of a minute
 @settings(max_examples=2 * settings().max_examples)
 @given(st.lists(_STEPS, max_size=25), st.sampled_from(["off", "auto"]), st.sampled_from(_OUTAGES))
 def test_the_store_converges_to_the_servers_state(
