@@ -6,9 +6,9 @@ import asyncio
 import signal
 import socket
 import stat
+import sys
 import tempfile
 import threading
-import time
 from contextlib import suppress
 
 import httpx
@@ -16,15 +16,24 @@ import pytest
 import yaml
 from podrunner.errors import UsageError
 from podrunner.local import Lifecycle, LocalCluster
+from podrunner.local import cluster as cluster_module
 from podrunner.local.api.server import ApiServer
+from podrunner.local.control import ControlPlane
+from podrunner.local.folder import ClusterFolder
+from tests.support.signals import signal_action
+from tests.support.waiting import until_blocking
 
 pytestmark = pytest.mark.processes
+PATIENCE_S = 40.0
+"""Of clients on a busy machine: httpx gives up after 5 s by default."""
 
 
 def get(cluster, path="/version", *, token=None):
     verify = not cluster.authority
     headers = {"Authorization": f"Bearer {token or cluster.token}"}
-    with httpx.Client(base_url=cluster.url, headers=headers, verify=verify, trust_env=False) as http:
+    with httpx.Client(
+        base_url=cluster.url, headers=headers, verify=verify, trust_env=False, timeout=PATIENCE_S
+    ) as http:
         return http.get(path)
 
 
@@ -120,7 +129,9 @@ def test_it_starts_once_and_stops_as_often_as_you_like():
 def test_an_open_watch_does_not_delay_the_end():
     with LocalCluster.blocking() as cluster:
         headers = {"Authorization": f"Bearer {cluster.token}"}
-        http = httpx.Client(base_url=cluster.url, headers=headers, verify=False, trust_env=False)
+        http = httpx.Client(
+            base_url=cluster.url, headers=headers, verify=False, trust_env=False, timeout=PATIENCE_S
+        )
         with http.stream("GET", "/api/v1/pods?watch=1") as response:
             assert response.status_code == 200
             cluster.stop()
@@ -144,10 +155,16 @@ def test_a_scripted_pod_needs_no_process():
         headers = {"Authorization": f"Bearer {cluster.token}"}
         path = f"{cluster.url}/api/v1/namespaces/default/pods"
         spec = {**pod["spec"], "restartPolicy": "Never"}
-        httpx.post(
-            path, json={**pod, "spec": spec}, headers=headers, verify=False, trust_env=False
-        ).raise_for_status()
-        assert seen.wait(10)
+        answer = httpx.post(
+            path,
+            json={**pod, "spec": spec},
+            headers=headers,
+            verify=False,
+            trust_env=False,
+            timeout=PATIENCE_S,
+        )
+        answer.raise_for_status()
+        assert seen.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.01, 0.1, 0.5])
@@ -171,23 +188,59 @@ def test_a_start_or_a_stop_that_is_cancelled_again_and_again_leaves_nothing(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_during_its_start_leaves_nothing(tmp_path, monkeypatch):
+class CtrlC:
+    """Presses Ctrl-C, from the cluster's thread, while the main thread waits for the cluster in a function."""
+
+    def __init__(self):
+        self._main = threading.main_thread().ident
+        self.heard_in = []
+
+    def hear(self, _number, frame):
+        """As the action of SIGINT."""
+        self.heard_in.append(self._waits_in(frame))
+        raise KeyboardInterrupt
+
+    def press_while_it_waits_in(self, name):
+        until_blocking(lambda: self._waits_in(sys._current_frames()[self._main]) == name, every_s=0.005)
+        pressed = len(self.heard_in)
+        signal.pthread_kill(self._main, signal.SIGINT)
+        until_blocking(lambda: len(self.heard_in) > pressed, every_s=0.005)
+
+    @staticmethod
+    def _waits_in(frame):
+        """The function that called threading's ``wait``; None: the thread does not wait there."""
+        if frame.f_code.co_name != "wait":
+            return None
+        while frame.f_code.co_name == "wait":  # of an Event, and of its Condition
+            frame = frame.f_back
+        return frame.f_code.co_name
+
+
+@pytest.mark.parametrize(
+    "where",
+    [(ClusterFolder, "__enter__"), (ControlPlane, "start"), (cluster_module, "kubeconfig")],
+    ids=["before its folder", "before its server", "when it listens"],
+)
+def test_ctrl_c_during_its_start_leaves_nothing(tmp_path, monkeypatch, where):
     """H3: and again while it is being stopped for that."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-    main = threading.main_thread().ident
-    pressed = [
-        threading.Timer(after_s, signal.pthread_kill, (main, signal.SIGINT)) for after_s in (0.05, 0.1)
-    ]
-    try:
-        with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # wherever it comes
-            for each in pressed:
-                each.start()
-            with LocalCluster.blocking():
-                time.sleep(5)
-    finally:
-        for each in pressed:
-            if each.ident is not None:  # the first came before the second was started, on a busy machine
-                each.join()
-        signal.signal(signal.SIGINT, heard)
+    ctrl_c, begin, leave = CtrlC(), getattr(*where), ClusterFolder.__exit__
+
+    def begun(*args, **options):
+        ctrl_c.press_while_it_waits_in("result")
+        return begin(*args, **options)
+
+    def left(*args):
+        ctrl_c.press_while_it_waits_in("wait_out")
+        return leave(*args)
+
+    monkeypatch.setattr(*where, begun)
+    monkeypatch.setattr(ClusterFolder, "__exit__", left)
+    with (
+        signal_action(signal.SIGINT, ctrl_c.hear),
+        pytest.raises(KeyboardInterrupt),
+        LocalCluster.blocking(),
+    ):
+        pytest.fail("it has started")
+    assert ctrl_c.heard_in == ["result", "wait_out"]
     assert list(tmp_path.iterdir()) == []

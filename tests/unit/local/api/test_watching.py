@@ -15,8 +15,10 @@ from podrunner.local.api.storage.listing import list_page
 from podrunner.local.api.storage.selectors import matches_label_selector
 from podrunner.local.api.storage.store import Store
 from podrunner.local.api.storage.watching import Watch
+from tests.support.waiting import until
 
 PATH = parse_path("/api/v1/namespaces/default/configmaps")
+PATIENCE_S = 40.0
 
 
 @pytest.fixture
@@ -35,9 +37,11 @@ class Reader:
         self.lines = []
         self.open = asyncio.Event()
         self.open.set()
+        self.asked = asyncio.Event()
         self.got = asyncio.Event()
 
     async def __call__(self, data):
+        self.asked.set()
         await self.open.wait()
         self.lines += [json.loads(line) for line in data.splitlines()]
         self.got.set()
@@ -61,11 +65,11 @@ async def test_history_lost_under_a_slow_reader_is_410(store):
     await asyncio.sleep(0)
     reader.open.clear()
     create(store, "a")
-    await asyncio.sleep(0.01)
+    await asyncio.wait_for(reader.asked.wait(), PATIENCE_S)
     for number in range(40):
         create(store, f"b{number}")
     reader.open.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE_S)
     assert reader.brief()[0] == ("ADDED", "a")
     last = reader.lines[-1]
     assert (last["type"], last["object"]["code"], last["object"]["reason"]) == ("ERROR", 410, "Expired")
@@ -77,7 +81,7 @@ async def test_bookmarks_come_while_nothing_happens(store):
     reader = Reader()
     task = watch(store, reader, version=str(store.version), bookmarks=True, interval=0.01)
     store.create("secrets", {"metadata": {"name": "s", "namespace": "default"}})
-    await asyncio.wait_for(reader.got.wait(), 5)
+    await asyncio.wait_for(reader.got.wait(), PATIENCE_S)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -97,7 +101,7 @@ async def test_a_change_at_the_moment_of_a_bookmark_is_not_lost(store):
     await asyncio.sleep(0)  # the watch waits now
     asyncio.get_running_loop().call_later(0.001, create, store, "a")
     time.sleep(0.05)  # noqa: ASYNC251  # what is due meanwhile is due at once: the change, then the bookmark
-    await asyncio.sleep(0.1)
+    await until(lambda: ("ADDED", "a") in reader.brief())
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -111,7 +115,7 @@ async def test_many_changes_come_in_one_write(store):
     await asyncio.sleep(0)
     for name in "abc":
         create(store, name)
-    await asyncio.wait_for(reader.got.wait(), 5)
+    await asyncio.wait_for(reader.got.wait(), PATIENCE_S)
     assert reader.brief() == [("ADDED", "a"), ("ADDED", "b"), ("ADDED", "c")]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -124,7 +128,7 @@ async def test_no_initial_events_if_they_are_not_wanted(store):
     task = watch(store, reader, initial_events=False, version_match="NotOlderThan")
     await asyncio.sleep(0)
     create(store, "b")
-    await asyncio.wait_for(reader.got.wait(), 5)
+    await asyncio.wait_for(reader.got.wait(), PATIENCE_S)
     assert reader.brief() == [("ADDED", "b")]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
