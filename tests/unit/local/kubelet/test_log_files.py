@@ -153,7 +153,7 @@ async def test_a_follower_sees_every_line_across_rotations(tmp_path):
         if number % 7 == 0:
             await asyncio.sleep(0)
     log.close()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 40)
     assert b"".join(got) == b"".join(b"line %d\n" % number for number in range(100))
 
 

@@ -166,8 +166,12 @@ async def test_a_process_that_cannot_be_started_is_reported_on_the_error_channel
 async def test_pings_go_out_while_nothing_happens(scene, http, monkeypatch) -> None:
     monkeypatch.setattr(websocket.ChannelSocket.__init__, "__kwdefaults__", {"heartbeat_s": 0.02})
     socket = await http.ws_connect(scene.url("exec", stdout=True), protocols=(V4,), autoping=False)
-    seen = [(await socket.receive()).type for _ in range(3)]
-    assert seen[1:] == [aiohttp.WSMsgType.PING] * 2
+    seen = list[aiohttp.WSMsgType]()
+    while seen.count(aiohttp.WSMsgType.PING) < 2:
+        seen.append((await socket.receive()).type)
+        # The message that all is set up comes once, and on a busy machine after a ping.
+        assert seen[-1] in {aiohttp.WSMsgType.PING, aiohttp.WSMsgType.BINARY}, seen
+    assert seen.count(aiohttp.WSMsgType.BINARY) <= 1
     await socket.close()
 
 
