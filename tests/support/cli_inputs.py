@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import yaml
 from tests.support.cli_words import COMMANDS, NAMES, NEEDED, PLACES, RIGHT, SHELLS, TEXTS, words_of
 
-__all__ = ["Input", "draw"]
+__all__ = ["Input", "arguments_of", "draw"]
 
 CFG = """[core]
 dags_folder = /opt/dags
@@ -91,8 +91,7 @@ class Input:
 def draw(seed: int | str, *, server: str = "http://127.0.0.1:9") -> Input:
     """Draw an input: the same one for a seed and a server."""
     random = Random(seed)
-    command = random.choice(list(COMMANDS))
-    arguments = _arguments(random, command, taken=urlsplit(server).port or 9)
+    arguments = _arguments(random, server)
     return Input(
         arguments=arguments,
         files=_files(random, server),
@@ -106,7 +105,13 @@ def draw(seed: int | str, *, server: str = "http://127.0.0.1:9") -> Input:
     )
 
 
-def _arguments(random: Random, command: str, *, taken: int) -> list[str]:
+def arguments_of(seed: int | str, *, server: str = "http://127.0.0.1:9") -> list[str]:
+    """Return the arguments of the input that is drawn, which costs a hundredth of the whole input."""
+    return _arguments(Random(seed), server)
+
+
+def _arguments(random: Random, server: str) -> list[str]:
+    command, taken = random.choice(list(COMMANDS)), urlsplit(server).port or 9
     options = COMMANDS[command]
     most = random.choice([2, 3, len(options)])
     chosen = random.sample(options, random.randint(0, min(most, len(options))))

@@ -177,7 +177,7 @@ def test_the_page_is_json_too() -> None:
     assert document["log"] == ["a"]
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_line_of_megabytes_is_shown_by_its_beginning() -> None:
     """A progress bar draws itself without line ends: ``\\r 10% ██``."""
     bar = "\r 10% ██" * 5_000_000

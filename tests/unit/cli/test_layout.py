@@ -99,7 +99,7 @@ def test_where_no_character_fits_each_has_a_line(text, width) -> None:
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_text_of_megabytes_costs_no_more_than_its_length() -> None:
     """An annotation has 256 KiB, and an outcome's message may have more."""
     assert len(wrapped("é" * 400_000, 80)) == 5_000

@@ -63,7 +63,7 @@ async def _drawn(changes, *, width: int = 60) -> str:
         for change in changes:
             await table.show(change)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(40):
         await table.run(watch)
     return out.getvalue()
 

@@ -11,8 +11,10 @@ from podrunner.cli import progress
 from podrunner.cli.progress import WaitProgress
 from podrunner.runner import RunnerEvent
 from podrunner.workload import WorkloadKey
+from tests.support.event_loops import both_in_virtual_time
 
 pytestmark = pytest.mark.anyio
+anyio_backend = both_in_virtual_time
 
 PULLS = 'Back-off pulling image "app:v9"'
 

@@ -21,13 +21,15 @@ from typing import Any
 import pytest
 from podrunner.cli import main
 from podrunner.cli.app import app
-from tests.support.cli_inputs import Input, draw
+from tests.support.cli_inputs import Input, arguments_of, draw
 from tests.support.cli_words import COMMANDS, NOT_DRAWN
 from tests.support.seeds import SEEDS
 from typer.main import get_command
 
 EACH = 40
 CODES = {0, 1, 2, 64, 65, 66, 69, 70, 74, 76, 77, 78, 141}
+TIMED_OUT = 124
+"""Where ``--timeout`` is drawn, which is a second: a busy machine may take longer to ask and answer."""
 LINE = re.compile(
     r"podrunner: |warning: |No resources found(?: in |\.)|No pod is held |left: "
     r"|podrunner bench will create |  |$"
@@ -144,7 +146,7 @@ def test_each_input_ends_in_an_exit_code_and_lines(seed, tmp_path_factory, monke
             drawn = draw(name, server=server)
             end = run(drawn, tmp_path_factory.mktemp("input"), monkeypatch)
         shown = f"{name}: {drawn}: {end}"
-        assert end.code in CODES, shown
+        assert end.code in CODES or (end.code == TIMED_OUT and "--timeout" in drawn.arguments), shown
         assert b"Traceback" not in end.err + end.out, shown
         assert b"a fault in podrunner" not in end.err, shown
         if "exec" not in drawn.arguments:
@@ -178,8 +180,9 @@ def test_each_option_is_drawn_or_is_not_for_a_reason(name):
 
 def test_the_benchmark_that_is_drawn_ends_at_its_question():
     """Else it would start a server, or wait for one."""
+    assert arguments_of(1) == draw(1).arguments
     for seed in range(2_000):
-        arguments = draw(seed).arguments
+        arguments = arguments_of(seed)
         if arguments[:1] == ["bench"]:
             assert "--target=cluster" in arguments
             assert not {"--yes", "-y", "stub", "local"} & {*arguments}

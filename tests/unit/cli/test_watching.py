@@ -10,9 +10,11 @@ from podrunner.cli import watching
 from podrunner.cli.watching import PodChange, PodWatching
 from podrunner.errors import ForbiddenError, TransportError
 from podrunner.kube.wire import PodPage, WatchEvent
+from tests.support.event_loops import both_in_virtual_time
 from tests.support.shown_pods import FAILED, RUNNING
 
 pytestmark = pytest.mark.anyio
+anyio_backend = both_in_virtual_time
 
 
 class _Server:

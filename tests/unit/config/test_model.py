@@ -201,7 +201,7 @@ def test_a_log_server_is_named_by_a_url_with_a_path(url):
     assert RunnerConfig(logs={"server_url": url}).logs.server_url == url
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "url",
     [

@@ -120,7 +120,7 @@ def test_the_blocking_face_counts_alike(cluster, opened, act):
         pod = runner.launch(workload())
         assert "0/1 done, 0 failed, 0 running, 1 waiting (Pending)" in repr(progress)
         act(runner, cluster.play, pod.name)
-        pod.wait(5)
+        pod.wait(40)
         assert progress.counts().done == 1
     assert progress.counts().done == 1
 
