@@ -74,7 +74,7 @@ class TestCounting:
             await anyio.sleep(1)
             counts = progress.counts()
             assert (counts.total, counts.done, counts.waiting, counts.waiting_for) == (1, 0, 1, "next try")
-            await until(lambda: len(run.pods) == 2 and run.pods[1].uid, within_s=200)
+            await until(lambda: len(run.pods) == 2 and run.pods[1].uid, within_s=200, every_s=1)
             cluster.play(run.pods[1].name)
             await run
             assert (progress.counts().done, progress.counts().failed) == (1, 0)

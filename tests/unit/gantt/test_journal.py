@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -70,6 +72,15 @@ def read(path: Path) -> dict[str, str]:
     }
 
 
+async def until_in_thread(condition: Callable[[], object]) -> None:
+    """Wait until a worker thread has done something: in real time, as the virtual one does not wait for threads."""
+    until_s = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.001)  # noqa: ASYNC251  # for the thread
+        await anyio.sleep(0.1)
+
+
 @pytest.mark.anyio
 class TestWriting:
     async def test_a_runs_pods_are_in_it_with_their_outcomes(self, cluster: Cluster, tmp_path: Path):
@@ -88,9 +99,9 @@ class TestWriting:
         async with running(cluster) as runner:
             with podrunner.journal(runner, tmp_path / "j"):
                 pod = await runner.launch(workload(0))
-                await until(lambda: len(read(tmp_path / "j")) == 1)
+                await until_in_thread(lambda: len(read(tmp_path / "j")) == 1)
                 cluster.play(pod.name)
-                await until(lambda: [*read(tmp_path / "j").values()] == ["succeeded"])
+                await until_in_thread(lambda: [*read(tmp_path / "j").values()] == ["succeeded"])
 
     @pytest.mark.parametrize("half", [b"", b'{"key":"ha'])
     async def test_it_goes_on_behind_what_a_killed_writer_left(
@@ -118,12 +129,12 @@ class TestWriting:
 
             def slow(lines: bytes) -> None:
                 begun.set()
-                go_on.wait(5)
+                go_on.wait(40)
                 append(lines)
 
             monkeypatch.setattr(journal._writer, "_append_unless_closed", slow)
             pod = await runner.launch(workload())
-            await until(begun.is_set)
+            await until_in_thread(begun.is_set)
             cluster.play(pod.name)
             await pod.wait(5)
             journal.close()
@@ -163,7 +174,7 @@ class TestWriting:
             pod = await runner.launch(workload(0))
             cluster.play(pod.name)
             assert (await pod).succeeded
-            await until(lambda: "cannot be written, and is given up" in caplog.text)
+            await until_in_thread(lambda: "cannot be written, and is given up" in caplog.text)
 
     async def test_a_runner_that_is_not_open_has_none(self, cluster: Cluster, tmp_path: Path):
         async with running(cluster) as runner:
