@@ -53,8 +53,9 @@ def url(config: RunnerConfig) -> Iterator[str]:
     """The address of a board over a cluster with pods of each kind."""
     with PodRunner(config, on_exit="cancel") as runner:
         pods = list(runner.launch_many(workloads()))
-        for pod in pods[:8]:
-            pod.wait(timeout_s=40)
+        for pod in pods:
+            if pod.key.parts["task_id"] not in {"report", "train"}:  # these never end
+                pod.wait(timeout_s=40)
         assert config.kubeconfig is not None
         with _board(config.kubeconfig) as address:
             yield address
@@ -111,11 +112,12 @@ def row(board: Window, task: str):
 
 
 def test_a_pod_says_why_it_waits_or_how_it_ended(board: Window) -> None:
-    whole = {each.text.split("\n")[0] if each.text else "": each.text for each in board.all("#rows tr")}
-    text = "\n".join(whole.values())
-    assert 'Back-off pulling image "train:8"' in text
-    assert "container base ended with exit code 3" in text
-    assert "The node was low on resource: memory." in text
+    for why in (
+        'Back-off pulling image "train:8"',
+        "container base ended with exit code 3",
+        "The node was low on resource: memory.",
+    ):
+        board.until(lambda why=why: any(why in each.text for each in board.all("#rows tr")), why)
 
 
 def test_markup_in_a_key_is_text(board: Window, config: RunnerConfig) -> None:

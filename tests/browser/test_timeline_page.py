@@ -30,8 +30,7 @@ def test_it_is_drawn_in_each_size_and_theme_and_its_policy_refuses_nothing(
 ) -> None:
     window.show(size, theme)
     window.open(url)
-    assert window.colours("#chart") > 20
-    assert window.colours("#overview") > 1
+    window.until(lambda: window.colours("#chart") > 20 and window.colours("#overview") > 1, "the first frame")
     assert window.complaints() == []
     assert not window.is_wider_than_the_window()
     window.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_DOWN)
