@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 from podrunner.runner import AsyncPodRunner
+from tests.support.event_loops import machine_stands_still
 from tests.support.fake_server import ENDED
 from tests.support.seeds import SEEDS
 from tests.support.virtual_asyncio import VirtualTimeLoop
@@ -77,7 +78,7 @@ def test_wherever_a_program_is_cancelled_nothing_is_left(seed: int):
     """H3."""
     for number in range(PROGRAMS):
         name = f"{seed}-{number}"
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as loop:
+        with machine_stands_still(), asyncio.Runner(loop_factory=VirtualTimeLoop) as loop:
             try:
                 loop.run(play(name))
             except AssertionError as error:
