@@ -81,13 +81,13 @@ def serving(stub: Stub, *, tls: ssl.SSLContext | None = None) -> Iterator[Stub]:
 
     thread = threading.Thread(target=asyncio.run, args=(main(),), name="stub-server")
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(40)
     try:
         yield stub
     finally:
         assert stub.loop is not None
         stub.loop.call_soon_threadsafe(ended[0].set)
-        thread.join(10)
+        thread.join(40)
 
 
 @pytest.fixture
@@ -128,9 +128,9 @@ def anyio_backend(combination: tuple[str, str]) -> str:
 
 @pytest.fixture
 def config(combination: tuple[str, str]) -> RunnerConfig:
-    """Settings with the combination's transport, and short time limits."""
+    """Settings with the combination's transport, and few connections."""
     return RunnerConfig(
-        transport=combination[0], connections=2, request_timeout_s=5, tcp_keepalive=TcpKeepalive(idle_s=60)
+        transport=combination[0], connections=2, request_timeout_s=40, tcp_keepalive=TcpKeepalive(idle_s=60)
     )
 
 

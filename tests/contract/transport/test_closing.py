@@ -16,7 +16,7 @@ from yarl import URL
 
 pytestmark = pytest.mark.anyio
 
-GET = Request("GET", "/version", {}, timeout_s=5.0)
+GET = Request("GET", "/version", {}, timeout_s=40.0)
 
 
 class Standstill:
@@ -28,7 +28,7 @@ class Standstill:
 
     async def __call__(self, _: web.Request) -> web.Response:
         self.reached.set()
-        self.over.wait(20)
+        self.over.wait(40)
         return web.Response()
 
 
@@ -73,7 +73,7 @@ async def test_a_cancelled_question_leaves_no_socket(opened, tls_stub, certifica
     access = explicit_access(tls_stub.url, ca=certificates.authority.encode())
     async with opened("", access=access) as transport, anyio.create_task_group() as tasks:
         tasks.start_soon(ask, transport)
-        assert await to_thread.run_sync(still.reached.wait, 5)
+        assert await to_thread.run_sync(still.reached.wait, 40)
         (connection,) = sockets_to(tls_stub.url)
         tasks.cancel_scope.cancel()
     assert connection.fileno() == -1
@@ -83,14 +83,14 @@ async def test_a_cancelled_question_leaves_no_socket(opened, tls_stub, certifica
 async def test_a_cancelled_tls_handshake_leaves_no_socket(opened, certificates, ask):
     """The server has accepted the connection, and says nothing: it is about to end, or overloaded."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(5)
+        silent.settimeout(40)
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         access = explicit_access(url, ca=certificates.authority.encode())
         async with opened("", access=access) as transport, anyio.create_task_group() as tasks:
             tasks.start_soon(ask, transport)
             accepted, _ = await to_thread.run_sync(silent.accept)
             with accepted:
-                accepted.settimeout(5)
+                accepted.settimeout(40)
                 assert await to_thread.run_sync(accepted.recv, 1)  # of the client's hello
                 (connection,) = sockets_to(url)
                 tasks.cancel_scope.cancel()

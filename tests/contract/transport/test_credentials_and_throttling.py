@@ -117,12 +117,12 @@ async def test_any_body_of_a_429_is_survived_and_its_wait_closes_the_gate(client
 async def test_a_short_wait_passes(client_for, stub):
     stub.json({}, status=503, **{"Retry-After": "0.2"})
     async with client_for(stub) as client:
+        begun = anyio.current_time()
         with pytest.raises(ServerError):
             await client.read_pod("n", "a")
         stub.json(POD)
-        begun = anyio.current_time()
         await client.read_pod("n", "a")
-        assert anyio.current_time() - begun >= 0.1
+        assert anyio.current_time() - begun >= 0.2
 
 
 async def test_a_429_halves_what_may_be_in_flight(client_for, stub):

@@ -35,7 +35,7 @@ async def test_probes_are_set_on_every_connection(config, stub, *, enabled: bool
     keepalive = TcpKeepalive(enabled=enabled, idle_s=61, interval_s=7, count=3)
     transport = open_transport(config.with_changes(tcp_keepalive=keepalive), explicit_access(stub.url))
     try:
-        await transport.request(Request("GET", "/", {}, timeout_s=5))
+        await transport.request(Request("GET", "/", {}, timeout_s=40))
         (opened,) = to_server(stub.url)
         probing = bool(opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
         interval_s = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)

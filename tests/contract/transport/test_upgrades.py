@@ -14,7 +14,7 @@ from podrunner.kube.transport import HandshakeRefusedError
 pytestmark = pytest.mark.anyio
 
 OFFERED = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-UPGRADE = Request("GET", "/exec?command=a", {"Authorization": "Bearer t"}, timeout_s=5.0)
+UPGRADE = Request("GET", "/exec?command=a", {"Authorization": "Bearer t"}, timeout_s=40.0)
 
 
 def talking(talk, *, protocols=("v4.channel.k8s.io",)):

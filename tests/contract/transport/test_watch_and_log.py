@@ -23,8 +23,8 @@ def line(kind, obj):
     return json.dumps({"type": kind, "object": obj}).encode() + b"\n"
 
 
-def sending(*pieces, breaks=False):
-    """Answer with these pieces, each flushed on its own."""
+def sending(*pieces, breaks_after=None):
+    """Answer with these pieces, each flushed on its own; then, after an event of the test, break off."""
 
     async def answer(request):
         response = web.StreamResponse()
@@ -32,7 +32,8 @@ def sending(*pieces, breaks=False):
         for piece in pieces:
             await response.write(piece)
             await asyncio.sleep(0.01)
-        if breaks:
+        if breaks_after is not None:
+            await asyncio.to_thread(breaks_after.wait, 40)
             request.transport.abort()
         return response
 
@@ -151,9 +152,11 @@ async def test_the_last_line_needs_no_line_feed_and_half_a_line_is_none(client_f
 
 
 async def test_a_broken_connection_is_distinguished_from_an_end(client_for, stub):
-    stub.answer = sending(line("ADDED", pod("a")), breaks=True)
+    was_read = threading.Event()
+    stub.answer = sending(line("ADDED", pod("a")), breaks_after=was_read)
     async with client_for(stub) as client, client.watch_pods("n") as stream:
         assert len(await anext(stream)) == 1
+        was_read.set()
         with pytest.raises(TransportError):
             await anext(stream)
 
@@ -242,4 +245,4 @@ async def test_leaving_a_watch_ends_it_on_the_server(client_for, stub):
     async with client_for(stub) as client:
         async with client.watch_pods("n") as stream:
             await anext(stream)
-        assert await anyio.to_thread.run_sync(gone.wait, 5)
+        assert await anyio.to_thread.run_sync(gone.wait, 40)
