@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import fcntl
 import os
 import signal
 import sys
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from podrunner.local.kubelet import LogOptions
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 
@@ -157,13 +158,34 @@ async def test_a_container_ignores_no_signal_that_the_cluster_ignores(any_lab):
 
 
 async def test_daemons_end_with_their_container(any_lab, tmp_path):
-    """A double fork does not outlive the container's program."""
-    code = "import os,time,sys\nif os.fork(): time.sleep(0.1); sys.exit()\nos.setsid()\nif os.fork(): os._exit(0)\n"
-    code += f"open({str(tmp_path / 'alive')!r}, 'w').write('x'); time.sleep(0.6); open({str(tmp_path / 'late')!r}, 'w')"
+    """A double fork does not outlive the container's program: the lock that it held for ever is free."""
+    lock, held = tmp_path / "lock", tmp_path / "held"
+    lock.touch()
+    code = f"""
+import fcntl, os, sys, time
+if os.fork():
+    while not os.path.exists({str(held)!r}): time.sleep(0.01)
+    sys.exit()
+os.setsid()
+if os.fork(): os._exit(0)
+lock = open({str(lock)!r})
+fcntl.flock(lock, fcntl.LOCK_EX)
+open({str(held)!r}, "w").close()
+time.sleep(1000)
+"""
     any_lab.run("a", [any_lab.python, "-c", code])
-    await any_lab.ended("a")
-    await asyncio.sleep(0.8)
-    assert not (tmp_path / "late").exists()
+    assert (await any_lab.ended("a"))["exitCode"] == 0
+    await until(lambda: is_free(lock), within_s=30)
+
+
+def is_free(lock: Path) -> bool:
+    """Whether no process holds a lock on the file."""
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 async def test_a_missing_working_directory_is_made_for_the_container_alone(any_lab):

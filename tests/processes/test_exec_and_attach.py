@@ -65,15 +65,17 @@ async def test_a_killed_exec_takes_its_group_along(any_lab):
         obj, "main", ["sh", "-c", "sleep 1000; echo"], stdin=False, tty=False
     )
     await process.kill()
-    assert await asyncio.wait_for(process.wait(), 5) == 128 + signal.SIGKILL
+    assert await asyncio.wait_for(process.wait(), 40) == 128 + signal.SIGKILL
     assert await process.read() is None
 
 
-async def test_exec_ends_when_the_container_does(any_lab):
+async def test_exec_ends_when_the_container_does(any_lab, tmp_path):
     """137, as all that is in it."""
-    obj = await running(any_lab, command=["sleep", "0.3"])
+    go = tmp_path / "go"
+    obj = await running(any_lab, command=["sh", "-c", f"until test -e {go}; do sleep 0.05; done"])
     process = await any_lab.kubelet.exec(obj, "main", ["sleep", "1000"], stdin=False, tty=False)
-    assert await asyncio.wait_for(process.wait(), 10) == 137
+    go.touch()
+    assert await asyncio.wait_for(process.wait(), 40) == 137
 
 
 async def test_a_slow_client_makes_the_program_wait_not_the_memory_grow(lab):

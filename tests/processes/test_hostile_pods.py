@@ -56,12 +56,13 @@ async def test_a_termination_message_is_not_read_through_a_link(any_lab, preciou
 
 
 @pytest.mark.asyncio
-async def test_a_pipe_as_termination_message_does_not_hold_the_kubelet_up(lab):
-    lab.run("p", ["sleep", "0.5"])
+async def test_a_pipe_as_termination_message_does_not_hold_the_kubelet_up(lab, tmp_path):
+    lab.run("p", ["sh", "-c", f"until test -e {tmp_path}/go; do sleep 0.05; done"])
     await lab.phase("p", "Running")
     note = own_folder(lab, "p") / "containers" / "main" / "termination-log"
     note.unlink()
     os.mkfifo(note)
+    (tmp_path / "go").touch()
     assert (await lab.ended("p"))["exitCode"] == 0
 
 

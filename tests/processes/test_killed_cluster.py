@@ -43,7 +43,8 @@ async def main(folder, isolation):
     marks = [str(folder.parent / name) for name in ("daemon", "main")]
     store.create("pods", pod("a", [sys.executable, "-c", DAEMON, *marks]))
     store.create("pods", pod("b", ["sh", "-c", "trap '' TERM HUP INT; sleep 1000"]))
-    while not all(map(os.path.exists, marks)):
+    phases = lambda: [each["status"]["phase"] for each in store.list("pods")]
+    while not all(map(os.path.exists, marks)) or phases() != ["Running"] * 2:
         await asyncio.sleep(0.01)
     shims = [w.current.shim.pid for p in kubelet._workers.values() for w in p.containers.values()]
     if sys.argv[3:] and os.fork() == 0:
@@ -66,7 +67,7 @@ def first_line(process: subprocess.Popen[str]) -> list[str]:
 
 def wait_until_gone(pids: list[int]) -> None:
     """All of these end soon."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 40
     while any(map(process_start, pids)) and time.monotonic() < until:
         time.sleep(0.01)
     assert [pid for pid in pids if process_start(pid)] == []
@@ -115,7 +116,7 @@ def test_leftovers_of_a_dead_owner_are_killed_and_removed(tmp_path):
     (folder / "shim.pid").write_text(f"{left.pid} {process_start(left.pid)}\n")
     (tmp_path / "kubelet.pid").write_text("999999999 1\n")
     sweep(ContainedFolder(tmp_path))
-    assert left.wait(10) == -signal.SIGKILL
+    assert left.wait(40) == -signal.SIGKILL
     assert not (tmp_path / "pods").exists()
 
 

@@ -11,7 +11,7 @@ from podrunner.local.kubelet.memory import CgroupTree, MemoryGuard, find_cgroup
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 
-HUNGRY = "import time; x = bytearray(80 << 20); time.sleep(5)"
+HUNGRY = "import time; x = bytearray(80 << 20); time.sleep(1000)"
 LIMIT = {"limits": {"memory": "40Mi"}}
 
 

@@ -46,7 +46,7 @@ def test_volumes_are_below_root_and_files_are_the_users_own(open_folder, start_p
     """As root inside where namespaces work, as the user where not; the machine sees the user's files."""
     process = start_python(SCRIPT, str(open_folder / "cluster"), isolation, uid=UID)
     level, *words = process.stdout.readline().split()
-    assert process.wait(20) == 0
+    assert process.wait(50) == 0
     assert level == {"auto": level, "none": "none"}[isolation]
     assert words == ["A", "=", "1", "0" if level == "user" else str(UID), "a.py", "f"]
     assert (open_folder / "cluster" / "out" / "f").stat().st_uid == UID

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from podrunner.local.kubelet import LogOptions
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.processes]
 
@@ -153,9 +155,16 @@ async def test_one_failed_container_fails_the_pod_once_all_have_ended(lab, new_p
 
 
 async def test_a_pod_past_its_deadline_is_failed(lab):
-    """DeadlineExceeded, with its containers ended."""
+    """DeadlineExceeded, with its containers ended; the second one runs for certain when its deadline comes."""
     lab.run("a", ["sleep", "100"], activeDeadlineSeconds=0.3)
     obj = await lab.phase("a", "Failed")
+    assert obj["status"]["reason"] == "DeadlineExceeded"
+    lab.run("b", ["sleep", "100"], activeDeadlineSeconds=500)
+    await lab.phase("b", "Running")
+    lab.store.update(
+        "pods", "default", "b", lambda obj: {**obj, "spec": {**obj["spec"], "activeDeadlineSeconds": 0.3}}
+    )
+    obj = await lab.phase("b", "Failed")
     assert obj["status"]["reason"] == "DeadlineExceeded"
     assert obj["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 143
 
@@ -179,21 +188,22 @@ async def test_a_pod_removed_by_force_takes_its_processes_along(lab, tmp_path):
     obj = await lab.phase("a", "Running")
     worker = lab.kubelet._workers[obj["metadata"]["uid"]]
     lab.store.remove("pods", "default", "a")
-    await asyncio.wait_for(worker.closed(), 10)
+    await asyncio.wait_for(worker.closed(), 40)
     assert not worker.containers["main"].current.running
 
 
 async def test_a_second_delete_does_not_shorten_the_grace(lab):
     """The kubelet's own rule (kubernetes#113606): the first grace counts."""
-    lab.run("a", ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"])
-    await lab.phase("a", "Running")
-    await asyncio.sleep(0.1)
+    lab.run("a", ["sh", "-c", "trap 'echo asked' TERM; echo armed; while :; do sleep 0.05; done"])
+    obj = await lab.phase("a", "Running")
+    said = lab.kubelet.read_log(obj, "main", LogOptions(follow=True))
+    assert await anext(said) == b"armed\n"
     begun = asyncio.get_running_loop().time()
-    lab.delete("a", grace_s=3)
-    await asyncio.sleep(0.1)
+    lab.delete("a", grace_s=4)
+    assert await anext(said) == b"asked\n"
     lab.delete("a", grace_s=1)
     await lab.gone("a")
-    assert asyncio.get_running_loop().time() - begun >= 2.9
+    assert asyncio.get_running_loop().time() - begun >= 3.9
 
 
 async def test_hooks_run_in_the_container(lab, tmp_path):
@@ -204,10 +214,11 @@ async def test_hooks_run_in_the_container(lab, tmp_path):
     }
     lab.run("a", ["sleep", "100"], lifecycle=hooks)
     await lab.phase("a", "Running")
-    await asyncio.sleep(0.2)
+    hooks = tmp_path / "hooks"
+    await until(lambda: hooks.exists() and hooks.read_text() == "post\n", within_s=40)
     lab.delete("a")
     await lab.gone("a")
-    assert (tmp_path / "hooks").read_text() == "post\npre\n"
+    assert hooks.read_text() == "post\npre\n"
 
 
 async def test_a_failed_post_start_hook_ends_the_container(lab):
@@ -239,11 +250,8 @@ async def test_a_missing_config_map_is_waited_for(lab):
 async def test_a_missing_volume_source_is_waited_for(lab):
     """FailedMount in Kubernetes' words."""
     lab.run("a", ["true"], volumes=[{"name": "v", "secret": {"secretName": "s"}}])
-    await lab.until("a", lambda obj: obj["status"].get("startTime"))
-    await asyncio.sleep(0.05)
-    assert ("FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "s" not found') in lab.recorded(
-        "a"
-    )
+    missing = ("FailedMount", 'MountVolume.SetUp failed for volume "v" : secret "s" not found')
+    await until(lambda: missing in lab.recorded("a"), within_s=40)
     lab.store.create("secrets", {"metadata": {"name": "s", "namespace": "default"}, "data": {"k": "dg=="}})
     await lab.phase("a", "Succeeded")
 

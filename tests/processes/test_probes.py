@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from podrunner.local.kubelet.probes import Probe, Prober, port_number, run_action
@@ -37,6 +38,7 @@ async def test_a_failing_liveness_probe_restarts_the_container(lab):
     probe = {
         "exec": {"command": ["sh", "-c", "echo sick; exit 1"]},
         "periodSeconds": 0.05,
+        "timeoutSeconds": 30,
         "failureThreshold": 2,
     }
     lab.run("a", ["sleep", "100"], livenessProbe=probe, restartPolicy="Always")
@@ -105,11 +107,12 @@ async def test_a_tcp_probe_connects():
     server, port = await serve(b"")
     async with server:
         assert await run_action({"tcpSocket": {"port": port}}, None, {}, ip="127.0.0.1") is None
-    assert "refused" in await run_action({"tcpSocket": {"port": port}}, None, {}, ip="127.0.0.1")
-    assert await run_action({"httpGet": {"port": port}}, None, {}, ip="127.0.0.1") is not None
-    assert (
-        await run_action({"httpGet": {"port": port, "scheme": "HTTPS"}}, None, {}, ip="127.0.0.1") is not None
-    )
+    with socket.socket() as deaf:  # it has the port, and does not listen: nobody else gets it
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        assert "refused" in await run_action({"tcpSocket": {"port": port}}, None, {}, ip="127.0.0.1")
+        for action in ({"port": port}, {"port": port, "scheme": "HTTPS"}):
+            assert await run_action({"httpGet": action}, None, {}, ip="127.0.0.1") is not None
 
 
 async def test_a_sleep_hook_sleeps_and_an_empty_one_does_nothing():
@@ -137,13 +140,12 @@ async def test_verdicts_need_as_many_answers_as_the_thresholds_say():
 
 
 async def test_a_probe_that_takes_too_long_has_failed():
-    failures = []
+    failed = asyncio.get_running_loop().create_future()
     probe = Probe(kind="liveness", action={}, timeout_s=0.01, period_s=100)
-    prober = Prober(probe, lambda: asyncio.sleep(10), on_change=print, on_failure=failures.append)
+    prober = Prober(probe, lambda: asyncio.sleep(1000), on_change=print, on_failure=failed.set_result)
     task = asyncio.create_task(prober.run())
-    await asyncio.sleep(0.05)
+    assert await asyncio.wait_for(failed, 40) == "command timed out after 0.01s"
     task.cancel()
-    assert failures == ["command timed out after 0.01s"]
 
 
 async def test_defaults_are_kubernetes_own():

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from podrunner.local.kubelet import Lifecycle, LogOptions
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio
 
@@ -122,9 +123,9 @@ async def test_a_lowered_deadline_ends_a_scripted_pod(lab):
 
 
 async def test_a_scripted_pod_that_has_ended_has_no_deadline_any_more(lab):
-    lab.run("a", None, activeDeadlineSeconds=0.2, **scripted(running_s=0.01))
+    lab.run("a", None, activeDeadlineSeconds=3, **scripted(running_s=0.01))
     await lab.phase("a", "Succeeded")
-    await asyncio.sleep(0.3)
+    await until(lambda: not lab.kubelet._scripts._heap, within_s=40)  # its deadline has come
     assert "reason" not in lab.store.find("pods", "default", "a")["status"]
 
 
@@ -158,7 +159,7 @@ async def test_sidecars_and_init_containers_have_statuses_too(lab):
 
 async def test_following_gives_lines_as_their_time_comes(lab):
     """And ends with the pod."""
-    lab.run("a", None, **scripted(running_s=0.1, log=["1", "2", "3", "4"]))
+    lab.run("a", None, **scripted(running_s=3, log=["1", "2", "3", "4"]))
     obj = await lab.phase("a", "Running")
     pieces = [piece async for piece in lab.kubelet.read_log(obj, "main", LogOptions(follow=True))]
     assert b"".join(pieces) == b"1\n2\n3\n4\n"
@@ -206,7 +207,7 @@ async def test_a_thousand_scripted_pods_cost_no_task_and_no_process(lab):
     for number in range(1000):
         lab.run(f"p{number}", None, metadata={"labels": {"app": "x"}})
     assert len(asyncio.all_tasks()) == before
-    await asyncio.wait_for(ended.wait(), 30)
+    await asyncio.wait_for(ended.wait(), 50)
 
 
 async def test_a_pod_removed_by_force_is_forgotten(lab):

@@ -44,11 +44,11 @@ def test_a_second_process_uses_the_cluster_that_runs(tmp_path: Path, tool: Path)
     with PodRunner(config, on_exit="cancel") as runner:
         assert runner.kubeconfig == folder / "kubeconfig"
         pod = runner.launch(Workload(key={"from": "first"}, image="worker", command=["tool"]))
-        assert pod.wait(30).succeeded
+        assert pod.wait(60).succeeded
         command = [sys.executable, "-c", OTHER, str(folder)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
             assert Path(other.stdout.readline().strip()) == runner.kubeconfig
-            other.communicate("", timeout=30)
+            other.communicate("", timeout=60)
         assert other.returncode == 0
         (adopted,) = runner.adopt()
         assert adopted.key.parts == {"from": "other"}
@@ -64,7 +64,7 @@ async def test_what_was_started_elsewhere_is_not_stopped(tmp_path: Path):
         async with AsyncPodRunner(config) as second:
             assert second.kubeconfig == first.kubeconfig
         pod = await first.launch(Workload(key={"n": "1"}, command=["true"]))
-        assert (await pod.wait(30)).succeeded
+        assert (await pod.wait(60)).succeeded
     assert not (tmp_path / "cluster" / "kubeconfig").exists()
     async with AsyncPodRunner(config) as anew:
         assert await anew.adopt() == []

@@ -16,21 +16,21 @@ from tests.processes.delivery.campaign import Place
 from tests.support.waiting import until_blocking
 
 PODS = 4
-GRACE_S = 3
-"""The pods' processes use it up: a close takes that long."""
+GRACE_S = 120
+"""The pods' processes would use it up: a close takes until the test lets them end."""
 
 PROGRAM = """
 import asyncio, os, signal, sys
 from podrunner import AsyncPodRunner, PodRunner, RunnerConfig, Workload
 
-face, kubeconfig, namespace, on_exit, pods, grace_s = sys.argv[1:]
+face, kubeconfig, namespace, on_exit, pods, grace_s, script = sys.argv[1:]
 config = RunnerConfig(
     cluster="kubeconfig", kubeconfig=kubeconfig, namespace=namespace, image="localhost/any", logs={"follow": "off"}
 )
 workloads = [
     Workload(
         key={"n": str(n)},
-        command=["sh", "-c", "trap '' TERM; sleep 300"],
+        command=["sh", "-c", script],
         termination_grace_period_s=int(grace_s),
     )
     for n in range(int(pods))
@@ -114,6 +114,31 @@ def is_being_closed(place: Place) -> bool:
     )
 
 
+class Gate:
+    """What the processes of the pods say, and what lets them end: files of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._go = folder / "go"
+
+    @property
+    def script(self) -> str:
+        return f"trap '' TERM; : > {self._folder}/up-$HOSTNAME; until [ -e {self._go} ]; do sleep 0.1; done"
+
+    def until_up(self, place: Place, count: int) -> None:
+        """Wait until so many processes ignore SIGTERM, and the API server says so."""
+        until_blocking(lambda: len(list(self._folder.glob("up-*"))) == count, within_s=60)
+        until_blocking(lambda: all_run(place, count), within_s=60)
+
+    def open(self) -> None:
+        self._go.touch()
+
+
+@pytest.fixture
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    return Gate(tmp_path_factory.mktemp("gate"))
+
+
 def all_run(place: Place, count: int) -> bool:
     with place.open_http() as http:
         phases = [pod.get("status", {}).get("phase") for pod in listed(http, place)]
@@ -122,32 +147,33 @@ def all_run(place: Place, count: int) -> bool:
 
 @pytest.mark.parametrize(("face", "on_exit", "signals"), CASES)
 def test_signals_during_the_close_leave_nothing(
-    place: Place, tmp_path: Path, start, face: str, on_exit: str, signals: tuple[int, ...]
+    place: Place, tmp_path: Path, start, gate: Gate, face: str, on_exit: str, signals: tuple[int, ...]
 ):
     """H3: the first ends the block, the others come while the runner is closed for that."""
-    arguments = (face, str(place.kubeconfig), place.namespace, on_exit, str(PODS), str(GRACE_S))
-    process = start("-c", PROGRAM, *arguments)
+    arguments = (face, place.kubeconfig, place.namespace, on_exit, PODS, GRACE_S, gate.script)
+    process = start("-c", PROGRAM, *map(str, arguments))
     assert process.stdout.readline() == "launched\n"
-    until_blocking(lambda: all_run(place, PODS), within_s=60)
+    gate.until_up(place, PODS)
     process.send_signal(signals[0])
     until_blocking(lambda: is_being_closed(place), within_s=60)
     for number in signals[1:]:
         process.send_signal(number)
         time.sleep(0.3)
-    _, errors = process.communicate(timeout=120)
+    assert process.poll() is None
+    gate.open()
+    _, errors = process.communicate(timeout=100)
     assert process.returncode != 0
     assert in_cluster(place) == [], errors
     assert list(tmp_path.iterdir()) == [], errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_during_the_close_of_the_command_leave_nothing(place: Place, start, number: int):
+def test_signals_during_the_close_of_the_command_leave_nothing(place: Place, start, gate: Gate, number: int):
     """H3: of ``podrunner run``."""
-    script = "trap '' TERM; sleep 300"
     access = ("--kubeconfig", str(place.kubeconfig), "--namespace", place.namespace)
     settings = {"PODRUNNER_IMAGE": "localhost/any", "PODRUNNER_DELETE_GRACE_PERIOD_S": str(GRACE_S)}
-    process = start("-m", "podrunner", "run", *access, "--", "sh", "-c", script, **settings)
-    until_blocking(lambda: all_run(place, 1), within_s=60)
+    process = start("-m", "podrunner", "run", *access, "--", "sh", "-c", gate.script, **settings)
+    gate.until_up(place, 1)
     process.send_signal(number)
     until_blocking(lambda: is_being_closed(place), within_s=60)
     for _ in range(2):
@@ -156,6 +182,7 @@ def test_signals_during_the_close_of_the_command_leave_nothing(place: Place, sta
     assert process.poll() is None
     with place.open_http() as http:
         assert running(http, place)
-    _, errors = process.communicate(timeout=120)
+    gate.open()
+    _, errors = process.communicate(timeout=100)
     assert process.returncode == 128 + number
     assert in_cluster(place) == [], errors

@@ -99,6 +99,8 @@ class Life:
         acknowledges: By what: ``event``, ``key`` or ``many``.
         fuse: When it is killed; None: it lives until all is done.
         judges_dead: Whether it takes all earlier schedulers for dead, before their Leases are over.
+        lease_s: ``lease_duration_s``; None: the round's. For one that nobody succeeds: a busy machine may stop it for
+            seconds.
     """
 
     number: int
@@ -112,6 +114,7 @@ class Life:
     acknowledges: str
     fuse: Fuse | None
     judges_dead: bool = False
+    lease_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

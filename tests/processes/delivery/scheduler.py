@@ -93,7 +93,7 @@ class Scheduler:
             image=settings.image,
             outcome_delivery=plan.mode,
             outcome_finalizer=plan.has_finalizer,
-            lease_duration_s=plan.lease_s,
+            lease_duration_s=self.life.lease_s or plan.lease_s,
             owner=name_of(self.life.number) if any(life.judges_dead for life in plan.lives) else None,
             adopt_every_s=self.life.adopt_every_s,
             max_active_pods=plan.max_active,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import time
 from collections.abc import Sequence
@@ -15,11 +16,14 @@ from tests.processes.delivery.scheduler import FENCED
 from tests.processes.delivery.witness import SeenPod, Witness
 from tests.support.waiting import until_blocking
 
-__all__ = ["has_begun", "life", "play_stopped"]
+__all__ = ["LASTING_LEASE_S", "has_begun", "life", "play_stopped"]
 
 PODS, LINES = 20, 6000
 RUNS_S = 25.0
 """The pods write before the stop, during it and after it: when the scheduler wakes, lines wait in each connection."""
+
+LASTING_LEASE_S = 60.0
+"""Of the successor, which nothing stops but a busy machine."""
 
 WITHIN_S = 240.0
 STYLES = [("poll", "blocking"), ("events", "asyncio"), ("events", "trio"), ("wait", "asyncio")]
@@ -86,7 +90,7 @@ def _plan(seed: int, style: str, face: str) -> Round:
         attempts=tuple(
             Attempt(task=task, number=1, exit_code=0, lines=LINES, runs_s=RUNS_S) for task in range(PODS)
         ),
-        lives=(life(0), life(1)),
+        lives=(life(0), dataclasses.replace(life(1), lease_s=LASTING_LEASE_S)),
         has_runs=False,
         has_finalizer=False,
         keeps_failed=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.processes.delivery.campaign import Place, Scene
 from tests.processes.delivery.judge import judge
 from tests.processes.delivery.plan import Attempt, Round
 from tests.processes.delivery.scheduler import FENCED
-from tests.processes.delivery.stopped import has_begun, life
+from tests.processes.delivery.stopped import LASTING_LEASE_S, has_begun, life
 from tests.processes.delivery.witness import Witness
 from tests.support.waiting import until_blocking
 
@@ -34,7 +35,7 @@ def plan_of(style: str, mode: str, face: str) -> Round:
             Attempt(task=task, number=1, exit_code=0, lines=LINES, runs_s=RUNS_S / (1 + task % 3))
             for task in range(PODS)
         ),
-        lives=(life(0), life(1)),
+        lives=(life(0), dataclasses.replace(life(1), lease_s=LASTING_LEASE_S)),
         has_runs=False,
         has_finalizer=False,
         keeps_failed=False,

@@ -18,7 +18,7 @@ LOOKS_S = 3.0
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
-def life(number: int, *, fuse: Fuse | None, waits_s: float = 0.0) -> Life:
+def life(number: int, *, fuse: Fuse | None, waits_s: float = 0.0, lease_s: float | None = None) -> Life:
     return Life(
         number=number,
         beat_s=0.2,
@@ -30,6 +30,7 @@ def life(number: int, *, fuse: Fuse | None, waits_s: float = 0.0) -> Life:
         one_by_one=False,
         acknowledges="key",
         fuse=fuse,
+        lease_s=lease_s,
     )
 
 
@@ -43,7 +44,7 @@ def gap(seed: int, mode: str) -> Round:
         attempts=(Attempt(task=0, number=1, exit_code=0, lines=3, runs_s=0.0),),
         lives=(
             life(0, fuse=Fuse(kind="hang", match="taken")),
-            life(1, fuse=None, waits_s=OVER_S),
+            life(1, fuse=None, waits_s=OVER_S, lease_s=60.0),
         ),
         has_runs=False,
         has_finalizer=False,
@@ -57,7 +58,7 @@ def test_taken_loses_what_wait_returned_before_it_was_stored(place: Place, tmp_p
     scene = Scene(gap(1, "taken"), place, tmp_path)
     with Witness(place.open_http, place.namespace) as witness:
         with scene.started(0):
-            until_blocking(lambda: any(pod.gone for pod in witness.pods.values()), within_s=60)
+            until_blocking(lambda: any(pod.gone for pod in list(witness.pods.values())), within_s=60)
         assert scene.run(1) == "done"
         witness.catch_up()
     first, second = witness.pods
@@ -77,7 +78,7 @@ def test_acknowledged_loses_nothing_there(place: Place, tmp_path: Path):
     scene = Scene(gap(2, "acknowledged"), place, tmp_path)
     with Witness(place.open_http, place.namespace) as witness:
         with scene.started(0):
-            until_blocking(lambda: any(pod.terminated for pod in witness.pods.values()), within_s=60)
+            until_blocking(lambda: any(pod.terminated for pod in list(witness.pods.values())), within_s=60)
             time.sleep(LOOKS_S)
         assert scene.run(1) == "done"
         witness.catch_up()
