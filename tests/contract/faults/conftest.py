@@ -1,4 +1,4 @@
-"""A runner with a faulty connection to the cluster, with timeouts so short that a test takes a second."""
+"""A runner with a faulty connection to the cluster, with timeouts so short that a test takes seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.contract.conftest import Cluster
 from tests.support.event_loops import asyncio_only
 
 QUICK = {
-    "request_timeout_s": 1.0,
+    "request_timeout_s": 3.0,
     "watch": {
         "backoff_initial_s": 0.05,
         "backoff_max_s": 0.4,

@@ -42,7 +42,7 @@ async def test_what_had_ended_before_it_was_cancelled_keeps_its_end(
             await until(lambda: http.get(path).json()["status"]["phase"] in {"Succeeded", "Failed"})
         assert pod.outcome is None
         await pod.cancel()
-        outcome = await pod.wait(20)
+        outcome = await pod.wait(50)
         assert (outcome.category, outcome.exit_code) == (category, exit_code)
         with cluster.http() as http:
             # It ended by itself, so that the configuration decides: a success is deleted, a failure is kept.
@@ -77,7 +77,7 @@ async def test_an_eviction_in_two_writes_is_an_eviction(cluster, quick: RunnerCo
                 path,
                 {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource."},
             )
-        outcome = await pod.wait(20)
+        outcome = await pod.wait(50)
         assert (outcome.category, outcome.fault) == (Category.EVICTED, Fault.INFRASTRUCTURE)
         assert (outcome.exit_code, outcome.started) == (137, True)
 

@@ -50,7 +50,7 @@ async def test_a_sidecar_does_not_keep_the_work(
     async with AsyncPodRunner(quick, on_exit="cancel") as runner:
         work = job(f"sleep 0.2; exit {exit_code}", overrides={"spec": pod_spec})
         pod = await runner.launch(work)
-        outcome = await pod.wait(20)
+        outcome = await pod.wait(50)
         assert (outcome.category, outcome.exit_code, outcome.container) == (category, exit_code, "base")
         path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
         with cluster.http() as http:
@@ -90,7 +90,7 @@ async def test_the_log_never_decides(quick: RunnerConfig, proxy: FaultProxy, fau
         assert pod.outcome is None
         assert ends(runner) == []
         faults.clear()
-        outcome = await pod.wait(20)
+        outcome = await pod.wait(50)
         assert (outcome.category, outcome.exit_code) == (Category.FAILED, 3)
         assert ends(runner) == [pod.uid]
 
@@ -112,7 +112,7 @@ async def test_a_silent_node_is_waited_for_and_then_lost(
         path = f"/api/v1/namespaces/{namespace}/pods/{pod.name}"
         with cluster.http() as http:
             write_status(http, path, status)
-            outcome = await pod.wait(20)
+            outcome = await pod.wait(50)
             assert (outcome.category, outcome.fault) == (Category.NODE_LOST, Fault.INFRASTRUCTURE)
             assert (outcome.started, outcome.retryable) == (True, True)
             assert http.get(path).status_code == 404
@@ -122,11 +122,11 @@ async def test_a_silent_node_is_waited_for_and_then_lost(
 async def test_a_node_that_comes_back_in_time_costs_nothing(cluster, quick: RunnerConfig, namespace: str):
     """P9: within the grace."""
     async with lost_soon(cluster, quick, node_lost_grace_s=30) as runner:
-        pod = await runner.launch(job(annotations=scripted(running_s=1.0, exit_code=4)))
+        pod = await runner.launch(job(annotations=scripted(running_s=4.0, exit_code=4)))
         await until(lambda: pod.timeline.started)
         with cluster.http() as http:
             write_status(http, f"/api/v1/namespaces/{namespace}/pods/{pod.name}", NODE["NodeLost"])
-        assert (await pod.wait(20)).exit_code == 4
+        assert (await pod.wait(50)).exit_code == 4
 
 
 @pytest.mark.parametrize("finalizers", [[], ["example.com/hold"]], ids=["dead node", "finalizer"])
@@ -144,7 +144,7 @@ async def test_terminating_for_ever_is_lost_in_the_end(
         with cluster.http() as http:
             merge(http, path, {"metadata": {"finalizers": finalizers}})
             http.request("DELETE", path, json={"gracePeriodSeconds": 1}).raise_for_status()
-            outcome = await pod.wait(40)
+            outcome = await pod.wait(50)
             assert outcome.category is Category.NODE_LOST
             assert (outcome.reason, outcome.started) == ("Terminating", True)
             merge(http, path, {"metadata": {"finalizers": []}})

@@ -72,8 +72,8 @@ class TestOneOutcome:
         with PodRunner(quick) as runner, runner.events() as events:
             faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
             pods = [runner.launch(job(f"exit {code}")) for code in (0, 3)]
-            assert [pod.wait(30).exit_code for pod in pods] == [0, 3]
-            runner.wait_all(30)
+            assert [pod.wait(50).exit_code for pod in pods] == [0, 3]
+            runner.wait_all(50)
             assert sorted(ends(events.poll())) == sorted((pod.uid, pod.outcome.exit_code) for pod in pods)
 
     @pytest.mark.anyio
@@ -81,8 +81,8 @@ class TestOneOutcome:
         async with AsyncPodRunner(quick) as runner, runner.events() as events:
             faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
             pods = [await runner.launch(job(f"exit {code}")) for code in (0, 3)]
-            assert [(await pod.wait(30)).exit_code for pod in pods] == [0, 3]
-            await runner.wait_all(30)
+            assert [(await pod.wait(50)).exit_code for pod in pods] == [0, 3]
+            await runner.wait_all(50)
             assert sorted(ends(events.poll())) == sorted((pod.uid, pod.outcome.exit_code) for pod in pods)
 
 

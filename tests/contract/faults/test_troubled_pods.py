@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 from podrunner import AsyncPodRunner, Category, RunnerConfig, Workload
-from podrunner.testing.faults import Faults
+from podrunner.testing.faults import FaultProxy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 
@@ -43,7 +43,7 @@ PREEMPTED = {"pod_reason": "Preempting", "pod_message": "Preempted in order to a
 async def test_the_cause_is_reported_over_a_breaking_line(
     cluster,
     quick: RunnerConfig,
-    faults: Faults,
+    proxy: FaultProxy,
     life: dict[str, object],
     category: Category,
     started: bool | None,  # noqa: FBT001  # a parameter of the test
@@ -52,25 +52,32 @@ async def test_the_cause_is_reported_over_a_breaking_line(
     if cluster.local is None:
         pytest.skip("scripted lives are a LocalCluster's")
     config = quick.model_copy(update={"pending": quick.pending.model_copy(update=SHORT_GRACES)})
-    faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
     script = {"local.podrunner.io/script": json.dumps(life)}
     async with AsyncPodRunner(config, on_exit="cancel") as runner:
+        await break_each_watch(runner, proxy)
         workload = Workload(key={"job": uuid.uuid4().hex}, command=["true"], annotations=script)
-        outcome = await (await runner.launch(workload)).wait(20)
+        outcome = await (await runner.launch(workload)).wait(50)
         assert outcome.category is category
         assert started is None or outcome.started is started
-        assert faults.counts["cut"] > 0
+        assert proxy.faults.counts["cut"] > 0
 
 
-async def test_no_node_has_room_and_the_cause_is_reported(cluster, quick: RunnerConfig, faults: Faults):
+async def break_each_watch(runner: AsyncPodRunner, proxy: FaultProxy) -> None:
+    """Break each watch after an event, and no list: of a pod that goes between two lists nobody sees the end."""
+    await runner.wait_synced()
+    proxy.faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
+    proxy.cut()
+
+
+async def test_no_node_has_room_and_the_cause_is_reported(cluster, quick: RunnerConfig, proxy: FaultProxy):
     """P2: which resource is short, and on how many nodes."""
     config = quick.model_copy(update={"pending": quick.pending.model_copy(update=SHORT_GRACES)})
-    faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
     async with AsyncPodRunner(config, on_exit="cancel") as runner:
+        await break_each_watch(runner, proxy)
         workload = Workload(
             key={"job": uuid.uuid4().hex}, command=["true"], resources={"cpu_request": "9000"}
         )
-        outcome = await (await runner.launch(workload)).wait(20)
+        outcome = await (await runner.launch(workload)).wait(50)
         assert (outcome.category, outcome.started) == (Category.UNSCHEDULABLE, False)
         assert "of 1 nodes: Insufficient cpu" in outcome.message or cluster.local is None
         assert "Insufficient cpu" in outcome.message

@@ -40,11 +40,11 @@ async def test_it_is_told_and_answered_by_lists(
         proxy.cut()
         await until(lambda: EventKind.STALE in told(runner, seen))
         await pod.exec(GO)
-        assert (await pod.wait(20)).exit_code == 3
+        assert (await pod.wait(50)).exit_code == 3
         faults.clear()
         await until(lambda: EventKind.RECOVERED in told(runner, seen))
         await staying.exec(GO)
-        assert (await staying.wait(20)).exit_code == 4
+        assert (await staying.wait(50)).exit_code == 4
         assert runner.health().relists >= 1
 
 
