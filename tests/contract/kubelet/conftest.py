@@ -60,7 +60,7 @@ class Pods:
             "restartPolicy": "Never",
             **spec,
         }
-        full.setdefault("terminationGracePeriodSeconds", 5)
+        full.setdefault("terminationGracePeriodSeconds", 30)
         return self.create(
             "pods", {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": full}
         )

@@ -23,13 +23,14 @@ def test_a_pod_fails_with_its_exit_code(pods):
 
 
 def test_conditions_are_true_while_it_runs_and_say_why_when_it_ended(pods):
-    pods.run("a", "sleep 1")
+    pods.run("a", "sleep 600", terminationGracePeriodSeconds=1)
     running = pods.until(
         "a", lambda pod: any(each["ready"] for each in pod["status"].get("containerStatuses", []))
     )
     found = {each["type"]: each["status"] for each in running["status"]["conditions"]}
     assert {found[kind] for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")} == {"True"}
-    done = pods.phase("a", "Succeeded")
+    pods.run("b", "true")
+    done = pods.phase("b", "Succeeded")
     reasons = {each["type"]: each.get("reason") for each in done["status"]["conditions"]}
     assert (reasons["Ready"], reasons["ContainersReady"]) == ("PodCompleted", "PodCompleted")
 
@@ -186,7 +187,7 @@ def test_the_events_of_a_pods_lifecycle(pods):
 
 def test_too_much_memory_is_oom_killed(pods):
     """P6."""
-    hungry = "import time; x = bytearray(120 << 20); time.sleep(20)"
+    hungry = "import time; x = bytearray(120 << 20); time.sleep(600)"
     container = {"command": ["python3", "-S", "-c", hungry], "resources": {"limits": {"memory": "48Mi"}}}
     pods.run("a", "", container=container)
     end = pods.end("a")

@@ -26,19 +26,25 @@ def files(folder) -> dict[str, str]:
 def run(config: RunnerConfig, script: str = "echo main", **fields):
     workload = Workload(key={"test": "modes"}, command=["sh", "-c", script], log_path="t/1.log", **fields)
     with PodRunner(config) as runner:
-        return runner.launch(workload).wait(30)
+        return runner.launch(workload).wait(50)
 
 
 def test_every_containers_log_has_a_file_of_its_own(config: RunnerConfig, folder):
-    """G4: init container and sidecar too."""
+    """G4: init container and sidecar too. The main container ends when the sidecar has said what it has to say."""
+    beside = {"volumeMounts": [{"name": "shared", "mountPath": "/podrunner-test"}]}
     say = {"image": config.image, "command": ["sh", "-c", "echo prepared"]}
-    stay = {"image": config.image, "command": ["sh", "-c", "echo beside; exec sleep 100"]}
+    stay = {
+        "image": config.image,
+        "command": ["sh", "-c", "echo beside; touch /podrunner-test/said; exec sleep 100"],
+    }
     here = kept_in(config, folder, containers="all")
     outcome = run(
         here,
-        "sleep 0.5; echo main",
+        "until [ -e /podrunner-test/said ]; do sleep 0.05; done; echo main",
+        volumes=[{"name": "shared", "emptyDir": {}}],
+        volume_mounts=beside["volumeMounts"],
         init_containers=[{"name": "prepare", **say}],
-        sidecars=[{"name": "proxy", **stay}],
+        sidecars=[{"name": "proxy", **stay, **beside}],
     )
     assert outcome.succeeded
     found = files(folder)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import uuid
+from contextlib import suppress
 
 import anyio
+import httpx
 import pytest
 from podrunner import (
     AsyncPodRunner,
@@ -18,6 +22,7 @@ from podrunner import (
 from podrunner.config import RunnerConfig
 from podrunner.errors import NotFoundError
 from tests.support.event_loops import asyncio_only
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.processes]
 
@@ -100,7 +105,7 @@ async def test_cancel_ends_the_process(config: RunnerConfig):
         async for line in pod.logs():
             lines.append(line)
             if line == "up":
-                await pod.cancel(grace_period_s=5)
+                await pod.cancel(grace_period_s=25)
         assert lines[:2] == ["up", "bye"]
         outcome = await pod.wait(120)
         assert (outcome.category, outcome.started) == (Category.CANCELLED, True)
@@ -192,12 +197,24 @@ def test_an_embedded_cluster_lives_as_long_as_its_runner():
         assert runner.launch(shell("embedded", "exit 0")).wait(120).succeeded
 
 
+def connections_to(url: str) -> set[int]:
+    """The local ports of this process' connections to a server."""
+    found = set()
+    for each in gc.get_objects():
+        if isinstance(each, socket.socket) and each.family == socket.AF_INET:
+            with suppress(OSError):  # it is closed, or not connected
+                if each.getpeername()[1] == httpx.URL(url).port:
+                    found.add(each.getsockname()[1])
+    return found
+
+
 @pytest.mark.anyio
-async def test_an_embedders_own_client_is_used_and_stays_open(config: RunnerConfig):
+async def test_an_embedders_own_client_is_used_and_stays_open(cluster, config: RunnerConfig):
     """kubernetes-asyncio's ApiClient, as schedulers have one already."""
     from kubernetes_asyncio import client
     from kubernetes_asyncio.config import load_kube_config
 
+    before = connections_to(cluster.url)
     await load_kube_config(str(config.kubeconfig))
     async with client.ApiClient() as api_client:
         elsewhere = config.model_copy(update={"kubeconfig": None})
@@ -206,4 +223,5 @@ async def test_an_embedders_own_client_is_used_and_stays_open(config: RunnerConf
             assert (await pod.wait(120)).succeeded
         left = await client.CoreV1Api(api_client).list_namespaced_pod(config.namespace)
         assert left.items == []
-    await anyio.sleep(0.25)  # kubernetes-asyncio's sockets end TLS politely, after its session is closed
+    # kubernetes-asyncio's sockets end TLS politely, after its session is closed.
+    await until(lambda: connections_to(cluster.url) <= before, within_s=40)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from podrunner import Category, PodRunner, RetryPolicy, Workload
@@ -61,10 +62,13 @@ def test_kept_pods_are_swept(config: RunnerConfig):
 def test_a_place_in_line_is_waited_for(config: RunnerConfig):
     config = config.with_changes(max_active_pods=1, submit_queue_size=1)
     with PodRunner(config) as runner:
-        first = runner.submit(shell("first", "sleep 3"))
-        while not first.uid:
+        first = runner.submit(shell("first", "until [ -e go ]; do sleep 0.05; done"))
+        while first.phase != "Running":
             time.sleep(0.02)
         runner.submit(shell("second", "true"))
         with pytest.raises(QueueFullError):
             runner.submit(shell("third", "true"))
-        assert runner.submit_when_room(shell("third", "true"), timeout_s=30).wait(30).succeeded
+        with ThreadPoolExecutor() as pool:
+            third = pool.submit(runner.submit_when_room, shell("third", "true"), timeout_s=50)
+            assert first.exec(["touch", "go"]).exit_code == 0
+            assert third.result().wait(50).succeeded
