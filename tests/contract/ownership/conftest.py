@@ -51,11 +51,11 @@ def embedded_cluster(folder: Path) -> Iterator[Path]:
     command = [sys.executable, "-m", "podrunner", "local", "up", "--kubeconfig", str(kubeconfig)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until_blocking(kubeconfig.exists, within_s=40)
+        until_blocking(kubeconfig.exists, within_s=90)
         yield kubeconfig
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(40)
+        process.wait(90)
 
 
 @contextmanager

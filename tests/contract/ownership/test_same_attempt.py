@@ -17,14 +17,15 @@ from podrunner.errors import AttemptEndedError, AttemptOwnedError
 from podrunner.runner import EventKind
 from tests.contract.ownership.script import LAUNCHED
 from tests.support.event_loops import asyncio_only
-from tests.support.waiting import until_blocking
+from tests.support.waiting import until, until_blocking
 
 pytestmark = pytest.mark.processes
 anyio_backend = asyncio_only
 
 SCRIPT = Path(__file__).with_name("script.py")
-LEASE_S = 4
-"""Short, for the test's sake; the difference of clocks (5 s) comes to it."""
+LEASE_S = 8
+"""Short, for the test's sake, yet a busy machine may well stop a process for seconds; the difference of clocks (5 s)
+comes to it."""
 
 
 class Script:
@@ -53,7 +54,7 @@ class Script:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=40)
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_what_the_second_run_does_is_chosen(cluster, namespace, script, policy: 
 @pytest.mark.parametrize(("face", "meanwhile"), [("blocking", "runs on"), ("async", "ends")])
 def test_a_script_is_killed_and_run_again(cluster, namespace, script, face: str, meanwhile: str):
     """H2: launched while the old Lease still counts; the pod is taken over when that is over, and works once."""
-    seconds = 20 if meanwhile == "runs on" else 1
+    seconds = 30 if meanwhile == "runs on" else 1
     shell = f"sleep {seconds}; exit 7"
     first = script(shell, face=face)
     launched = first.line()
@@ -149,7 +150,7 @@ def test_a_script_is_killed_and_run_again(cluster, namespace, script, face: str,
 @pytest.mark.parametrize("face", ["blocking", "async"])
 def test_a_script_is_run_beside_itself(cluster, namespace, script, face: str):
     """H2: the second one is told whose the pod is and what to do; the first one is not disturbed."""
-    shell = f"sleep {4 * LEASE_S}; exit 7"
+    shell = f"sleep {3 * LEASE_S}; exit 7"
     first = script(shell, face=face)
     launched = first.line()
     second = script(shell, face=face)
@@ -224,7 +225,8 @@ async def test_a_hundred_attempts_are_submitted_again(cluster, namespace, config
             tasks.start_soon(read)
             for n, pod in enumerate(pods):
                 assert (await pod.wait(90)).exit_code == n % 5
-            await anyio.sleep(0.5)
+            await until(lambda: len(outcomes) == count, within_s=60)
+            await anyio.sleep(0.5)  # it has had its time to say too much
             tasks.cancel_scope.cancel()
     assert {str(pod.key): pod.uid for pod in pods} == before
     assert {uid: len(told) for uid, told in outcomes.items()} == dict.fromkeys(before.values(), 1)

@@ -13,12 +13,12 @@ import pytest
 from podrunner.builder.labels import OUTCOME, VERDICT
 
 PROGRAM = Path(__file__).with_name("program.py")
-WITHIN_S = 30
-"""A deletion's grace is 30 s at most; these processes end at SIGTERM."""
+WITHIN_S = 100
+"""More than a busy machine takes; the processes of the pods would run for 300 s."""
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("face", "waits", "number"),
     [
@@ -46,10 +46,10 @@ def test_a_signal_ends_a_program_and_its_pods(cluster, kubeconfig, namespace, fa
         time.sleep(0.5)  # it is in the middle of what it does
         began = time.monotonic()
         program.send_signal(number)
-        _, errors = program.communicate(timeout=60)
+        _, errors = program.communicate(timeout=WITHIN_S)
     finally:
         program.kill()
-        program.wait(10)
+        program.wait(40)
     assert time.monotonic() - began < WITHIN_S, errors
     with cluster.http() as http:
         left = http.get(f"/api/v1/namespaces/{namespace}/pods").json()["items"]
