@@ -20,8 +20,8 @@ def test_a_pods_lifecycle(api, place, talker) -> None:
     """Create, wait until it is ready, follow its log, exec, patch, delete, wait until it is gone."""
     pod = Pod(talker | {"metadata": {**talker["metadata"], "namespace": place}}, api=api)
     pod.create()
-    pod.wait("condition=Ready", timeout=20)
-    assert list(islice(pod.logs(follow=True, timeout=20), 3)) == ["line 1", "line 2", "line 3"]
+    pod.wait("condition=Ready", timeout=50)
+    assert list(islice(pod.logs(follow=True, timeout=50), 3)) == ["line 1", "line 2", "line 3"]
 
     done = pod.exec(["sh", "-c", "echo out; echo err >&2; exit 3"], check=False)
     assert (done.stdout, done.stderr, done.returncode) == (b"out\n", b"err\n", 3)
@@ -32,7 +32,7 @@ def test_a_pods_lifecycle(api, place, talker) -> None:
     ]
 
     pod.delete(grace_period=2)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 50
     while pod.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)

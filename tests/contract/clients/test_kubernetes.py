@@ -19,7 +19,7 @@ def test_a_pods_lifecycle(api, place, talker) -> None:
     core = kubernetes.client.CoreV1Api(api)
     created = core.create_namespaced_pod(place, talker)
     phases = []
-    for event in kubernetes.watch.Watch().stream(core.list_namespaced_pod, place, timeout_seconds=20):
+    for event in kubernetes.watch.Watch().stream(core.list_namespaced_pod, place, timeout_seconds=50):
         phases.append(event["object"].status.phase)
         if phases[-1] == "Running":
             break
@@ -35,7 +35,7 @@ def test_a_pods_lifecycle(api, place, talker) -> None:
         core.connect_get_namespaced_pod_exec, "talker", place, command=command, stdout=True, stderr=True,
         _preload_content=False,
     )  # fmt: skip
-    session.run_forever(timeout=10)
+    session.run_forever(timeout=50)
     assert (session.read_stdout(), session.read_stderr(), session.returncode) == ("out\n", "err\n", 3)
     assert core.read_namespaced_pod_log("talker", place).splitlines()[0] == "line 1"
 
@@ -48,7 +48,7 @@ def test_a_pods_lifecycle(api, place, talker) -> None:
         core.list_namespaced_pod,
         place,
         resource_version=created.metadata.resource_version,
-        timeout_seconds=20,
+        timeout_seconds=50,
     )
     for event in watch:
         kinds.append(event["type"])
@@ -60,7 +60,7 @@ def test_a_pods_lifecycle(api, place, talker) -> None:
 def test_standard_input_is_sent(api, place, talker) -> None:
     core = kubernetes.client.CoreV1Api(api)
     core.create_namespaced_pod(place, talker | {"metadata": {"name": "reader"}})
-    for event in kubernetes.watch.Watch().stream(core.list_namespaced_pod, place, timeout_seconds=20):
+    for event in kubernetes.watch.Watch().stream(core.list_namespaced_pod, place, timeout_seconds=50):
         if event["object"].metadata.name == "reader" and event["object"].status.phase == "Running":
             break
     session = stream(
@@ -68,7 +68,7 @@ def test_standard_input_is_sent(api, place, talker) -> None:
         stdin=True, stdout=True, _preload_content=False,
     )  # fmt: skip
     session.write_stdin("hello\n")
-    session.run_forever(timeout=10)
+    session.run_forever(timeout=50)
     assert (session.read_stdout(), session.returncode) == ("got hello\n", 0)
     core.delete_namespaced_pod("reader", place, grace_period_seconds=0)
 

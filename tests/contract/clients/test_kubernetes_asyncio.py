@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio
 
 async def _watch(core: CoreV1Api, place: str, until, **options):
     async with Watch() as watch:
-        async for event in watch.stream(core.list_namespaced_pod, place, timeout_seconds=20, **options):
+        async for event in watch.stream(core.list_namespaced_pod, place, timeout_seconds=50, **options):
             if until(event):
                 return event
     raise AssertionError("the watch ended before the pod was there")

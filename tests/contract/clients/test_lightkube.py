@@ -35,7 +35,7 @@ def test_a_pods_lifecycle(client, talker) -> None:
     assert [each.metadata.name for each in client.list(Pod, labels={"stage": "two"})] == ["talker"]
 
     client.delete(Pod, "talker", grace_period=2)
-    for kind, pod in client.watch(Pod, resource_version=created.metadata.resourceVersion, server_timeout=20):
+    for kind, pod in client.watch(Pod, resource_version=created.metadata.resourceVersion, server_timeout=50):
         if kind == "DELETED":
             assert pod.metadata.uid == created.metadata.uid
             break

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 OLDEST = (1, 27)
-TIMEOUT_S = 50.0
+TIMEOUT_S = 150.0
 READY = "trap 'exit 0' TERM INT; echo ready; while :; do sleep 0.1; done"
 """A shell script that prints ``ready`` when it runs, and ends at once on SIGTERM."""
 
@@ -96,7 +96,10 @@ class Kubectl:
         )
 
     def pod(self, name: str, script: str = READY, *, labels: str = "", wait: str = "condition=Ready") -> str:
-        """Start a pod that runs a shell script and is not restarted, wait for it, and return its name."""
+        """Start a pod that runs a shell script and is not restarted, wait for it, and return its name.
+
+        A script that says ``ready`` has said so by then.
+        """
         labelled = ["--labels", labels] if labels else []
         self(
             "run",
@@ -112,6 +115,9 @@ class Kubectl:
             script,
         )
         self("wait", f"--for={wait}", f"pod/{name}", "--timeout=45s")
+        deadline = time.monotonic() + 40
+        while "echo ready;" in script and "ready\n" not in self("logs", name):
+            assert time.monotonic() < deadline
         return name
 
 
@@ -130,7 +136,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def until(self, pattern: str, timeout_s: float = 15) -> re.Match[str]:
+    def until(self, pattern: str, timeout_s: float = 40) -> re.Match[str]:
         deadline = time.monotonic() + timeout_s
         while not (match := re.search(pattern, self.seen)):
             assert time.monotonic() < deadline, f"no {pattern!r} in {self.seen!r}"
@@ -142,7 +148,7 @@ class Terminal:
         return match
 
     def close(self) -> int:
-        return self.process.wait(timeout=15)
+        return self.process.wait(timeout=40)
 
     def clear(self) -> None:
         self.process.kill()

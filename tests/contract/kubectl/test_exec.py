@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 import urllib.request
 
@@ -40,7 +39,8 @@ class TestExec:
         sat.type("PS1='> '; tty; until stty size | grep '^17'; do sleep 0.1; done\n")
         sat.until(r"/dev/\S*\d\r\n")
         sat.until(r"17 91\r\n")
-        sat.type("sleep 100\n")
+        sat.type("echo asleep $((40+1)); sleep 100\n")
+        sat.until("asleep 41")
         time.sleep(0.3)
         sat.type("\x03")
         sat.type("echo back $((40+2))\n")
@@ -77,7 +77,7 @@ class TestExec:
         finally:
             running.kill()
             running.communicate()
-        gone = f"for i in $(seq 100); do kill -0 {number} 2>/dev/null || exit 0; sleep 0.05; done; exit 1"
+        gone = f"for i in $(seq 600); do kill -0 {number} 2>/dev/null || exit 0; sleep 0.05; done; exit 1"
         assert any_kubectl.run("exec", shell, "--", "sh", "-c", gone).code == 0
 
 
@@ -114,26 +114,23 @@ class TestAttach:
 class TestPortForward:
     SERVER = """
         folder=$(mktemp -d); trap 'kill $!; rm -r $folder; exit' TERM
-        cd $folder; echo hello >index.txt; python3 -u -m http.server {port} --bind 127.0.0.1 & wait
+        cd $folder; echo hello >index.txt; python3 -u -m http.server 0 --bind 127.0.0.1 & wait
     """
 
-    @staticmethod
-    def _free_port() -> int:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            return found.getsockname()[1]
-
     def test_connections_reach_the_pod(self, any_kubectl) -> None:
-        remote, local = self._free_port(), self._free_port()
-        any_kubectl.pod("web", self.SERVER.format(port=remote))
-        forwarding = any_kubectl.start("port-forward", "pod/web", f"{local}:{remote}")
+        """The server and kubectl take a port each, and say which."""
+        any_kubectl.pod("web", self.SERVER)
+        deadline = time.monotonic() + 40
+        while not (serving := re.search(r"Serving HTTP on 127.0.0.1 port (\d+)", any_kubectl("logs", "web"))):
+            assert time.monotonic() < deadline
+        remote = serving[1]
+        forwarding = any_kubectl.start("port-forward", "pod/web", f":{remote}")
         try:
-            assert f"Forwarding from 127.0.0.1:{local} -> {remote}" in forwarding.stdout.readline()
-            deadline = time.monotonic() + 10
-            while "Serving" not in any_kubectl("logs", "web"):
-                assert time.monotonic() < deadline
+            line = forwarding.stdout.readline()
+            begun = re.match(rf"Forwarding from 127.0.0.1:(\d+) -> {remote}", line)
+            assert begun, line
             for _ in range(3):
-                with urllib.request.urlopen(f"http://127.0.0.1:{local}/index.txt", timeout=10) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{begun[1]}/index.txt", timeout=40) as answer:
                     assert answer.read() == b"hello\n"
         finally:
             forwarding.terminate()

@@ -17,7 +17,7 @@ class TestOnePod:
     def test_the_table_has_kubectls_columns(self, kubectl, runner) -> None:
         header, row = kubectl("get", "pod", runner).splitlines()
         assert header.split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
-        assert re.fullmatch(r"runner +1/1 +Running +0 +\d+s", row)
+        assert re.fullmatch(r"runner +1/1 +Running +0 +(\d+m)?(\d+s)?", row)
 
     def test_wide_adds_the_node(self, kubectl, runner) -> None:
         header, row = kubectl("get", "pod", runner, "-o", "wide").splitlines()
