@@ -67,7 +67,7 @@ def _run(*arguments: str, folder: Path, environ: dict[str, str]) -> str:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=150,
         check=False,
     )
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"

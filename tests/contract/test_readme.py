@@ -22,7 +22,7 @@ def _printed(block: str) -> list[str]:
 @pytest.mark.parametrize("block", BLOCKS, ids=["blocking", "asyncio"])
 def test_a_program_of_the_readme_prints_what_its_comments_say(block: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", block], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", block], capture_output=True, text=True, timeout=150, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines() == _printed(block)
@@ -49,7 +49,7 @@ def test_the_render_command_of_the_readme_prints_a_pod() -> None:
         [sys.executable, "-m", "podrunner", *arguments],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
         cwd=README.parent,
     )

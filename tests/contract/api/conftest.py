@@ -76,10 +76,10 @@ class Api:
     @contextmanager
     def watch(self, resource: str, *, accept: str = "application/json", **params: Any) -> Iterator[Events]:
         """Yield the events of a watch; the end of the block ends the watch."""
-        params = {"watch": "true", "timeoutSeconds": 20, **params}
+        params = {"watch": "true", "timeoutSeconds": 50, **params}
         headers = {"Accept": accept}
         with self.http.stream(
-            "GET", self.path(resource), params=params, headers=headers, timeout=20
+            "GET", self.path(resource), params=params, headers=headers, timeout=60
         ) as response:
             assert response.status_code == 200, response.read()
             yield Events(response)

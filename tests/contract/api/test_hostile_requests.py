@@ -57,7 +57,8 @@ def refusal(answer: httpx.Response, *codes: int) -> str:
 
 @pytest.mark.parametrize("header", [b"Bearer \xff\xfe", "Bearer é".encode(), b"Basic eDp5", b"\xf0\x90", b""])
 def test_an_authorization_of_any_bytes_is_refused(local, header):
-    assert refusal(httpx.get(local.url + PODS, headers={b"Authorization": header}, trust_env=False), 401)
+    headers = {b"Authorization": header}
+    assert refusal(httpx.get(local.url + PODS, headers=headers, trust_env=False, timeout=30), 401)
 
 
 @pytest.mark.parametrize(

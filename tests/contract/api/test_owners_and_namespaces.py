@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 
-def eventually(check, *, seconds=15):
+def eventually(check, *, seconds=45):
     """Wait until a check holds: controllers act after the request."""
     deadline = time.monotonic() + seconds
     while not check():

@@ -38,7 +38,7 @@ def podrunner(environment) -> Callable[..., subprocess.CompletedProcess[str]]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=150,
             check=False,
             **options,
         )

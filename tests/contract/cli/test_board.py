@@ -28,7 +28,7 @@ class Program(NamedTuple):
     def interrupt(self) -> None:
         """Ctrl-C: it ends at once, and says nothing more."""
         self.process.send_signal(signal.SIGINT)
-        said = self.process.communicate(timeout=30)
+        said = self.process.communicate(timeout=150)
         assert (self.process.returncode, said) == (130, ("", ""))
 
 
@@ -51,7 +51,7 @@ def board(environment) -> Iterator[Program]:
 @pytest.fixture
 def viewer(board: Program) -> Iterator[httpx.Client]:
     """A browser that was let in."""
-    with httpx.Client(base_url=board.base, trust_env=False, timeout=40) as client:
+    with httpx.Client(base_url=board.base, trust_env=False, timeout=100) as client:
         welcome = client.get(board.url)
         assert (welcome.status_code, welcome.headers["location"]) == (303, "/")
         assert "HttpOnly; SameSite=Lax" in welcome.headers["set-cookie"]
@@ -70,7 +70,7 @@ def events(answer: httpx.Response) -> Iterator[tuple[str, object]]:
 def test_the_door_is_closed_to_all_but_the_token_on_the_right_name(
     board: Program, viewer: httpx.Client
 ) -> None:
-    with httpx.Client(base_url=board.base, trust_env=False) as stranger:
+    with httpx.Client(base_url=board.base, trust_env=False, timeout=100) as stranger:
         assert stranger.get("/").status_code == 401
         assert stranger.get("/?token=wrong").status_code == 403
         assert stranger.get(board.url, headers={"host": "evil.example"}).status_code == 421
@@ -122,7 +122,7 @@ def test_a_server_that_is_not_there_ends_it_at_once(environment, tmp_path) -> No
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=150,
         check=False,
     )
     assert (done.returncode, done.stdout) == (69, "")

@@ -23,7 +23,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def test_bash_completes_the_names_of_pods(environment, config) -> None:
     with PodRunner(config.with_changes(delete_grace_period_s=1), on_exit="cancel") as runner:
         pod = runner.launch(Workload(key={"run": "reported"}, command=["sleep", "60"]))
-        for _ in range(5):  # what takes longer than two seconds completes nothing, as on a busy machine
+        for _ in range(20):  # what takes longer than two seconds completes nothing, as on a busy machine
             found = _asked("repo", environment)
             if found.stdout.split():
                 break
@@ -37,6 +37,6 @@ def _asked(begun: str, environment: dict[str, str]) -> subprocess.CompletedProce
         env={**environment, "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=True,
     )

@@ -69,7 +69,7 @@ def _content(folder: Path) -> dict[str, tuple[str, bool]]:
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 100
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -90,7 +90,7 @@ def test_a_folder_goes_there_and_back(here, cluster, config, pod, tree, tmp_path
         return
     peer = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "-n", config.namespace, "cp"]
     target = str(tmp_path / "peer")
-    subprocess.run([*peer, f"{pod.name}:work/a tree", target], check=True, capture_output=True, timeout=50)
+    subprocess.run([*peer, f"{pod.name}:work/a tree", target], check=True, capture_output=True, timeout=150)
     files = {name: what for name, (what, _) in _content(tree).items() if not what.startswith("link")}
     assert {name: what for name, (what, _) in _content(tmp_path / "peer").items() if name in files} == files
 
@@ -155,7 +155,7 @@ def test_a_transfer_that_is_interrupted_leaves_nothing(environment, pod, tmp_pat
         try:
             _until(begun)
             process.send_signal(signal.SIGINT)
-            return process.wait(timeout=40)
+            return process.wait(timeout=100)
         finally:
             process.kill()
 

@@ -22,7 +22,7 @@ def _demo(*options: str, cluster: Cluster, folder: Path) -> subprocess.Completed
         else ["--kubeconfig", str(cluster.kubeconfig), "--image", cluster.image]
     )
     command = [*PODRUNNER, "demo", "--folder", str(folder), *where, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
 
 
 @pytest.fixture(scope="module")

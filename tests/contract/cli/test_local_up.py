@@ -22,7 +22,7 @@ def _start(kubeconfig: Path, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 100
     while not kubeconfig.exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -43,7 +43,7 @@ def _running(mark: str) -> bool:
 
 def _await_running(mark: str) -> None:
     """The shell has said that it is ready a moment before it becomes the program."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while not _running(mark):
         assert time.monotonic() < deadline, f"sleep {mark} does not run"
         time.sleep(0.05)
@@ -62,7 +62,7 @@ def test_a_signal_ends_the_cluster_and_all_it_runs(tmp_path: Path, number) -> No
         assert client.stdout.readline() == "ready\n"
         _await_running(mark)
         cluster.send_signal(number)
-        shown, errors = cluster.communicate(timeout=40)
+        shown, errors = cluster.communicate(timeout=100)
         assert cluster.returncode == 0
         assert str(kubeconfig) in shown
         assert "no process is left" in errors
@@ -88,4 +88,4 @@ def test_an_image_has_programs_of_its_own(tmp_path: Path) -> None:
         assert "from the image" in said
     finally:
         cluster.send_signal(signal.SIGTERM)
-        cluster.communicate(timeout=30)
+        cluster.communicate(timeout=60)

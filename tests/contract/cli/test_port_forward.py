@@ -16,7 +16,7 @@ from tests.contract.cli.conftest import PODRUNNER
 
 NAME = "servers"
 SERVERS = """
-import http.server, socketserver, sys, threading
+import http.server, socket, socketserver, threading
 class Count(socketserver.StreamRequestHandler):
     def handle(self):
         size = self.rfile.readline().strip()
@@ -27,41 +27,29 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.end_headers(); self.wfile.write(b"page of the pod")
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
-count = Server(("127.0.0.1", int(sys.argv[1])), Count)
+count = Server(("127.0.0.1", 0), Count)
 threading.Thread(target=count.serve_forever, daemon=True).start()
-page = http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Page)
-print("ready", flush=True)
+page = http.server.HTTPServer(("127.0.0.1", 0), Page)
+deaf = socket.socket()
+deaf.bind(("127.0.0.1", 0))
+print(*(each.getsockname()[1] for each in (count.socket, page.socket, deaf)), flush=True)
 page.serve_forever()
 """
-
-
-def _free_ports(count: int) -> list[int]:
-    """A pod of a LocalCluster has this machine's ports."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+"""The pod takes its ports and says which: one of a LocalCluster has this machine's, where others take some too."""
 
 
 @pytest.fixture
-def ports() -> list[int]:
-    """Of the pod: one that counts what it gets, one with a page, one where nothing listens."""
-    return _free_ports(3)
-
-
-@pytest.fixture
-def pod(config, ports) -> Iterator[Pod]:
+def pod(config) -> Iterator[Pod]:
     """A pod with two servers."""
-    count, page, _ = map(str, ports)
-    command = ["python3", "-c", SERVERS, count, page]
     with PodRunner(config.with_changes(delete_grace_period_s=1), on_exit="cancel") as runner:
-        pod = runner.launch(Workload(key={"run": NAME}, command=command))
-        with pod.logs() as lines:
-            assert str(next(iter(lines))) == "ready"
-        yield pod
+        yield runner.launch(Workload(key={"run": NAME}, command=["python3", "-c", SERVERS]))
+
+
+@pytest.fixture
+def ports(pod: Pod) -> list[int]:
+    """Of the pod: one that counts what it gets, one with a page, one where nothing listens."""
+    with pod.logs() as lines:
+        return [int(port) for port in str(next(iter(lines))).split()]
 
 
 @pytest.fixture
@@ -94,7 +82,7 @@ def _forwarding(environment, *words: str) -> Iterator[tuple[subprocess.Popen[str
 
 
 def _connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=40)
+    return socket.create_connection(("127.0.0.1", port), timeout=100)
 
 
 def _rest(connection: socket.socket) -> bytes:
@@ -103,7 +91,7 @@ def _rest(connection: socket.socket) -> bytes:
 
 def _interrupted(process: subprocess.Popen[str]) -> tuple[int, str]:
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=40)
+    _, said = process.communicate(timeout=100)
     return process.returncode, said
 
 
@@ -173,7 +161,7 @@ def test_the_command_ends_when_the_pod_is_gone(as_person, pod, ports) -> None:
         pod.wait()
         with _connect(local[ports[0]]) as connection:
             assert _rest(connection) == b""
-        _, said = process.communicate(timeout=40)
+        _, said = process.communicate(timeout=100)
     assert process.returncode == 66
     assert "not found" in said
 

@@ -84,7 +84,7 @@ def runner(config: RunnerConfig, *names: str, **workload) -> Iterator[list[str]]
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 100
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -152,7 +152,7 @@ def test_at_a_terminal_it_asks(environment, held_twice, pods, answer, code, left
     ) as asked:
         os.close(theirs)
         os.write(ours, f"{answer}\n".encode())
-        out, words = asked.communicate(timeout=50)
+        out, words = asked.communicate(timeout=150)
     os.close(ours)
     assert asked.returncode == code
     assert "Release 1 pod? [y/N]" in words

@@ -56,7 +56,7 @@ def test_an_interrupted_run_names_the_pods_of_the_tries_before(environment, podr
         assert any("another one follows" in line for line in process.stderr)
         process.send_signal(number)
         said = [line.removeprefix("podrunner: ") for line in process.stderr]
-        assert process.wait(timeout=50) == 128 + number
+        assert process.wait(timeout=150) == 128 + number
     (shown,) = json.loads(podrunner("get", "--json").stdout)["pods"]
     assert said[0] == f"kept pod {shown['pod']} (run --rm deletes also what fails)\n"
     commands = [shlex.split(line.split(":", 1)[1])[1:] for line in said[1:]]
@@ -105,6 +105,7 @@ def test_a_detached_pod_runs_on_and_belongs_to_no_runner(podrunner, config, tmp_
     assert main["volumeMounts"][0]["mountPath"] == "/scratch"
     with PodRunner(config, on_exit="cancel") as runner:
         assert runner.adopt() == []
+    assert podrunner("wait", "task_id=load", "--for", "running").returncode == 0
     described = json.loads(podrunner("describe", "task_id=load", "--json").stdout)
     assert (described["status"], described["owner"]["lease"]) == ("Running", "absent")
     assert described["owner"]["is_detached"] is True
@@ -144,7 +145,7 @@ def test_several_logs_come_behind_the_names_of_their_pods(podrunner) -> None:
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 100
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -163,7 +164,7 @@ class Terminal:
         os.close(other)
         self.shown = ""
 
-    def until(self, text: str, *, within_s: float = 40) -> None:
+    def until(self, text: str, *, within_s: float = 100) -> None:
         deadline = time.monotonic() + within_s
         while text not in self.shown:
             assert time.monotonic() < deadline, f"no {text!r} in {self.shown[-2000:]!r}"
@@ -171,7 +172,7 @@ class Terminal:
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 100
         while self.process.poll() is None:
             assert time.monotonic() < deadline
             self._read(0.2)
@@ -201,9 +202,11 @@ def test_the_live_table_follows_the_pods_within_60_columns(environment, podrunne
         for terminal in (coloured, plain):
             terminal.until("(no pods)")
         options = ["--name", "a-task-with-a-very-long-name", "-l", "x=y"]
-        assert podrunner("run", "-d", *options, "--", "sh", "-c", "sleep 1; exit 4").returncode == 0
+        assert podrunner("run", "-d", *options, "--", "sh", "-c", f"{UNTIL_GO}; exit 4").returncode == 0
         for terminal in (coloured, plain):
             terminal.until("Running")
+        assert podrunner("exec", "@latest", "--", "touch", "go").returncode == 0
+        for terminal in (coloured, plain):
             terminal.until("exit code 4")
             assert terminal.end() == 130
     for terminal in (coloured, plain):

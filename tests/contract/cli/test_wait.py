@@ -35,7 +35,7 @@ def test_pods_that_run_and_end(environment, here, runner) -> None:
     ) as waiting:
         for pod in (other, failing):
             assert pod.exec(["touch", "go"]).exit_code == 0
-        said, _ = waiting.communicate(timeout=50)
+        said, _ = waiting.communicate(timeout=150)
     assert waiting.returncode == 7
     assert sorted(line.split(":")[0] for line in said.splitlines()) == [
         f'pod "{failing.name}" failed',
@@ -60,7 +60,7 @@ def test_time_that_is_over_and_pods_that_are_deleted(environment, here, runner) 
         text=True,
     ) as waiting:
         pod.delete(grace_period_s=0)
-        waiting.communicate(timeout=50)
+        waiting.communicate(timeout=150)
     assert waiting.returncode in {1, 66}  # 66: the pod was gone before the command had asked for it
 
 
