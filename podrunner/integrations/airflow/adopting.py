@@ -24,6 +24,7 @@ from podrunner.integrations.airflow.dispatches import Dispatch, Dispatches, is_c
 from podrunner.integrations.airflow.hand_overs import Fate, HandOvers
 from podrunner.integrations.airflow.keys import airflow_key_of
 from podrunner.integrations.airflow.session import RunnerSession, dead_owners, owner_of
+from podrunner.integrations.airflow.settings import installation_of
 from podrunner.integrations.airflow.unstarted import ConfiguredExecutor
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class AdoptingExecutor(ConfiguredExecutor):
             )
         every_s = float(global_conf.get("scheduler", "orphaned_tasks_check_interval"))
         job, team = int(self.job_id), self.team_name
-        session = RunnerSession(make, lambda opened: owner_of(job, team, opened=opened))
+        installation = installation_of(global_conf.get("database", "sql_alchemy_conn"))
+        session = RunnerSession(make, lambda opened: owner_of(installation, job, team, opened=opened))
         session.open()
         self._session = session
         self._hand_overs = HandOvers(session, every_s=every_s)

@@ -24,19 +24,23 @@ __all__ = ["RunnerSession", "dead_owners", "owner_of"]
 OpenRunner: TypeAlias = "Callable[[str], PodRunner]"
 """Constructs the runner of an owner's name; it is not entered yet."""
 _OWN = frozenset({"held", "off"})
-_owner = re.compile(r"airflow-scheduler-(?P<job>[0-9]+)(?:-(?P<team>[^.]+))?(?:\.[0-9]+)?").fullmatch
+_owner = re.compile(
+    r"airflow-(?P<installation>[0-9a-f]{8})-scheduler-(?P<job>[0-9]+)(?:-(?P<team>[^.]+))?(?:\.[0-9]+)?"
+).fullmatch
 _log = logging.getLogger(__name__)
 
 
-def owner_of(job_id: int | str, team: str | None = None, *, opened: int = 1) -> str:
+def owner_of(installation: str, job_id: int | str, team: str | None = None, *, opened: int = 1) -> str:
     """Return the owner's name for the pods of a scheduler.
 
     Args:
+        installation: Which Airflow: another one in the namespace may have a scheduler job of the same number, and the
+            Lease of each owner there has its name.
         job_id: The scheduler job.
         team: The team; None: there are none. Each team of a scheduler has a runner of its own.
         opened: How many runners the scheduler has opened for it; each has a name of its own. Teams' names have no dot.
     """
-    name = f"airflow-scheduler-{job_id}" + (f"-{team}" if team else "")
+    name = f"airflow-{installation}-scheduler-{job_id}" + (f"-{team}" if team else "")
     return name if opened == 1 else f"{name}.{opened}"
 
 

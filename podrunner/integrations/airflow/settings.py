@@ -20,7 +20,7 @@ from podrunner import RunnerConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["config_of", "local_env", "local_folder", "log_file", "scope_of", "sections_of"]
+__all__ = ["config_of", "installation_of", "local_env", "local_folder", "log_file", "scope_of", "sections_of"]
 
 _SECTIONS = ("core", "logging", "kubernetes_executor", "podrunner")
 """What a worker's pod depends on. Not ``database``: a worker of Airflow 3 speaks with the API server only."""
@@ -76,22 +76,30 @@ def config_of(
     return made.with_changes(env={**local_env(environ), **made.env}) if cluster == "local" else made
 
 
+def installation_of(database: str) -> str:
+    """Return what tells an installation from all others: a digest of the place of its database.
+
+    Args:
+        database: Its URL. User and password do not count: they may change; of its parameters, those that say where it
+            is.
+    """
+    scheme, _, rest = database.partition("://")
+    path, _, query = rest.partition("?")
+    parameters = sorted(each for each in query.split("&") if each.partition("=")[0] in _PLACES_OF_DATABASES)
+    place = "?".join((path.rpartition("@")[2], *parameters))
+    return hashlib.sha256(f"{scheme.partition('+')[0]}://{place}".encode()).hexdigest()[:8]
+
+
 def scope_of(database: str, team: str | None) -> str:
     """Return the scope of an installation: it takes over pods of its own schedulers only, whose jobs it knows.
 
     Other installations have schedulers of the same numbers, and may use the same namespace.
 
     Args:
-        database: The URL of the installation's database. User and password do not count: they may change; of its
-            parameters, those that say where it is.
+        database: The URL of the installation's database.
         team: The team; None: there are none.
     """
-    scheme, _, rest = database.partition("://")
-    path, _, query = rest.partition("?")
-    parameters = sorted(each for each in query.split("&") if each.partition("=")[0] in _PLACES_OF_DATABASES)
-    place = "?".join((path.rpartition("@")[2], *parameters))
-    digest = hashlib.sha256(f"{scheme.partition('+')[0]}://{place}".encode()).hexdigest()[:8]
-    return f"airflow-{digest}" + (f"-{team}" if team else "")
+    return f"airflow-{installation_of(database)}" + (f"-{team}" if team else "")
 
 
 def sections_of(conf: Any, environ: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -62,7 +62,7 @@ class Batch(list[Any]):
 class Runner:
     """Launches nothing, and gives the events that the test has put into it."""
 
-    owner = f"airflow-scheduler-{JOB}"
+    owner = f"airflow-0a1b2c3d-scheduler-{JOB}"
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -516,7 +516,7 @@ def test_only_tasks_that_ran_and_have_no_pod_lose_their_try(
     ]
 
     def adopt(*, owners: Any, which: Any) -> Future[Any]:
-        assert owners("airflow-scheduler-3")
+        assert owners("airflow-0a1b2c3d-scheduler-3")
         assert [which(pod_key(dispatch)) for dispatch in ("d0", "d1", "d2", "d9")] == [
             True,
             True,
@@ -553,7 +553,7 @@ def test_pods_of_finished_tasks_are_taken_from_dead_schedulers_only(airflow: Air
     airflow.others = {"theirs"}
     airflow.executor.sync()
     ((_, is_dead, is_wanted),) = airflow.session.searches
-    assert [is_dead(f"airflow-scheduler-{job}") for job in (3, 8, JOB)] == [True, False, False]
+    assert [is_dead(f"airflow-0a1b2c3d-scheduler-{job}") for job in (3, 8, JOB)] == [True, False, False]
     assert [is_wanted(pod_key(dispatch)) for dispatch in ("finished", "theirs")] == [True, False]
 
 

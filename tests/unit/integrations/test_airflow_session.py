@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from podrunner.errors import ConfigError, PodrunnerError, TransportError
 from podrunner.integrations.airflow.session import RunnerSession, dead_owners, owner_of
+from podrunner.ownership.leases import lease_name
 
+HERE = "0a1b2c3d"
 JOB = 7
 
 
@@ -89,7 +91,7 @@ def pool() -> Later:
 
 @pytest.fixture
 def session(makes: Makes, pool: Later) -> RunnerSession:
-    opened = RunnerSession(makes, lambda number: owner_of(JOB, opened=number), pool=pool)
+    opened = RunnerSession(makes, lambda number: owner_of(HERE, JOB, opened=number), pool=pool)
     opened.open()
     return opened
 
@@ -102,13 +104,13 @@ def lose(session: RunnerSession, makes: Makes) -> None:
 @pytest.mark.parametrize(
     ("owner", "dead"),
     [
-        ("airflow-scheduler-3", True),
-        ("airflow-scheduler-3.2", True),
-        ("airflow-scheduler-4", False),
-        ("airflow-scheduler-4.2", False),
-        ("airflow-scheduler-7", True),
-        ("airflow-scheduler-7.2", False),
-        ("airflow-scheduler-3-a", False),
+        ("airflow-0a1b2c3d-scheduler-3", True),
+        ("airflow-0a1b2c3d-scheduler-3.2", True),
+        ("airflow-0a1b2c3d-scheduler-4", False),
+        ("airflow-0a1b2c3d-scheduler-4.2", False),
+        ("airflow-0a1b2c3d-scheduler-7", True),
+        ("airflow-0a1b2c3d-scheduler-7.2", False),
+        ("airflow-0a1b2c3d-scheduler-3-a", False),
         ("another-scheduler-3", False),
         ("another", False),
     ],
@@ -116,16 +118,27 @@ def lose(session: RunnerSession, makes: Makes) -> None:
 def test_the_dead_are_schedulers_without_a_heartbeat_and_this_ones_earlier_runners(
     owner: str, *, dead: bool
 ) -> None:
-    assert dead_owners(alive={4, JOB}, team=None, current=owner_of(JOB, opened=2))(owner) is dead
+    assert dead_owners(alive={4, JOB}, team=None, current=owner_of(HERE, JOB, opened=2))(owner) is dead
 
 
 def test_each_team_of_a_scheduler_has_an_owner_of_its_own() -> None:
-    names = {owner_of(JOB, team, opened=opened) for team in (None, "a", "b", "2") for opened in (1, 2)}
+    names = {owner_of(HERE, JOB, team, opened=opened) for team in (None, "a", "b", "2") for opened in (1, 2)}
     assert len(names) == 8
-    is_dead = dead_owners(alive=set(), team="a", current=owner_of(JOB, "a"))
-    assert is_dead(owner_of(3, "a"))
-    assert not is_dead(owner_of(3, "b"))
-    assert not is_dead(owner_of(3))
+    is_dead = dead_owners(alive=set(), team="a", current=owner_of(HERE, JOB, "a"))
+    assert is_dead(owner_of(HERE, 3, "a"))
+    assert not is_dead(owner_of(HERE, 3, "b"))
+    assert not is_dead(owner_of(HERE, 3))
+
+
+def test_schedulers_of_one_number_in_two_installations_have_leases_of_their_own() -> None:
+    """Both count from 1, and may use one namespace: the second would not start while the first one lives."""
+    here, there = (owner_of(installation, JOB) for installation in (HERE, "d3c2b1a0"))
+    assert lease_name(here) != lease_name(there)
+
+
+def test_a_moved_database_leaves_no_pod_of_the_dead() -> None:
+    """Another place has another name; which pods are looked for is decided by the scope, which a setting keeps."""
+    assert dead_owners(alive={JOB}, team=None, current=owner_of(HERE, JOB))(owner_of("d3c2b1a0", 3))
 
 
 def test_a_lost_lease_is_followed_by_a_runner_of_another_name(
@@ -138,7 +151,7 @@ def test_a_lost_lease_is_followed_by_a_runner_of_another_name(
     assert not session.look()
     first, second = makes.made
     assert (first.is_open, second.is_open) == (False, True)
-    assert (second.owner, session.runner) == ("airflow-scheduler-7.2", second)
+    assert (second.owner, session.runner) == ("airflow-0a1b2c3d-scheduler-7.2", second)
 
 
 def test_nothing_waits_for_a_runner_that_is_being_opened(
@@ -166,7 +179,7 @@ def test_a_runner_that_cannot_be_opened_is_tried_again(
     pool.answer()
     session.look()
     assert session.runner is not None
-    assert session.runner.owner == "airflow-scheduler-7.3"
+    assert session.runner.owner == "airflow-0a1b2c3d-scheduler-7.3"
 
 
 def test_a_wrong_configuration_is_not_tried_again(session: RunnerSession, makes: Makes, pool: Later) -> None:

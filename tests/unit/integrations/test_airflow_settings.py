@@ -81,6 +81,7 @@ def test_a_team_has_a_scope_of_its_own(module: Any) -> None:
 def test_each_installation_has_a_scope_of_its_own(module: Any, other: str, *, is_same: bool) -> None:
     """Its schedulers have the numbers of others' too: by them one installation would take over the other's pods."""
     assert (module.scope_of(other, None) == module.scope_of(DATABASE, None)) is is_same
+    assert (module.installation_of(other) == module.installation_of(DATABASE)) is is_same
 
 
 @pytest.mark.parametrize("parameter", ["host", "hostaddr", "port", "service", "unix_socket"])
