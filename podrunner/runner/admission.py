@@ -1,6 +1,6 @@
 """Admission: whether one more pod may be created, and what keeps it waiting.
 
-What belongs here: the limits of live pods and of outcomes that nobody has read, and when they do not hold. In which
+What belongs here: the limits of live pods and of outcomes that no caller has read, and when they do not hold. In which
 order launches are admitted, and how many requests run at once, is decided in ``podrunner.runner.submission``.
 """
 
@@ -78,7 +78,7 @@ class Admission:
         return self._pods.unread >= self._config.max_undelivered_pods + self._unreadable
 
     @property
-    def full(self) -> str:
+    def limit_reached(self) -> str:
         """The limit that keeps launches waiting; "": none does."""
         if self.is_undelivered_beyond():
             limit, count = self._config.max_undelivered_pods, self._pods.unread
@@ -110,8 +110,8 @@ class Admission:
         self.is_refusing = True
         self._pods.notify()
 
-    def unreadable(self, count: int) -> None:
-        """So many more pods are in a call that is under way, or fewer where that has returned."""
+    def count_unreadable(self, count: int) -> None:
+        """Counts pods of a call that is under way; with a negative count, when it has returned."""
         self._unreadable += count
         if count > 0 and self._is_warned:  # others wait for room
             self._pods.notify()
@@ -126,4 +126,4 @@ class Admission:
     def _warn_of_undelivered(self) -> None:
         if self.is_undelivered_beyond() and not self._is_warned:
             self._is_warned = True
-            _logger.warning("no pod is created: %s", self.full)
+            _logger.warning("no pod is created: %s", self.limit_reached)

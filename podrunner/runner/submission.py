@@ -260,7 +260,7 @@ class SubmissionQueue:
                 for number in range(at_once):
                     group.start_soon(self._launch_each, batch, name=f"launch-many {number}")
         finally:
-            self.admission.unreadable(-len(results))
+            self.admission.count_unreadable(-len(results))
         return [results[index] for index in sorted(results)]
 
     async def _launch_each(self, batch: _Batch) -> None:
@@ -297,7 +297,7 @@ class SubmissionQueue:
 
     def _note(self, batch: _Batch, index: int, result: LaunchResult) -> None:
         batch.results[index] = result
-        self.admission.unreadable(1)
+        self.admission.count_unreadable(1)
 
     def not_taken(self, workload: Workload, error: PodrunnerError) -> TrackedPod:
         """Returns a pod for the handle of a workload of a batch that was not launched, or not taken for want of room.
@@ -417,8 +417,8 @@ class SubmissionQueue:
     @property
     def waits_for(self) -> str:
         """What keeps launches waiting; "": nothing does."""
-        if full := self.admission.full:
-            return full
+        if reached := self.admission.limit_reached:
+            return reached
         if not self._deferred:
             return ""
         return "; ".join(f"{count} for {why}" for why, count in self._deferred.reasons().most_common(3))

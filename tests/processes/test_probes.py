@@ -107,9 +107,9 @@ async def test_a_tcp_probe_connects():
     server, port = await serve(b"")
     async with server:
         assert await run_action({"tcpSocket": {"port": port}}, None, {}, ip="127.0.0.1") is None
-    with socket.socket() as deaf:  # it has the port, and does not listen: nobody else gets it
-        deaf.bind(("127.0.0.1", 0))
-        port = deaf.getsockname()[1]
+    with socket.socket() as unlistened:  # bound to the port, not listening: no other process can take it
+        unlistened.bind(("127.0.0.1", 0))
+        port = unlistened.getsockname()[1]
         assert "refused" in await run_action({"tcpSocket": {"port": port}}, None, {}, ip="127.0.0.1")
         for action in ({"port": port}, {"port": port, "scheme": "HTTPS"}):
             assert await run_action({"httpGet": action}, None, {}, ip="127.0.0.1") is not None

@@ -63,7 +63,7 @@ async def test_the_cause_is_reported_over_a_breaking_line(
 
 
 async def break_each_watch(runner: AsyncPodRunner, proxy: FaultProxy) -> None:
-    """Break each watch after an event, and no list: of a pod that goes between two lists nobody sees the end."""
+    """Break each watch after an event, but no list: between two lists the runner would miss the end of a pod."""
     await runner.wait_synced()
     proxy.faults.on("GET", "pods", watch=True).cut(after_events=1, times=3)
     proxy.cut()

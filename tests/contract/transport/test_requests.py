@@ -88,9 +88,9 @@ async def test_a_compressed_answer_is_read(opened, stub):
 
 
 async def test_a_refused_connection_was_never_sent(opened):
-    with socket.socket() as deaf:  # it has the port, and does not listen: nobody else gets it
-        deaf.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+    with socket.socket() as unlistened:  # bound to the port, not listening: no other process can take it
+        unlistened.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unlistened.getsockname()[1]}"
         async with opened(url) as transport:
             with pytest.raises(TransportError, match=rf"GET {url}/x: ") as caught:
                 await transport.request(get("/x?secret=1"))

@@ -99,8 +99,8 @@ class Life:
         acknowledges: By what: ``event``, ``key`` or ``many``.
         fuse: When it is killed; None: it lives until all is done.
         judges_dead: Whether it takes all earlier schedulers for dead, before their Leases are over.
-        lease_s: ``lease_duration_s``; None: the round's. For one that nobody succeeds: a busy machine may stop it for
-            seconds.
+        lease_s: ``lease_duration_s``; None: the round's. For the last life of a round, which a busy machine may stop
+            for seconds.
     """
 
     number: int
